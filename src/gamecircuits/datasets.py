@@ -1,0 +1,176 @@
+"""Games and masks as parquet shards: deterministic, streamed, and sure of where they come from.
+
+A shard holds a fixed number of games and is a pure function of (seed, name, shard): which other
+shards exist, or how many jobs write them, does not change a byte. Rows are written in batches, so
+memory does not grow with the shard. Page checksums are written and verified.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from gamecircuits.errors import ArtefactError
+from gamecircuits.games.game import PAD, Game, token_dtype
+from gamecircuits.masks import pack_mask, unpack_mask
+from gamecircuits.provenance import KEY, check_origin, repair_command, write_atomically
+
+BATCH = 16384  # games per batch and row group; part of the format, as the draws depend on it
+
+
+def get_rng(seed: int, name: str, shard: int) -> np.random.Generator:
+    """The only source of randomness: independent streams for every (seed, name, shard)."""
+    stable_hash = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(stable_hash, shard)))
+
+
+def play_batches(
+    game: Game, num_games: int, rng: np.random.Generator, batch: int = BATCH
+) -> Iterator[np.ndarray]:
+    """Yield tokens (<= batch, max_length) until `num_games` games have been played."""
+    for start in range(0, num_games, batch):
+        yield game.play(min(batch, num_games - start), rng)
+
+
+def to_list_array(values: pa.Array, lengths: np.ndarray) -> pa.ListArray:
+    """Arrow list column whose row n holds the next lengths[n] of `values`."""
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+    return pa.ListArray.from_arrays(pa.array(offsets), values)
+
+
+def tokens_to_table(tokens: np.ndarray) -> pa.Table:
+    """Tokens (N, L) as columns `tokens: list<int8|int16>` without padding, and `length: int16`."""
+    played = tokens != PAD
+    lengths = played.sum(axis=1)
+    column = to_list_array(pa.array(tokens[played]), lengths)
+    return pa.table({"tokens": column, "length": pa.array(lengths.astype(np.int16))})
+
+
+def mask_to_table(mask: np.ndarray, lengths: np.ndarray) -> pa.Table:
+    """Mask (N, L, V) as column `legal: list<fixed_size_binary[ceil(V/8)]>`, one entry per token."""
+    played = np.arange(mask.shape[1]) < lengths[:, None]
+    packed = np.ascontiguousarray(pack_mask(mask[played]))  # (tokens played, bytes)
+    values = pa.Array.from_buffers(
+        pa.binary(packed.shape[1]), len(packed), [None, pa.py_buffer(packed)]
+    )
+    return pa.table({"legal": to_list_array(values, lengths)})
+
+
+def write_parquet(path: Path | str, tables: Iterable[pa.Table], job: str) -> int:
+    """Write the tables as row groups of one file that carries its job; return the number of rows.
+
+    The file appears under its name only when it is complete.
+    """
+    rows, writer = 0, None
+    with write_atomically(path) as temporary:
+        try:
+            for table in tables:
+                if writer is None:
+                    schema = table.schema.with_metadata({KEY: job.encode()})
+                    writer = pq.ParquetWriter(
+                        temporary, schema, compression="zstd", write_page_checksum=True
+                    )
+                writer.write_table(table.replace_schema_metadata(schema.metadata))
+                rows += table.num_rows
+        finally:
+            if writer is not None:
+                writer.close()
+    return rows
+
+
+def open_parquet(path: Path | str) -> pq.ParquetFile:
+    """Open for reading with checksums verified; a damaged file is an ArtefactError."""
+    try:
+        return pq.ParquetFile(path, page_checksum_verification=True)
+    except FileNotFoundError:
+        raise ArtefactError(f"{path} does not exist; make it with:  snakemake '{path}'") from None
+    except (OSError, pa.ArrowException) as error:
+        raise _damaged(path, error) from error
+
+
+def read_job(path: Path | str) -> str | None:
+    """The job text that a parquet file carries, None when it carries none."""
+    metadata = open_parquet(path).schema_arrow.metadata or {}
+    return metadata[KEY].decode() if KEY in metadata else None
+
+
+def _damaged(path: Path | str, error: Exception) -> ArtefactError:
+    reason = str(error).strip().splitlines()[0]
+    return ArtefactError(f"{path} is damaged ({reason}); {repair_command(path)}")
+
+
+def read_table(path: Path | str, stage: str, **settings) -> pa.Table:
+    """Read a whole parquet file that `stage` made with these settings."""
+    file = open_parquet(path)
+    check_origin(path, read_job(path), stage, **settings)
+    try:
+        return file.read()
+    except (OSError, pa.ArrowException) as error:
+        raise _damaged(path, error) from error
+
+
+def iter_row_groups(path: Path | str, stage: str, **settings) -> Iterator[pa.Table]:
+    """Yield the row groups of a parquet file that `stage` made with these settings."""
+    file = open_parquet(path)
+    check_origin(path, read_job(path), stage, **settings)
+    for group in range(file.num_row_groups):
+        try:
+            table = file.read_row_group(group)
+        except (OSError, pa.ArrowException) as error:
+            raise _damaged(path, error) from error
+        yield table
+
+
+def table_to_tokens(table: pa.Table, max_length: int, vocab_size: int) -> np.ndarray:
+    """Inverse of `tokens_to_table`: tokens (N, max_length), PAD after the end."""
+    tokens = np.full((table.num_rows, max_length), PAD, dtype=token_dtype(vocab_size))
+    lengths = table["length"].to_numpy()
+    tokens[np.arange(max_length) < lengths[:, None]] = _flatten(table["tokens"]).to_numpy()
+    return tokens
+
+
+def table_to_mask(table: pa.Table, max_length: int, vocab_size: int) -> np.ndarray:
+    """Inverse of `mask_to_table`: mask (N, max_length, V), all False at padding."""
+    lengths = table["legal"].combine_chunks().value_lengths().to_numpy()
+    values = _flatten(table["legal"])
+    width = values.type.byte_width
+    packed = np.frombuffer(values.buffers()[1], np.uint8)[values.offset * width :]
+    packed = packed[: len(values) * width].reshape(-1, width)
+    mask = np.zeros((table.num_rows, max_length, vocab_size), dtype=bool)
+    mask[np.arange(max_length) < lengths[:, None]] = unpack_mask(packed, vocab_size)
+    return mask
+
+
+def _flatten(column: pa.ChunkedArray) -> pa.Array:
+    return column.combine_chunks().flatten()
+
+
+def iter_games(path: Path | str, game: Game, **settings) -> Iterator[np.ndarray]:
+    """Yield tokens (<= BATCH, max_length) of a shard written by generate_games."""
+    for table in iter_row_groups(path, "generate_games", **settings):
+        yield table_to_tokens(table, game.max_length, game.vocab_size)
+
+
+def iter_games_and_masks(
+    games_path: Path | str, masks_path: Path | str, game: Game, **settings
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield tokens (n, max_length) and their masks (n, max_length, V), row for row."""
+    tokens = iter_row_groups(games_path, "generate_games", **settings)
+    masks = iter_row_groups(masks_path, "compute_masks", **settings)
+    size = game.max_length, game.vocab_size
+    for tokens_table, masks_table in zip(tokens, masks, strict=True):
+        yield table_to_tokens(tokens_table, *size), table_to_mask(masks_table, *size)
+
+
+def with_progress(
+    batches: Iterable[pa.Table], total: int, say: Callable[[str], None]
+) -> Iterator[pa.Table]:
+    """Pass batches through, saying how many of `total` rows are done."""
+    done = 0
+    for batch in batches:
+        yield batch
+        done += batch.num_rows
+        say(f"{done:,} of {total:,} games")

@@ -1,0 +1,39 @@
+"""Set complement: every token at most once; the legal tokens are those not yet seen."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gamecircuits.errors import ParameterError
+from gamecircuits.games.game import Game, token_dtype
+from gamecircuits.masks import get_valid_next_token_mask
+
+
+@dataclass(frozen=True)
+class SetComplement(Game):
+    """The task of arXiv 2510.08341. A game is a permutation of the vocabulary.
+
+    Attributes:
+        vocab_size: number of tokens, at least 2.
+    """
+
+    vocab_size: int
+
+    def __post_init__(self):
+        if not 2 <= self.vocab_size <= 4096:
+            raise ParameterError("vocab_size", self.vocab_size, "2 to 4096")
+
+    @property
+    def max_length(self) -> int:
+        return self.vocab_size
+
+    def play(self, num_games: int, rng: np.random.Generator) -> np.ndarray:
+        # A uniformly random unseen token each step is a uniformly random permutation.
+        tokens = np.arange(self.vocab_size, dtype=token_dtype(self.vocab_size))
+        return rng.permuted(np.tile(tokens, (num_games, 1)), axis=1)
+
+    def get_valid_next_token_mask(self, tokens: np.ndarray) -> np.ndarray:
+        return get_valid_next_token_mask(tokens, self.vocab_size)
+
+    def why_illegal(self, prefix: list[int], token: int) -> str:
+        return f"it was played at position {prefix.index(token)}"

@@ -1,0 +1,70 @@
+"""Windowed complement: a token is legal again once `window` further tokens have been played."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gamecircuits.errors import ParameterError
+from gamecircuits.games.game import PAD, Game, check_token_array, token_dtype
+
+
+@dataclass(frozen=True)
+class WindowedComplement(Game):
+    """Set complement with a bounded memory: the last `window` tokens are illegal, all others legal.
+
+    A model that handles set complement by averaging over the whole prefix cannot forget, so this
+    game shows where that solution stops. With window = V−1 the game has one legal token each step.
+
+    Attributes:
+        vocab_size: number of tokens, at least 2.
+        window: how many of the last tokens are illegal, 0 to V−1.
+        max_length: number of tokens after which every game ends; 2 V unless given.
+    """
+
+    vocab_size: int
+    window: int
+    max_length: int | None = None
+
+    def __post_init__(self):
+        if not 2 <= self.vocab_size <= 4096:
+            raise ParameterError("vocab_size", self.vocab_size, "2 to 4096")
+        if not 0 <= self.window < self.vocab_size:
+            raise ParameterError("window", self.window, f"0 to vocab_size - 1 = {self.vocab_size - 1}")
+        if self.max_length is None:
+            object.__setattr__(self, "max_length", 2 * self.vocab_size)
+        if not 1 <= self.max_length <= 32767:
+            raise ParameterError("max_length", self.max_length, "1 to 32767")
+
+    def play(self, num_games: int, rng: np.random.Generator) -> np.ndarray:
+        # Keep the tokens in order of last use, the most recent last: the legal ones come first.
+        dtype = token_dtype(self.vocab_size)
+        order = rng.permuted(
+            np.tile(np.arange(self.vocab_size, dtype=dtype), (num_games, 1)), axis=1
+        )
+        tokens = np.empty((num_games, self.max_length), dtype=dtype)
+        games, places = np.arange(num_games), np.arange(self.vocab_size)
+        for step in range(self.max_length):
+            num_legal = self.vocab_size - min(self.window, step)
+            chosen = rng.integers(num_legal, size=num_games)
+            tokens[:, step] = order[games, chosen]
+            shifted = np.minimum(places + (places >= chosen[:, None]), self.vocab_size - 1)
+            order = order[games[:, None], shifted]
+            order[:, -1] = tokens[:, step]
+        return tokens
+
+    def get_valid_next_token_mask(self, tokens: np.ndarray) -> np.ndarray:
+        tokens = check_token_array(tokens, self.vocab_size)
+        num_games, length = tokens.shape
+        last_played = np.full((num_games, length, self.vocab_size), -1 - self.window, np.int16)
+        game, position = np.nonzero(tokens != PAD)
+        last_played[game, position, tokens[game, position]] = position
+        np.maximum.accumulate(last_played, axis=1, out=last_played)
+        mask = last_played <= np.arange(length)[:, None] - self.window
+        mask &= (tokens != PAD)[:, :, None]
+        if length == self.max_length:
+            mask[:, -1] = False
+        return mask
+
+    def why_illegal(self, prefix: list[int], token: int) -> str:
+        ago = prefix[::-1].index(token) + 1
+        return f"it was played {ago} moves ago; it is legal after {self.window}"

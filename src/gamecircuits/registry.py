@@ -1,0 +1,70 @@
+"""Find the kinds of a thing (games, constructions) by looking at a folder.
+
+A kind is one file: `games/set_complement.py` defines the kind `set_complement` as the class
+`SetComplement`. The class is a frozen dataclass whose fields are the keys that the config accepts,
+so a new kind needs no other edit, and no other kind's results are touched by its arrival.
+"""
+
+import dataclasses
+import difflib
+import importlib
+import pkgutil
+from collections.abc import Iterable
+
+from gamecircuits.errors import GamecircuitsError
+
+
+def suggest(name: object, known: Iterable[str]) -> str:
+    """Return "; did you mean 'x'?" for the known name nearest to `name`, or ""."""
+    near = difflib.get_close_matches(str(name), list(known), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+class Registry:
+    """The kinds found in one package; modules of it that are not kinds are named in `helpers`."""
+
+    def __init__(self, noun: str, package: str, helpers: Iterable[str]):
+        self.noun, self.package, self._helpers = noun, package, frozenset(helpers)
+
+    def kinds(self) -> list[str]:
+        """Names of all kinds, sorted; imports none of them."""
+        path = importlib.import_module(self.package).__path__
+        names = {module.name for module in pkgutil.iter_modules(path)} - self._helpers
+        return sorted(name for name in names if not name.startswith("_"))
+
+    def module(self, kind: str) -> str:
+        """Full name of the module that defines `kind`."""
+        if kind not in self.kinds():
+            raise GamecircuitsError(
+                f"unknown {self.noun} kind {kind!r}; known: {', '.join(self.kinds())}"
+                + suggest(kind, self.kinds())
+            )
+        return f"{self.package}.{kind}"
+
+    def type(self, kind: str) -> type:
+        """The class of `kind`; a file that cannot be used as a kind is named with the reason."""
+        name = self.module(kind)
+        wanted = "".join(part.capitalize() for part in kind.split("_"))
+        try:
+            found = getattr(importlib.import_module(name), wanted)
+        except AttributeError as error:
+            raise GamecircuitsError(f"{name} must define a class {wanted} ({error})") from error
+        except (ImportError, SyntaxError) as error:
+            raise GamecircuitsError(f"{name} cannot be imported: {error}") from error
+        if not dataclasses.is_dataclass(found):
+            raise GamecircuitsError(f"{name}.{wanted} must be a dataclass (add @dataclass)")
+        return found
+
+    def make(self, kind: str, **parameters):
+        """Make an instance; an unknown parameter is answered with the list of known ones."""
+        cls = self.type(kind)
+        known = [field.name for field in dataclasses.fields(cls) if field.init]
+        for key in parameters.keys() - set(known):
+            raise GamecircuitsError(
+                f"{self.noun} kind {kind!r} has no parameter {key!r}; it has: {', '.join(known)}"
+                + suggest(key, known)
+            )
+        try:
+            return cls(**parameters)
+        except TypeError as error:  # a missing argument
+            raise GamecircuitsError(f"{self.noun} kind {kind!r}: {error}") from error

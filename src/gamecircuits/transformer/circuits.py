@@ -1,0 +1,94 @@
+"""The transformer seen from the tokens: three (V, V) tables say all that it can do.
+
+Terms of Elhage et al. (2021), "A Mathematical Framework for Transformer Circuits". Without
+positions, the prediction after a prefix depends only on how often each token occurs in it and on
+its last token ℓ:  logits = direct[ℓ] + Σ_t a[ℓ, t] n_t OV[t] / Σ_t a[ℓ, t] n_t,  a = exp(QK).
+So attention over L positions becomes one matrix product over the vocabulary.
+"""
+
+import numpy as np
+
+from gamecircuits.transformer.model import Model, Norm, Parameters, normalize
+
+# Attention weights are exponentials of scores relative to the row's largest; a wider range of
+# scores would underflow in a context that lacks the largest.
+SCORE_RANGE = {np.dtype(np.float32): 80.0, np.dtype(np.float64): 650.0}
+
+
+def qk_circuit(parameters: Parameters) -> np.ndarray:
+    """Attention scores (V, V), as the softmax sees them: [query token, key token]."""
+    d_k = parameters.W_Q.shape[1]
+    queries, keys = parameters.W_E @ parameters.W_Q, parameters.W_E @ parameters.W_K
+    return queries @ keys.T / max(d_k, 1) ** 0.5
+
+
+def ov_circuit(parameters: Parameters) -> np.ndarray:
+    """Logits (V, V) that a token adds when it is fully attended to: [attended token, next token]."""
+    return parameters.W_E @ parameters.W_V @ parameters.W_O @ parameters.W_U
+
+
+def direct_path(parameters: Parameters) -> np.ndarray:
+    """Logits (V, V) that the last token adds by itself: [last token, next token]."""
+    return parameters.W_E @ parameters.W_U
+
+
+class TokenTables:
+    """A model as tables over the vocabulary, from which the logits of any context follow.
+
+    Attributes:
+        weights: attention weights (V, V) [last token, token], up to a factor for each row.
+        entropy_terms: weights · ln(weights), for the entropy of attention.
+        values: what a token moves (V, w): logits, or with a norm, residual-stream vectors.
+    """
+
+    def __init__(self, model: Model):
+        parameters, self.norm, self.gain = model
+        self.W_U = parameters.W_U
+        scores = qk_circuit(parameters)
+        scores = scores - scores.max(axis=1, keepdims=True)
+        limit = SCORE_RANGE[scores.dtype]
+        if scores.size and -scores.min() > limit:
+            raise ValueError(
+                f"attention scores of one query span {-scores.min():.0f} nats; beyond {limit:.0f} "
+                f"the token tables lose precision in {scores.dtype}: use forward instead"
+            )
+        self.weights = np.exp(scores)
+        self.entropy_terms = self.weights * scores
+        self.direct = direct_path(parameters)
+        self.embedding = parameters.W_E
+        if self.norm == "none":
+            self.values = ov_circuit(parameters)
+        else:
+            self.values = parameters.W_E @ parameters.W_V @ parameters.W_O
+
+    def logits(self, attended: np.ndarray, last: np.ndarray) -> np.ndarray:
+        """Logits (..., V) from attention-weighted means of `values` (..., w) and last tokens (...)."""
+        if self.norm == "none":
+            return attended + self.direct[last]
+        if self.norm == "attention":
+            return normalize(np, attended, self.gain) @ self.W_U + self.direct[last]
+        return normalize(np, attended + self.embedding[last], self.gain) @ self.W_U
+
+
+def token_logits(
+    parameters: Parameters, tokens: np.ndarray, *, norm: Norm = "none", gain: float = 1.0
+) -> np.ndarray:
+    """`forward` by way of the token tables: equal to rounding, several times faster.
+
+    Args and result as in `forward`: tokens (..., L) to logits (..., L, V). Padding (negative
+    tokens) adds nothing to any context; logits at padding are meaningless.
+    """
+    return token_logits_and_entropy(Model(parameters, norm, gain), tokens)[0]
+
+
+def token_logits_and_entropy(model: Model, tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Logits (..., L, V) and entropy of attention over positions in nats (..., L)."""
+    tables = TokenTables(model)
+    vocab_size = len(tables.weights)
+    counts = np.cumsum(  # how often each token occurs in each prefix
+        tokens[..., None] == np.arange(vocab_size), axis=-2, dtype=tables.weights.dtype
+    )
+    total = np.sum(counts * tables.weights[tokens], axis=-1)  # (..., L)
+    entropy = np.log(total) - np.sum(counts * tables.entropy_terms[tokens], axis=-1) / total
+    attention = np.multiply(counts, tables.weights[tokens], out=counts) / total[..., None]
+    return tables.logits(attention @ tables.values, tokens), entropy

@@ -1,0 +1,53 @@
+"""The balanced construction with its attention output normalised: no decay at long lengths."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from gamecircuits.theory import Displacements, attention_norm_displacements, gain_min
+from gamecircuits.transformer.constructions.balanced import get_set_complement_parameters
+from gamecircuits.transformer.constructions.construction import (
+    Construction,
+    check_rate,
+    check_vocab_size,
+    choose_width,
+)
+from gamecircuits.transformer.model import Norm, Parameters
+
+
+@dataclass(frozen=True)
+class AttentionNorm(Construction):
+    """Displacement g √(V/(s(V−s))): as large at length V−1 as at length 1.
+
+    The average of s simplex vertices has norm √((V−s)/(V s)); dividing by it undoes the dispersion
+    of attention. The weights are those of `balanced` with x = 1 (any x gives the same model), and
+    the gain g is the smallest that keeps the illegal token rate at most `max_illegal_rate` at every
+    length; it is reached at a length a little above V/2.
+
+    Attributes:
+        vocab_size: number of tokens.
+        max_illegal_rate: highest softmax mass on seen tokens at any length.
+        d_model: width of the residual stream; at least 2(V-1), the default.
+    """
+
+    vocab_size: int
+    max_illegal_rate: float = 1e-3
+    d_model: int | None = None
+
+    norm: ClassVar[Norm] = "attention"
+
+    def __post_init__(self):
+        check_vocab_size(self.vocab_size)
+        check_rate(self.max_illegal_rate)
+        choose_width(self.d_model, 2 * (self.vocab_size - 1), "balance needs width 2(V-1)")
+
+    @property
+    def gain(self) -> float:
+        return gain_min(self.vocab_size, self.max_illegal_rate)
+
+    def parameters(self) -> Parameters:
+        return get_set_complement_parameters(self.vocab_size, d_model=self.d_model, x=1.0)
+
+    def displacements(self, lengths: np.ndarray) -> Displacements:
+        return attention_norm_displacements(self.vocab_size, lengths, self.gain)

@@ -1,0 +1,88 @@
+"""What a construction is: weights with a proof, made from a few numbers in the config.
+
+A new construction is one file in this folder (see docs/extending.md): a frozen dataclass derived
+from `Construction`, whose fields are the config's keys, and whose docstring states the theorem.
+"""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import numpy as np
+
+from gamecircuits.errors import ParameterError
+from gamecircuits.registry import Registry
+from gamecircuits.theory import Displacements, metrics_from_displacements
+from gamecircuits.transformer.model import Model, Norm, Parameters
+
+CONSTRUCTIONS = Registry(
+    "construction", "gamecircuits.transformer.constructions", helpers=["construction"]
+)
+
+
+def make_construction(kind: str, **parameters) -> "Construction":
+    """Make a construction; unknown kinds and parameters are answered with those that exist."""
+    return CONSTRUCTIONS.make(kind, **parameters)
+
+
+class Construction(ABC):
+    """A hand-built solution of set complement together with its closed form."""
+
+    vocab_size: int
+    norm: ClassVar[Norm] = "none"
+
+    @property
+    def gain(self) -> float:
+        return 1.0
+
+    @abstractmethod
+    def parameters(self) -> Parameters:
+        """The weights, float64."""
+
+    @abstractmethod
+    def displacements(self, lengths: np.ndarray) -> Displacements:
+        """Closed form of the displacements at each length, from the theorem and not the weights."""
+
+    def closed_form(self, lengths: np.ndarray) -> dict[str, np.ndarray]:
+        """Every metric at each length 1..V−1 of set complement, the same in every context."""
+        return metrics_from_displacements(self.vocab_size, lengths, self.displacements(lengths))
+
+    def model(self) -> Model:
+        return Model(self.parameters(), self.norm, self.gain)
+
+
+def helmert(vocab_size: int) -> np.ndarray:
+    """H (V, V−1) with HᵀH = I and HHᵀ = I − 11ᵀ/V: the vertices of a regular simplex as rows.
+
+    Column k compares token k with the tokens before it. Any two rows have inner product −1/V: the
+    narrowest embedding in which all tokens are equally unlike.
+    """
+    column = np.arange(1, vocab_size)
+    row = np.arange(vocab_size)[:, None]
+    entries = np.where(row < column, 1.0, np.where(row == column, -column, 0.0))
+    return entries / np.sqrt(column * (column + 1.0))
+
+
+def check_vocab_size(vocab_size: int) -> None:
+    if not 2 <= vocab_size <= 4096:
+        raise ParameterError("vocab_size", vocab_size, "2 to 4096")
+
+
+def check_rate(max_illegal_rate: float) -> None:
+    if not 0 < max_illegal_rate < 1:
+        raise ParameterError("max_illegal_rate", max_illegal_rate, "strictly between 0 and 1")
+
+
+def choose_width(d_model: int | None, smallest: int, theorem: str) -> int:
+    """The width of the residual stream: `d_model`, or the smallest that the theorem allows."""
+    if d_model is None:
+        return smallest
+    if not smallest <= d_model <= 16384:
+        raise ParameterError("d_model", d_model, f"{smallest} to 16384 ({theorem})")
+    return d_model
+
+
+def place(matrix: np.ndarray, shape: tuple[int, int], corner: tuple[int, int]) -> np.ndarray:
+    """Zeros of `shape` with `matrix` put at `corner`: a choice of subspace of the residual stream."""
+    full = np.zeros(shape)
+    full[corner[0] : corner[0] + matrix.shape[0], corner[1] : corner[1] + matrix.shape[1]] = matrix
+    return full

@@ -1,0 +1,74 @@
+"""The narrowest exact solution: width V−1, at the price of treating the last token apart."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gamecircuits.errors import ParameterError
+from gamecircuits.theory import Displacements, standard_form_displacements, x_min
+from gamecircuits.transformer.constructions.construction import (
+    Construction,
+    check_rate,
+    check_vocab_size,
+    choose_width,
+    helmert,
+    place,
+)
+from gamecircuits.transformer.model import Parameters
+
+
+@dataclass(frozen=True)
+class Minimal(Construction):
+    """Half the width of `balanced`: displacement x/s, and x/s + β for the last token.
+
+    No width below V−1 can even approach the uniform distribution over the absent tokens at lengths
+    1 and 2 (docs/theory.md, "Width"). At V−1 the residual stream has no room to keep the token's
+    own embedding apart from what is read, so the direct path is not zero:
+
+        W_E = H   W_Q = W_K = no columns   W_V = I   W_O = (x/β) I   W_U = −β Hᵀ
+
+    gives OV = −x HHᵀ and the direct path −β HHᵀ. Both push seen tokens down, the second only the
+    last one. As β → 0 the weights x/β grow without bound: balance is approached, never reached.
+
+    Attributes:
+        vocab_size: number of tokens.
+        max_illegal_rate: highest softmax mass on seen tokens, reached at length V-1.
+        beta: extra displacement of the last token, positive.
+        d_model: width of the residual stream; at least V-1, the default.
+    """
+
+    vocab_size: int
+    max_illegal_rate: float = 1e-3
+    beta: float = 1.0
+    d_model: int | None = None
+
+    def __post_init__(self):
+        check_vocab_size(self.vocab_size)
+        check_rate(self.max_illegal_rate)
+        choose_width(self.d_model, self.vocab_size - 1, "an exact solution needs width V-1")
+        if not 0 < self.beta <= 1000:
+            raise ParameterError("beta", self.beta, "above 0, at most 1000")
+        if self.x == 0:
+            raise ParameterError(
+                "beta", self.beta, "smaller, as the last token alone already meets max_illegal_rate"
+            )
+
+    @property
+    def x(self) -> float:
+        return x_min(self.vocab_size, self.max_illegal_rate, self.beta)
+
+    def parameters(self) -> Parameters:
+        n = self.vocab_size - 1
+        d = choose_width(self.d_model, n, "")
+        H, identity = helmert(self.vocab_size), np.eye(n)
+        return Parameters(
+            W_E=place(H, (self.vocab_size, d), (0, 0)),
+            W_Q=np.zeros((d, 0)),
+            W_K=np.zeros((d, 0)),
+            W_V=place(identity, (d, n), (0, 0)),
+            W_O=place(self.x / self.beta * identity, (n, d), (0, 0)),
+            W_U=place(-self.beta * H.T, (d, self.vocab_size), (0, 0)),
+        )
+
+    def displacements(self, lengths: np.ndarray) -> Displacements:
+        return standard_form_displacements(self.vocab_size, lengths, self.x, self.beta)

@@ -1,0 +1,33 @@
+"""The model that knows nothing: the baseline of every comparison."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gamecircuits.theory import Displacements
+from gamecircuits.transformer.constructions.balanced import get_set_complement_parameters
+from gamecircuits.transformer.constructions.construction import Construction, check_vocab_size
+from gamecircuits.transformer.model import Parameters
+
+
+@dataclass(frozen=True)
+class Untrained(Construction):
+    """All logits equal, hence the illegal token rate s/V at length s.
+
+    Tokens are embedded as in `balanced`; the head and the unembedding do nothing yet.
+
+    Attributes:
+        vocab_size: number of tokens.
+    """
+
+    vocab_size: int
+
+    def __post_init__(self):
+        check_vocab_size(self.vocab_size)
+
+    def parameters(self) -> Parameters:
+        parameters = get_set_complement_parameters(self.vocab_size, x=0.0)
+        return parameters._replace(W_U=np.zeros_like(parameters.W_U))
+
+    def displacements(self, lengths: np.ndarray) -> Displacements:
+        return Displacements(np.zeros(len(lengths)), np.zeros(len(lengths)))

@@ -1,0 +1,102 @@
+"""The transformer: one layer, attention only, one head, causal, no positional encoding.
+
+On a screen: embed, attend, add to the residual stream, unembed. The same code runs on numpy, JAX
+and any other library of the Python array API standard, since it uses the functions of whatever
+library its weights come from. N stands for leading axes, L positions, V vocabulary, d width of the
+residual stream, d_k of queries and keys, d_v of values.
+"""
+
+from typing import Any, Literal, NamedTuple
+
+Array = Any  # any array of the array API standard
+Norm = Literal["none", "attention", "residual"]
+
+
+class Parameters(NamedTuple):
+    """Weights, named as in Elhage et al. (2021) and TransformerLens; vectors are rows: x @ W."""
+
+    W_E: Array  # (V, d)    embedding
+    W_Q: Array  # (d, d_k)  queries; d_k = 0 makes all scores equal, hence attention uniform
+    W_K: Array  # (d, d_k)  keys
+    W_V: Array  # (d, d_v)  values
+    W_O: Array  # (d_v, d)  output of the head
+    W_U: Array  # (d, V)    unembedding
+
+
+class Model(NamedTuple):
+    """Weights together with how they are to be run."""
+
+    parameters: Parameters
+    norm: Norm = "none"
+    gain: float = 1.0
+
+
+def check_parameters(parameters: Parameters) -> None:
+    """Raise ValueError naming the matrix whose shape does not fit the others."""
+    vocab_size, d = parameters.W_E.shape
+    d_k, d_v = parameters.W_Q.shape[1], parameters.W_V.shape[1]
+    expected = Parameters((vocab_size, d), (d, d_k), (d, d_k), (d, d_v), (d_v, d), (d, vocab_size))
+    for name, matrix, shape in zip(Parameters._fields, parameters, expected, strict=True):
+        if tuple(matrix.shape) != shape:
+            raise ValueError(f"{name} has shape {tuple(matrix.shape)}; expected {shape}")
+
+
+def _embed(xp, W_E: Array, tokens: Array) -> Array:
+    rows = xp.take(W_E, xp.reshape(tokens, (-1,)), axis=0)  # take wants one dimension
+    return xp.reshape(rows, (*tokens.shape, W_E.shape[1]))
+
+
+def normalize(xp, vectors: Array, gain: float) -> Array:
+    """Divide by the L2 norm over the last axis and multiply by `gain`; zero stays zero."""
+    length = xp.sqrt(xp.sum(vectors * vectors, axis=-1, keepdims=True))
+    return gain * vectors / xp.where(length == 0, xp.ones_like(length), length)
+
+
+def _attention_pattern(xp, parameters: Parameters, residual: Array) -> Array:
+    queries = residual @ parameters.W_Q  # (..., L, d_k)
+    keys = residual @ parameters.W_K  # (..., L, d_k)
+    d_k = parameters.W_Q.shape[1]
+    scores = queries @ xp.matrix_transpose(keys) / max(d_k, 1) ** 0.5  # (..., L, L)
+    length = residual.shape[-2]
+    position = xp.arange(length)
+    is_past = position[None, :] <= position[:, None]  # query s sees keys 0..s
+    scores = xp.where(is_past, scores, xp.asarray(-float("inf"), dtype=scores.dtype))
+    weights = xp.exp(scores - xp.max(scores, axis=-1, keepdims=True))
+    return weights / xp.sum(weights, axis=-1, keepdims=True)
+
+
+def attention_pattern(parameters: Parameters, tokens: Array) -> Array:
+    """Attention of every position to itself and the earlier ones: (..., L, L), rows sum to 1."""
+    xp = parameters.W_E.__array_namespace__()
+    return _attention_pattern(xp, parameters, _embed(xp, parameters.W_E, tokens))
+
+
+def forward(
+    parameters: Parameters, tokens: Array, *, norm: Norm = "none", gain: float = 1.0
+) -> Array:
+    """Next-token logits after every prefix.
+
+    Args:
+        parameters: weights; all of one dtype, which is the dtype of the result.
+        tokens: integers (..., L) in 0..V−1, as an array of the same library. Logits at padding are
+            meaningless; padding at the end changes no logits before it.
+        norm: "none"; "attention": the head's output is divided by its L2 norm and multiplied by
+            `gain` before it enters the residual stream; "residual": so is the residual stream
+            after the head's output was added (post-norm).
+        gain: see `norm`.
+
+    Returns:
+        logits (..., L, V).
+    """
+    xp = parameters.W_E.__array_namespace__()
+    residual = _embed(xp, parameters.W_E, tokens)  # (..., L, d)
+    pattern = _attention_pattern(xp, parameters, residual)  # (..., L, L)
+    attended = pattern @ (residual @ parameters.W_V) @ parameters.W_O  # (..., L, d)
+    if norm == "attention":
+        attended = normalize(xp, attended, gain)
+    residual = residual + attended
+    if norm == "residual":
+        residual = normalize(xp, residual, gain)
+    elif norm not in ("none", "attention"):
+        raise ValueError(f"norm must be 'none', 'attention' or 'residual', not {norm!r}")
+    return residual @ parameters.W_U  # (..., L, V)
