@@ -18,7 +18,13 @@ from gamecircuits.games.game import PAD, Game, token_dtype
 from gamecircuits.masks import pack_mask, unpack_mask
 from gamecircuits.provenance import KEY, check_origin, repair_command, write_atomically
 
-BATCH = 16384  # games per batch and row group; part of the format, as the draws depend on it
+MAX_BATCH = 16384  # games
+MAX_BATCH_MASK = 1 << 27  # bytes of unpacked mask
+
+
+def batch_size(game: Game) -> int:
+    """Games per batch and row group: a function of the game alone, as the draws depend on it."""
+    return max(1, min(MAX_BATCH, MAX_BATCH_MASK // (game.max_length * game.vocab_size)))
 
 
 def get_rng(seed: int, name: str, shard: int) -> np.random.Generator:
@@ -27,10 +33,9 @@ def get_rng(seed: int, name: str, shard: int) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(stable_hash, shard)))
 
 
-def play_batches(
-    game: Game, num_games: int, rng: np.random.Generator, batch: int = BATCH
-) -> Iterator[np.ndarray]:
-    """Yield tokens (<= batch, max_length) until `num_games` games have been played."""
+def play_batches(game: Game, num_games: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+    """Yield tokens (<= batch_size, max_length) until `num_games` games have been played."""
+    batch = batch_size(game)
     for start in range(0, num_games, batch):
         yield game.play(min(batch, num_games - start), rng)
 
@@ -59,7 +64,12 @@ def mask_to_table(mask: np.ndarray, lengths: np.ndarray) -> pa.Table:
     return pa.table({"legal": to_list_array(values, lengths)})
 
 
-def write_parquet(path: Path | str, tables: Iterable[pa.Table], job: str) -> int:
+def write_parquet(
+    path: Path | str,
+    tables: Iterable[pa.Table],
+    job: str,
+    extra_metadata: dict[bytes, bytes] | None = None,
+) -> int:
     """Write the tables as row groups of one file that carries its job; return the number of rows.
 
     The file appears under its name only when it is complete.
@@ -69,7 +79,9 @@ def write_parquet(path: Path | str, tables: Iterable[pa.Table], job: str) -> int
         try:
             for table in tables:
                 if writer is None:
-                    schema = table.schema.with_metadata({KEY: job.encode()})
+                    schema = table.schema.with_metadata(
+                        {KEY: job.encode(), **(extra_metadata or {})}
+                    )
                     writer = pq.ParquetWriter(
                         temporary, schema, compression="zstd", write_page_checksum=True
                     )
@@ -148,18 +160,18 @@ def _flatten(column: pa.ChunkedArray) -> pa.Array:
     return column.combine_chunks().flatten()
 
 
-def iter_games(path: Path | str, game: Game, **settings) -> Iterator[np.ndarray]:
-    """Yield tokens (<= BATCH, max_length) of a shard written by generate_games."""
-    for table in iter_row_groups(path, "generate_games", **settings):
+def iter_games(path: Path | str, game: Game, settings: dict) -> Iterator[np.ndarray]:
+    """Yield tokens (<= batch_size, max_length) of a shard of the game with these settings."""
+    for table in iter_row_groups(path, "generate_games", game=settings):
         yield table_to_tokens(table, game.max_length, game.vocab_size)
 
 
 def iter_games_and_masks(
-    games_path: Path | str, masks_path: Path | str, game: Game, **settings
+    games_path: Path | str, masks_path: Path | str, game: Game, settings: dict
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield tokens (n, max_length) and their masks (n, max_length, V), row for row."""
-    tokens = iter_row_groups(games_path, "generate_games", **settings)
-    masks = iter_row_groups(masks_path, "compute_masks", **settings)
+    tokens = iter_row_groups(games_path, "generate_games", game=settings)
+    masks = iter_row_groups(masks_path, "compute_masks", game=settings)
     size = game.max_length, game.vocab_size
     for tokens_table, masks_table in zip(tokens, masks, strict=True):
         yield table_to_tokens(tokens_table, *size), table_to_mask(masks_table, *size)

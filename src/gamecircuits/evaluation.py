@@ -18,7 +18,7 @@ import pandas as pd
 from gamecircuits.games.game import PAD
 from gamecircuits.metrics import METRICS, context_metrics
 from gamecircuits.theory import count_contexts
-from gamecircuits.transformer.circuits import TokenTables, token_logits_and_entropy
+from gamecircuits.transformer.circuits import TokenTables
 from gamecircuits.transformer.model import Model
 
 QUANTILES = {"q05": 0.05, "q25": 0.25, "median": 0.5, "q75": 0.75, "q95": 0.95}
@@ -45,7 +45,7 @@ class Summary:
 
     def add(self, values: np.ndarray) -> None:
         """Take in values (metrics, contexts), in METRICS's order; NaN is "not defined here"."""
-        self.kept.append(values[:, -self.seen % self.stride :: self.stride])
+        self.kept.append(values[:, -self.seen % self.stride :: self.stride].copy())
         self.seen += values.shape[1]
         undefined = np.isnan(values)
         if undefined.any():
@@ -121,13 +121,14 @@ def evaluate_by_length(
     """
     summaries = {length: Summary(num_games) for length in lengths}
     longest = max(summaries)
+    tables = TokenTables(model)
     for tokens, legal in batches:
         _, length, vocab_size = legal.shape
         size = max(1, CHUNK_BYTES // (8 * length * vocab_size))
         for start in range(0, len(tokens), size):
             chunk = slice(start, start + size)
             prefix = tokens[chunk, :longest].astype(np.int64)
-            logits, entropy = token_logits_and_entropy(model, prefix)
+            logits, entropy = tables.logits_and_entropy(prefix)
             for length, summary in summaries.items():
                 now = legal[chunk, length - 1]
                 goes_on = now.any(axis=1) & (prefix[:, length - 1] != PAD)

@@ -69,6 +69,19 @@ class TokenTables:
             return normalize(np, attended, self.gain) @ self.W_U + self.direct[last]
         return normalize(np, attended + self.embedding[last], self.gain) @ self.W_U
 
+    def logits_and_entropy(self, tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """For tokens (..., L): logits (..., L, V), entropy of attention over positions (..., L)."""
+        vocab_size = len(self.weights)
+        counts = np.cumsum(  # how often each token occurs in each prefix
+            tokens[..., None] == np.arange(vocab_size), axis=-2, dtype=self.weights.dtype
+        )
+        attention = counts * self.weights[tokens]  # (..., L, V), up to a factor
+        total = attention.sum(axis=-1)  # (..., L)
+        surprise = np.einsum("...v,...v->...", counts, self.entropy_terms[tokens])
+        attention /= total[..., None]
+        logits = self.logits(attention @ self.values, tokens)
+        return logits, np.log(total) - surprise / total
+
 
 def token_logits(
     parameters: Parameters, tokens: np.ndarray, *, norm: Norm = "none", gain: float = 1.0
@@ -78,17 +91,4 @@ def token_logits(
     Args and result as in `forward`: tokens (..., L) to logits (..., L, V). Padding (negative
     tokens) adds nothing to any context; logits at padding are meaningless.
     """
-    return token_logits_and_entropy(Model(parameters, norm, gain), tokens)[0]
-
-
-def token_logits_and_entropy(model: Model, tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Logits (..., L, V) and entropy of attention over positions in nats (..., L)."""
-    tables = TokenTables(model)
-    vocab_size = len(tables.weights)
-    counts = np.cumsum(  # how often each token occurs in each prefix
-        tokens[..., None] == np.arange(vocab_size), axis=-2, dtype=tables.weights.dtype
-    )
-    total = np.sum(counts * tables.weights[tokens], axis=-1)  # (..., L)
-    entropy = np.log(total) - np.sum(counts * tables.entropy_terms[tokens], axis=-1) / total
-    attention = np.multiply(counts, tables.weights[tokens], out=counts) / total[..., None]
-    return tables.logits(attention @ tables.values, tokens), entropy
+    return TokenTables(Model(parameters, norm, gain)).logits_and_entropy(tokens)[0]

@@ -1,0 +1,537 @@
+"""The experiment's configuration: read, checked as a whole, and turned into typed objects.
+
+Nothing runs on a config with a mistake in it. All mistakes are reported at once, each with file,
+line, key, value, and what is allowed. config/README.md explains the keys to users;
+`python -m gamecircuits.config --schema` prints the JSON schema for editors, and
+`python -m gamecircuits.config FILE` checks a file.
+"""
+
+import json
+import re
+import sys
+import typing
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model
+from pydantic_core import PydanticCustomError
+
+from gamecircuits.errors import GamecircuitsError, ParameterError
+from gamecircuits.evaluation import MAX_EXHAUSTIVE_VOCAB_SIZE
+from gamecircuits.games.game import GAMES, Game
+from gamecircuits.registry import Registry, suggest
+from gamecircuits.transformer.constructions.construction import CONSTRUCTIONS, Construction
+
+KeyPath = tuple[str | int, ...]
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+
+
+class ConfigError(GamecircuitsError):
+    """All problems of a config, one line each, in the order of the file."""
+
+
+# The typed config. Field descriptions go into the JSON schema.
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class GameEntry(Strict):
+    """A game and how many of its random plays to generate; further keys are those of the kind."""
+
+    kind: str = Field(description="which rules: a file in src/gamecircuits/games")
+    num_games: int = Field(default=10000, ge=1, le=10**10, description="random games to generate")
+    games_per_shard: int = Field(
+        default=1_000_000, ge=1, le=10**8, description="games in one parquet file"
+    )
+
+
+class ModelEntry(Strict):
+    """A model; further keys are those of the kind."""
+
+    kind: str = Field(description="a file in src/gamecircuits/transformer/constructions")
+
+
+def _check_lengths(value: Any) -> Any:
+    if value != "all" and not (
+        isinstance(value, list)
+        and value
+        and all(isinstance(length, int) and not isinstance(length, bool) for length in value)
+        and all(a < b for a, b in zip([0, *value], value, strict=False))
+    ):
+        raise PydanticCustomError("lengths", "allowed: all, or ascending positive integers like [1, 2, 4]")
+    return value
+
+
+class EvaluationEntry(Strict):
+    """Models measured on one game, by the length of the prefix."""
+
+    game: str = Field(description="name of an entry of games")
+    models: list[str] = Field(min_length=1, description="names of entries of models")
+    contexts: Literal["sampled", "all"] = Field(
+        default="sampled",
+        description="sampled: the prefixes of the generated games; all: every (set, last token) "
+        "context of set_complement",
+    )
+    lengths: Annotated[
+        Literal["all"] | list[Annotated[int, Field(ge=1)]], BeforeValidator(_check_lengths)
+    ] = Field(default="all", description="prefix lengths to measure: all, or ascending integers")
+    dtype: Literal["float64", "float32"] = Field(
+        default="float64", description="floating-point type of weights and logits"
+    )
+
+
+class TopLevel(Strict):
+    """Configuration of a gamecircuits experiment."""
+
+    seed: int = Field(default=0, ge=0, le=2**63 - 1, description="root of all randomness")
+    results: str = Field(default="results", min_length=1, description="folder for all results")
+    games: dict[str, Any] = Field(min_length=1, description="games by name")
+    models: dict[str, Any] = Field(default={}, description="models by name")
+    evaluations: dict[str, Any] = Field(default={}, description="evaluations by name")
+
+
+@dataclass(frozen=True)
+class NamedGame:
+    name: str
+    kind: str
+    settings: dict  # kind and constructor arguments: what its masks depend on
+    game: Game
+    num_games: int
+    games_per_shard: int
+
+    @property
+    def shards(self) -> list[str]:
+        return [f"shard-{n:05d}" for n in range(-(-self.num_games // self.games_per_shard))]
+
+    def games_in_shard(self, shard: int) -> int:
+        return min(self.games_per_shard, self.num_games - shard * self.games_per_shard)
+
+
+@dataclass(frozen=True)
+class NamedModel:
+    name: str
+    kind: str
+    settings: dict
+    construction: Construction
+
+
+@dataclass(frozen=True)
+class NamedEvaluation:
+    name: str
+    game: NamedGame
+    models: tuple[NamedModel, ...]
+    contexts: str
+    lengths: tuple[int, ...]
+    dtype: str
+
+
+@dataclass(frozen=True)
+class Config:
+    seed: int
+    results: str
+    games: dict[str, NamedGame]
+    models: dict[str, NamedModel]
+    evaluations: dict[str, NamedEvaluation]
+    raw: dict  # as read, for the report
+
+
+# Reading YAML with line numbers.
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML as people expect it: 1e-3 is a number, and only true and false are booleans."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, regexp) for tag, regexp in resolvers if not tag.endswith((":float", ":bool"))]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?(\d+\.\d*|\.\d+)([eE][-+]?\d+)?$|[-+]?\d+[eE][-+]?\d+$|[-+]?\.inf$|\.nan$"),
+    list("-+.0123456789"),
+)
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile(r"true$|false$|True$|False$"), list("tTfF")
+)
+
+
+@dataclass
+class Source:
+    """Values of one or more YAML files laid over each other, and the line where each key stands."""
+
+    values: Any
+    places: dict[KeyPath, str]
+    problems: list[tuple[str, str]]  # (place, message)
+
+
+def _read_yaml(path: Path | str) -> Source:
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: there is no such config file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read as UTF-8 text ({error})") from None
+    source = Source(None, {}, [])
+
+    def place(node: yaml.Node) -> str:
+        return f"{path}:{node.start_mark.line + 1}"
+
+    def convert(node: yaml.Node, key_path: KeyPath) -> Any:
+        source.places.setdefault(key_path, place(node))
+        if isinstance(node, yaml.MappingNode):
+            loader.flatten_mapping(node)
+            mapping = {}
+            for key_node, value_node in node.value:
+                key = loader.construct_object(key_node, deep=True)
+                here = (*key_path, str(key))
+                if not isinstance(key, str):
+                    message = f"{_dotted(here)}: keys must be text, not {key!r}; write it in quotes"
+                    source.problems.append((place(key_node), message))
+                    key = str(key)
+                if key in mapping:
+                    first = source.places[here]
+                    source.problems.append(
+                        (place(key_node), f"{_dotted(here)}: the key stands twice, first at {first}")
+                    )
+                source.places[here] = place(key_node)
+                mapping[key] = convert(value_node, here)
+            return mapping
+        if isinstance(node, yaml.SequenceNode):
+            return [convert(item, (*key_path, index)) for index, item in enumerate(node.value)]
+        return loader.construct_object(node, deep=True)
+
+    try:
+        loader = _Loader(text)
+        node = loader.get_single_node()
+        source.values = convert(node, ()) if node else None
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = f":{mark.line + 1}" if mark else ""
+        raise ConfigError(f"{path}{line}: not valid YAML: {error.problem or error.context}") from None
+    except (yaml.YAMLError, ValueError) as error:
+        raise ConfigError(f"{path}: not valid YAML: {error}") from None
+    source.places.setdefault((), str(path))
+    return source
+
+
+def _lay_over(base: Any, top: Any) -> Any:
+    if isinstance(base, Mapping) and isinstance(top, Mapping):
+        return {**base, **{key: _lay_over(base.get(key), value) for key, value in top.items()}}
+    return top
+
+
+def _dotted(path: KeyPath) -> str:
+    return "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in path).lstrip(".")
+
+
+# Checking.
+
+
+@cache
+def entry_model(registry: Registry, base: type[BaseModel], kind: str) -> type[BaseModel]:
+    """Pydantic model of one kind's config entry: the base's fields and the dataclass's."""
+    cls = registry.type(kind)
+    hints = typing.get_type_hints(cls)
+    about = _attribute_docs(cls)
+    definitions = {}
+    for field in fields(cls):
+        if field.init:
+            default = ... if field.default is field.default_factory else field.default
+            definitions[field.name] = (
+                hints[field.name],
+                Field(default=default, description=about.get(field.name, "")),
+            )
+    kind_field = (Literal[kind], Field(description=(cls.__doc__ or "").split("\n")[0]))
+    return create_model(kind, __base__=base, kind=kind_field, **definitions)
+
+
+def _attribute_docs(cls: type) -> dict[str, str]:
+    """Descriptions from the "Attributes:" section of a docstring."""
+    section = (cls.__doc__ or "").partition("Attributes:")[2]
+    entries = re.findall(r"^ {8}([\w, ]+): (.*(?:\n {12}.*)*)", section, flags=re.MULTILINE)
+    return {
+        name.strip(): re.sub(r"\s+", " ", text)
+        for names, text in entries
+        for name in names.split(",")
+    }
+
+
+_TYPES = {
+    "int_type": "an integer", "float_type": "a number", "string_type": "text",
+    "list_type": "a list", "dict_type": "a mapping of keys to values",
+    "model_type": "a mapping of keys to values", "bool_type": "true or false",
+}  # fmt: skip
+
+
+class _Checker:
+    def __init__(self, source: Source):
+        self.source = source
+        self.problems: list[tuple[str, str]] = list(source.problems)
+
+    def report(self, path: KeyPath, message: str, value: Any = ...) -> None:
+        at = path
+        while at and at not in self.source.places:
+            at = at[:-1]
+        shown = "" if value is ... else f" = {_short(value)}"
+        self.problems.append((self.source.places[at], f"{_dotted(path) or 'config'}{shown}: {message}"))
+
+    def fit(self, model: type[BaseModel], value: Any, path: KeyPath) -> BaseModel | None:
+        try:
+            return model.model_validate(value)
+        except ValidationError as error:
+            for problem in error.errors(include_url=False):
+                self._translate(model, problem, path)
+            return None
+
+    def _translate(self, model: type[BaseModel], problem: dict, path: KeyPath) -> None:
+        where = path + tuple(problem["loc"])
+        value, kind, context = problem["input"], problem["type"], problem.get("ctx", {})
+        known = list(model.model_fields)
+        if kind == "missing":
+            about = model.model_fields[problem["loc"][-1]].description
+            self.report(path, f"the key {problem['loc'][-1]!r} is missing ({about})")
+        elif kind == "extra_forbidden":
+            name = where[-1]
+            self.report(where, f"unknown key{suggest(name, known)}; known: {', '.join(known)}")
+        elif kind == "literal_error":
+            allowed = context["expected"].replace("'", "").replace(" or ", ", ")
+            self.report(where, f"allowed: {allowed}{suggest(value, allowed.split(', '))}", value)
+        elif kind in _TYPES:
+            self.report(where, f"must be {_TYPES[kind]}", value)
+        elif kind == "too_short":
+            self.report(where, "must not be empty", value)
+        else:
+            limits = {"greater_than_equal": "ge", "less_than_equal": "le"}
+            if kind in limits:
+                sign = "at least" if kind == "greater_than_equal" else "at most"
+                self.report(where, f"must be {sign} {context[limits[kind]]}", value)
+            else:
+                self.report(where, problem["msg"], value)
+
+    def entries(self, section: str, values: Mapping[str, Any]) -> Iterable[tuple[str, dict]]:
+        """Entries of a section with usable names."""
+        for name, value in values.items():
+            if not NAME.fullmatch(name):
+                self.report(
+                    (section, name),
+                    "names start with a letter and go on with letters, digits and underscores",
+                )
+            else:
+                yield name, value
+
+    def make(self, section: str, name: str, value: Any, registry: Registry, base: type[BaseModel]):
+        """(entry, instance, settings) of a game or model entry, None when there is a problem."""
+        path = (section, name)
+        if not isinstance(value, Mapping):
+            return self.report(path, "must be a mapping of keys to values", value)
+        kinds, kind = registry.kinds(), value.get("kind")
+        if "kind" not in value:
+            return self.report(path, f"the key 'kind' is missing; allowed: {', '.join(kinds)}")
+        if kind not in kinds:
+            return self.report(
+                (*path, "kind"), f"allowed: {', '.join(kinds)}{suggest(kind, kinds)}", kind
+            )
+        try:
+            model = entry_model(registry, base, kind)
+        except GamecircuitsError as error:
+            return self.report((*path, "kind"), str(error), kind)
+        entry = self.fit(model, value, path)
+        if entry is None:
+            return None
+        names = set(model.model_fields) - set(base.model_fields)
+        arguments = {key: getattr(entry, key) for key in model.model_fields if key in names}
+        try:
+            instance = registry.make(kind, **arguments)
+        except ParameterError as error:
+            return self.report((*path, error.key), f"allowed: {error.allowed}", error.value)
+        except GamecircuitsError as error:
+            return self.report(path, str(error))
+        return entry, instance, {"kind": kind, **arguments}
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def check_config(source: Source) -> Config:
+    """Return the config that the values describe, or raise ConfigError with every problem."""
+    checker = _Checker(source)
+    if not isinstance(source.values, Mapping):
+        known = ", ".join(TopLevel.model_fields)
+        checker.report((), f"must hold keys at the top level: {known}", source.values)
+        raise _error(checker)
+    top = checker.fit(TopLevel, source.values, ())
+    sections = {
+        section: values if isinstance(values := source.values.get(section), Mapping) else {}
+        for section in ("games", "models", "evaluations")
+    }
+    if top and re.search(r"[{}*?\s]", top.results):
+        checker.report(("results",), "must not hold spaces, braces or wildcards", top.results)
+
+    games: dict[str, NamedGame] = {}
+    for name, value in checker.entries("games", sections["games"]):
+        if made := checker.make("games", name, value, GAMES, GameEntry):
+            entry, game, settings = made
+            games[name] = NamedGame(
+                name, entry.kind, settings, game, entry.num_games, entry.games_per_shard
+            )
+    models: dict[str, NamedModel] = {}
+    for name, value in checker.entries("models", sections["models"]):
+        if made := checker.make("models", name, value, CONSTRUCTIONS, ModelEntry):
+            entry, construction, settings = made
+            models[name] = NamedModel(name, entry.kind, settings, construction)
+    evaluations: dict[str, NamedEvaluation] = {}
+    for name, value in checker.entries("evaluations", sections["evaluations"]):
+        entry = checker.fit(EvaluationEntry, value, ("evaluations", name))
+        if entry and (found := _check_evaluation(checker, name, entry, sections, games, models)):
+            evaluations[name] = found
+    if checker.problems:
+        raise _error(checker)
+    return Config(top.seed, top.results, games, models, evaluations, raw=dict(source.values))
+
+
+def _check_evaluation(
+    checker: _Checker,
+    name: str,
+    entry: EvaluationEntry,
+    sections: dict[str, Mapping],
+    games: dict[str, NamedGame],
+    models: dict[str, NamedModel],
+) -> NamedEvaluation | None:
+    path = ("evaluations", name)
+    before = len(checker.problems)
+
+    def look_up(key_path: KeyPath, wanted: str, section: str, found: Mapping):
+        if wanted not in sections[section]:
+            known = ", ".join(sections[section]) or "none"
+            message = f"no such entry of {section}; known: {known}"
+            checker.report(key_path, message + suggest(wanted, sections[section]), wanted)
+        return found.get(wanted)  # an entry with a problem of its own is None too
+
+    game = look_up((*path, "game"), entry.game, "games", games)
+    chosen = []
+    for index, wanted in enumerate(entry.models):
+        model = look_up((*path, "models", index), wanted, "models", models)
+        if wanted in entry.models[:index]:
+            checker.report((*path, "models", index), "is listed twice", wanted)
+        if model and game and model.construction.vocab_size != game.game.vocab_size:
+            checker.report(
+                (*path, "models", index),
+                f"the model has vocab_size {model.construction.vocab_size}, "
+                f"the game {game.name} has {game.game.vocab_size}; they must be equal",
+                wanted,
+            )
+        chosen.append(model)
+    if not game:
+        return None
+    longest = game.game.max_length - 1  # after the last token there is nothing to predict
+    if entry.contexts == "all":
+        if game.kind != "set_complement":
+            checker.report(
+                (*path, "contexts"),
+                f"needs a game of kind set_complement; {game.name} is {game.kind}; allowed: sampled",
+                "all",
+            )
+        elif game.game.vocab_size > MAX_EXHAUSTIVE_VOCAB_SIZE:
+            checker.report(
+                (*path, "contexts"),
+                f"possible up to vocab_size {MAX_EXHAUSTIVE_VOCAB_SIZE}; {game.name} has "
+                f"{game.game.vocab_size}; allowed: sampled",
+                "all",
+            )
+    lengths = range(1, longest + 1) if entry.lengths == "all" else entry.lengths
+    for index, length in enumerate(lengths):
+        if length > longest:
+            checker.report(
+                (*path, "lengths", index),
+                f"{game.name} has something to predict at lengths 1 to {longest} only",
+                length,
+            )
+    if longest < 1:
+        checker.report((*path, "game"), "its games are too short to predict anything", game.name)
+    if len(checker.problems) > before or not all(chosen):
+        return None
+    return NamedEvaluation(name, game, tuple(chosen), entry.contexts, tuple(lengths), entry.dtype)
+
+
+def _error(checker: _Checker) -> ConfigError:
+    def order(problem: tuple[str, str]) -> tuple[str, int]:
+        file, _, line = problem[0].rpartition(":")
+        return (file, int(line)) if line.isdigit() else (problem[0], 0)
+
+    lines = [f"{place}: {message}" for place, message in sorted(checker.problems, key=order)]
+    count = "1 problem" if len(lines) == 1 else f"{len(lines)} problems"
+    return ConfigError(f"{count} in the configuration:\n  " + "\n  ".join(lines))
+
+
+def load_config(*paths: Path | str, overrides: Mapping[str, Any] | None = None) -> Config:
+    """Read one or more YAML files, later ones laid over earlier ones, then `overrides`.
+
+    Raises:
+        ConfigError: naming every problem found.
+    """
+    source = _read_yaml(paths[0])
+    for path in paths[1:]:
+        top = _read_yaml(path)
+        source.values = _lay_over(source.values, top.values)
+        source.places |= top.places
+        source.problems += top.problems
+    if overrides:
+        source.values = _lay_over(source.values, overrides)
+        for path in _key_paths(overrides):
+            source.places[path] = "--config"
+    return check_config(source)
+
+
+def _key_paths(values: Any, path: KeyPath = ()) -> Iterable[KeyPath]:
+    if path:
+        yield path
+    if isinstance(values, Mapping):
+        for key, value in values.items():
+            yield from _key_paths(value, (*path, key))
+
+
+def json_schema() -> dict:
+    """JSON schema of config files, for completion and checks in editors."""
+
+    def section(registry: Registry, base: type[BaseModel]) -> Any:
+        union = typing.Union[tuple(entry_model(registry, base, kind) for kind in registry.kinds())]
+        return dict[str, Annotated[union, Field(discriminator="kind")]]
+
+    def described(name: str, annotation: Any) -> tuple:
+        field = TopLevel.model_fields[name]
+        default = ... if field.is_required() else field.default
+        return annotation, Field(default=default, description=field.description)
+
+    whole = create_model(
+        "Configuration",
+        __base__=TopLevel,
+        games=described("games", section(GAMES, GameEntry)),
+        models=described("models", section(CONSTRUCTIONS, ModelEntry)),
+        evaluations=described("evaluations", dict[str, EvaluationEntry]),
+    )
+    return whole.model_json_schema()
+
+
+def main(arguments: list[str]) -> int:
+    if arguments == ["--schema"]:
+        print(json.dumps(json_schema(), indent=2))
+        return 0
+    try:
+        load_config(*(arguments or ["config/config.yaml"]))
+    except GamecircuitsError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

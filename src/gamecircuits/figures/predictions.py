@@ -1,0 +1,94 @@
+"""Figure: what the models see: one game followed token by token, with every prediction."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from gamecircuits.figures.style import letter, new_figure, readable
+from gamecircuits.games.game import PAD
+from gamecircuits.transformer.circuits import token_logits
+from gamecircuits.transformer.model import Model
+
+TARGET = "target"
+
+
+def get_table(tokens: np.ndarray, mask: np.ndarray, models: dict[str, Model]) -> pd.DataFrame:
+    """Next-token distribution after every prefix of one game, for the target and each model.
+
+    Args:
+        tokens: (L,), padding at the end.
+        mask: legal next tokens (L, V).
+        models: by name.
+    """
+    steps = np.flatnonzero((tokens != PAD) & mask.any(axis=1))
+    played = tokens[steps].astype(np.int64)
+    legal = mask[steps]
+    distributions = {TARGET: legal / legal.sum(axis=1, keepdims=True)}
+    for name, (parameters, norm, gain) in models.items():
+        logits = token_logits(parameters, played, norm=norm, gain=gain)
+        weights = np.exp(logits - logits.max(axis=1, keepdims=True))
+        distributions[name] = weights / weights.sum(axis=1, keepdims=True)
+    length, token = np.indices(legal.shape).reshape(2, -1)
+    frames = [
+        pd.DataFrame(
+            {
+                "model": name,
+                "length": length + 1,
+                "last_token": played[length],
+                "token": token,
+                "legal": legal.ravel(),
+                "probability": probability.ravel(),
+            }
+        )
+        for name, probability in distributions.items()
+    ]
+    return pd.concat(frames, ignore_index=True)
+
+
+def draw(table: pd.DataFrame, game: str) -> Figure:
+    """A heatmap for the target and each model: a row per step, a column per token."""
+    names = list(table["model"].unique())
+    steps, tokens = table["length"].nunique(), table["token"].nunique()
+    figure, grid = new_figure(
+        1, len(names), 2.5 * len(names) + 0.8, 1.3 + 2.3 * steps / tokens, sharey=True
+    )
+    for index, name in enumerate(names):
+        axes = grid[0, index]
+        rows = table[table["model"] == name]
+        values = rows.pivot(index="length", columns="token", values="probability").to_numpy()
+        image = axes.imshow(
+            values, cmap="Blues", vmin=0, vmax=1,
+            interpolation="nearest", aspect="equal", extent=(-0.5, tokens - 0.5, steps + 0.5, 0.5),
+        )  # fmt: skip
+        illegal = rows[~rows["legal"]]
+        axes.plot(
+            illegal["token"], illegal["length"], linestyle="none", marker="x", color="#c0392b",
+            markersize=2.6, markeredgewidth=0.7, alpha=0.75,
+        )  # fmt: skip
+        last = rows.drop_duplicates("length")
+        axes.plot(
+            last["last_token"], last["length"], linestyle="none", marker="o", color="#c0392b",
+            markerfacecolor="none", markersize=5.4, markeredgewidth=0.9,
+        )  # fmt: skip
+        on_illegal = illegal.groupby("length")["probability"].sum()
+        worst = float(on_illegal.max()) if len(on_illegal) else 0.0
+        title = "target: uniform on legal tokens" if name == TARGET else readable(name)
+        letter(axes, index, title + ("" if name == TARGET else f"\n   worst illegal rate {worst:.2g}"))
+        step = max(1, -(-tokens // 8))
+        axes.set_xticks(range(0, tokens, step))
+        axes.set_xlabel("next token")
+        axes.grid(False)
+    grid[0, 0].set_ylabel("tokens seen")
+    bar = figure.colorbar(image, ax=grid[0, -1], shrink=0.9, pad=0.03)
+    bar.set_label("probability")
+    bar.outline.set_linewidth(0.5)
+    handles = [
+        Line2D([], [], linestyle="none", marker="o", color="#c0392b", markerfacecolor="none",
+               markersize=5.4, label="token just played"),
+        Line2D([], [], linestyle="none", marker="x", color="#c0392b", markersize=3.5,
+               label="illegal next"),
+    ]  # fmt: skip
+    figure.legend(handles=handles, loc="outside upper right", ncols=2)
+    figure.suptitle(f"one game of {readable(game)}, step by step", x=0.01, ha="left", fontsize=10.5)
+    return figure

@@ -1,0 +1,82 @@
+"""One look for all figures: colours that everyone can tell apart, labels on the lines, theory as
+lines and measurement as points."""
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+matplotlib.use("Agg")
+
+# Okabe and Ito's colours, without the yellow that vanishes on white.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+# Fixed for the built-in kinds, so that a kind looks the same in every figure and experiment.
+KINDS = ("balanced", "minimal", "attention_norm", "untrained")
+GREY = "#6b6b6b"
+
+RC = {
+    "axes.axisbelow": True,
+    "axes.edgecolor": "#404040",
+    "axes.grid": True,
+    "axes.labelsize": 9,
+    "axes.linewidth": 0.7,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 9.5,
+    "figure.constrained_layout.use": True,
+    "figure.dpi": 200,
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "grid.color": "#e6e6e6",
+    "grid.linewidth": 0.6,
+    "legend.fontsize": 8,
+    "legend.frameon": False,
+    "lines.linewidth": 1.4,
+    "lines.markersize": 4.2,
+    "savefig.bbox": "tight",
+    "savefig.dpi": 200,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "gamecircuits",
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+}
+
+
+def new_figure(rows: int, columns: int, width: float, height: float, **options):
+    """Figure and 2-D array of axes, in this style; width and height in inches."""
+    matplotlib.rcParams.update(matplotlib.rcParamsDefault)
+    matplotlib.rcParams.update(RC)
+    figure = Figure(figsize=(width, height))
+    return figure, figure.subplots(rows, columns, squeeze=False, **options)
+
+
+def look(kind: str, all_kinds: list[str]) -> dict:
+    """Colour and marker of a kind of model; new kinds take the next free ones, in order."""
+    order = [*KINDS, *(k for k in dict.fromkeys(all_kinds) if k not in KINDS)]
+    index = order.index(kind)
+    return {
+        "color": COLOURS[index % len(COLOURS)],
+        "marker": MARKERS[index % len(MARKERS)],
+    }
+
+
+def readable(name: str) -> str:
+    """A config name as words."""
+    return name.replace("_", " ")
+
+
+def letter(axes: Axes, index: int, title: str) -> None:
+    """Title of a panel with its letter."""
+    axes.set_title(f"$\\bf{{{chr(ord('a') + index)}}}$  {title}")
+
+
+def integer_ticks(axes: Axes, values) -> None:
+    """About eight integer ticks on the x axis, the ends of the range among them."""
+    low, high = int(min(values)), int(max(values))
+    step = max(1, round((high - low) / 7))
+    ticks = list(range(low, high + 1, step))
+    if high - ticks[-1] > step / 2:
+        ticks.append(high)
+    axes.set_xticks(ticks, [str(tick) for tick in ticks], minor=False)
+    axes.set_xticks([], minor=True)

@@ -1,0 +1,216 @@
+"""From a config to jobs: which file each stage writes, and the job text that must have made it.
+
+The rules in workflow/rules take their parameters and file names from here. `find_stale` compares
+what exists with what should, so that a run does not depend on Snakemake's own records alone.
+"""
+
+import base64
+from collections.abc import Iterator
+from pathlib import Path
+
+from gamecircuits.config import Config, NamedGame
+from gamecircuits.datasets import read_job
+from gamecircuits.errors import GamecircuitsError
+from gamecircuits.games.game import GAMES
+from gamecircuits.provenance import describe_job
+from gamecircuits.results import damaged_siblings
+from gamecircuits.transformer.constructions.construction import CONSTRUCTIONS
+from gamecircuits.transformer.weights import read_model_job
+
+# The file of each stage that carries the job; others may be written with it.
+CARRIERS = {
+    "generate_games": "games/{game}/{shard}.parquet",
+    "compute_masks": "masks/{game}/{shard}.parquet",
+    "measure_branching": "metrics/branching/{game}.parquet",
+    "construct_model": "models/{model}.safetensors",
+    "evaluate_model": "metrics/{evaluation}/{model}.parquet",
+    "collect_metrics": "tables/metrics.parquet",
+    "write_config": "tables/config.parquet",
+    "plot_metrics": "tables/{figure}.parquet",
+    "plot_branching_factor": "tables/branching_factor.parquet",
+    "plot_circuits": "tables/circuits_{model}.parquet",
+    "plot_predictions": "tables/predictions_{game}.parquet",
+}
+METRIC_FIGURES = ("length_generalization", "displacement", "attention_entropy")
+
+
+class Plan:
+    """All jobs of a config. Wildcards are the names in CARRIERS."""
+
+    def __init__(self, config: Config):
+        self.config = config
+        self.games = config.games
+        self.evaluated = [
+            (evaluation.name, model.name)
+            for evaluation in config.evaluations.values()
+            for model in evaluation.models
+        ]
+        self._jobs: dict[tuple, str] = {}
+
+    def path(self, stage: str, **wildcards: str) -> str:
+        """The carrier of a stage's job; wildcards that are not given stay in braces."""
+        pattern = CARRIERS[stage]
+        for name, value in wildcards.items():
+            pattern = pattern.replace(f"{{{name}}}", value)
+        return f"{self.config.results}/{pattern}"
+
+    def job(self, stage: str, **wildcards: str) -> str:
+        """The job text of a stage for these wildcards."""
+        key = (stage, *sorted(wildcards.items()))
+        if key not in self._jobs:
+            settings, modules = getattr(self, f"_{stage}")(**wildcards)
+            self._jobs[key] = describe_job(stage, settings, *modules)
+        return self._jobs[key]
+
+    def instances(self) -> Iterator[tuple[str, dict[str, str]]]:
+        """Every (stage, wildcards) of the config."""
+        for game in self.games.values():
+            for shard in game.shards:
+                yield "generate_games", {"game": game.name, "shard": shard}
+                yield "compute_masks", {"game": game.name, "shard": shard}
+            yield "measure_branching", {"game": game.name}
+        yield "plot_branching_factor", {}
+        yield "write_config", {}
+        for model in self.config.models:
+            yield "construct_model", {"model": model}
+            yield "plot_circuits", {"model": model}
+        for game in self.games:
+            if self.models_on(game):
+                yield "plot_predictions", {"game": game}
+        for evaluation, model in self.evaluated:
+            yield "evaluate_model", {"evaluation": evaluation, "model": model}
+        if self.evaluated:
+            yield "collect_metrics", {}
+            for figure in METRIC_FIGURES:
+                yield "plot_metrics", {"figure": figure}
+
+    def files(self, *stages: str) -> list[str]:
+        """Carriers of all jobs of the given stages, of all stages by default."""
+        return [
+            self.path(stage, **wildcards)
+            for stage, wildcards in self.instances()
+            if not stages or stage in stages
+        ]
+
+    def models_on(self, game: str) -> list[str]:
+        """Names of the models that some evaluation measures on the game, in the config's order."""
+        on = {
+            model.name
+            for evaluation in self.config.evaluations.values()
+            for model in evaluation.models
+            if evaluation.game.name == game
+        }
+        return [name for name in self.config.models if name in on]
+
+    def all_shards(self, stage: str, game: str) -> list[str]:
+        return [self.path(stage, game=game, shard=shard) for shard in self.games[game].shards]
+
+    def is_exhaustive(self, evaluation: str) -> bool:
+        return self.config.evaluations[evaluation].contexts == "all"
+
+    def threads(self, evaluation: str) -> int:
+        """Threads worth giving to an evaluation: several only where it takes minutes."""
+        vocab_size = self.config.evaluations[evaluation].game.game.vocab_size
+        return 8 if self.is_exhaustive(evaluation) and vocab_size >= 19 else 1
+
+    # Settings and extra modules of every stage.
+
+    def _game_module(self, game: NamedGame) -> str:
+        return GAMES.module(game.kind)
+
+    def _generate_games(self, game: str, shard: str):
+        named, number = self.games[game], int(shard.removeprefix("shard-"))
+        settings = {
+            "name": game,
+            "seed": self.config.seed,
+            "shard": number,
+            "num_games": named.games_in_shard(number),
+            "game": named.settings,
+        }
+        return settings, [self._game_module(named)]
+
+    def _compute_masks(self, game: str, shard: str):
+        named = self.games[game]
+        number = int(shard.removeprefix("shard-"))
+        settings = {"game": named.settings, "num_games": named.games_in_shard(number)}
+        return settings, [self._game_module(named)]
+
+    def _measure_branching(self, game: str):
+        named = self.games[game]
+        settings = {"name": game, "game": named.settings, "num_games": named.num_games}
+        return settings, [self._game_module(named)]
+
+    def _plot_branching_factor(self):
+        return {"games": list(self.games)}, []
+
+    def _write_config(self):
+        return {"config": self.config.raw}, []
+
+    def _construct_model(self, model: str):
+        named = self.config.models[model]
+        return {"construction": named.settings}, [CONSTRUCTIONS.module(named.kind)]
+
+    def _plot_circuits(self, model: str):
+        return {"model": model, "construction": self.config.models[model].settings}, []
+
+    def _plot_predictions(self, game: str):
+        named, models = self.games[game], self.models_on(game)
+        pairs = [[model, self.config.models[model].settings] for model in models]
+        settings = {"name": game, "game": named.settings, "models": pairs}
+        return settings, [self._game_module(named)]
+
+    def _evaluate_model(self, evaluation: str, model: str):
+        named, chosen = self.config.evaluations[evaluation], self.config.models[model]
+        settings = {
+            "evaluation": evaluation,
+            "contexts": named.contexts,
+            "lengths": list(named.lengths),
+            "dtype": named.dtype,
+            "name": named.game.name,
+            "game": named.game.settings,
+            "model": model,
+            "construction": chosen.settings,
+        }
+        modules = [CONSTRUCTIONS.module(chosen.kind)]
+        if not self.is_exhaustive(evaluation):
+            settings["num_games"] = named.game.num_games
+            modules.append(self._game_module(named.game))
+        return settings, modules
+
+    def _collect_metrics(self):
+        return {"evaluated": [list(pair) for pair in self.evaluated]}, []
+
+    def _plot_metrics(self, figure: str):
+        return {"figure": figure}, [f"gamecircuits.figures.{figure}"]
+
+
+def _has_record(path: str) -> bool:
+    """Whether Snakemake remembers how it made the file; then it tracks changes by itself."""
+    name = base64.urlsafe_b64encode(path.encode()).decode()
+    return Path(".snakemake/metadata", name).exists()
+
+
+def find_stale(plan: Plan) -> dict[str, str]:
+    """Existing results that the next run must not use, with the reason.
+
+    These are files that are damaged, and files made by another config or other code of which
+    Snakemake has lost its record.
+    """
+    stale = {}
+    folders = [Path(plan.config.results) / folder for folder in ("figures", "tables")]
+    for stage, wildcards in plan.instances():
+        path = plan.path(stage, **wildcards)
+        if not Path(path).exists():
+            continue
+        try:
+            job = read_model_job(path) if path.endswith(".safetensors") else read_job(path)
+            if path.startswith(f"{plan.config.results}/tables/"):
+                changed = damaged_siblings(path, folders)
+                if changed:
+                    stale[path] = f"{changed[0]} was changed by hand or damaged"
+        except GamecircuitsError:
+            stale[path] = "damaged"
+            continue
+        if job != plan.job(stage, **wildcards) and not _has_record(path):
+            stale[path] = "made by another config or other code"
+    return stale

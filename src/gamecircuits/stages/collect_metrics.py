@@ -1,0 +1,28 @@
+"""Stage: the metrics of all models and games in one tidy table."""
+
+import sys
+
+import pandas as pd
+
+from gamecircuits.datasets import read_table
+from gamecircuits.results import write_results
+from gamecircuits.stages.command import run_stage
+
+
+def collect_metrics(
+    job: str, settings: dict, metrics: list[str], output: str, csv: str
+) -> None:
+    """Concatenate the metrics, in the order of the config."""
+    tables = [
+        read_table(path, "evaluate_model", evaluation=evaluation, model=model).to_pandas()
+        for path, (evaluation, model) in zip(metrics, settings["evaluated"], strict=True)
+    ]
+    write_results(job, pd.concat(tables, ignore_index=True), output, csv=csv)
+
+
+def main(argv=None) -> int:
+    return run_stage(collect_metrics, argv, metrics=True, output=False, csv=False)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,77 @@
+"""Stage: one model on one game, length by length, beside the closed form."""
+
+import sys
+
+import numpy as np
+import pandas as pd
+
+from gamecircuits.datasets import iter_games_and_masks
+from gamecircuits.evaluation import evaluate_by_length, evaluate_exhaustively
+from gamecircuits.games.game import make_game
+from gamecircuits.metrics import METRICS
+from gamecircuits.results import write_results
+from gamecircuits.stages.command import run_stage, say
+from gamecircuits.transformer.constructions.construction import make_construction
+from gamecircuits.transformer.weights import cast, read_model
+
+
+def evaluate_model(
+    job: str,
+    settings: dict,
+    model: str,
+    games: list[str],
+    masks: list[str],
+    threads: str,
+    output: str,
+) -> None:
+    """Measure every metric at every length, over sampled or all contexts."""
+    loaded = read_model(model, construction=settings["construction"])
+    loaded = cast(loaded, settings["dtype"])
+    lengths = settings["lengths"]
+    if settings["contexts"] == "all":
+        table = evaluate_exhaustively(loaded, lengths, threads=int(threads), say=say)
+    else:
+        game = make_game(**settings["game"])
+        batches = (
+            pair
+            for shards in zip(games, masks, strict=True)
+            for pair in iter_games_and_masks(*shards, game, settings["game"])
+        )
+        table = evaluate_by_length(loaded, batches, lengths, settings["num_games"])
+    table["closed_form"] = _closed_form(settings, table)
+    about = {
+        "evaluation": settings["evaluation"],
+        "game": settings["name"],
+        "model": settings["model"],
+        "kind": settings["construction"]["kind"],
+        "contexts": settings["contexts"],
+        "vocab_size": len(loaded.parameters.W_E),
+        "dtype": settings["dtype"],
+    }
+    for position, (column, value) in enumerate(about.items()):
+        table.insert(position, column, value)
+    unit = table["metric"].map({metric: unit for metric, (unit, _) in METRICS.items()})
+    table.insert(table.columns.get_loc("metric") + 1, "unit", unit)
+    write_results(job, table, output)
+
+
+def _closed_form(settings: dict, table: pd.DataFrame) -> np.ndarray:
+    """What theory says for each row; NaN for games other than set complement."""
+    if settings["game"]["kind"] != "set_complement":
+        return np.full(len(table), np.nan)
+    construction = make_construction(**settings["construction"])
+    lengths = table["length"].unique()
+    by_metric = construction.closed_form(lengths)
+    place = {length: index for index, length in enumerate(lengths)}
+    rows = zip(table["metric"], table["length"], strict=True)
+    return np.array([by_metric[metric][place[length]] for metric, length in rows])
+
+
+def main(argv=None) -> int:
+    return run_stage(
+        evaluate_model, argv, model=False, games=True, masks=True, threads=False, output=False
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

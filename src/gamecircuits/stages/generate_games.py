@@ -1,0 +1,30 @@
+"""Stage: play one shard of random games."""
+
+import sys
+
+from gamecircuits.datasets import (
+    get_rng,
+    play_batches,
+    tokens_to_table,
+    with_progress,
+    write_parquet,
+)
+from gamecircuits.games.game import make_game
+from gamecircuits.stages.command import run_stage, say
+
+
+def generate_games(job: str, settings: dict, output: str) -> None:
+    """Play random games and write their tokens."""
+    game = make_game(**settings["game"])
+    num_games = settings["num_games"]
+    rng = get_rng(settings["seed"], settings["name"], settings["shard"])
+    tables = map(tokens_to_table, play_batches(game, num_games, rng))
+    write_parquet(output, with_progress(tables, num_games, say), job)
+
+
+def main(argv=None) -> int:
+    return run_stage(generate_games, argv, output=False)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

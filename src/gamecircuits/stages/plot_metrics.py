@@ -1,0 +1,25 @@
+"""Stage: a figure of the collected metrics."""
+
+import importlib
+import sys
+
+from gamecircuits.datasets import read_table
+from gamecircuits.results import write_results
+from gamecircuits.stages.command import run_stage
+
+
+def plot_metrics(
+    job: str, settings: dict, metrics: str, output: str, csv: str, images: list[str]
+) -> None:
+    """Draw one of gamecircuits.figures from the table of all metrics."""
+    figure = importlib.import_module(f"gamecircuits.figures.{settings['figure']}")
+    table = figure.get_table(read_table(metrics, "collect_metrics").to_pandas())
+    write_results(job, table, output, csv=csv, figure=figure.draw(table), images=images)
+
+
+def main(argv=None) -> int:
+    return run_stage(plot_metrics, argv, metrics=False, output=False, csv=False, images=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

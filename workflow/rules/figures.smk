@@ -1,0 +1,119 @@
+# Every figure is a PNG and an SVG, and its data a table of the same name as parquet and CSV.
+DRAW = (
+    " --output {output.table} --csv {output.csv} --images {output.png} {output.svg} > {log} 2>&1"
+)
+
+
+def image(name, suffix, **about):
+    """An image file; with `about`, it is shown in the report."""
+    path = f"{RESULTS}/figures/{name}.{suffix}"
+    return report(path, **about) if about else path
+
+
+rule plot_metrics:
+    input:
+        PLAN.path("collect_metrics"),
+    output:
+        table=PLAN.path("plot_metrics"),
+        csv=f"{RESULTS}/tables/{{figure}}.csv",
+        png=image(
+            "{figure}",
+            "png",
+            caption="../report/{figure}.rst",
+            category="1 Length generalization",
+            labels=lambda w: {"figure": w.figure.replace("_", " ")},
+        ),
+        svg=image("{figure}", "svg"),
+    log:
+        f"{RESULTS}/logs/plot_metrics/{{figure}}.log",
+    params:
+        job=lambda w: PLAN.job("plot_metrics", figure=w.figure),
+    shell:
+        "{PYTHON} -m gamecircuits.stages.plot_metrics --job {params.job:q} --metrics {input}" + DRAW
+
+
+rule plot_circuits:
+    input:
+        PLAN.path("construct_model"),
+    output:
+        table=PLAN.path("plot_circuits"),
+        csv=f"{RESULTS}/tables/circuits_{{model}}.csv",
+        png=image(
+            "circuits_{model}",
+            "png",
+            caption="../report/circuits.rst",
+            category="2 Circuits",
+            labels={"model": "{model}"},
+        ),
+        svg=image("circuits_{model}", "svg"),
+    log:
+        f"{RESULTS}/logs/plot_circuits/{{model}}.log",
+    params:
+        job=lambda w: PLAN.job("plot_circuits", model=w.model),
+    shell:
+        "{PYTHON} -m gamecircuits.stages.plot_circuits --job {params.job:q} --model {input}" + DRAW
+
+
+rule plot_predictions:
+    input:
+        games=lambda w: PLAN.all_shards("generate_games", w.game)[0],
+        models=lambda w: [PLAN.path("construct_model", model=m) for m in PLAN.models_on(w.game)],
+    output:
+        table=PLAN.path("plot_predictions"),
+        csv=f"{RESULTS}/tables/predictions_{{game}}.csv",
+        png=image(
+            "predictions_{game}",
+            "png",
+            caption="../report/predictions.rst",
+            category="3 What the models see",
+            labels={"game": "{game}"},
+        ),
+        svg=image("predictions_{game}", "svg"),
+    log:
+        f"{RESULTS}/logs/plot_predictions/{{game}}.log",
+    params:
+        job=lambda w: PLAN.job("plot_predictions", game=w.game),
+    shell:
+        "{PYTHON} -m gamecircuits.stages.plot_predictions --job {params.job:q}"
+        " --games {input.games} --models {input.models}" + DRAW
+
+
+rule plot_branching_factor:
+    input:
+        [PLAN.path("measure_branching", game=game) for game in PLAN.games],
+    output:
+        table=PLAN.path("plot_branching_factor"),
+        csv=f"{RESULTS}/tables/branching_factor.csv",
+        png=image(
+            "branching_factor",
+            "png",
+            caption="../report/branching_factor.rst",
+            category="4 Games",
+            labels={"figure": "branching factor"},
+        ),
+        svg=image("branching_factor", "svg"),
+    log:
+        f"{RESULTS}/logs/plot_branching_factor.log",
+    params:
+        job=lambda w: PLAN.job("plot_branching_factor"),
+    shell:
+        "{PYTHON} -m gamecircuits.stages.plot_branching_factor --job {params.job:q}"
+        " --branching {input}" + DRAW
+
+
+rule write_config:
+    output:
+        table=PLAN.path("write_config"),
+        html=report(
+            f"{RESULTS}/config.html",
+            caption="../report/config.rst",
+            category="5 Configuration",
+            labels={"file": "config.html"},
+        ),
+    log:
+        f"{RESULTS}/logs/write_config.log",
+    params:
+        job=lambda w: PLAN.job("write_config"),
+    shell:
+        "{PYTHON} -m gamecircuits.stages.write_config --job {params.job:q}"
+        " --output {output.table} --html {output.html} > {log} 2>&1"
