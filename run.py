@@ -11,6 +11,8 @@
 The first call makes .venv from requirements.lock; a changed lock brings it up to date.
 """
 
+from __future__ import annotations
+
 import hashlib
 import os
 import shutil
@@ -28,7 +30,7 @@ PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 def run(*command: str | Path, quiet: bool = False) -> bool:
     output = subprocess.DEVNULL if quiet else None
     try:
-        return subprocess.run(list(map(str, command)), stdout=output, stderr=output).returncode == 0
+        return subprocess.call(list(map(str, command)), stdout=output, stderr=output) == 0
     except OSError:
         return False
 
@@ -69,26 +71,24 @@ def become(*command: str) -> None:
     os.chdir(ROOT)
     arguments = [str(PYTHON), *command]
     if os.name == "nt":
-        sys.exit(subprocess.run(arguments).returncode)
+        sys.exit(subprocess.call(arguments))
     os.execv(arguments[0], arguments)
 
 
 def main(arguments: list[str]) -> None:
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036  (this file must parse on older ones)
         sys.exit(f"gamecircuits needs Python 3.11 or newer; this is {sys.version.split()[0]}.")
     if arguments[:1] in (["-h"], ["--help"]):
         print(__doc__, end="")
         return
     set_up()
-    match arguments:
-        case ["test", *rest]:
-            become("-m", "pytest", *rest)
-        case ["python", *rest]:
-            become(*rest)
-        case ["report", *rest]:
-            become("-m", "gamecircuits.report", *rest)
-        case _:
-            become("-m", "snakemake", *arguments)
+    command, rest = (arguments or [""])[0], arguments[1:]
+    if command == "test":
+        become("-m", "pytest", *rest)
+    elif command == "python":
+        become(*rest)
+    else:
+        become("-m", "gamecircuits", *arguments)
 
 
 if __name__ == "__main__":

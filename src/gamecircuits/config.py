@@ -64,7 +64,9 @@ def _check_lengths(value: Any) -> Any:
         and all(isinstance(length, int) and not isinstance(length, bool) for length in value)
         and all(a < b for a, b in zip([0, *value], value, strict=False))
     ):
-        raise PydanticCustomError("lengths", "allowed: all, or ascending positive integers like [1, 2, 4]")
+        raise PydanticCustomError(
+            "lengths", "allowed: all, or ascending positive integers like [1, 2, 4]"
+        )
     return value
 
 
@@ -171,7 +173,8 @@ class Source:
     problems: list[tuple[str, str]]  # (place, message)
 
 
-def _read_yaml(path: Path | str) -> Source:
+def read_yaml(path: Path | str) -> Source:
+    """Read one file; YAML that cannot be parsed is a ConfigError with its line."""
     try:
         text = Path(path).read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -198,7 +201,10 @@ def _read_yaml(path: Path | str) -> Source:
                 if key in mapping:
                     first = source.places[here]
                     source.problems.append(
-                        (place(key_node), f"{_dotted(here)}: the key stands twice, first at {first}")
+                        (
+                            place(key_node),
+                            f"{_dotted(here)}: the key stands twice, first at {first}",
+                        )
                     )
                 source.places[here] = place(key_node)
                 mapping[key] = convert(value_node, here)
@@ -214,7 +220,9 @@ def _read_yaml(path: Path | str) -> Source:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f":{mark.line + 1}" if mark else ""
-        raise ConfigError(f"{path}{line}: not valid YAML: {error.problem or error.context}") from None
+        raise ConfigError(
+            f"{path}{line}: not valid YAML: {error.problem or error.context}"
+        ) from None
     except (yaml.YAMLError, ValueError) as error:
         raise ConfigError(f"{path}: not valid YAML: {error}") from None
     source.places.setdefault((), str(path))
@@ -280,7 +288,9 @@ class _Checker:
         while at and at not in self.source.places:
             at = at[:-1]
         shown = "" if value is ... else f" = {_short(value)}"
-        self.problems.append((self.source.places[at], f"{_dotted(path) or 'config'}{shown}: {message}"))
+        self.problems.append(
+            (self.source.places[at], f"{_dotted(path) or 'config'}{shown}: {message}")
+        )
 
     def fit(self, model: type[BaseModel], value: Any, path: KeyPath) -> BaseModel | None:
         try:
@@ -437,7 +447,7 @@ def _check_evaluation(
         if game.kind != "set_complement":
             checker.report(
                 (*path, "contexts"),
-                f"needs a game of kind set_complement; {game.name} is {game.kind}; allowed: sampled",
+                f"needs kind set_complement, but {game.name} is {game.kind}; allowed: sampled",
                 "all",
             )
         elif game.game.vocab_size > MAX_EXHAUSTIVE_VOCAB_SIZE:
@@ -478,17 +488,31 @@ def load_config(*paths: Path | str, overrides: Mapping[str, Any] | None = None) 
     Raises:
         ConfigError: naming every problem found.
     """
-    source = _read_yaml(paths[0])
+    source = read_yaml(paths[0])
     for path in paths[1:]:
-        top = _read_yaml(path)
+        top = read_yaml(path)
         source.values = _lay_over(source.values, top.values)
         source.places |= top.places
         source.problems += top.problems
     if overrides:
+        overrides = _retype(overrides)
         source.values = _lay_over(source.values, overrides)
         for path in _key_paths(overrides):
             source.places[path] = "--config"
     return check_config(source)
+
+
+def _retype(value: Any) -> Any:
+    """Snakemake's --config makes text of all that stands inside a list or mapping; undo that."""
+    if isinstance(value, Mapping):
+        return {key: _retype(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_retype(item) for item in value]
+    if isinstance(value, str) and value:
+        loader = _Loader(value)
+        tag = loader.resolve(yaml.ScalarNode, value, (True, False))
+        return loader.construct_object(yaml.ScalarNode(tag, value))
+    return value
 
 
 def _key_paths(values: Any, path: KeyPath = ()) -> Iterable[KeyPath]:
@@ -503,7 +527,8 @@ def json_schema() -> dict:
     """JSON schema of config files, for completion and checks in editors."""
 
     def section(registry: Registry, base: type[BaseModel]) -> Any:
-        union = typing.Union[tuple(entry_model(registry, base, kind) for kind in registry.kinds())]
+        models = tuple(entry_model(registry, base, kind) for kind in registry.kinds())
+        union = typing.Union[models]  # noqa: UP007  (the members are known only here)
         return dict[str, Annotated[union, Field(discriminator="kind")]]
 
     def described(name: str, annotation: Any) -> tuple:

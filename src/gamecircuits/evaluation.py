@@ -75,7 +75,9 @@ class Summary:
         for index, metric in enumerate(METRICS):
             values = kept[index][~np.isnan(kept[index])]
             count = int(self.count[index])
-            quantiles = np.quantile(values, list(QUANTILES.values())) if len(values) else [np.nan] * 5
+            quantiles = (
+                np.quantile(values, list(QUANTILES.values())) if len(values) else [np.nan] * 5
+            )
             std = np.sqrt(self.sum_squares[index] / count) if count else np.nan
             rows.append(
                 {

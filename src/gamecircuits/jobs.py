@@ -5,7 +5,9 @@ what exists with what should, so that a run does not depend on Snakemake's own r
 """
 
 import base64
+import sys
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 from gamecircuits.config import Config, NamedGame
@@ -31,6 +33,7 @@ CARRIERS = {
     "plot_circuits": "tables/circuits_{model}.parquet",
     "plot_predictions": "tables/predictions_{game}.parquet",
 }
+SHOWN_VERSIONS = ("numpy", "pandas", "pyarrow", "matplotlib", "safetensors", "snakemake")
 METRIC_FIGURES = ("length_generalization", "displacement", "attention_entropy")
 
 
@@ -144,7 +147,9 @@ class Plan:
         return {"games": list(self.games)}, []
 
     def _write_config(self):
-        return {"config": self.config.raw}, []
+        python = ".".join(map(str, sys.version_info[:3]))
+        versions = {"python": python, **{name: version(name) for name in SHOWN_VERSIONS}}
+        return {"config": self.config.raw, "versions": versions}, []
 
     def _construct_model(self, model: str):
         named = self.config.models[model]

@@ -38,8 +38,8 @@ def get_valid_next_token_mask(tokens: np.ndarray, vocab_size: int) -> np.ndarray
         vocab_size: V; tokens are 0..V−1.
 
     Returns:
-        bool (..., L, V): mask[..., s, t] says that t is not among tokens[..., :s+1]. Rows at PAD are
-        all False.
+        bool (..., L, V): mask[..., s, t] says that t is not among tokens[..., :s+1]. Rows at PAD
+        are all False.
 
     Raises:
         GameError: a token that is repeated, out of range, after PAD, or no integer.

@@ -77,7 +77,7 @@ def _digest_and_imports(module: str) -> tuple[str, frozenset[str], frozenset[str
 
 
 def code_closure(*modules: str) -> frozenset[str]:
-    """The given first-party modules and every first-party module that they import, directly or not."""
+    """The given modules and all first-party modules that they import, directly or not."""
     found, todo = set(), list(modules)
     while todo:
         module = todo.pop()
@@ -91,7 +91,9 @@ def code_closure(*modules: str) -> frozenset[str]:
 def _library_version(name: str) -> str | None:
     try:
         return version(name)
-    except PackageNotFoundError:  # an optional library, or one whose distribution is named otherwise
+    except (
+        PackageNotFoundError
+    ):  # an optional library, or one whose distribution is named otherwise
         return None
 
 

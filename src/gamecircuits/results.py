@@ -53,7 +53,7 @@ def render(figure: Figure, suffix: str, job: str) -> bytes:
 
 
 def damaged_siblings(parquet: Path | str, folders: Iterable[Path | str]) -> list[Path]:
-    """Files written with this table that exist in one of the folders and have been changed since."""
+    """Files written with this table, in one of the folders, that have been changed since."""
     metadata = open_parquet(parquet).schema_arrow.metadata or {}
     digests = json.loads(metadata.get(FILES_KEY, b"{}"))
     found = (Path(folder) / name for name in digests for folder in folders)

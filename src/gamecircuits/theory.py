@@ -29,13 +29,17 @@ class Displacements(NamedTuple):
     last: np.ndarray
 
 
-def _check(vocab_size: int, lengths: np.ndarray | None = None, max_illegal_rate: float = 0.5) -> None:
+def _check(
+    vocab_size: int, lengths: np.ndarray | None = None, max_illegal_rate: float = 0.5
+) -> None:
     if vocab_size < 2:
         raise TheoryError(f"vocab_size = {vocab_size}: the theory needs at least 2 tokens")
     if lengths is not None and (np.min(lengths) < 1 or np.max(lengths) >= vocab_size):
         raise TheoryError(f"lengths must lie in 1..{vocab_size - 1}, not {np.asarray(lengths)}")
     if not 0 < max_illegal_rate < 1:
-        raise TheoryError(f"max_illegal_rate = {max_illegal_rate} must lie strictly between 0 and 1")
+        raise TheoryError(
+            f"max_illegal_rate = {max_illegal_rate} must lie strictly between 0 and 1"
+        )
 
 
 def count_contexts(vocab_size: int, length: int | None = None) -> int:
@@ -81,7 +85,7 @@ def x_min(vocab_size: int, max_illegal_rate: float, beta: float = 0.0) -> float:
 def gain_min(vocab_size: int, max_illegal_rate: float) -> float:
     """Smallest gain >= 0 of the attention norm whose illegal token rate is <= ε at every length.
 
-    max over s of √(s (V−s)/V) · ln(s (1−ε) / ((V−s) ε)): grows like √V, where x_min grows like V ln V.
+    max over s of √(s (V−s)/V) · ln(s (1−ε) / ((V−s) ε)): grows like √V, x_min like V ln V.
     """
     _check(vocab_size, max_illegal_rate=max_illegal_rate)
     s = np.arange(1, vocab_size, dtype=float)

@@ -1,7 +1,5 @@
 # Every figure is a PNG and an SVG, and its data a table of the same name as parquet and CSV.
-DRAW = (
-    " --output {output.table} --csv {output.csv} --images {output.png} {output.svg} > {log} 2>&1"
-)
+DRAW = " --output {output.table} --csv {output.csv} --images {output.png} {output.svg} > {log} 2>&1"
 
 
 def image(name, suffix, **about):
@@ -19,7 +17,7 @@ rule plot_metrics:
         png=image(
             "{figure}",
             "png",
-            caption="../report/{figure}.rst",
+            caption="../report/metrics.rst",
             category="1 Length generalization",
             labels=lambda w: {"figure": w.figure.replace("_", " ")},
         ),

@@ -18,9 +18,9 @@ rule evaluate_model:
         PLAN.path("evaluate_model"),
     log:
         f"{RESULTS}/logs/evaluate_model/{{evaluation}}-{{model}}.log",
+    threads: lambda w: PLAN.threads(w.evaluation)
     params:
         job=lambda w: PLAN.job("evaluate_model", evaluation=w.evaluation, model=w.model),
-    threads: lambda w: PLAN.threads(w.evaluation)
     shell:
         "{PYTHON} -m gamecircuits.stages.evaluate_model --job {params.job:q}"
         " --model {input.model} --games {input.games} --masks {input.masks}"

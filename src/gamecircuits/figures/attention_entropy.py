@@ -4,7 +4,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from gamecircuits.figures.curves import describe, draw_curves, legend_handles, select, separate_labels
+from gamecircuits.figures.curves import (
+    describe,
+    draw_curves,
+    legend_handles,
+    select,
+    separate_labels,
+)
 from gamecircuits.figures.style import GREY, integer_ticks, letter, new_figure
 
 

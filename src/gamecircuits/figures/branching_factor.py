@@ -5,6 +5,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 
 from gamecircuits.figures.style import COLOURS, GREY, integer_ticks, letter, new_figure, readable
 
@@ -58,6 +59,7 @@ def draw(table: pd.DataFrame) -> Figure:
         axes.fill_between(ply, rows["q05"], rows["q95"], color=colour, alpha=0.25, linewidth=0)
         axes.plot(ply, rows["mean"], color=colour, marker="o", markersize=3)
         axes.set_ylim(0, rows["max"].max() * 1.08)
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
         integer_ticks(axes, ply)
         letter(axes, index, f"{readable(game)}\n{rows['num_games'].max():,} random games")
         axes.set_xlabel("ply (tokens played)")

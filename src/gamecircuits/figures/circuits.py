@@ -36,7 +36,9 @@ def draw(table: pd.DataFrame, model: str) -> Figure:
     figure, grid = new_figure(1, 3, 10.4, 3.5)
     for index, (name, (title, row_label, column_label, unit)) in enumerate(CIRCUITS.items()):
         axes = grid[0, index]
-        matrix = table[table["circuit"] == name].pivot(index="row", columns="column", values="value")
+        matrix = table[table["circuit"] == name].pivot(
+            index="row", columns="column", values="value"
+        )
         values = matrix.to_numpy()
         largest = float(np.abs(values).max()) if values.size else 0.0
         is_zero = largest < 1e-9
@@ -44,7 +46,7 @@ def draw(table: pd.DataFrame, model: str) -> Figure:
         image = axes.imshow(
             values, cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest", aspect="equal"
         )
-        letter(axes, index, title)
+        letter(axes, index, f"{title}\n{_summarize(values)}")
         axes.set_xlabel(column_label)
         axes.set_ylabel(row_label)
         step = max(1, -(-len(values) // 8))
@@ -57,8 +59,20 @@ def draw(table: pd.DataFrame, model: str) -> Figure:
             note = "all 0: attention is uniform" if name == "qk_circuit" else "all 0"
             axes.text(0.5, 0.5, note, transform=axes.transAxes, ha="center", va="center")
         else:
-            bar = figure.colorbar(image, ax=axes, shrink=0.85, pad=0.03)
+            bar = figure.colorbar(image, ax=axes, shrink=0.8, pad=0.03)
             bar.set_label(f"{unit} (nats)")
             bar.outline.set_linewidth(0.5)
     figure.suptitle(f"{readable(model)}, V = {len(values)}", x=0.01, ha="left", fontsize=10.5)
     return figure
+
+
+def _summarize(values: np.ndarray) -> str:
+    """Range of the diagonal and of the rest: what distinguishes a token from the others."""
+    is_diagonal = np.eye(len(values), dtype=bool)
+
+    def extent(part: np.ndarray) -> str:
+        low, high = part.min() + 0.0, part.max() + 0.0  # + 0.0 turns −0 into 0
+        shown = f"{low:.3g}" if np.isclose(low, high) else f"{low:.3g} to {high:.3g}"
+        return shown.replace("-", "−")
+
+    return f"diagonal {extent(values[is_diagonal])}, elsewhere {extent(values[~is_diagonal])}"

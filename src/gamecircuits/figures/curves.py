@@ -19,74 +19,94 @@ def select(metrics: pd.DataFrame, names: list[str]) -> pd.DataFrame:
     return metrics.loc[metrics["metric"].isin(names), COLUMNS].reset_index(drop=True)
 
 
-def draw_curves(
-    axes: Axes, table: pd.DataFrame, kinds: list[str], *, floor: float | None = None
-) -> None:
-    """One metric of one evaluation: lines are closed forms, points means, bars all contexts.
+def draw_curves(axes: Axes, table: pd.DataFrame, kinds: list[str]) -> None:
+    """One metric of one evaluation: closed forms as lines, means as points, 5 to 95 % as bars.
+
+    Later models get smaller markers, so that curves which coincide can all be seen.
 
     Args:
         table: rows of one metric and one evaluation.
         kinds: kinds of all models in the figure, for the colours.
-        floor: values below it are left out, for logarithmic axes.
     """
-    ends = []
-    for model, rows in table.groupby("model", sort=False):
+    is_log = axes.get_yscale() == "log"
+    models = list(table["model"].unique())
+    for index, model in enumerate(models):
+        rows = table[(table["model"] == model) & table["mean"].notna()]
+        if rows.empty:
+            continue
         style = look(rows["kind"].iloc[0], kinds)
-        lengths = rows["length"].to_numpy()
-        mean, low, high = (rows[name].to_numpy() for name in ("mean", "min", "max"))
-        if floor is not None:
-            mean, low = np.where(mean > floor, mean, np.nan), np.maximum(low, floor)
+        colour, lengths = style["color"], rows["length"].to_numpy()
+        mean, low, high = (rows[name].to_numpy() for name in ("mean", "q05", "q95"))
         theory = rows["closed_form"].to_numpy()
-        has_theory = np.isfinite(theory).any()
+        has_theory = bool(np.isfinite(theory).any())
         if has_theory:
-            shown = np.where(theory > floor, theory, np.nan) if floor is not None else theory
-            axes.plot(lengths, shown, color=style["color"], zorder=2)
-        axes.vlines(lengths, low, high, color=style["color"], alpha=0.35, linewidth=2.4, zorder=1)
+            axes.plot(lengths, theory, color=colour, zorder=2)
+        if is_log:
+            low = np.maximum(low, axes.get_ylim()[0])
+        is_wide = high > low * (1 + 1e-6) if is_log else high > low + 1e-6
+        beside = lengths + 0.16 * (index - (len(models) - 1) / 2)
+        axes.vlines(
+            beside[is_wide], low[is_wide], high[is_wide], color=colour, alpha=0.45, linewidth=1.6,
+            zorder=1,
+        )  # fmt: skip
         axes.plot(
             lengths,
             mean,
             linestyle="none" if has_theory else (0, (1, 1.5)),
             linewidth=0.9,
             marker=style["marker"],
-            color=style["color"],
-            markerfacecolor="white",
-            markeredgewidth=1.1,
+            markersize=6.6 - 1.1 * min(index, 3),
+            color=colour,
+            markerfacecolor="none",
+            markeredgewidth=1.0,
             zorder=3,
         )
-        ends.append((lengths[-1], mean[np.isfinite(mean)][-1:], readable(model), style["color"]))
-    label_ends(axes, ends)
-
-
-def label_ends(axes: Axes, ends: list[tuple]) -> None:
-    """Write each curve's name beside its last point; `separate_labels` moves them apart."""
-    for x, y, name, colour in ends:
-        if len(y):
+        shown = np.flatnonzero(mean > axes.get_ylim()[0]) if is_log else np.arange(len(mean))
+        if len(shown):
             axes.annotate(
-                name, (x, float(y[0])), xytext=(7, 0), textcoords="offset points", color=colour,
-                fontsize=8, va="center", annotation_clip=False, gid="end of curve",
+                readable(model), (lengths[shown[-1]], mean[shown[-1]]), xytext=(7, 0),
+                textcoords="offset points", color=colour, fontsize=8, va="center",
+                annotation_clip=False, gid="end of curve",
             )  # fmt: skip
 
 
 def separate_labels(figure: Figure) -> None:
-    """Once everything is drawn, lift labels at the ends of curves that would overlap."""
+    """Once everything is drawn, move labels at the ends of curves apart where they overlap."""
     figure.draw_without_rendering()  # sizes are known only after the layout
     per_point = figure.dpi / 72
+    line = 9.5 * per_point
     for axes in figure.axes:
         labels = [text for text in axes.texts if text.get_gid() == "end of curve"]
         wanted = {label: axes.transData.transform(label.xy)[1] for label in labels}
-        labels.sort(key=wanted.get)
-        heights = [wanted[label] for label in labels]
-        for index in range(1, len(heights)):
-            heights[index] = max(heights[index], heights[index - 1] + 9.5 * per_point)
-        for label, height in zip(labels, heights, strict=True):
-            label.set_position((7, (height - wanted[label]) / per_point))
+        clusters: list[list] = []  # labels that touch, lowest first, centred on what they want
+        for label in sorted(labels, key=wanted.get):
+            clusters.append([label])
+            while len(clusters) > 1 and _bottom(clusters[-1], wanted, line, axes) < (
+                _bottom(clusters[-2], wanted, line, axes) + line * len(clusters[-2])
+            ):
+                clusters[-2:] = [clusters[-2] + clusters[-1]]
+        for cluster in clusters:
+            bottom = _bottom(cluster, wanted, line, axes)
+            for index, label in enumerate(cluster):
+                height = bottom + line * (index + 0.5)
+                label.set_position((7, (height - wanted[label]) / per_point))
+
+
+def _bottom(cluster: list, wanted: dict, line: float, axes: Axes) -> float:
+    """Lower edge of a block of labels, which must not stick out at the top of the panel."""
+    centre = sum(wanted[label] for label in cluster) / len(cluster)
+    return min(centre - line * len(cluster) / 2, axes.bbox.y1 + line / 2 - line * len(cluster))
 
 
 def describe(rows: pd.DataFrame) -> str:
     """What was measured: the game, its vocabulary and the number of contexts."""
-    one = rows[(rows["model"] == rows["model"].iloc[0]) & (rows["metric"] == rows["metric"].iloc[0])]
+    one = rows[
+        (rows["model"] == rows["model"].iloc[0]) & (rows["metric"] == rows["metric"].iloc[0])
+    ]
     total = f"{int(one['count'].sum()):,}"
-    which = f"all {total} contexts" if one["contexts"].iloc[0] == "all" else f"{total} sampled prefixes"
+    which = (
+        f"all {total} contexts" if one["contexts"].iloc[0] == "all" else f"{total} sampled prefixes"
+    )
     return f"{readable(one['game'].iloc[0])}, V = {one['vocab_size'].iloc[0]}\n{which}"
 
 
@@ -94,7 +114,7 @@ def legend_handles(has_theory: bool) -> list[Line2D]:
     handles = [
         Line2D([], [], color=GREY, linestyle="none", marker="o", markerfacecolor="white",
                markeredgewidth=1.1, label="measured mean"),
-        Line2D([], [], color=GREY, linewidth=2.4, alpha=0.35, label="smallest to largest"),
+        Line2D([], [], color=GREY, linewidth=1.6, alpha=0.45, label="5 to 95 % of contexts"),
     ]  # fmt: skip
     if has_theory:
         handles.insert(0, Line2D([], [], color=GREY, label="closed form"))

@@ -4,14 +4,20 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from gamecircuits.figures.curves import describe, draw_curves, legend_handles, select, separate_labels
+from gamecircuits.figures.curves import (
+    describe,
+    draw_curves,
+    legend_handles,
+    select,
+    separate_labels,
+)
 from gamecircuits.figures.style import GREY, letter, new_figure
 
 METRICS = {
     "displacement": "displacement (nats)\nmean legal − mean illegal logit",
     "logit_gap": "logit gap (nats)\nlowest legal − highest illegal logit",
 }
-FLOOR = 1e-3
+FLOOR = 1e-3  # values below, and negative ones, have no place on the logarithmic axis
 
 
 def get_table(metrics: pd.DataFrame) -> pd.DataFrame:
@@ -40,8 +46,8 @@ def draw(table: pd.DataFrame) -> Figure:
             axes.set_xticks(ticks, [str(tick) for tick in ticks])
             axes.set_xticks([], minor=True)
             axes.set_xlim(0.9, longest * 1.1)
+            draw_curves(axes, rows, kinds)
             _draw_law(axes, rows)
-            draw_curves(axes, rows, kinds, floor=FLOOR)
             letter(axes, row * len(evaluations) + column, describe(rows) if row == 0 else "")
             if column == 0:
                 axes.set_ylabel(label)
@@ -60,7 +66,7 @@ def _draw_law(axes, rows: pd.DataFrame) -> None:
         return
     lengths = np.arange(1, rows["length"].max() + 1)
     law = 2 * start["mean"].iloc[0] / lengths
-    axes.plot(lengths, law, color=GREY, linestyle=(0, (4, 3)), linewidth=1, zorder=0)
+    axes.plot(lengths, law, color="black", linestyle=(0, (5, 4)), linewidth=1, zorder=4)
     axes.annotate(
         "2Δ(2)/s", (lengths[0], law[0]), xytext=(5, 6), textcoords="offset points", color=GREY,
         fontsize=8,

@@ -1,15 +1,23 @@
 """Figure: illegal token rate and total variation against length, for every evaluation."""
 
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
-from gamecircuits.figures.curves import describe, draw_curves, legend_handles, select, separate_labels
+from gamecircuits.figures.curves import (
+    describe,
+    draw_curves,
+    legend_handles,
+    select,
+    separate_labels,
+)
 from gamecircuits.figures.style import integer_ticks, letter, new_figure
 
-METRICS = {"illegal_token_rate": "illegal token rate", "total_variation": "total variation distance"}
-FLOOR = 1e-8
+METRICS = {
+    "illegal_token_rate": "illegal token rate",
+    "total_variation": "total variation distance",
+}
+FLOOR = 1e-8  # of the axes; the curves go on below
 
 
 def get_table(metrics: pd.DataFrame) -> pd.DataFrame:
@@ -29,11 +37,10 @@ def draw(table: pd.DataFrame) -> Figure:
             rows = table[(table["evaluation"] == evaluation) & (table["metric"] == metric)]
             axes = grid[row, column]
             axes.set_yscale("log")
-            lowest = table.loc[(table["metric"] == metric) & (table["mean"] > FLOOR), "mean"].min()
-            axes.set_ylim(10 ** np.floor(np.log10(lowest)) if np.isfinite(lowest) else FLOOR, 1.6)
+            axes.set_ylim(FLOOR, 1.6)
             axes.yaxis.set_major_locator(LogLocator(numticks=9))
             integer_ticks(axes, rows["length"])
-            draw_curves(axes, rows, kinds, floor=FLOOR)
+            draw_curves(axes, rows, kinds)
             letter(axes, row * len(evaluations) + column, describe(rows) if row == 0 else "")
             if column == 0:
                 axes.set_ylabel(f"{label}\n(probability)")

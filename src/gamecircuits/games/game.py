@@ -31,7 +31,7 @@ def token_dtype(vocab_size: int) -> np.dtype:
 
 
 def sample_true(choices: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Uniformly random index of a True entry in every row of `choices` (N, V); PAD for rows without."""
+    """Uniformly random index of a True in every row of `choices` (N, V); PAD if there is none."""
     count = choices.sum(axis=1)
     nth = np.floor(rng.random(len(choices)) * count)
     index = np.argmax(np.cumsum(choices, axis=1) > nth[:, None], axis=1)
@@ -58,7 +58,7 @@ class Game(ABC):
         return np.ones(self.vocab_size, dtype=bool)
 
     def play(self, num_games: int, rng: np.random.Generator) -> np.ndarray:
-        """Return tokens (N, max_length) of games that draw a uniformly random legal token each step.
+        """Return tokens (N, max_length) of games of uniformly random legal tokens.
 
         This default recomputes the mask of the whole prefix at every step.
         """
@@ -77,7 +77,9 @@ class Game(ABC):
         tokens = check_token_array(tokens, self.vocab_size)
         num_games, length = tokens.shape
         if length > self.max_length:
-            raise GameError(f"games have {length} positions; at most {self.max_length} are possible")
+            raise GameError(
+                f"games have {length} positions; at most {self.max_length} are possible"
+            )
         # Replay with legal tokens only: PAD is legal exactly when nothing else is.
         legal = np.empty((num_games, length, self.vocab_size), dtype=bool)
         legal[:, :1] = self.opening_mask
@@ -87,7 +89,9 @@ class Game(ABC):
             now = legal[:, step]
             token = tokens[:, step]
             is_legal = np.where(
-                token == PAD, ~now.any(axis=1), np.take_along_axis(now, token[:, None] % self.vocab_size, 1)[:, 0]
+                token == PAD,
+                ~now.any(axis=1),
+                np.take_along_axis(now, token[:, None] % self.vocab_size, 1)[:, 0],
             )
             first_bad = np.where(~is_legal & (first_bad == length), step, first_bad)
             cut[first_bad <= step, step:] = PAD
@@ -98,13 +102,17 @@ class Game(ABC):
             game, position = int(bad[0]), int(first_bad[bad[0]])
             raise GameError(self._explain(game, position, tokens[game], legal[game, position]))
         if length < self.max_length:
-            unfinished = self.get_valid_next_token_mask(tokens)[:, -1].any(axis=1) if length else [True]
+            unfinished = (
+                self.get_valid_next_token_mask(tokens)[:, -1].any(axis=1) if length else [True]
+            )
             if np.any(unfinished):
                 game = int(np.flatnonzero(unfinished)[0])
-                raise GameError(f"game {game} is cut off after {length} tokens: legal moves are left")
+                raise GameError(
+                    f"game {game} is cut off after {length} tokens: legal moves are left"
+                )
 
     def why_illegal(self, prefix: list[int], token: int) -> str:
-        """Reason why `token` may not follow `prefix`, in the game's own words; may be overridden."""
+        """Why `token` may not follow `prefix`, in the game's own words; may be overridden."""
         return ""
 
     def _explain(self, game: int, position: int, tokens: np.ndarray, legal: np.ndarray) -> str:
@@ -130,8 +138,9 @@ def check_token_array(tokens: np.ndarray, vocab_size: int, ndim: int | None = 2)
     if tokens.size and (tokens.min() < PAD or tokens.max() >= vocab_size):
         *game, position = np.argwhere((tokens < PAD) | (tokens >= vocab_size))[0].tolist()
         value = tokens[(*game, position)]
+        row = game[0] if len(game) == 1 else tuple(game)
         raise GameError(
-            f"game {game[0] if len(game) == 1 else tuple(game)}, position {position}: token {value} "
-            f"is out of range; allowed: 0 to {vocab_size - 1}, and {PAD} after the end"
+            f"game {row}, position {position}: token {value} is out of range; "
+            f"allowed: 0 to {vocab_size - 1}, and {PAD} after the end"
         )
     return tokens

@@ -29,7 +29,9 @@ class WindowedComplement(Game):
         if not 2 <= self.vocab_size <= 4096:
             raise ParameterError("vocab_size", self.vocab_size, "2 to 4096")
         if not 0 <= self.window < self.vocab_size:
-            raise ParameterError("window", self.window, f"0 to vocab_size - 1 = {self.vocab_size - 1}")
+            raise ParameterError(
+                "window", self.window, f"0 to vocab_size - 1 = {self.vocab_size - 1}"
+            )
         if self.max_length is None:
             object.__setattr__(self, "max_length", 2 * self.vocab_size)
         if not 1 <= self.max_length <= 32767:

@@ -9,9 +9,7 @@ from gamecircuits.results import write_results
 from gamecircuits.stages.command import run_stage
 
 
-def collect_metrics(
-    job: str, settings: dict, metrics: list[str], output: str, csv: str
-) -> None:
+def collect_metrics(job: str, settings: dict, metrics: list[str], output: str, csv: str) -> None:
     """Concatenate the metrics, in the order of the config."""
     tables = [
         read_table(path, "evaluate_model", evaluation=evaluation, model=model).to_pandas()

@@ -2,7 +2,6 @@
 
 import html as markup
 import sys
-from importlib.metadata import version
 
 import pandas as pd
 import yaml
@@ -11,9 +10,9 @@ from gamecircuits.provenance import write_atomically
 from gamecircuits.results import write_results
 from gamecircuits.stages.command import run_stage
 
-LIBRARIES = ("numpy", "pandas", "pyarrow", "matplotlib", "safetensors", "snakemake")
 PAGE = """<!doctype html><meta charset="utf-8"><title>Configuration</title>
-<style>body {{ font: 14px/1.45 sans-serif; margin: 2em }} pre {{ background: #f5f5f5; padding: 1em }}
+<style>body {{ font: 14px/1.45 sans-serif; margin: 2em }}
+pre {{ background: #f5f5f5; padding: 1em }}
 td {{ padding: 0 1.5em 0 0; font-family: monospace }}</style>
 <h3>Configuration</h3><pre>{config}</pre><h3>Versions</h3><table>{versions}</table>
 """
@@ -21,8 +20,7 @@ td {{ padding: 0 1.5em 0 0; font-family: monospace }}</style>
 
 def write_config(job: str, settings: dict, output: str, html: str) -> None:
     """Write the configuration as a page for the report, and as a table of keys and values."""
-    python = ".".join(map(str, sys.version_info[:3]))
-    versions = {"python": python, **{name: version(name) for name in LIBRARIES}}
+    versions = settings["versions"]
     text = yaml.safe_dump(settings["config"], sort_keys=False)
     rows = "".join(f"<tr><td>{name}<td>{number}" for name, number in versions.items())
     with write_atomically(html) as temporary:

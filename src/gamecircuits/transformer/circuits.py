@@ -23,7 +23,7 @@ def qk_circuit(parameters: Parameters) -> np.ndarray:
 
 
 def ov_circuit(parameters: Parameters) -> np.ndarray:
-    """Logits (V, V) that a token adds when it is fully attended to: [attended token, next token]."""
+    """Logits (V, V) that a fully attended token adds: [attended token, next token]."""
     return parameters.W_E @ parameters.W_V @ parameters.W_O @ parameters.W_U
 
 
@@ -62,7 +62,7 @@ class TokenTables:
             self.values = parameters.W_E @ parameters.W_V @ parameters.W_O
 
     def logits(self, attended: np.ndarray, last: np.ndarray) -> np.ndarray:
-        """Logits (..., V) from attention-weighted means of `values` (..., w) and last tokens (...)."""
+        """Logits (..., V) from attended means of `values` (..., w) and last tokens (...)."""
         if self.norm == "none":
             return attended + self.direct[last]
         if self.norm == "attention":

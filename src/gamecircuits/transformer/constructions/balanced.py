@@ -1,4 +1,4 @@
-"""The balanced construction: set complement solved exactly, with the same certainty for all tokens."""
+"""The balanced construction: set complement solved exactly, all tokens equally certain."""
 
 from dataclasses import dataclass
 
@@ -36,8 +36,8 @@ def get_set_complement_parameters(
         W_V = [I; 0]   W_O = [0 −xI]   W_U = [0; Hᵀ]
 
     so OV = −x HHᵀ = −x (I − 11ᵀ/V) and the direct path W_E W_U is zero. Every displacement at
-    length s is x/s; the illegal token rate is s e^(−x/s) / (s e^(−x/s) + V − s), which grows with s,
-    and x is the smallest that keeps it at `max_illegal_rate` for s = V−1.
+    length s is x/s; the illegal token rate is s e^(−x/s) / (s e^(−x/s) + V − s), which grows with
+    s, and x is the smallest that keeps it at `max_illegal_rate` for s = V−1.
 
     Width d = 2(V−1) is the least for exact balance at all lengths (docs/theory.md, "Width"): the
     token's own embedding must stay out of the dimensions that are read.

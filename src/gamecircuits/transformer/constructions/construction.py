@@ -82,7 +82,7 @@ def choose_width(d_model: int | None, smallest: int, theorem: str) -> int:
 
 
 def place(matrix: np.ndarray, shape: tuple[int, int], corner: tuple[int, int]) -> np.ndarray:
-    """Zeros of `shape` with `matrix` put at `corner`: a choice of subspace of the residual stream."""
+    """Zeros of `shape` with `matrix` at `corner`: chooses a subspace of the residual stream."""
     full = np.zeros(shape)
     full[corner[0] : corner[0] + matrix.shape[0], corner[1] : corner[1] + matrix.shape[1]] = matrix
     return full
