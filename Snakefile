@@ -31,6 +31,8 @@ except GamecircuitsError as error:
     sys.exit(1)
 
 RESULTS = PLAN.config.results
+config.clear()
+config.update(PLAN.config.raw, results=RESULTS)  # for the captions of the report
 
 
 wildcard_constraints:
@@ -39,6 +41,9 @@ wildcard_constraints:
     evaluation="(?!branching/)[A-Za-z][A-Za-z0-9_]*",
     figure="|".join(METRIC_FIGURES),
     shard=r"shard-\d+",
+
+
+report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/games.smk"

@@ -40,28 +40,28 @@ def play_batches(game: Game, num_games: int, rng: np.random.Generator) -> Iterat
         yield game.play(min(batch, num_games - start), rng)
 
 
-def to_list_array(values: pa.Array, lengths: np.ndarray) -> pa.ListArray:
-    """Arrow list column whose row n holds the next lengths[n] of `values`."""
-    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
-    return pa.ListArray.from_arrays(pa.array(offsets), values)
+def _offsets(sizes: np.ndarray) -> np.ndarray:
+    return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int32)
 
 
 def tokens_to_table(tokens: np.ndarray) -> pa.Table:
     """Tokens (N, L) as columns `tokens: list<int8|int16>` without padding, and `length: int16`."""
-    played = tokens != PAD
-    lengths = played.sum(axis=1)
-    column = to_list_array(pa.array(tokens[played]), lengths)
+    is_played = tokens != PAD
+    lengths = is_played.sum(axis=1)
+    column = pa.ListArray.from_arrays(_offsets(lengths), pa.array(tokens[is_played]))
     return pa.table({"tokens": column, "length": pa.array(lengths.astype(np.int16))})
 
 
 def mask_to_table(mask: np.ndarray, lengths: np.ndarray) -> pa.Table:
-    """Mask (N, L, V) as column `legal: list<fixed_size_binary[ceil(V/8)]>`, one entry per token."""
-    played = np.arange(mask.shape[1]) < lengths[:, None]
-    packed = np.ascontiguousarray(pack_mask(mask[played]))  # (tokens played, bytes)
-    values = pa.Array.from_buffers(
-        pa.binary(packed.shape[1]), len(packed), [None, pa.py_buffer(packed)]
-    )
-    return pa.table({"legal": to_list_array(values, lengths)})
+    """Mask (N, L, V) as columns `legal: binary`, and `length: int16`.
+
+    A game's bytes are its packed masks one after the other: length × ceil(V/8) bytes.
+    """
+    packed = pack_mask(mask[np.arange(mask.shape[1]) < lengths[:, None]])  # (tokens played, bytes)
+    offsets = _offsets(lengths * packed.shape[1])
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(np.ascontiguousarray(packed))]
+    column = pa.Array.from_buffers(pa.binary(), len(lengths), buffers)
+    return pa.table({"legal": column, "length": pa.array(lengths.astype(np.int16))})
 
 
 def write_parquet(
@@ -140,24 +140,21 @@ def table_to_tokens(table: pa.Table, max_length: int, vocab_size: int) -> np.nda
     """Inverse of `tokens_to_table`: tokens (N, max_length), PAD after the end."""
     tokens = np.full((table.num_rows, max_length), PAD, dtype=token_dtype(vocab_size))
     lengths = table["length"].to_numpy()
-    tokens[np.arange(max_length) < lengths[:, None]] = _flatten(table["tokens"]).to_numpy()
+    played = table["tokens"].combine_chunks().flatten().to_numpy()
+    tokens[np.arange(max_length) < lengths[:, None]] = played
     return tokens
 
 
 def table_to_mask(table: pa.Table, max_length: int, vocab_size: int) -> np.ndarray:
     """Inverse of `mask_to_table`: mask (N, max_length, V), all False at padding."""
-    lengths = table["legal"].combine_chunks().value_lengths().to_numpy()
-    values = _flatten(table["legal"])
-    width = values.type.byte_width
-    packed = np.frombuffer(values.buffers()[1], np.uint8)[values.offset * width :]
-    packed = packed[: len(values) * width].reshape(-1, width)
+    column = table["legal"].combine_chunks()
+    _, offsets, content = column.buffers()
+    first, last = np.frombuffer(offsets, np.int32)[[column.offset, column.offset + len(column)]]
+    packed = np.frombuffer(content, np.uint8)[first:last].reshape(-1, -(-vocab_size // 8))
     mask = np.zeros((table.num_rows, max_length, vocab_size), dtype=bool)
+    lengths = table["length"].to_numpy()
     mask[np.arange(max_length) < lengths[:, None]] = unpack_mask(packed, vocab_size)
     return mask
-
-
-def _flatten(column: pa.ChunkedArray) -> pa.Array:
-    return column.combine_chunks().flatten()
 
 
 def iter_games(path: Path | str, game: Game, settings: dict) -> Iterator[np.ndarray]:

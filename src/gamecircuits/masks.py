@@ -6,6 +6,8 @@ operations instead of 4 million comparisons. Unpacking the words to booleans, wh
 is the larger part of the time.
 """
 
+from math import prod
+
 import numpy as np
 
 from gamecircuits.errors import GameError
@@ -51,7 +53,7 @@ def get_packed_valid_next_token_mask(tokens: np.ndarray, vocab_size: int) -> np.
     """`pack_mask(get_valid_next_token_mask(tokens, vocab_size))` without the booleans: uint8
     (..., L, ceil(V/8))."""
     tokens = check_token_array(tokens, vocab_size, ndim=None)
-    rows = tokens.reshape(-1, tokens.shape[-1])
+    rows = tokens.reshape(prod(tokens.shape[:-1]), tokens.shape[-1])
     has_padding = bool(tokens.size) and int(tokens.min()) < 0
 
     num_words = -(-vocab_size // 64)

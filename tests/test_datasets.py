@@ -1,0 +1,165 @@
+import tracemalloc
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from gamecircuits import datasets
+from gamecircuits.datasets import (
+    batch_size,
+    get_rng,
+    iter_games,
+    iter_games_and_masks,
+    mask_to_table,
+    play_batches,
+    read_job,
+    read_table,
+    table_to_mask,
+    table_to_tokens,
+    tokens_to_table,
+    write_parquet,
+)
+from gamecircuits.errors import ArtefactError
+from gamecircuits.games.game import PAD, make_game
+from gamecircuits.provenance import describe_job
+from gamecircuits.stages import compute_masks, generate_games
+
+MNK = {"kind": "mnk", "rows": 3, "columns": 3, "in_a_row": 3}
+LARGE = {"kind": "set_complement", "vocab_size": 200}
+
+
+def generate(folder, settings, num_games=50, shard=0, name="g"):
+    """Run the two stages for one shard; return the paths of games and masks."""
+    games, masks = folder / f"games-{shard}.parquet", folder / f"masks-{shard}.parquet"
+    about = {"name": name, "seed": 1, "shard": shard, "num_games": num_games, "game": settings}
+    job = describe_job("generate_games", about)
+    assert generate_games.main(["--job", job, "--output", str(games)]) == 0
+    job = describe_job("compute_masks", {"game": settings, "num_games": num_games})
+    arguments = ["--job", job, "--games", str(games), "--output", str(masks)]
+    assert compute_masks.main(arguments) == 0
+    return games, masks
+
+
+@pytest.mark.parametrize("settings", [MNK, LARGE])
+def test_stages_write_aligned_games_and_masks(tmp_path, settings, monkeypatch):
+    monkeypatch.setattr(datasets, "MAX_BATCH", 16)  # several row groups
+    game = make_game(**settings)
+    paths = generate(tmp_path, settings)
+    pairs = list(iter_games_and_masks(*paths, game, settings))
+    assert [len(tokens) for tokens, _ in pairs] == [16, 16, 16, 2]
+    for tokens, mask in pairs:
+        game.check(tokens)
+        np.testing.assert_array_equal(mask, game.get_valid_next_token_mask(tokens))
+
+
+def test_other_programs_read_the_files_without_us(tmp_path):
+    """As docs/formats.md says, with pandas and numpy alone."""
+    games, masks = (pd.read_parquet(path) for path in generate(tmp_path, MNK))
+    schema = pq.read_schema(tmp_path / "games-0.parquet")
+    assert str(schema.field("tokens").type) == "list<element: int8>"
+    assert str(schema.field("length").type) == "int16"
+    assert (games["tokens"].map(len) == games["length"]).all()
+    assert (masks["length"] == games["length"]).all()
+    for tokens, legal, length in zip(games["tokens"], masks["legal"], masks["length"], strict=True):
+        packed = np.frombuffer(legal, np.uint8).reshape(length, -1)
+        mask = np.unpackbits(packed, axis=1, count=9, bitorder="little").astype(bool)
+        for s in range(length - 1):
+            assert set(np.flatnonzero(mask[s])) == set(range(9)) - set(tokens[: s + 1].tolist())
+        assert not mask[-1].any()
+
+
+def test_a_shard_is_a_pure_function_of_seed_name_and_number(tmp_path):
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+    first = generate(tmp_path / "a", MNK, shard=3)
+    again = generate(tmp_path / "b", MNK, shard=3)
+    for one, other in zip(first, again, strict=True):
+        assert one.read_bytes() == other.read_bytes()
+    shard, name = generate(tmp_path, MNK, shard=4), generate(tmp_path, MNK, shard=3, name="h")
+    tokens = [pq.read_table(path[0])["tokens"].to_pylist() for path in (first, shard, name)]
+    assert tokens[0] != tokens[1]
+    assert tokens[0] != tokens[2]
+
+
+def test_streams_of_randomness_are_distinct_and_stable():
+    draws = {
+        key: get_rng(*key).integers(1 << 62)
+        for key in [(0, "a", 0), (0, "a", 1), (0, "b", 0), (1, "a", 0)]
+    }
+    assert len(set(draws.values())) == 4
+    assert draws[0, "a", 0] == get_rng(0, "a", 0).integers(1 << 62) == 488539661845947575
+
+
+def test_round_trip_of_ragged_games():
+    tokens = np.array([[3, 1, PAD, PAD], [0, 1, 2, 3], [2, PAD, PAD, PAD]], dtype=np.int8)
+    mask = np.random.default_rng(0).random((3, 4, 11)) < 0.5
+    mask[tokens == PAD] = False
+    table = tokens_to_table(tokens)
+    assert table["length"].to_pylist() == [2, 4, 1]
+    np.testing.assert_array_equal(table_to_tokens(table, 4, 11), tokens)
+    packed = mask_to_table(mask, np.array([2, 4, 1]))
+    np.testing.assert_array_equal(table_to_mask(packed, 4, 11), mask)
+    sliced = packed.slice(1)  # a window into the same buffers
+    np.testing.assert_array_equal(table_to_mask(sliced, 4, 11), mask[1:])
+
+
+def test_memory_does_not_grow_with_the_shard(tmp_path):
+    game = make_game("set_complement", vocab_size=64)
+    assert batch_size(game) * 64 * 64 <= datasets.MAX_BATCH_MASK
+    assert batch_size(make_game("set_complement", vocab_size=4096)) == 8
+
+    def peak(num_games):
+        tracemalloc.start()
+        tables = map(tokens_to_table, play_batches(game, num_games, get_rng(0, "g", 0)))
+        assert write_parquet(tmp_path / "x.parquet", tables, "{}") == num_games
+        return tracemalloc.get_traced_memory()[1], tracemalloc.stop()
+
+    small, large = peak(2 * datasets.MAX_BATCH)[0], peak(8 * datasets.MAX_BATCH)[0]
+    assert large < 1.2 * small
+
+
+def test_files_that_do_not_fit_are_refused(tmp_path):
+    games, _ = generate(tmp_path, MNK)
+    game, other = make_game(**MNK), {**MNK, "in_a_row": 2}
+    with pytest.raises(ArtefactError, match=r"made with game = .*'in_a_row': 3.*wanted; delete it"):
+        list(iter_games(games, game, other))
+    with pytest.raises(ArtefactError, match="was made by generate_games, not by compute_masks"):
+        read_table(games, "compute_masks")
+    with pytest.raises(ArtefactError, match=r"does not exist; make it with:  snakemake '"):
+        read_table(tmp_path / "missing.parquet", "generate_games")
+    pd.DataFrame({"tokens": [[1]]}).to_parquet(tmp_path / "foreign.parquet")
+    with pytest.raises(ArtefactError, match="does not say what made it"):
+        list(iter_games(tmp_path / "foreign.parquet", game, MNK))
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "flipped"])
+def test_damaged_files_are_refused(tmp_path, damage):
+    path, _ = generate(tmp_path, LARGE, num_games=400)
+    content = bytearray(path.read_bytes())
+    if damage == "flipped":
+        content[len(content) // 3] ^= 0xFF
+    path.write_bytes({"cut": content[:-20], "empty": b"", "flipped": content}[damage])
+    with pytest.raises(ArtefactError, match=r"is damaged .*; delete it and run again:  rm '"):
+        list(iter_games(path, make_game(**LARGE), LARGE))
+
+
+def test_nothing_half_written(tmp_path):
+    """A failure in the middle leaves neither the file nor its temporary copy; an old file stays."""
+    path = tmp_path / "x.parquet"
+
+    def tables():
+        yield tokens_to_table(np.zeros((3, 2), np.int8))
+        raise OSError("disk full")
+
+    for old in (None, "old"):
+        if old:
+            path.write_text(old)
+        with pytest.raises(OSError, match="disk full"):
+            write_parquet(path, tables(), "{}")
+        assert [p.name for p in tmp_path.iterdir()] == (["x.parquet"] if old else [])
+    assert path.read_text() == "old"
+    (tmp_path / ".x.parquet.99999.tmp").write_text("left by a killed writer")
+    write_parquet(path, [tokens_to_table(np.zeros((3, 2), np.int8))], "{}")
+    assert [p.name for p in tmp_path.iterdir()] == ["x.parquet"]
+    assert read_job(path) == "{}"

@@ -1,0 +1,164 @@
+"""Every construction against its closed form, and the closed forms against their derivations."""
+
+import numpy as np
+import pytest
+
+from gamecircuits.errors import ParameterError
+from gamecircuits.evaluation import evaluate_by_length, evaluate_exhaustively
+from gamecircuits.games.game import make_game
+from gamecircuits.masks import get_valid_next_token_mask
+from gamecircuits.transformer.circuits import direct_path, ov_circuit
+from gamecircuits.transformer.constructions import (
+    CONSTRUCTIONS,
+    get_set_complement_parameters,
+    make_construction,
+)
+from gamecircuits.transformer.constructions.construction import helmert
+from gamecircuits.transformer.model import Model, forward
+
+KINDS = CONSTRUCTIONS.kinds()
+
+
+def worst_deviation(table, closed_form) -> float:
+    """Largest distance of any context of any length from its closed form."""
+    worst = 0.0
+    for metric, wanted in closed_form.items():
+        rows = table[table["metric"] == metric]
+        for bound in ("min", "mean", "max"):
+            worst = max(worst, np.abs(rows[bound].to_numpy() - wanted).max())
+    return worst
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("vocab_size", [2, 3, 4, 5, 8, 11])
+def test_closed_form_over_all_contexts(kind, vocab_size):
+    construction = make_construction(kind, vocab_size=vocab_size)
+    table = evaluate_exhaustively(construction.model())
+    closed_form = construction.closed_form(np.arange(1, vocab_size))
+    assert set(closed_form) == set(table["metric"])
+    assert worst_deviation(table, closed_form) < 1e-12
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_closed_form_over_all_contexts_of_16_tokens(kind):
+    construction = make_construction(kind, vocab_size=16)
+    table = evaluate_exhaustively(construction.model(), threads=2)
+    assert worst_deviation(table, construction.closed_form(np.arange(1, 16))) < 1e-12
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_closed_form_at_large_vocabulary(kind):
+    vocab_size = 100
+    construction = make_construction(kind, vocab_size=vocab_size)
+    game = make_game("set_complement", vocab_size=vocab_size)
+    tokens = game.play(30, np.random.default_rng(0))
+    batches = [(tokens, game.get_valid_next_token_mask(tokens))]
+    lengths = np.array([1, 2, 50, 98, 99])
+    table = evaluate_by_length(construction.model(), batches, lengths, 30)
+    assert worst_deviation(table, construction.closed_form(lengths)) < 1e-11
+
+
+@pytest.mark.parametrize("vocab_size", [2, 3, 4, 5, 7, 10, 16, 33, 64, 128])
+@pytest.mark.parametrize("max_illegal_rate", [0.2, 1e-3, 1e-9])
+def test_get_set_complement_parameters(vocab_size, max_illegal_rate):
+    """Uniform on the absent tokens at every length; the illegal rate promised is met, and reached.
+
+    All contexts of small vocabularies (as sorted prefixes, each last token), random ones of large.
+    """
+    parameters = get_set_complement_parameters(vocab_size, max_illegal_rate)
+    if vocab_size <= 10:
+        orders = np.array(list(_all_orders(vocab_size)))
+    else:
+        rng = np.random.default_rng(0)
+        orders = rng.permuted(np.tile(np.arange(vocab_size), (20, 1)), axis=1)
+    tokens = orders[:, :-1]
+    legal = get_valid_next_token_mask(tokens, vocab_size)
+    logits = forward(parameters, tokens)
+    p = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    p /= p.sum(axis=-1, keepdims=True)
+
+    illegal_rate = np.where(legal, 0, p).sum(axis=-1)  # (N, V-1)
+    assert illegal_rate.max() == pytest.approx(max_illegal_rate, rel=1e-9)
+    np.testing.assert_allclose(illegal_rate[:, -1], max_illegal_rate, rtol=1e-9)
+    assert (np.diff(illegal_rate, axis=1) >= 0).all(), "the worst length is the longest"
+    uniform = (1 - illegal_rate) / legal.sum(axis=-1)
+    np.testing.assert_allclose(
+        p[legal], np.broadcast_to(uniform[..., None], p.shape)[legal], rtol=1e-9
+    )
+
+
+def _all_orders(vocab_size):
+    """Orders whose prefixes contain every (set, last token): each pair appears in one of them."""
+    for subset in range(1, 2**vocab_size - 1):
+        members = [t for t in range(vocab_size) if subset >> t & 1]
+        others = [t for t in range(vocab_size) if not subset >> t & 1]
+        for last in members:
+            yield [t for t in members if t != last] + [last] + others
+
+
+def test_attention_norm_reaches_its_rate_at_some_length():
+    for vocab_size in (2, 3, 8, 16, 64):
+        construction = make_construction("attention_norm", vocab_size=vocab_size)
+        rates = construction.closed_form(np.arange(1, vocab_size))["illegal_token_rate"]
+        assert rates.max() == pytest.approx(1e-3, rel=1e-9)
+
+
+def test_minimal_reaches_its_rate_for_any_beta():
+    for beta in (0.1, 1.0, 5.0):
+        construction = make_construction("minimal", vocab_size=9, beta=beta)
+        rates = evaluate_exhaustively(construction.model()).query("metric == 'illegal_token_rate'")
+        assert rates["max"].max() == pytest.approx(1e-3, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("kind", "width"), [("balanced", 14), ("attention_norm", 14), ("minimal", 7)]
+)
+def test_width(kind, width):
+    """The least width, and a wider model that computes the same."""
+    narrow = make_construction(kind, vocab_size=8).parameters()
+    assert narrow.W_E.shape == (8, width)
+    wide = make_construction(kind, vocab_size=8, d_model=width + 3).parameters()
+    assert wide.W_E.shape == (8, width + 3)
+    np.testing.assert_array_equal(ov_circuit(narrow), ov_circuit(wide))
+    np.testing.assert_array_equal(direct_path(narrow), direct_path(wide))
+    with pytest.raises(ParameterError, match=f"{width} to 16384"):
+        make_construction(kind, vocab_size=8, d_model=width - 1)
+
+
+@pytest.mark.parametrize("vocab_size", [2, 3, 8, 50])
+def test_helmert_is_a_simplex(vocab_size):
+    H = helmert(vocab_size)
+    np.testing.assert_allclose(H.T @ H, np.eye(vocab_size - 1), atol=1e-14)
+    np.testing.assert_allclose(H @ H.T, np.eye(vocab_size) - 1 / vocab_size, atol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("kind", "parameters", "key"),
+    [
+        ("balanced", {"vocab_size": 1}, "vocab_size"),
+        ("balanced", {"vocab_size": 8, "max_illegal_rate": 0.0}, "max_illegal_rate"),
+        ("balanced", {"vocab_size": 8, "max_illegal_rate": 1.0}, "max_illegal_rate"),
+        ("minimal", {"vocab_size": 8, "beta": 0.0}, "beta"),
+        ("minimal", {"vocab_size": 2, "max_illegal_rate": 0.4, "beta": 3.0}, "beta"),
+        ("untrained", {"vocab_size": 0}, "vocab_size"),
+    ],
+)
+def test_parameters_outside_the_theorems(kind, parameters, key):
+    with pytest.raises(ParameterError) as raised:
+        make_construction(kind, **parameters)
+    assert raised.value.key == key
+
+
+def test_the_oracle_has_teeth():
+    """A balanced model whose direct path is disturbed by 1 % of x is told from its closed form."""
+    construction = make_construction("balanced", vocab_size=8)
+    parameters = construction.parameters()
+    x = -ov_circuit(parameters)[0, 0]
+    nudge = parameters.W_U.copy()
+    nudge[0] += 0.01 * x
+    table = evaluate_exhaustively(Model(parameters._replace(W_U=nudge)))
+    assert worst_deviation(table, construction.closed_form(np.arange(1, 8))) < 1e-12, "gauge"
+    nudge[0, 0] += 0.01 * x
+    table = evaluate_exhaustively(Model(parameters._replace(W_U=nudge)))
+    assert worst_deviation(table, construction.closed_form(np.arange(1, 8))) > 1e-3

@@ -1,0 +1,62 @@
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+from twins import random_parameters
+
+from gamecircuits.errors import ArtefactError
+from gamecircuits.provenance import describe_job
+from gamecircuits.transformer.constructions import make_construction
+from gamecircuits.transformer.model import Model
+from gamecircuits.transformer.weights import cast, read_model, read_model_job, write_model
+
+SETTINGS = {"construction": {"kind": "balanced", "vocab_size": 5}}
+JOB = describe_job("construct_model", SETTINGS)
+
+
+def test_round_trip(tmp_path):
+    model = Model(random_parameters(np.random.default_rng(0), 4, d_k=0), "attention", 2.5)
+    write_model(tmp_path / "m.safetensors", model, JOB)
+    found = read_model(tmp_path / "m.safetensors", construction=SETTINGS["construction"])
+    assert (found.norm, found.gain) == ("attention", 2.5)
+    for wanted, matrix in zip(model.parameters, found.parameters, strict=True):
+        np.testing.assert_array_equal(wanted, matrix)
+    assert read_model_job(tmp_path / "m.safetensors") == JOB
+
+
+def test_names_and_shapes_are_transformer_lens_ones(tmp_path):
+    write_model(
+        tmp_path / "m.safetensors", make_construction("balanced", vocab_size=5).model(), JOB
+    )
+    shapes = {name: m.shape for name, m in load_file(tmp_path / "m.safetensors").items()}
+    assert shapes == {
+        "embed.W_E": (5, 8),
+        "blocks.0.attn.W_Q": (1, 8, 0),
+        "blocks.0.attn.W_K": (1, 8, 0),
+        "blocks.0.attn.W_V": (1, 8, 4),
+        "blocks.0.attn.W_O": (1, 4, 8),
+        "unembed.W_U": (8, 5),
+    }
+
+
+def test_bytes_are_the_same_every_time(tmp_path):
+    model = make_construction("minimal", vocab_size=7).model()
+    for name in "ab":
+        write_model(tmp_path / name, model, JOB)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_files_that_do_not_fit_are_refused(tmp_path):
+    path = tmp_path / "m.safetensors"
+    with pytest.raises(ArtefactError, match=r"does not exist; make it with:  snakemake '.*m.safe"):
+        read_model(path)
+    write_model(path, make_construction("balanced", vocab_size=5).model(), JOB)
+    with pytest.raises(ArtefactError, match=r"construction = .*wanted; delete it and run again"):
+        read_model(path, construction={"kind": "minimal", "vocab_size": 5})
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(ArtefactError, match=r"is damaged .*; delete it and run again"):
+        read_model(path)
+
+
+def test_cast():
+    model = cast(make_construction("balanced", vocab_size=5).model(), "float32")
+    assert {matrix.dtype for matrix in model.parameters} == {np.dtype(np.float32)}

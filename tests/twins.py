@@ -1,0 +1,94 @@
+"""Slow and obvious twins of the fast code, in plain Python, to compare it with."""
+
+import itertools
+import math
+
+import numpy as np
+
+
+def legal_after(kind: str, settings: dict, prefix: list[int]) -> set[int] | None:
+    """Legal next tokens by the rules as one would say them; None for kinds without a twin."""
+    if kind == "set_complement":
+        return set(range(settings["vocab_size"])) - set(prefix)
+    if kind == "windowed_complement":
+        V, window = settings["vocab_size"], settings["window"]
+        if len(prefix) >= (settings.get("max_length") or 2 * V):
+            return set()
+        return set(range(V)) - set(prefix[max(0, len(prefix) - window) :])
+    if kind == "mnk":
+        rows, columns, k = settings["rows"], settings["columns"], settings["in_a_row"]
+        for player in (0, 1):
+            stones = {divmod(token, columns) for token in prefix[player::2]}
+            for row, column in stones:
+                for down, right in ((0, 1), (1, 0), (1, 1), (1, -1)):
+                    line = {(row + i * down, column + i * right) for i in range(k)}
+                    if line <= stones:
+                        return set()
+        return set(range(rows * columns)) - set(prefix)
+    return None
+
+
+def naive_logits(parameters, prefix: list[int], norm: str = "none", gain: float = 1.0):
+    """Logits (V,) after one prefix and its attention (s,), one token and one dot product a time."""
+    E, Q, K, V, O, U = (np.asarray(matrix, dtype=np.float64) for matrix in parameters)  # noqa: E741
+    d_k = Q.shape[1]
+    last = E[prefix[-1]]
+    scores = [float((last @ Q) @ (E[t] @ K)) / math.sqrt(d_k) if d_k else 0.0 for t in prefix]
+    exponentials = [math.exp(score - max(scores)) for score in scores]
+    weights = [e / sum(exponentials) for e in exponentials]
+    attended = np.zeros(E.shape[1])
+    for weight, token in zip(weights, prefix, strict=True):
+        attended = attended + weight * (E[token] @ V @ O)
+
+    def normed(vector):
+        length = math.sqrt(sum(float(x) ** 2 for x in vector))
+        return gain * vector / length if length else vector
+
+    if norm == "attention":
+        attended = normed(attended)
+    residual = last + attended
+    if norm == "residual":
+        residual = normed(residual)
+    return residual @ U, np.array(weights)
+
+
+def naive_metrics(logits, legal, attention) -> dict[str, float]:
+    """All metrics of one context from their definitions."""
+    logits, legal = list(map(float, logits)), list(map(bool, legal))
+    tokens = range(len(logits))
+    total = sum(math.exp(x - max(logits)) for x in logits)
+    p = [math.exp(x - max(logits)) / total for x in logits]
+    good, bad = [t for t in tokens if legal[t]], [t for t in tokens if not legal[t]]
+    names = ["illegal_token_rate", "total_variation", "kl_divergence", "top1_legal", "logit_gap"]
+    names += ["displacement", "imbalance", "absent_spread"]
+    found = dict.fromkeys(names, math.nan)
+    found["attention_entropy"] = -sum(w * math.log(w) for w in attention if w > 0)
+    if not good:
+        return found
+    q = [1 / len(good) if legal[t] else 0.0 for t in tokens]
+    top = [t for t in tokens if logits[t] == max(logits)]
+    found["illegal_token_rate"] = sum(p[t] for t in bad)
+    found["total_variation"] = sum(abs(p[t] - q[t]) for t in tokens) / 2
+    found["kl_divergence"] = sum(q[t] * math.log(q[t] / p[t]) for t in good)
+    found["top1_legal"] = sum(legal[t] for t in top) / len(top)
+    found["absent_spread"] = max(logits[t] for t in good) - min(logits[t] for t in good)
+    if bad:
+        found["logit_gap"] = min(logits[t] for t in good) - max(logits[t] for t in bad)
+        mean_good = sum(logits[t] for t in good) / len(good)
+        found["displacement"] = mean_good - sum(logits[t] for t in bad) / len(bad)
+        found["imbalance"] = max(logits[t] for t in bad) - min(logits[t] for t in bad)
+    return found
+
+
+def all_contexts(vocab_size: int, length: int):
+    """Every (set, last token) of one length, as a prefix that ends in the last token."""
+    for tokens in itertools.combinations(range(vocab_size), length):
+        for last in tokens:
+            yield [token for token in tokens if token != last] + [last]
+
+
+def random_parameters(rng, V, d=5, d_k=3, d_v=4, scale=1.0):
+    from gamecircuits.transformer.model import Parameters
+
+    shapes = [(V, d), (d, d_k), (d, d_k), (d, d_v), (d_v, d), (d, V)]
+    return Parameters(*(scale * rng.normal(size=shape) for shape in shapes))
