@@ -31,6 +31,8 @@ except GamecircuitsError as error:
     sys.exit(1)
 
 RESULTS = PLAN.config.results
+ONLY_LOOKS = {"--unlock", "--touch", "--summary", "--detailed-summary", "--lint", "--dag"}
+ONLY_LOOKS |= {"--rulegraph", "--filegraph", "--d3dag", "--list", "--list-rules", "--list-changes"}
 config.clear()
 config.update(PLAN.config.raw, results=RESULTS)  # for the captions of the report
 
@@ -52,13 +54,19 @@ include: "workflow/rules/metrics.smk"
 include: "workflow/rules/figures.smk"
 
 
-# Results that Snakemake's own records say nothing about are checked by what they carry.
-if STALE := find_stale(PLAN):
-    logger.warning(
-        "These results are not used and will be made again:\n"
-        + "\n".join(f"  {path}: {reason}" for path, reason in STALE.items())
-    )
-    workflow.dag_settings.forcerun = frozenset(workflow.dag_settings.forcerun) | set(STALE)
+# What files say of themselves is checked too: Snakemake's own records can be lost, and do not see
+# damage. Files that must not be used are removed when this call is to run jobs, and only named when
+# it is to do something else.
+if STALE := find_stale(PLAN) if workflow.is_main_process else {}:
+    found = "\n".join(f"  {path}: {reason}" for path, reason in STALE.items())
+    if "--report" in sys.argv:
+        raise WorkflowError(f"These results must be made again; run snakemake first:\n{found}")
+    if workflow.output_settings.dryrun or ONLY_LOOKS.intersection(sys.argv):
+        logger.warning(f"The next run will make these results again:\n{found}")
+    else:
+        logger.warning(f"Making these results again:\n{found}")
+        for path in STALE:
+            Path(path).unlink()
 
 
 localrules:

@@ -13,15 +13,13 @@ from gamecircuits.datasets import (
     iter_games_and_masks,
     mask_to_table,
     play_batches,
-    read_job,
-    read_table,
     table_to_mask,
     table_to_tokens,
     tokens_to_table,
-    write_parquet,
 )
 from gamecircuits.errors import ArtefactError
 from gamecircuits.games.game import PAD, make_game
+from gamecircuits.parquet import read_job, read_table, write_parquet
 from gamecircuits.provenance import describe_job
 from gamecircuits.stages import compute_masks, generate_games
 

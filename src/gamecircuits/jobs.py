@@ -11,11 +11,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 from gamecircuits.config import Config, NamedGame
-from gamecircuits.datasets import read_job
 from gamecircuits.errors import GamecircuitsError
 from gamecircuits.games.game import GAMES
+from gamecircuits.parquet import read_job
 from gamecircuits.provenance import describe_job
-from gamecircuits.results import damaged_siblings
+from gamecircuits.results import changed_siblings
 from gamecircuits.transformer.constructions.construction import CONSTRUCTIONS
 from gamecircuits.transformer.weights import read_model_job
 
@@ -57,6 +57,19 @@ class Plan:
             pattern = pattern.replace(f"{{{name}}}", value)
         return f"{self.config.results}/{pattern}"
 
+    def outputs(self, stage: str, **wildcards: str) -> list[str]:
+        """All files of a stage: the carrier first, then those that are written with it."""
+        carrier = self.path(stage, **wildcards)
+        stem = Path(carrier).stem
+        if stage.startswith("plot_"):
+            images = [f"{self.config.results}/figures/{stem}.{kind}" for kind in ("png", "svg")]
+            return [carrier, str(Path(carrier).with_suffix(".csv")), *images]
+        if stage == "collect_metrics":
+            return [carrier, str(Path(carrier).with_suffix(".csv"))]
+        if stage == "write_config":
+            return [carrier, f"{self.config.results}/config.html"]
+        return [carrier]
+
     def job(self, stage: str, **wildcards: str) -> str:
         """The job text of a stage for these wildcards."""
         key = (stage, *sorted(wildcards.items()))
@@ -88,11 +101,12 @@ class Plan:
                 yield "plot_metrics", {"figure": figure}
 
     def files(self, *stages: str) -> list[str]:
-        """Carriers of all jobs of the given stages, of all stages by default."""
+        """Outputs of all jobs of the given stages, of all stages by default."""
         return [
-            self.path(stage, **wildcards)
+            path
             for stage, wildcards in self.instances()
             if not stages or stage in stages
+            for path in self.outputs(stage, **wildcards)
         ]
 
     def models_on(self, game: str) -> list[str]:
@@ -196,26 +210,25 @@ def _has_record(path: str) -> bool:
 
 
 def find_stale(plan: Plan) -> dict[str, str]:
-    """Existing results that the next run must not use, with the reason.
+    """Existing results that must not be used, with the reason.
 
-    These are files that are damaged, and files made by another config or other code of which
-    Snakemake has lost its record.
+    These are files that are damaged or were changed by hand, and files made by another config or
+    other code of which Snakemake has lost its record.
     """
     stale = {}
-    folders = [Path(plan.config.results) / folder for folder in ("figures", "tables")]
     for stage, wildcards in plan.instances():
-        path = plan.path(stage, **wildcards)
-        if not Path(path).exists():
+        carrier, *others = plan.outputs(stage, **wildcards)
+        if not Path(carrier).exists():
             continue
         try:
-            job = read_model_job(path) if path.endswith(".safetensors") else read_job(path)
-            if path.startswith(f"{plan.config.results}/tables/"):
-                changed = damaged_siblings(path, folders)
-                if changed:
-                    stale[path] = f"{changed[0]} was changed by hand or damaged"
+            read = read_model_job if carrier.endswith(".safetensors") else read_job
+            job = read(carrier)
+            if others:
+                changed = changed_siblings(carrier, others)
+                stale |= dict.fromkeys(changed, "damaged or changed by hand")
         except GamecircuitsError:
-            stale[path] = "damaged"
+            stale[carrier] = "damaged"
             continue
-        if job != plan.job(stage, **wildcards) and not _has_record(path):
-            stale[path] = "made by another config or other code"
+        if job != plan.job(stage, **wildcards) and not _has_record(carrier):
+            stale[carrier] = "made by another config or other code"
     return stale

@@ -1,6 +1,9 @@
 """One look for all figures: colours that everyone can tell apart, labels on the lines, theory as
 lines and measurement as points."""
 
+import io
+from pathlib import Path
+
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -79,3 +82,17 @@ def integer_ticks(axes: Axes, values) -> None:
     ticks = [low, *(tick for tick in range(0, high + 1, step) if tick > low + step / 2)]
     axes.set_xticks(ticks, [str(tick) for tick in ticks])
     axes.set_xticks([], minor=True)
+
+
+def render(figure: Figure, paths: list[str], job: str) -> dict[str, bytes]:
+    """The figure in the format that each path asks for, the same bytes every time.
+
+    The metadata of the images carry the job that made them.
+    """
+    metadata = {".png": {"Description": job}, ".svg": {"Description": job, "Date": None}}
+    images = {}
+    for path in paths:
+        buffer, suffix = io.BytesIO(), Path(path).suffix
+        figure.savefig(buffer, format=suffix[1:], metadata=metadata[suffix])
+        images[path] = buffer.getvalue()
+    return images

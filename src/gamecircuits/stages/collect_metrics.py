@@ -4,7 +4,7 @@ import sys
 
 import pandas as pd
 
-from gamecircuits.datasets import read_table
+from gamecircuits.parquet import read_table
 from gamecircuits.results import write_results
 from gamecircuits.stages.command import run_stage
 

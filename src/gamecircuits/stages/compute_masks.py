@@ -2,8 +2,9 @@
 
 import sys
 
-from gamecircuits.datasets import iter_games, mask_to_table, with_progress, write_parquet
+from gamecircuits.datasets import iter_games, mask_to_table, with_progress
 from gamecircuits.games.game import PAD, make_game
+from gamecircuits.parquet import write_parquet
 from gamecircuits.stages.command import run_stage, say
 
 

@@ -2,14 +2,9 @@
 
 import sys
 
-from gamecircuits.datasets import (
-    get_rng,
-    play_batches,
-    tokens_to_table,
-    with_progress,
-    write_parquet,
-)
+from gamecircuits.datasets import get_rng, play_batches, tokens_to_table, with_progress
 from gamecircuits.games.game import make_game
+from gamecircuits.parquet import write_parquet
 from gamecircuits.stages.command import run_stage, say
 
 

@@ -4,8 +4,9 @@ import sys
 
 import pandas as pd
 
-from gamecircuits.datasets import read_table
 from gamecircuits.figures.branching_factor import draw, get_table
+from gamecircuits.figures.style import render
+from gamecircuits.parquet import read_table
 from gamecircuits.results import write_results
 from gamecircuits.stages.command import run_stage
 
@@ -19,7 +20,7 @@ def plot_branching_factor(
         for path, name in zip(branching, settings["games"], strict=True)
     ]
     table = get_table(pd.concat(tables, ignore_index=True))
-    write_results(job, table, output, csv=csv, figure=draw(table), images=images)
+    write_results(job, table, output, csv=csv, others=render(draw(table), images, job))
 
 
 def main(argv=None) -> int:

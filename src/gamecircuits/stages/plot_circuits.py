@@ -3,6 +3,7 @@
 import sys
 
 from gamecircuits.figures.circuits import draw, get_table
+from gamecircuits.figures.style import render
 from gamecircuits.results import write_results
 from gamecircuits.stages.command import run_stage
 from gamecircuits.transformer.weights import read_model
@@ -14,7 +15,7 @@ def plot_circuits(
     """Draw the three circuits of one model."""
     table = get_table(read_model(model, construction=settings["construction"]).parameters)
     figure = draw(table, settings["model"])
-    write_results(job, table, output, csv=csv, figure=figure, images=images)
+    write_results(job, table, output, csv=csv, others=render(figure, images, job))
 
 
 def main(argv=None) -> int:

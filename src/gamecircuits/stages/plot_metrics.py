@@ -3,7 +3,8 @@
 import importlib
 import sys
 
-from gamecircuits.datasets import read_table
+from gamecircuits.figures.style import render
+from gamecircuits.parquet import read_table
 from gamecircuits.results import write_results
 from gamecircuits.stages.command import run_stage
 
@@ -14,7 +15,7 @@ def plot_metrics(
     """Draw one of gamecircuits.figures from the table of all metrics."""
     figure = importlib.import_module(f"gamecircuits.figures.{settings['figure']}")
     table = figure.get_table(read_table(metrics, "collect_metrics").to_pandas())
-    write_results(job, table, output, csv=csv, figure=figure.draw(table), images=images)
+    write_results(job, table, output, csv=csv, others=render(figure.draw(table), images, job))
 
 
 def main(argv=None) -> int:

@@ -4,6 +4,7 @@ import sys
 
 from gamecircuits.datasets import iter_games
 from gamecircuits.figures.predictions import draw, get_table
+from gamecircuits.figures.style import render
 from gamecircuits.games.game import make_game
 from gamecircuits.results import write_results
 from gamecircuits.stages.command import run_stage
@@ -29,7 +30,7 @@ def plot_predictions(
     }
     table = get_table(tokens[0], mask[0], loaded)
     figure = draw(table, settings["name"])
-    write_results(job, table, output, csv=csv, figure=figure, images=images)
+    write_results(job, table, output, csv=csv, others=render(figure, images, job))
 
 
 def main(argv=None) -> int:

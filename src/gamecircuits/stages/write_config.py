@@ -6,7 +6,6 @@ import sys
 import pandas as pd
 import yaml
 
-from gamecircuits.provenance import write_atomically
 from gamecircuits.results import write_results
 from gamecircuits.stages.command import run_stage
 
@@ -23,11 +22,10 @@ def write_config(job: str, settings: dict, output: str, html: str) -> None:
     versions = settings["versions"]
     text = yaml.safe_dump(settings["config"], sort_keys=False)
     rows = "".join(f"<tr><td>{name}<td>{number}" for name, number in versions.items())
-    with write_atomically(html) as temporary:
-        temporary.write_text(PAGE.format(config=markup.escape(text), versions=rows))
+    page = PAGE.format(config=markup.escape(text), versions=rows)
     values = _flatten(settings["config"]) | {f"version.{k}": v for k, v in versions.items()}
     table = pd.DataFrame({"key": list(values), "value": [str(value) for value in values.values()]})
-    write_results(job, table, output)
+    write_results(job, table, output, others={html: page.encode()})
 
 
 def _flatten(values: dict, prefix: str = "") -> dict:

@@ -1,0 +1,375 @@
+"""The workflow, run for real: what reruns after which change, and what survives which accident.
+
+Every test works on a copy of the project, with a tiny experiment. Expected job sets are written
+out, so a job too many fails as one too few does.
+"""
+
+import copy as copy_module
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+TINY = {
+    "games": {
+        "a": {"kind": "set_complement", "vocab_size": 4, "num_games": 30, "games_per_shard": 20},
+        "b": {"kind": "windowed_complement", "vocab_size": 4, "window": 2, "num_games": 30},
+    },
+    "models": {
+        "m": {"kind": "balanced", "vocab_size": 4},
+        "u": {"kind": "untrained", "vocab_size": 4},
+    },
+    "evaluations": {
+        "whole": {"game": "a", "models": ["m", "u"], "contexts": "all"},
+        "some": {"game": "b", "models": ["m"], "lengths": [1, 2]},
+    },
+}
+METRIC_FIGURES = {f"plot_metrics:{f}" for f in ("attention_entropy", "displacement")}
+METRIC_FIGURES.add("plot_metrics:length_generalization")
+AFTER_EVALUATION = {"collect_metrics", *METRIC_FIGURES}
+
+
+class Project:
+    """A copy of the workflow and its source in a folder of its own."""
+
+    def __init__(self, folder: Path, config: dict = TINY):
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in ("Snakefile", "src", "workflow", "profiles"):
+            source = ROOT / name
+            if source.is_dir():
+                ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
+                shutil.copytree(source, folder / name, ignore=ignored)
+            else:
+                shutil.copy(source, folder / name)
+        self.config(config)
+
+    def config(self, values: dict) -> None:
+        (self.folder / "config").mkdir(exist_ok=True)
+        (self.folder / "config/config.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
+
+    def command(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
+
+    def environment(self) -> dict:
+        return {**os.environ, "PYTHONPATH": "", "XDG_CACHE_HOME": str(self.folder / ".cache")}
+
+    def run(self, *arguments: str, check: bool = True) -> str:
+        run = subprocess.run(
+            self.command(*arguments),
+            cwd=self.folder,
+            env=self.environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        if check and run.returncode:
+            raise AssertionError(run.stdout)
+        return run.stdout
+
+    def planned(self) -> set[str]:
+        """Jobs that a dry run lists, as rule:wildcards."""
+        plain = ("--workflow-profile", "none", "--rerun-incomplete", "--max-checksum-file-size=1GB")
+        output = self.run("-n", *plain)
+        jobs = set()
+        for job in re.split(r"\n(?=(?:local)?rule )", output)[1:]:
+            rule = re.match(r"(?:local)?rule (\w+):", job)[1]
+            wildcards = re.search(r"^ +wildcards: (.*)$", job, flags=re.MULTILINE)
+            values = re.findall(r"=([\w-]+)", wildcards[1]) if wildcards else []
+            jobs.add(":".join([rule, *values]).replace("shard-0000", ""))
+        return jobs - {"all"}
+
+    def results(self) -> dict[str, bytes]:
+        """Content of every result but the logs."""
+        files = (path for path in (self.folder / "results").rglob("*") if path.is_file())
+        found = {str(path.relative_to(self.folder)): path.read_bytes() for path in files}
+        return {name: content for name, content in found.items() if "/logs/" not in name}
+
+    def change(self, path: str, old: str, new: str) -> None:
+        file = self.folder / path
+        text = file.read_text()
+        assert old in text, f"{old!r} not in {path}"
+        file.write_text(text.replace(old, new, 1))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A project whose tiny experiment is complete."""
+    project = Project(tmp_path_factory.mktemp("finished"))
+    project.run()
+    return project
+
+
+@pytest.fixture
+def copy(finished, tmp_path):
+    """A copy of the finished project, times of files and all, to do harm to."""
+    shutil.copytree(finished.folder, tmp_path / "copy")
+    project = Project.__new__(Project)
+    project.folder = tmp_path / "copy"
+    return project
+
+
+def edited(**changes) -> dict:
+    """TINY with entries replaced: games__b__window=1 stands for config["games"]["b"]["window"]."""
+    config = copy_module.deepcopy(TINY)
+    for path, value in changes.items():
+        *parents, key = path.split("__")
+        section = config
+        for parent in parents:
+            section = section[parent]
+        section[key] = value
+    return config
+
+
+A = {f"{stage}:a:{shard}" for stage in ("generate_games", "compute_masks") for shard in (0, 1)}
+B = {"generate_games:b:0", "compute_masks:b:0"}
+ON_B = {
+    "measure_branching:b",
+    "plot_branching_factor",
+    "plot_predictions:b",
+    "evaluate_model:some:m",
+}
+OF_M = {"construct_model:m", "plot_circuits:m", "evaluate_model:whole:m", "evaluate_model:some:m"}
+
+
+@pytest.mark.parametrize(
+    ("config", "jobs"),
+    [
+        (TINY, set()),
+        # a parameter of one game
+        (edited(games__b__window=1), B | ON_B | AFTER_EVALUATION | {"write_config"}),
+        # more games of a: the first shard stays
+        (
+            edited(games__a__num_games=31),
+            {"generate_games:a:1", "compute_masks:a:1", "measure_branching:a"}
+            | {"plot_branching_factor", "write_config"},
+        ),
+        # a parameter of one model
+        (
+            edited(models__m__max_illegal_rate=0.01),
+            OF_M | {"plot_predictions:a", "plot_predictions:b", "write_config"} | AFTER_EVALUATION,
+        ),
+        # written out, a default is no change
+        (edited(models__m__max_illegal_rate=0.001), {"write_config"}),
+        # lengths of one evaluation
+        (
+            edited(evaluations__some__lengths=[1, 3]),
+            {"evaluate_model:some:m", "write_config"} | AFTER_EVALUATION,
+        ),
+        # another seed
+        (
+            {**TINY, "seed": 5},
+            A
+            | B
+            | ON_B
+            | AFTER_EVALUATION
+            | {"measure_branching:a", "plot_predictions:a", "write_config"},
+        ),
+        (
+            edited(evaluations__whole__dtype="float32"),
+            {"evaluate_model:whole:m", "evaluate_model:whole:u", "write_config"} | AFTER_EVALUATION,
+        ),
+        # a new model on its own
+        (
+            edited(models__n={"kind": "minimal", "vocab_size": 4}),
+            {"construct_model:n", "plot_circuits:n", "write_config"},
+        ),
+    ],
+    ids=lambda value: None,
+)
+def test_a_change_of_the_config_reruns_what_depends_on_it(finished, config, jobs):
+    finished.config(config)
+    try:
+        assert finished.planned() == jobs
+    finally:
+        finished.config(TINY)
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new", "jobs"),
+    [
+        ("metrics.py", "import numpy", "# a comment\nimport numpy", set()),
+        ("metrics.py", '"""How far', '"""Documentation. How far', set()),
+        ("config.py", "count = ", "number = count = ", set()),
+        (
+            "games/windowed_complement.py",
+            "rng.integers(num_legal, size=num_games)",
+            "rng.integers(0, num_legal, size=num_games)",
+            B | ON_B | AFTER_EVALUATION,
+        ),
+        (
+            "transformer/constructions/untrained.py",
+            "x=0.0",
+            "x=1.0",
+            {"construct_model:u", "plot_circuits:u", "evaluate_model:whole:u"}
+            | {"plot_predictions:a"}
+            | AFTER_EVALUATION,
+        ),
+        (
+            "figures/displacement.py",
+            "/ 2, positive",
+            "/ 3, positive",
+            {"plot_metrics:displacement"},
+        ),
+        (
+            "stages/measure_branching.py",
+            "counts = Counter",
+            "counts = counts_by_ply = Counter",
+            {"measure_branching:a", "measure_branching:b", "plot_branching_factor"},
+        ),
+        (
+            "evaluation.py",
+            "1 << 25",
+            "1 << 24",
+            {"evaluate_model:whole:m", "evaluate_model:whole:u", "evaluate_model:some:m"}
+            | AFTER_EVALUATION,
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) and value.endswith(".py") else None,
+)
+def test_a_change_of_the_source_reruns_what_depends_on_it(finished, path, old, new, jobs):
+    file = finished.folder / "src/gamecircuits" / path
+    before = file.read_text()
+    finished.change(f"src/gamecircuits/{path}", old, new)
+    try:
+        assert finished.planned() == jobs
+    finally:
+        file.write_text(before)
+
+
+def test_touched_files_and_new_kinds_rerun_nothing(copy):
+    for path in copy.folder.rglob("*"):
+        if path.is_file() and ".snakemake" not in path.parts:
+            path.touch()
+            time.sleep(0.001)
+    new = "src/gamecircuits/games/new_game.py"
+    (copy.folder / new).write_text("raise RuntimeError('not imported unless used')\n")
+    assert copy.planned() == set()
+    assert "Nothing to be done" in copy.run()
+
+
+@pytest.mark.slow
+def test_results_do_not_depend_on_the_number_of_cores(finished, tmp_path):
+    other = Project(tmp_path / "other")
+    other.run("--cores", "1")
+    assert other.results() == finished.results()
+
+
+def test_the_default_targets_are_all_there(finished):
+    kinds = {"png", "svg", "csv", "parquet", "safetensors", "html"}
+    names = {Path(name).name for name in finished.results()}
+    assert {name.rsplit(".")[-1] for name in names} == kinds
+    for name in names:
+        if name.endswith(".png"):
+            stem = name.removesuffix(".png")
+            assert {f"{stem}.svg", f"{stem}.csv", f"{stem}.parquet"} <= names
+
+
+@pytest.mark.slow
+def test_snakemake_records_lost(copy):
+    """Without .snakemake nothing stale is used, and nothing current is made again."""
+    wanted = copy.results()
+    shutil.rmtree(copy.folder / ".snakemake")
+    assert copy.planned() == set()
+    copy.config(edited(evaluations__some__lengths=[1, 3]))
+    assert "some/m.parquet: made by another config or other code" in copy.run("-n")
+    copy.run()
+    assert copy.results() != wanted
+    shutil.rmtree(copy.folder / ".snakemake")
+    copy.config(TINY)
+    copy.run()
+    assert copy.results() == wanted
+
+
+def test_lost_and_damaged_files_are_made_again(copy):
+    """A flipped byte inside a parquet file is found by whoever reads it: tests/test_datasets.py."""
+    wanted = copy.results()
+    (copy.folder / "results/masks/b/shard-00000.parquet").unlink()
+    (copy.folder / "results/figures/displacement.png").unlink()
+    damage = {
+        "results/games/a/shard-00001.parquet": lambda content: content[:-100],
+        "results/models/m.safetensors": lambda content: content[: len(content) // 2],
+        "results/metrics/whole/u.parquet": lambda content: b"",
+        "results/tables/metrics.csv": lambda content: content.replace(b"0.5", b"0.4", 1),
+        "results/figures/attention_entropy.svg": lambda content: content + b" ",
+        "results/config.html": lambda content: b"",
+    }
+    for path, harm in damage.items():
+        (copy.folder / path).write_bytes(harm((copy.folder / path).read_bytes()))
+    output = copy.run("-n")
+    assert all(f"{path}: damaged" in output for path in damage)
+    assert all((copy.folder / path).exists() for path in damage), "a dry run changes nothing"
+    copy.run()
+    assert copy.results() == wanted
+    assert copy.planned() == set()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["interrupt", "kill"])
+def test_an_aborted_run_is_taken_up_again(finished, tmp_path, how):
+    project = Project(tmp_path / "aborted")
+    process = subprocess.Popen(
+        project.command(),
+        cwd=project.folder,
+        env=project.environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 120
+    while len(list((project.folder / "results").rglob("*.parquet"))) < 4:
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    if how == "interrupt":
+        process.send_signal(signal.SIGINT)
+    else:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait(60)
+    output = project.run(check=False)
+    if "--unlock" in output:  # after kill -9 Snakemake names the command that is needed
+        project.run("--unlock")
+        project.run()
+    assert project.results() == finished.results()
+
+
+def test_a_wrong_config_leaves_everything_as_it_is(copy):
+    before = copy.results()
+    config = edited(games__b__window=9)
+    config["models"]["m"]["max_illegal_rat"] = 1
+    copy.config(config)
+    lines = (copy.folder / "config/config.yaml").read_text().splitlines()
+    place = f"config/config.yaml:{lines.index('    window: 9') + 1}"
+    output = copy.run(check=False)
+    assert "2 problems in the configuration:" in output
+    assert f"{place}: games.b.window = 9: allowed: 0 to vocab_size - 1 = 3" in output
+    assert "did you mean 'max_illegal_rate'?" in output
+    assert "Traceback" not in output
+    assert copy.results() == before
+    (copy.folder / "config/config.yaml").write_text("games: [")
+    output = copy.run(check=False)
+    assert "config/config.yaml:1: not valid YAML" in output
+    assert copy.results() == before
+
+
+@pytest.mark.slow
+def test_report(copy):
+    environment = {**copy.environment(), "PYTHONPATH": str(copy.folder / "src")}
+    command = [sys.executable, "-m", "gamecircuits", "report", "--cores", "2"]
+    run = subprocess.run(
+        command, cwd=copy.folder, env=environment, capture_output=True, check=False
+    )
+    assert run.returncode == 0, run.stderr.decode()
+    page = (copy.folder / "results/report.html").read_text()
+    for words in ("Length generalization", "circuits_m.png", "Branching factor", "config.html"):
+        assert words in page
+    assert len(page) > 1_000_000  # everything is inside
