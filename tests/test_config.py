@@ -1,0 +1,177 @@
+import json
+import re
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+from gamecircuits.config import ConfigError, json_schema, load_config, main
+
+ROOT = Path(__file__).parents[1]
+GOOD = """\
+seed: 3
+games:
+  a:
+    kind: set_complement
+    vocab_size: 8
+  w: {kind: windowed_complement, vocab_size: 8, window: 2, num_games: 50, games_per_shard: 20}
+models:
+  m:
+    kind: balanced
+    vocab_size: 8
+    max_illegal_rate: 1e-3
+evaluations:
+  e: {game: a, models: [m], contexts: all}
+  f: {game: w, models: [m], lengths: [1, 4]}
+"""
+
+
+@pytest.fixture
+def load(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def load(text, **overrides):
+        Path("c.yaml").write_text(text)
+        return load_config("c.yaml", overrides=overrides)
+
+    return load
+
+
+def test_a_good_config(load):
+    config = load(GOOD)
+    assert (config.seed, config.results) == (3, "results")
+    assert config.models["m"].construction.max_illegal_rate == 0.001
+    assert config.games["w"].shards == ["shard-00000", "shard-00001", "shard-00002"]
+    assert [config.games["w"].games_in_shard(n) for n in range(3)] == [20, 20, 10]
+    assert config.evaluations["e"].lengths == tuple(range(1, 8))
+    assert config.evaluations["f"].lengths == (1, 4)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "config").glob("*.yaml")), ids=lambda p: p.name)
+def test_the_configs_of_the_project(path):
+    load_config(path)
+    jsonschema.validate(yaml.safe_load(path.read_text()), json_schema())
+
+
+BROKEN = [  # (replace, by, line, message)
+    ("seed: 3", "seed: -1", 1, "seed = -1: must be at least 0"),
+    ("seed: 3", "seed: three", 1, "seed = 'three': must be an integer"),
+    ("seed: 3", "sed: 3", 1, "sed: unknown key; did you mean 'seed'?; known: seed, results, games"),
+    ("seed: 3", "seed: 3\nseed: 4", 2, "seed: the key stands twice, first at c.yaml:1"),
+    ("seed: 3", "results: my results", 1, "results = 'my results': must not hold spaces"),
+    ("seed: 3", "seed: [1, 2", 2, "not valid YAML"),
+    ("seed: 3", "seed: 3\n\tx: 1", 2, "not valid YAML: found character '\\t'"),
+    ("kind: set_complement", "kind: set_complment", 4,
+     "games.a.kind = 'set_complment': allowed: mnk, set_complement, windowed_complement; "
+     "did you mean 'set_complement'?"),
+    ("    kind: set_complement\n", "", 3, "games.a: the key 'kind' is missing; allowed: mnk"),
+    ("vocab_size: 8\n  w", "vocab_sze: 8\n  w", 5, "games.a.vocab_sze: unknown key; did you mean"),
+    ("    vocab_size: 8\n  w", "  w", 3, "games.a: the key 'vocab_size' is missing (number of"),
+    ("vocab_size: 8\n  w", "vocab_size: '8'\n  w", 5, "a.vocab_size = '8': must be an integer"),
+    ("vocab_size: 8\n  w", "vocab_size: 1\n  w", 5, "games.a.vocab_size = 1: allowed: 2 to 4096"),
+    ("window: 2", "window: 8", 6, "games.w.window = 8: allowed: 0 to vocab_size - 1 = 7"),
+    ("num_games: 50", "num_games: 0", 6, "games.w.num_games = 0: must be at least 1"),
+    ("num_games: 50", "num_games: 1.5", 6, "games.w.num_games = 1.5: must be an integer"),
+    ("  a:", "  a b:", 3, "games.a b: names start with a letter"),
+    ("  a:", "  7:", 3, "games.7: keys must be text, not 7; write it in quotes"),
+    ("  w: {", "  w: 5 #", 6, "games.w = 5: must be a mapping of keys to values"),
+    ("max_illegal_rate: 1e-3", "max_illegal_rate: 2", 11, "allowed: strictly between 0 and 1"),
+    ("max_illegal_rate: 1e-3", "max_illegal_rate: low", 11, "= 'low': must be a number"),
+    ("max_illegal_rate: 1e-3", "d_model: 13", 11,
+     "models.m.d_model = 13: allowed: 14 to 16384 (balance needs width 2(V-1))"),
+    ("    vocab_size: 8\n    max", "    vocab_size: 9\n    max", 13,
+     "evaluations.e.models[0] = 'm': the model has vocab_size 9, the game a has 8; they must be"),
+    ("game: a", "game: aa", 13, "evaluations.e.game = 'aa': no such entry of games; known: a, w"),
+    ("models: [m], con", "models: [k], con", 13, "models[0] = 'k': no such entry of models"),
+    ("models: [m], con", "models: [m, m], con", 13, "e.models[1] = 'm': is listed twice"),
+    ("models: [m], con", "models: [], con", 13, "evaluations.e.models = []: must not be empty"),
+    ("contexts: all", "contexts: al", 13, "allowed: sampled, all; did you mean 'all'?"),
+    ("lengths: [1, 4]", "contexts: all", 14, "needs kind set_complement, but w is windowed_comp"),
+    ("lengths: [1, 4]", "lengths: [1, 16]", 14,
+     "evaluations.f.lengths[1] = 16: w has something to predict at lengths 1 to 15 only"),
+    ("lengths: [1, 4]", "lengths: [4, 1]", 14, "allowed: all, or ascending positive integers"),
+    ("lengths: [1, 4]", "lengths: [0, 1]", 14, "allowed: all, or ascending positive integers"),
+    ("lengths: [1, 4]", "dtype: float16", 14, "allowed: float64, float32"),
+    (GOOD, "", None, "must hold keys at the top level: seed, results, games"),
+    (GOOD, "- 1", 1, "config = [1]: must hold keys at the top level"),
+    (GOOD, "games: {}", 1, "games = {}: must not be empty"),
+    (GOOD, "seed: 1", 1, "config: the key 'games' is missing (games by name)"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("old", "new", "line", "message"), BROKEN)
+def test_broken_configs_are_refused(load, old, new, line, message):
+    assert old in GOOD
+    with pytest.raises(ConfigError) as raised:
+        load(GOOD.replace(old, new, 1))
+    place = f"c.yaml:{line}: " if line else "c.yaml: "
+    lines = [text.strip() for text in str(raised.value).splitlines()]
+    assert any(text.startswith(place) and message in text for text in lines), raised.value
+
+
+def test_all_problems_are_reported_in_the_order_of_the_file(load):
+    text = GOOD
+    for old, new, *_ in (BROKEN[0], BROKEN[11], BROKEN[13], BROKEN[19], BROKEN[30]):
+        text = text.replace(old, new, 1)
+    with pytest.raises(ConfigError) as raised:
+        load(text)
+    first, *others = str(raised.value).splitlines()
+    assert first == "5 problems in the configuration:"
+    assert [int(re.match(r"  c.yaml:(\d+): ", line)[1]) for line in others] == [1, 5, 6, 11, 14]
+
+
+def test_exhaustive_evaluation_has_a_limit(load):
+    with pytest.raises(ConfigError, match=r"possible up to vocab_size 26; a has 27"):
+        load(GOOD.replace("vocab_size: 8", "vocab_size: 27"))
+
+
+def test_values_from_the_command_line(load):
+    """--config; inside lists and mappings Snakemake makes text of numbers, which is undone."""
+    overrides = {"seed": 7, "evaluations": {"f": {"lengths": ["2", "3"]}}}
+    config = load(GOOD, **overrides)
+    assert config.seed == 7
+    assert config.evaluations["f"].lengths == (2, 3)
+    with pytest.raises(ConfigError, match=r"--config: games\.a\.vocab_size = 'x': must be an int"):
+        load(GOOD, games={"a": {"vocab_size": "x"}})
+
+
+def test_several_files_are_laid_over_each_other(load, tmp_path):
+    load(GOOD)
+    Path("top.yaml").write_text("seed: 4\ngames:\n  a:\n    vocab_size: 1\n")
+    with pytest.raises(ConfigError, match=r"top\.yaml:4: games\.a\.vocab_size = 1"):
+        load_config("c.yaml", "top.yaml")
+    with pytest.raises(ConfigError, match=r"absent\.yaml: there is no such config file"):
+        load_config("absent.yaml")
+
+
+def test_a_kind_that_cannot_be_imported_is_named(load, monkeypatch, tmp_path):
+    from gamecircuits.games import __path__
+
+    folder = tmp_path / "more"
+    folder.mkdir()
+    (folder / "halved.py").write_text("import no_such_library\n")
+    (folder / "odd.py").write_text("class Even: pass\n")
+    monkeypatch.setattr("gamecircuits.games.__path__", [*__path__, str(folder)])
+    with pytest.raises(ConfigError, match=r"halved cannot be imported: No module named"):
+        load(GOOD.replace("kind: set_complement", "kind: halved"))
+    with pytest.raises(ConfigError, match=r"odd must define a class Odd"):
+        load(GOOD.replace("kind: set_complement", "kind: odd"))
+    assert load(GOOD).games  # kinds that are not used do no harm
+
+
+def test_schema_for_editors_is_in_step(capsys):
+    """Else run: python -m gamecircuits.config --schema > workflow/schemas/config.schema.json"""
+    assert main(["--schema"]) == 0
+    schema = (ROOT / "workflow/schemas/config.schema.json").read_text()
+    assert capsys.readouterr().out == schema
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({"games": {"a": {"kind": "set_complement"}}}, json.loads(schema))
+
+
+def test_command_line(load, capsys):
+    load(GOOD)
+    assert main(["c.yaml"]) == 0
+    Path("c.yaml").write_text("games: 3")
+    assert main(["c.yaml"]) == 1
+    assert "c.yaml:1: games = 3: must be a mapping" in capsys.readouterr().err
