@@ -39,8 +39,8 @@ def draw(table: pd.DataFrame) -> Figure:
             axes.set_xscale("log", base=2)
             axes.set_yscale("log")
             positive = table.loc[(table["metric"] == metric) & (table["mean"] > FLOOR), "mean"]
-            if len(positive):
-                axes.set_ylim(positive.min() / 2, positive.max() * 2)
+            low, high = (positive.min(), positive.max()) if len(positive) else (0.1, 10)
+            axes.set_ylim(low / 2, high * 2)
             longest = rows["length"].max()
             ticks = [2**n for n in range(12) if 2**n <= longest]
             axes.set_xticks(ticks, [str(tick) for tick in ticks])
