@@ -70,7 +70,9 @@ def main(arguments: list[str]) -> None:
         exhaustive(int(arguments[1]))
         return
     print("every context of set complement, 9 metrics, float64, two threads")
-    print(f"{'V':>4}{'contexts':>14}{'s':>9}{'M contexts/s':>14}{'peak MiB':>11}{'worst error':>14}")
+    print(
+        f"{'V':>4}{'contexts':>14}{'s':>9}{'M contexts/s':>14}{'peak MiB':>11}{'worst error':>14}"
+    )
     for vocab_size in arguments or ["16", "20"]:
         subprocess.run([sys.executable, __file__, "--one", vocab_size], check=True)
     fast_path()

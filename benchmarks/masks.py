@@ -11,7 +11,11 @@ import time
 import numpy as np
 
 from gamecircuits.games.game import make_game
-from gamecircuits.masks import get_packed_valid_next_token_mask, get_valid_next_token_mask, unpack_mask
+from gamecircuits.masks import (
+    get_packed_valid_next_token_mask,
+    get_valid_next_token_mask,
+    unpack_mask,
+)
 
 NUM_GAMES, LENGTH, VOCAB_SIZE = 4096, 31, 32
 

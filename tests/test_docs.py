@@ -1,0 +1,75 @@
+"""What the documents say works."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from gamecircuits.config import load_config
+from gamecircuits.evaluation import evaluate_exhaustively
+from gamecircuits.jobs import Plan
+from gamecircuits.transformer.constructions import make_construction
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = [
+    path
+    for path in [*ROOT.glob("*.md"), *ROOT.glob("*/*.md")]
+    if not any(part.startswith(".") for part in path.relative_to(ROOT).parts)
+]
+
+
+def blocks(name: str, language: str) -> list[str]:
+    text = (ROOT / name).read_text()
+    return re.findall(rf"```{language}\n(.*?)```", text, flags=re.DOTALL)
+
+
+@pytest.fixture
+def extended(tmp_path, monkeypatch):
+    """The examples of docs/extending.md, each in its folder, with a config that uses them."""
+    game, model = blocks("docs/extending.md", "python")
+    for package, name, code in [
+        ("gamecircuits.games", "no_repeat", game),
+        ("gamecircuits.transformer.constructions", "last_only", model),
+    ]:
+        folder = tmp_path / package
+        folder.mkdir()
+        (folder / f"{name}.py").write_text(code)
+        path = __import__(package, fromlist=["x"]).__path__
+        monkeypatch.setattr(f"{package}.__path__", [*path, str(folder)])
+    config = yaml.safe_load(blocks("docs/extending.md", "yaml")[0])
+    config["models"] = {"mine": {"kind": "last_only", "vocab_size": 16}}
+    config["evaluations"] = {"mine": {"game": "no_repeat", "models": ["mine"]}}
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(config))
+    return load_config(tmp_path / "c.yaml")
+
+
+def test_the_examples_of_extending_work(extended):
+    game = extended.games["no_repeat"].game
+    tokens = game.play(300, np.random.default_rng(0))
+    assert tokens.shape == (300, 20)
+    assert (tokens[:, 1:] != tokens[:, :-1]).all()
+    game.check(tokens)
+    small = make_construction("last_only", vocab_size=6)
+    table, lengths = evaluate_exhaustively(small.model()), np.arange(1, 6)
+    for metric, wanted in small.closed_form(lengths).items():
+        rows = table[table["metric"] == metric]
+        np.testing.assert_allclose(rows["min"], wanted, atol=1e-12, err_msg=metric)
+        np.testing.assert_allclose(rows["max"], wanted, atol=1e-12, err_msg=metric)
+
+
+def test_links_lead_somewhere():
+    assert len(DOCUMENTS) >= 7
+    for document in DOCUMENTS:
+        for target in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
+            assert (document.parent / target).exists(), f"{document}: {target}"
+
+
+def test_every_result_is_explained():
+    """Each file that the default experiment makes matches an entry of results/README.md."""
+    text = (ROOT / "results/README.md").read_text()
+    listed = set(re.findall(r"`([^`]+)`", text))
+    for path in Plan(load_config(ROOT / "config/config.yaml")).files():
+        folder = Path(path).relative_to("results").parts[0]
+        assert any(entry.startswith(folder) for entry in listed), path
