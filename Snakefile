@@ -40,7 +40,7 @@ config.update(PLAN.config.raw, results=RESULTS)  # for the captions of the repor
 wildcard_constraints:
     game="[A-Za-z][A-Za-z0-9_]*",
     model="[A-Za-z][A-Za-z0-9_]*",
-    evaluation="(?!branching/)[A-Za-z][A-Za-z0-9_]*",
+    evaluation="[A-Za-z][A-Za-z0-9_]*",
     figure="|".join(METRIC_FIGURES),
     shard=r"shard-\d+",
 

@@ -37,7 +37,7 @@ def run(*command: str | Path, quiet: bool = False) -> bool:
 
 def set_up() -> None:
     """Make .venv hold exactly what the lock names; do nothing when it already does."""
-    wanted = hashlib.sha256(LOCK.read_bytes() + sys.version.encode()).hexdigest()
+    wanted = hashlib.sha256(f"{sys.version}\n{ROOT}\n".encode() + LOCK.read_bytes()).hexdigest()
     if STAMP.exists() and STAMP.read_text() == wanted and run(PYTHON, "-c", "", quiet=True):
         return
     print("gamecircuits: setting up .venv (once, about a minute) ...", file=sys.stderr, flush=True)

@@ -72,6 +72,7 @@ BROKEN = [  # (replace, by, line, message)
     ("vocab_size: 8\n  w", "vocab_size: 1\n  w", 5, "games.a.vocab_size = 1: allowed: 2 to 4096"),
     ("window: 2", "window: 8", 6, "games.w.window = 8: allowed: 0 to vocab_size - 1 = 7"),
     ("num_games: 50", "num_games: 0", 6, "games.w.num_games = 0: must be at least 1"),
+    ("num_games: 50", "num_games: 999999", 6, "makes 50000 shards of the games; at most 10000"),
     ("num_games: 50", "num_games: 1.5", 6, "games.w.num_games = 1.5: must be an integer"),
     ("  a:", "  a b:", 3, "games.a b: names start with a letter"),
     ("  a:", "  7:", 3, "games.7: keys must be text, not 7; write it in quotes"),

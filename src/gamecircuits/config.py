@@ -7,6 +7,7 @@ line, key, value, and what is allowed. config/README.md explains the keys to use
 """
 
 import json
+import os
 import re
 import sys
 import typing
@@ -27,6 +28,7 @@ from gamecircuits.registry import Registry, suggest
 from gamecircuits.transformer.constructions.construction import CONSTRUCTIONS, Construction
 
 KeyPath = tuple[str | int, ...]
+MAX_SHARDS = 10_000  # one job each
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 
@@ -393,6 +395,9 @@ def check_config(source: Source) -> Config:
             games[name] = NamedGame(
                 name, entry.kind, settings, game, entry.num_games, entry.games_per_shard
             )
+            if (count := -(-entry.num_games // entry.games_per_shard)) > MAX_SHARDS:
+                message = f"makes {count} shards of the games; at most {MAX_SHARDS} are possible"
+                checker.report(("games", name, "games_per_shard"), message, entry.games_per_shard)
     models: dict[str, NamedModel] = {}
     for name, value in checker.entries("models", sections["models"]):
         if made := checker.make("models", name, value, CONSTRUCTIONS, ModelEntry):
@@ -405,7 +410,9 @@ def check_config(source: Source) -> Config:
             evaluations[name] = found
     if checker.problems:
         raise _error(checker)
-    return Config(top.seed, top.results, games, models, evaluations, raw=dict(source.values))
+    return Config(
+        top.seed, os.path.normpath(top.results), games, models, evaluations, raw=dict(source.values)
+    )
 
 
 def _check_evaluation(

@@ -23,7 +23,7 @@ from gamecircuits.transformer.weights import read_model_job
 CARRIERS = {
     "generate_games": "games/{game}/{shard}.parquet",
     "compute_masks": "masks/{game}/{shard}.parquet",
-    "measure_branching": "metrics/branching/{game}.parquet",
+    "measure_branching": "branching/{game}.parquet",
     "construct_model": "models/{model}.safetensors",
     "evaluate_model": "metrics/{evaluation}/{model}.parquet",
     "collect_metrics": "tables/metrics.parquet",
