@@ -216,8 +216,8 @@ def test_a_change_of_the_config_reruns_what_depends_on_it(finished, config, jobs
         ),
         (
             "figures/displacement.py",
-            "/ 2, positive",
-            "/ 3, positive",
+            "low / 2,",
+            "low / 3,",
             {"plot_metrics:displacement"},
         ),
         (
