@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
+import yaml
+
 from gamecircuits.config import Config, NamedGame
 from gamecircuits.errors import GamecircuitsError
 from gamecircuits.games.game import GAMES
@@ -163,7 +165,8 @@ class Plan:
     def _write_config(self):
         python = ".".join(map(str, sys.version_info[:3]))
         versions = {"python": python, **{name: version(name) for name in SHOWN_VERSIONS}}
-        return {"config": self.config.raw, "versions": versions}, []
+        text = yaml.safe_dump(self.config.raw, sort_keys=False, default_flow_style=None, width=100)
+        return {"config": text, "versions": versions}, []
 
     def _construct_model(self, model: str):
         named = self.config.models[model]

@@ -20,10 +20,10 @@ td {{ padding: 0 1.5em 0 0; font-family: monospace }}</style>
 def write_config(job: str, settings: dict, output: str, html: str) -> None:
     """Write the configuration as a page for the report, and as a table of keys and values."""
     versions = settings["versions"]
-    text = yaml.safe_dump(settings["config"], sort_keys=False)
+    text = settings["config"]
     rows = "".join(f"<tr><td>{name}<td>{number}" for name, number in versions.items())
     page = PAGE.format(config=markup.escape(text), versions=rows)
-    values = _flatten(settings["config"]) | {f"version.{k}": v for k, v in versions.items()}
+    values = _flatten(yaml.safe_load(text)) | {f"version.{k}": v for k, v in versions.items()}
     table = pd.DataFrame({"key": list(values), "value": [str(value) for value in values.values()]})
     write_results(job, table, output, others={html: page.encode()})
 
