@@ -41,11 +41,16 @@ def main(argv: list[str]) -> int:
 def _call(command: list[str]) -> int:
     """Run a command; on Ctrl-C it is the command that cleans up, so wait until it has."""
     process = subprocess.Popen(command)
+    was_interrupted = False
     while True:
         try:
-            return process.wait()
+            status = process.wait()
+            break
         except KeyboardInterrupt:
-            continue
+            was_interrupted = True
+    if was_interrupted:
+        print("Interrupted. What is finished stays; the same command goes on.", file=sys.stderr)
+    return status
 
 
 if __name__ == "__main__":

@@ -27,7 +27,8 @@ rule plot_metrics:
     params:
         job=lambda w: PLAN.job("plot_metrics", figure=w.figure),
     shell:
-        "{PYTHON} -m gamecircuits.stages.plot_metrics --job {params.job:q} --metrics {input}" + DRAW
+        "{PYTHON:q} -m gamecircuits.stages.plot_metrics --job {params.job:q} --metrics {input}"
+        + DRAW
 
 
 rule plot_circuits:
@@ -49,7 +50,8 @@ rule plot_circuits:
     params:
         job=lambda w: PLAN.job("plot_circuits", model=w.model),
     shell:
-        "{PYTHON} -m gamecircuits.stages.plot_circuits --job {params.job:q} --model {input}" + DRAW
+        "{PYTHON:q} -m gamecircuits.stages.plot_circuits --job {params.job:q} --model {input}"
+        + DRAW
 
 
 rule plot_predictions:
@@ -72,7 +74,7 @@ rule plot_predictions:
     params:
         job=lambda w: PLAN.job("plot_predictions", game=w.game),
     shell:
-        "{PYTHON} -m gamecircuits.stages.plot_predictions --job {params.job:q}"
+        "{PYTHON:q} -m gamecircuits.stages.plot_predictions --job {params.job:q}"
         " --games {input.games} --models {input.models}" + DRAW
 
 
@@ -95,7 +97,7 @@ rule plot_branching_factor:
     params:
         job=lambda w: PLAN.job("plot_branching_factor"),
     shell:
-        "{PYTHON} -m gamecircuits.stages.plot_branching_factor --job {params.job:q}"
+        "{PYTHON:q} -m gamecircuits.stages.plot_branching_factor --job {params.job:q}"
         " --branching {input}" + DRAW
 
 
@@ -113,5 +115,5 @@ rule write_config:
     params:
         job=lambda w: PLAN.job("write_config"),
     shell:
-        "{PYTHON} -m gamecircuits.stages.write_config --job {params.job:q}"
+        "{PYTHON:q} -m gamecircuits.stages.write_config --job {params.job:q}"
         " --output {output.table} --html {output.html} > {log} 2>&1"

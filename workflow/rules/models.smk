@@ -6,5 +6,5 @@ rule construct_model:
     params:
         job=lambda w: PLAN.job("construct_model", model=w.model),
     shell:
-        "{PYTHON} -m gamecircuits.stages.construct_model"
+        "{PYTHON:q} -m gamecircuits.stages.construct_model"
         " --job {params.job:q} --output {output} > {log} 2>&1"

@@ -36,4 +36,7 @@ def run_stage(stage: Callable, argv: Sequence[str] | None, **files: bool) -> int
     except GamecircuitsError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
     return 0
