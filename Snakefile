@@ -14,10 +14,17 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
     filter(None, [str(SOURCE), os.environ.get("PYTHONPATH")])
 )
 PYTHON = sys.executable
+ONLY_LOOKS = (  # options with which snakemake runs no jobs
+    *("dryrun", "unlock", "touch", "summary", "detailed_summary", "lint", "archive"),
+    *("dag", "rulegraph", "filegraph", "d3dag", "list_rules", "list_target_rules"),
+    *("list_changes", "list_input_changes", "list_params_changes", "list_untracked"),
+    *("cleanup_metadata", "delete_all_output", "delete_temp_output", "generate_unit_tests"),
+)
 
 from gamecircuits.config import load_config
 from gamecircuits.errors import GamecircuitsError
 from gamecircuits.jobs import METRIC_FIGURES, Plan, find_stale
+from snakemake.cli import get_argument_parser
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
@@ -33,8 +40,6 @@ except GamecircuitsError as error:
     sys.exit(1)
 
 RESULTS = PLAN.config.results
-ONLY_LOOKS = {"--unlock", "--touch", "--summary", "--detailed-summary", "--lint", "--dag"}
-ONLY_LOOKS |= {"--rulegraph", "--filegraph", "--d3dag", "--list", "--list-rules", "--list-changes"}
 config.clear()
 config.update(PLAN.config.raw, results=RESULTS)  # for the captions of the report
 
@@ -56,14 +61,20 @@ include: "workflow/rules/metrics.smk"
 include: "workflow/rules/figures.smk"
 
 
+# One thread of BLAS in every job: several would change last digits with the number of cores, and
+# are slower on matrices as small as ours.
+shell.prefix("export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1; ")
+
+
 # What files say of themselves is checked too: Snakemake's own records can be lost, and do not see
 # damage. Files that must not be used are removed when this call is to run jobs, and only named when
 # it is to do something else.
 if STALE := find_stale(PLAN) if workflow.is_main_process else {}:
     found = "\n".join(f"  {path}: {reason}" for path, reason in STALE.items())
-    if "--report" in sys.argv:
+    options, _ = get_argument_parser().parse_known_args(sys.argv[1:])
+    if options.report is not None:
         raise WorkflowError(f"These results must be made again; run snakemake first:\n{found}")
-    if workflow.output_settings.dryrun or ONLY_LOOKS.intersection(sys.argv):
+    if any(getattr(options, option, None) for option in ONLY_LOOKS):
         logger.warning(f"The next run will make these results again:\n{found}")
     else:
         logger.warning(f"Making these results again:\n{found}")

@@ -7,6 +7,8 @@ import pytest
 import yaml
 
 from gamecircuits.config import ConfigError, json_schema, load_config, main
+from gamecircuits.games.game import GAMES
+from gamecircuits.transformer.constructions import CONSTRUCTIONS
 
 ROOT = Path(__file__).parents[1]
 GOOD = """\
@@ -59,20 +61,30 @@ BROKEN = [  # (replace, by, line, message)
     ("seed: 3", "seed: three", 1, "seed = 'three': must be an integer"),
     ("seed: 3", "sed: 3", 1, "sed: unknown key; did you mean 'seed'?; known: seed, results, games"),
     ("seed: 3", "seed: 3\nseed: 4", 2, "seed: the key stands twice, first at c.yaml:1"),
-    ("seed: 3", "results: my results", 1, "results = 'my results': must not hold spaces"),
+    ("seed: 3", "results: my results", 1, "results = 'my results': must be a folder's path of"),
+    ("seed: 3", "results: a$b;c", 1, "results = 'a$b;c': must be a folder's path of letters"),
+    ("seed: 3", "results: src/x", 1, "results = 'src/x': must not be a folder of the project's"),
+    ("seed: 3", "results: ../..", 1, "results = '../..': must not be a folder of the project's"),
+    ("seed: 3", "seed: 1:30", 1, "seed = '1:30': must be an integer"),
+    ("seed: 3", "seed: 016", 1, "seed = '016': must be an integer"),
+    ("seed: 3", "seed: 2020-13-45", 1, "seed = '2020-13-45': must be an integer"),
+    ("seed: 3", "seed: .nan", 1, "seed = nan: must be an integer"),
+    ("seed: 3", "seed: true", 1, "seed = True: must be an integer"),
+    ("seed: 3", "seed:", 1, "seed = None: must be an integer"),
+    ("models:", "models: &m {x: *m}\nmore:", None, "nested too deeply, or in itself"),
     ("seed: 3", "seed: [1, 2", 2, "not valid YAML"),
     ("seed: 3", "seed: 3\n\tx: 1", 2, "not valid YAML: found character '\\t'"),
     ("kind: set_complement", "kind: set_complment", 4,
-     "games.a.kind = 'set_complment': allowed: mnk, set_complement, windowed_complement; "
+     f"games.a.kind = 'set_complment': allowed: {', '.join(GAMES.kinds())}; "
      "did you mean 'set_complement'?"),
-    ("    kind: set_complement\n", "", 3, "games.a: the key 'kind' is missing; allowed: mnk"),
+    ("    kind: set_complement\n", "", 3, "games.a: the key 'kind' is missing; allowed: "),
     ("vocab_size: 8\n  w", "vocab_sze: 8\n  w", 5, "games.a.vocab_sze: unknown key; did you mean"),
     ("    vocab_size: 8\n  w", "  w", 3, "games.a: the key 'vocab_size' is missing (number of"),
     ("vocab_size: 8\n  w", "vocab_size: '8'\n  w", 5, "a.vocab_size = '8': must be an integer"),
     ("vocab_size: 8\n  w", "vocab_size: 1\n  w", 5, "games.a.vocab_size = 1: allowed: 2 to 4096"),
     ("window: 2", "window: 8", 6, "games.w.window = 8: allowed: 0 to vocab_size - 1 = 7"),
     ("num_games: 50", "num_games: 0", 6, "games.w.num_games = 0: must be at least 1"),
-    ("num_games: 50", "num_games: 999999", 6, "makes 50000 shards of the games; at most 10000"),
+    ("num_games: 50", "num_games: 999999", 6, "makes 50000 shards of the games; at most 300"),
     ("num_games: 50", "num_games: 1.5", 6, "games.w.num_games = 1.5: must be an integer"),
     ("  a:", "  a b:", 3, "games.a b: names start with a letter"),
     ("  a:", "  7:", 3, "games.7: keys must be text, not 7; write it in quotes"),
@@ -136,6 +148,11 @@ def test_values_from_the_command_line(load):
     assert config.evaluations["f"].lengths == (2, 3)
     with pytest.raises(ConfigError, match=r"--config: games\.a\.vocab_size = 'x': must be an int"):
         load(GOOD, games={"a": {"vocab_size": "x"}})
+    with pytest.raises(ConfigError, match=r"--config: evaluations\.e\.models\[0\] = 'zz'"):
+        load(GOOD, evaluations={"e": {"models": ["zz"]}})
+    for odd in ("=", "<<", "2020-13-45", "9" * 5000):
+        with pytest.raises(ConfigError, match=r"--config: games\.a\.kind"):
+            load(GOOD, games={"a": {"kind": odd}})
 
 
 def test_several_files_are_laid_over_each_other(load, tmp_path):
@@ -145,6 +162,15 @@ def test_several_files_are_laid_over_each_other(load, tmp_path):
         load_config("c.yaml", "top.yaml")
     with pytest.raises(ConfigError, match=r"absent\.yaml: there is no such config file"):
         load_config("absent.yaml")
+
+
+def test_merge_keys_may_be_overridden(load):
+    text = GOOD.replace("  a:\n", "  a: &a\n").replace(
+        "  w: {", "  b: {<<: *a, vocab_size: 9}\n  w: {"
+    )
+    assert load(text).games["b"].game.vocab_size == 9
+    with pytest.raises(ConfigError, match=r"c\.yaml:6: games\.b\.x: the key stands twice"):
+        load(text.replace("vocab_size: 9}", "x: 1, x: 2}"))
 
 
 def test_a_kind_that_cannot_be_imported_is_named(load, monkeypatch, tmp_path):
@@ -162,8 +188,17 @@ def test_a_kind_that_cannot_be_imported_is_named(load, monkeypatch, tmp_path):
     assert load(GOOD).games  # kinds that are not used do no harm
 
 
-def test_schema_for_editors_is_in_step(capsys):
-    """Else run: python -m gamecircuits.config --schema > workflow/schemas/config.schema.json"""
+def test_schema_for_editors_is_in_step(capsys, monkeypatch):
+    """Else run: python -m gamecircuits.config --schema > workflow/schemas/config.schema.json
+
+    Kinds that somebody adds may be missing there, ours not.
+    """
+    for registry, ours in [
+        (GAMES, ["mnk", "set_complement", "windowed_complement"]),
+        (CONSTRUCTIONS, ["attention_norm", "balanced", "minimal", "untrained"]),
+    ]:
+        assert set(ours) <= set(registry.kinds())
+        monkeypatch.setattr(registry, "kinds", lambda ours=ours: ours)
     assert main(["--schema"]) == 0
     schema = (ROOT / "workflow/schemas/config.schema.json").read_text()
     assert capsys.readouterr().out == schema

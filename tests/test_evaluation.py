@@ -104,6 +104,23 @@ def test_float32_is_close_and_says_so():
     np.testing.assert_allclose(narrow["mean"][kept], wide["mean"][kept], rtol=1e-3, atol=1e-4)
 
 
+def test_lengths_outside_the_game_are_refused():
+    with pytest.raises(ValueError, match=r"lengths must lie in 1\.\.5, not \[0, 6\]"):
+        evaluate_exhaustively(Model(random_parameters(np.random.default_rng(0), 6)), [6, 0])
+
+
+def test_memory_of_sampled_evaluation_is_bounded(monkeypatch):
+    """Values kept for quantiles are shared out among the lengths."""
+    monkeypatch.setattr(evaluation, "MAX_QUANTILE_CONTEXTS", 100)
+    game = make_game("set_complement", vocab_size=6)
+    tokens = game.play(500, np.random.default_rng(0))
+    batches = [(tokens, game.get_valid_next_token_mask(tokens))]
+    model = Model(random_parameters(np.random.default_rng(0), 6))
+    table = evaluate_by_length(model, batches, range(1, 6), 500)
+    assert (table["count"] == 500).all()
+    assert table["quantile_count"].unique().tolist() == [20]
+
+
 def test_too_many_contexts_are_refused():
     with pytest.raises(ValueError, match=r"40 tokens have 2.2e\+13 contexts"):
         evaluate_exhaustively(Model(random_parameters(np.random.default_rng(0), 40)))

@@ -76,7 +76,7 @@ def test_untrained_is_s_over_v():
     s = np.arange(1, 10)
     zero = theory.Displacements(np.zeros(9), np.zeros(9))
     found = theory.metrics_from_displacements(10, s, zero)
-    rate = theory.untrained_illegal_token_rate(10, s)
+    rate = s / 10
     np.testing.assert_allclose(found["illegal_token_rate"], rate)
     np.testing.assert_allclose(found["top1_legal"], 1 - rate)
     np.testing.assert_allclose(found["kl_divergence"], np.log(10 / (10 - s)))

@@ -6,13 +6,14 @@ line, key, value, and what is allowed. config/README.md explains the keys to use
 `python -m gamecircuits.config FILE` checks a file.
 """
 
+import contextlib
 import json
 import os
 import re
 import sys
 import typing
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -28,8 +29,10 @@ from gamecircuits.registry import Registry, suggest
 from gamecircuits.transformer.constructions.construction import CONSTRUCTIONS, Construction
 
 KeyPath = tuple[str | int, ...]
-MAX_SHARDS = 10_000  # one job each
-NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+MAX_SHARDS = 300  # all are named in one command line
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,59}")
+PATH = re.compile(r"(?!-)[A-Za-z0-9_./-]{1,80}")
+SOURCES = {"benchmarks", "config", "docs", "profiles", "src", "tests", "workflow"}
 
 
 class ConfigError(GamecircuitsError):
@@ -149,13 +152,16 @@ class Config:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML as people expect it: 1e-3 is a number, and only true and false are booleans."""
+    """YAML as people expect it: 1e-3 is a number; yes, 1:30, 016 and 2020-02-02 are text."""
 
 
 _Loader.yaml_implicit_resolvers = {
-    first: [(tag, regexp) for tag, regexp in resolvers if not tag.endswith((":float", ":bool"))]
+    first: [(tag, regexp) for tag, regexp in resolvers if tag.endswith((":null", ":merge"))]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:int", re.compile(r"[-+]?(0|[1-9]\d{0,30})$"), list("-+0123456789")
+)
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
     re.compile(r"[-+]?(\d+\.\d*|\.\d+)([eE][-+]?\d+)?$|[-+]?\d+[eE][-+]?\d+$|[-+]?\.inf$|\.nan$"),
@@ -191,8 +197,9 @@ def read_yaml(path: Path | str) -> Source:
     def convert(node: yaml.Node, key_path: KeyPath) -> Any:
         source.places.setdefault(key_path, place(node))
         if isinstance(node, yaml.MappingNode):
-            loader.flatten_mapping(node)
-            mapping = {}
+            own = {id(key_node) for key_node, _ in node.value}
+            loader.flatten_mapping(node)  # "<<: *other": the merged keys come first
+            mapping, seen = {}, {}
             for key_node, value_node in node.value:
                 key = loader.construct_object(key_node, deep=True)
                 here = (*key_path, str(key))
@@ -200,14 +207,11 @@ def read_yaml(path: Path | str) -> Source:
                     message = f"{_dotted(here)}: keys must be text, not {key!r}; write it in quotes"
                     source.problems.append((place(key_node), message))
                     key = str(key)
-                if key in mapping:
-                    first = source.places[here]
-                    source.problems.append(
-                        (
-                            place(key_node),
-                            f"{_dotted(here)}: the key stands twice, first at {first}",
-                        )
-                    )
+                if key in seen:
+                    message = f"{_dotted(here)}: the key stands twice, first at {seen[key]}"
+                    source.problems.append((place(key_node), message))
+                if id(key_node) in own:
+                    seen[key] = place(key_node)
                 source.places[here] = place(key_node)
                 mapping[key] = convert(value_node, here)
             return mapping
@@ -225,7 +229,9 @@ def read_yaml(path: Path | str) -> Source:
         raise ConfigError(
             f"{path}{line}: not valid YAML: {error.problem or error.context}"
         ) from None
-    except (yaml.YAMLError, ValueError) as error:
+    except RecursionError:
+        raise ConfigError(f"{path}: not valid YAML: nested too deeply, or in itself") from None
+    except (yaml.YAMLError, ValueError, TypeError) as error:
         raise ConfigError(f"{path}: not valid YAML: {error}") from None
     source.places.setdefault((), str(path))
     return source
@@ -253,11 +259,13 @@ def entry_model(registry: Registry, base: type[BaseModel], kind: str) -> type[Ba
     definitions = {}
     for field in fields(cls):
         if field.init:
-            default = ... if field.default is field.default_factory else field.default
-            definitions[field.name] = (
-                hints[field.name],
-                Field(default=default, description=about.get(field.name, "")),
-            )
+            default = {}
+            if field.default is not MISSING:
+                default = {"default": field.default}
+            elif field.default_factory is not MISSING:
+                default = {"default_factory": field.default_factory}
+            description = about.get(field.name, "")
+            definitions[field.name] = (hints[field.name], Field(description=description, **default))
     kind_field = (Literal[kind], Field(description=(cls.__doc__ or "").split("\n")[0]))
     return create_model(kind, __base__=base, kind=kind_field, **definitions)
 
@@ -333,7 +341,7 @@ class _Checker:
             if not NAME.fullmatch(name):
                 self.report(
                     (section, name),
-                    "names start with a letter and go on with letters, digits and underscores",
+                    "names start with a letter and go on with at most 59 letters, digits and _",
                 )
             else:
                 yield name, value
@@ -385,8 +393,14 @@ def check_config(source: Source) -> Config:
         section: values if isinstance(values := source.values.get(section), Mapping) else {}
         for section in ("games", "models", "evaluations")
     }
-    if top and re.search(r"[{}*?\s]", top.results):
-        checker.report(("results",), "must not hold spaces, braces or wildcards", top.results)
+    if top:
+        parts = Path(os.path.normpath(top.results)).parts
+        if not PATH.fullmatch(top.results) or not parts or parts in (("..",), ("/",)):
+            message = "must be a folder's path of letters, digits and _ . - /, not starting with -"
+            checker.report(("results",), message, top.results)
+        elif ".." in parts or parts[0] in SOURCES:
+            message = "must not be a folder of the project's source, nor lie above it"
+            checker.report(("results",), message, top.results)
 
     games: dict[str, NamedGame] = {}
     for name, value in checker.entries("games", sections["games"]):
@@ -504,7 +518,9 @@ def load_config(*paths: Path | str, overrides: Mapping[str, Any] | None = None) 
     if overrides:
         overrides = _retype(overrides)
         source.values = _lay_over(source.values, overrides)
-        for path in _key_paths(overrides):
+        for path, value in _key_paths(overrides):
+            if not isinstance(value, Mapping):  # replaced as a whole
+                source.places = {p: at for p, at in source.places.items() if p[: len(path)] != path}
             source.places[path] = "--config"
     return check_config(source)
 
@@ -516,15 +532,16 @@ def _retype(value: Any) -> Any:
     if isinstance(value, list):
         return [_retype(item) for item in value]
     if isinstance(value, str) and value:
-        loader = _Loader(value)
+        loader = _Loader("")
         tag = loader.resolve(yaml.ScalarNode, value, (True, False))
-        return loader.construct_object(yaml.ScalarNode(tag, value))
+        with contextlib.suppress(yaml.YAMLError):  # "<<" and the like stay text
+            return loader.construct_object(yaml.ScalarNode(tag, value))
     return value
 
 
-def _key_paths(values: Any, path: KeyPath = ()) -> Iterable[KeyPath]:
+def _key_paths(values: Any, path: KeyPath = ()) -> Iterable[tuple[KeyPath, Any]]:
     if path:
-        yield path
+        yield path, values
     if isinstance(values, Mapping):
         for key, value in values.items():
             yield from _key_paths(value, (*path, key))

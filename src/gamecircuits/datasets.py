@@ -83,18 +83,18 @@ def table_to_mask(table: pa.Table, max_length: int, vocab_size: int) -> np.ndarr
     return mask
 
 
-def iter_games(path: Path | str, game: Game, settings: dict) -> Iterator[np.ndarray]:
-    """Yield tokens (<= batch_size, max_length) of a shard of the game with these settings."""
-    for table in iter_row_groups(path, "generate_games", game=settings):
+def iter_games(path: Path | str, game: Game) -> Iterator[np.ndarray]:
+    """Yield tokens (<= batch_size, max_length) of a shard."""
+    for table in iter_row_groups(path):
         yield table_to_tokens(table, game.max_length, game.vocab_size)
 
 
 def iter_games_and_masks(
-    games_path: Path | str, masks_path: Path | str, game: Game, settings: dict
+    games_path: Path | str, masks_path: Path | str, game: Game
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield tokens (n, max_length) and their masks (n, max_length, V), row for row."""
-    tokens = iter_row_groups(games_path, "generate_games", game=settings)
-    masks = iter_row_groups(masks_path, "compute_masks", game=settings)
+    tokens = iter_row_groups(games_path)
+    masks = iter_row_groups(masks_path)
     size = game.max_length, game.vocab_size
     for tokens_table, masks_table in zip(tokens, masks, strict=True):
         yield table_to_tokens(tokens_table, *size), table_to_mask(masks_table, *size)

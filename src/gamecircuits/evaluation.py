@@ -33,10 +33,11 @@ class Summary:
 
     Args:
         total: upper bound of the number of contexts to come; decides which are kept for quantiles.
+        limit: how many to keep at most; MAX_QUANTILE_CONTEXTS unless given.
     """
 
-    def __init__(self, total: int):
-        self.stride = -(-total // MAX_QUANTILE_CONTEXTS)
+    def __init__(self, total: int, limit: int | None = None):
+        self.stride = max(1, -(-total // (limit or MAX_QUANTILE_CONTEXTS)))
         self.seen = 0
         self.kept: list[np.ndarray] = []
         size = len(METRICS)
@@ -121,7 +122,9 @@ def evaluate_by_length(
     Returns:
         one row per (length, metric): count, mean, std (of the population), min, quantiles, max.
     """
-    summaries = {length: Summary(num_games) for length in lengths}
+    lengths = list(lengths)
+    limit = max(1, MAX_QUANTILE_CONTEXTS // len(lengths))  # all lengths are under way at once
+    summaries = {length: Summary(num_games, limit) for length in lengths}
     longest = max(summaries)
     tables = TokenTables(model)
     for tokens, legal in batches:
@@ -176,6 +179,8 @@ def evaluate_exhaustively(
             f"exhaustive evaluation goes up to {MAX_EXHAUSTIVE_VOCAB_SIZE} tokens"
         )
     lengths = list(range(1, vocab_size)) if lengths is None else sorted(lengths)
+    if not all(1 <= length < vocab_size for length in lengths):
+        raise ValueError(f"lengths must lie in 1..{vocab_size - 1}, not {lengths}")
     _keep_freed_memory()
     contexts = _Contexts(model)
     by_size = _sets_by_size(vocab_size)

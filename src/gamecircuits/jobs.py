@@ -5,6 +5,7 @@ what exists with what should, so that a run does not depend on Snakemake's own r
 """
 
 import base64
+import json
 import sys
 from collections.abc import Iterator
 from importlib.metadata import version
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import yaml
 
-from gamecircuits.config import Config, NamedGame
+from gamecircuits.config import Config
 from gamecircuits.errors import GamecircuitsError
 from gamecircuits.games.game import GAMES
 from gamecircuits.parquet import read_job
@@ -76,8 +77,8 @@ class Plan:
         """The job text of a stage for these wildcards."""
         key = (stage, *sorted(wildcards.items()))
         if key not in self._jobs:
-            settings, modules = getattr(self, f"_{stage}")(**wildcards)
-            self._jobs[key] = describe_job(stage, settings, *modules)
+            settings, modules, inputs = getattr(self, f"_{stage}")(**wildcards)
+            self._jobs[key] = describe_job(stage, settings, modules, inputs)
         return self._jobs[key]
 
     def instances(self) -> Iterator[tuple[str, dict[str, str]]]:
@@ -132,10 +133,7 @@ class Plan:
         vocab_size = self.config.evaluations[evaluation].game.game.vocab_size
         return 8 if self.is_exhaustive(evaluation) and vocab_size >= 19 else 1
 
-    # Settings and extra modules of every stage.
-
-    def _game_module(self, game: NamedGame) -> str:
-        return GAMES.module(game.kind)
+    # Of every stage: settings, modules that it loads by name, and the jobs of its inputs.
 
     def _generate_games(self, game: str, shard: str):
         named, number = self.games[game], int(shard.removeprefix("shard-"))
@@ -146,40 +144,51 @@ class Plan:
             "num_games": named.games_in_shard(number),
             "game": named.settings,
         }
-        return settings, [self._game_module(named)]
+        return settings, [GAMES.module(named.kind)], {}
 
     def _compute_masks(self, game: str, shard: str):
-        named = self.games[game]
-        number = int(shard.removeprefix("shard-"))
+        named, number = self.games[game], int(shard.removeprefix("shard-"))
         settings = {"game": named.settings, "num_games": named.games_in_shard(number)}
-        return settings, [self._game_module(named)]
+        inputs = {"games": [self.job("generate_games", game=game, shard=shard)]}
+        return settings, [GAMES.module(named.kind)], inputs
+
+    def _jobs_of_dataset(self, game: str) -> dict[str, list[str]]:
+        shards = self.games[game].shards
+        return {
+            "games": [self.job("generate_games", game=game, shard=shard) for shard in shards],
+            "masks": [self.job("compute_masks", game=game, shard=shard) for shard in shards],
+        }
 
     def _measure_branching(self, game: str):
         named = self.games[game]
         settings = {"name": game, "game": named.settings, "num_games": named.num_games}
-        return settings, [self._game_module(named)]
+        return settings, [GAMES.module(named.kind)], self._jobs_of_dataset(game)
 
     def _plot_branching_factor(self):
-        return {"games": list(self.games)}, []
+        jobs = [self.job("measure_branching", game=game) for game in self.games]
+        return {}, [], {"branching": jobs}
 
     def _write_config(self):
         python = ".".join(map(str, sys.version_info[:3]))
         versions = {"python": python, **{name: version(name) for name in SHOWN_VERSIONS}}
         text = yaml.safe_dump(self.config.raw, sort_keys=False, default_flow_style=None, width=100)
-        return {"config": text, "versions": versions}, []
+        return {"config": text, "versions": versions}, [], {}
 
     def _construct_model(self, model: str):
         named = self.config.models[model]
-        return {"construction": named.settings}, [CONSTRUCTIONS.module(named.kind)]
+        return {"construction": named.settings}, [CONSTRUCTIONS.module(named.kind)], {}
 
     def _plot_circuits(self, model: str):
-        return {"model": model, "construction": self.config.models[model].settings}, []
+        return {"model": model}, [], {"model": [self.job("construct_model", model=model)]}
 
     def _plot_predictions(self, game: str):
         named, models = self.games[game], self.models_on(game)
-        pairs = [[model, self.config.models[model].settings] for model in models]
-        settings = {"name": game, "game": named.settings, "models": pairs}
-        return settings, [self._game_module(named)]
+        settings = {"name": game, "game": named.settings, "models": models}
+        inputs = {
+            "games": [self.job("generate_games", game=game, shard=named.shards[0])],
+            "models": [self.job("construct_model", model=model) for model in models],
+        }
+        return settings, [GAMES.module(named.kind)], inputs
 
     def _evaluate_model(self, evaluation: str, model: str):
         named, chosen = self.config.evaluations[evaluation], self.config.models[model]
@@ -194,29 +203,40 @@ class Plan:
             "construction": chosen.settings,
         }
         modules = [CONSTRUCTIONS.module(chosen.kind)]
+        inputs = {"model": [self.job("construct_model", model=model)], "games": [], "masks": []}
         if not self.is_exhaustive(evaluation):
             settings["num_games"] = named.game.num_games
-            modules.append(self._game_module(named.game))
-        return settings, modules
+            modules.append(GAMES.module(named.game.kind))
+            inputs |= self._jobs_of_dataset(named.game.name)
+        return settings, modules, inputs
 
     def _collect_metrics(self):
-        return {"evaluated": [list(pair) for pair in self.evaluated]}, []
+        jobs = [self.job("evaluate_model", evaluation=e, model=m) for e, m in self.evaluated]
+        return {}, [], {"metrics": jobs}
 
     def _plot_metrics(self, figure: str):
-        return {"figure": figure}, [f"gamecircuits.figures.{figure}"]
+        module = f"gamecircuits.figures.{figure}"
+        return {"figure": figure}, [module], {"metrics": [self.job("collect_metrics")]}
 
 
-def _has_record(path: str) -> bool:
-    """Whether Snakemake remembers how it made the file; then it tracks changes by itself."""
+def _snakemake_tracks(path: str, job: str | None) -> bool:
+    """Whether Snakemake's record of how the file was made is there and names the file's own job.
+
+    Then it sees by itself what has changed since.
+    """
     name = base64.urlsafe_b64encode(path.encode()).decode()
-    return Path(".snakemake/metadata", name).exists()
+    try:
+        record = json.loads(Path(".snakemake/metadata", name).read_text())
+        return repr(job) in record["params"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def find_stale(plan: Plan) -> dict[str, str]:
     """Existing results that must not be used, with the reason.
 
     These are files that are damaged or were changed by hand, and files made by another config or
-    other code of which Snakemake has lost its record.
+    other code, unless Snakemake knows that too.
     """
     stale = {}
     for stage, wildcards in plan.instances():
@@ -232,6 +252,6 @@ def find_stale(plan: Plan) -> dict[str, str]:
         except GamecircuitsError:
             stale[carrier] = "damaged"
             continue
-        if job != plan.job(stage, **wildcards) and not _has_record(carrier):
+        if job != plan.job(stage, **wildcards) and not _snakemake_tracks(carrier, job):
             stale[carrier] = "made by another config or other code"
     return stale

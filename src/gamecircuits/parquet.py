@@ -1,4 +1,4 @@
-"""Parquet files that say what made them; damaged and foreign ones are refused.
+"""Parquet files that say what made them; damaged ones are refused.
 
 Page checksums are written and verified.
 """
@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gamecircuits.errors import ArtefactError
-from gamecircuits.provenance import KEY, check_origin, repair_command, write_atomically
+from gamecircuits.provenance import KEY, repair_command, write_atomically
 
 
 def write_parquet(
@@ -36,6 +36,8 @@ def write_parquet(
                     )
                 writer.write_table(table.replace_schema_metadata(schema.metadata))
                 rows += table.num_rows
+            if writer is None:
+                raise ValueError(f"no table to write into {path}: its columns are unknown")
         finally:
             if writer is not None:
                 writer.close()
@@ -55,7 +57,10 @@ def open_parquet(path: Path | str) -> pq.ParquetFile:
 def read_job(path: Path | str) -> str | None:
     """The job text that a parquet file carries, None when it carries none."""
     metadata = open_parquet(path).schema_arrow.metadata or {}
-    return metadata[KEY].decode() if KEY in metadata else None
+    try:
+        return metadata[KEY].decode() if KEY in metadata else None
+    except UnicodeDecodeError as error:
+        raise _damaged(path, error) from error
 
 
 def _damaged(path: Path | str, error: Exception) -> ArtefactError:
@@ -63,20 +68,17 @@ def _damaged(path: Path | str, error: Exception) -> ArtefactError:
     return ArtefactError(f"{path} is damaged ({reason}); {repair_command(path)}")
 
 
-def read_table(path: Path | str, stage: str, **settings) -> pa.Table:
-    """Read a whole parquet file that `stage` made with these settings."""
-    file = open_parquet(path)
-    check_origin(path, read_job(path), stage, **settings)
+def read_table(path: Path | str) -> pa.Table:
+    """A whole parquet file, verified against its checksums."""
     try:
-        return file.read()
+        return open_parquet(path).read()
     except (OSError, pa.ArrowException) as error:
         raise _damaged(path, error) from error
 
 
-def iter_row_groups(path: Path | str, stage: str, **settings) -> Iterator[pa.Table]:
-    """Yield the row groups of a parquet file that `stage` made with these settings."""
+def iter_row_groups(path: Path | str) -> Iterator[pa.Table]:
+    """The row groups of a parquet file one by one, verified against their checksums."""
     file = open_parquet(path)
-    check_origin(path, read_job(path), stage, **settings)
     for group in range(file.num_row_groups):
         try:
             table = file.read_row_group(group)

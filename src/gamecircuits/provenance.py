@@ -1,8 +1,9 @@
 """Which config, code and library versions made a file, carried inside the file itself.
 
-A *job* is a JSON text: the stage, its settings, a digest of the code it runs and the versions of
-the libraries that code imports. Snakemake receives it as the rule's only parameter (so a change of
-any of it reruns the job), the stage receives it as its only argument, and the file carries it.
+A *job* is a JSON text: the stage, its settings, digests of the jobs that made its inputs, a digest
+of the code it runs, and the versions of the libraries that this code imports. Snakemake receives it
+as the rule's only parameter (so a change of any of it reruns the job), the stage receives it as an
+argument and checks its inputs by it, and the file carries it.
 Comparing the text in a file with the text the workflow expects therefore answers "is this file
 what the present config and code would make?" without any record kept elsewhere.
 """
@@ -14,8 +15,8 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Iterable, Iterator, Mapping
+from importlib.metadata import packages_distributions, version
 from pathlib import Path
 
 from gamecircuits.errors import ArtefactError
@@ -89,21 +90,25 @@ def code_closure(*modules: str) -> frozenset[str]:
 
 @functools.cache
 def _library_version(name: str) -> str | None:
-    try:
-        return version(name)
-    except (
-        PackageNotFoundError
-    ):  # an optional library, or one whose distribution is named otherwise
-        return None
+    """Version of the distribution that provides a top-level module."""
+    for distribution in packages_distributions().get(name, [])[:1]:
+        return version(distribution)
+    return None  # an optional library that is not installed
 
 
-def describe_job(stage: str, settings: dict, *extra_modules: str) -> str:
+def describe_job(
+    stage: str,
+    settings: dict,
+    extra_modules: Iterable[str] = (),
+    inputs: Mapping[str, list[str]] | None = None,
+) -> str:
     """Return the job text of a stage.
 
     Args:
         stage: name of the module in gamecircuits.stages.
-        settings: all that the stage's result depends on, in JSON types.
+        settings: all else that the stage's result depends on, in JSON types.
         extra_modules: modules that the stage loads by name (a game, a construction, a figure).
+        inputs: for each of the stage's input options, the jobs that must have made the files.
     """
     closure = sorted(code_closure(f"{PACKAGE}.stages.{stage}", *extra_modules))
     code = hashlib.sha256()
@@ -116,6 +121,9 @@ def describe_job(stage: str, settings: dict, *extra_modules: str) -> str:
     job = {
         "stage": stage,
         "settings": settings,
+        "inputs": {
+            name: [job_digest(job) for job in jobs] for name, jobs in (inputs or {}).items()
+        },
         "code": code.hexdigest()[:16],
         "format": FORMAT,
         "versions": {name: number for name, number in versions.items() if number},
@@ -123,33 +131,25 @@ def describe_job(stage: str, settings: dict, *extra_modules: str) -> str:
     return json.dumps(job, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
+def job_digest(job: str) -> str:
+    return hashlib.sha256(job.encode()).hexdigest()[:16]
+
+
 def repair_command(path: Path | str) -> str:
     return f"delete it and run again:  rm '{path}' && snakemake"
 
 
-def check_origin(path: Path | str, job: str | None, stage: str, **settings) -> dict:
-    """Return the parsed job that made `path`, or raise ArtefactError when it does not fit.
-
-    Args:
-        stage: the stage that must have made the file.
-        settings: entries that the file's settings must agree with.
-    """
+def check_origin(path: Path | str, job: str | None, wanted: str) -> None:
+    """Raise ArtefactError unless the job of the file at `path` has the digest `wanted`."""
     if job is None:
         raise ArtefactError(
             f"{path} does not say what made it, so it is not used; {repair_command(path)}"
         )
-    found = json.loads(job)
-    if found["stage"] != stage:
+    if job_digest(job) != wanted:
         raise ArtefactError(
-            f"{path} was made by {found['stage']}, not by {stage}; {repair_command(path)}"
+            f"{path} was made by another config, other code or another stage than it should be "
+            f"(it says: {job[:300]}); {repair_command(path)}"
         )
-    for key, wanted in settings.items():
-        if found["settings"].get(key) != wanted:
-            raise ArtefactError(
-                f"{path} was made with {key} = {found['settings'].get(key)!r}, "
-                f"but {wanted!r} is wanted; {repair_command(path)}"
-            )
-    return found
 
 
 @contextlib.contextmanager

@@ -118,9 +118,3 @@ def metrics_from_displacements(
         "absent_spread": np.zeros_like(s),
         "attention_entropy": np.log(s),
     }
-
-
-def untrained_illegal_token_rate(vocab_size: int, lengths: np.ndarray) -> np.ndarray:
-    """s/V: all logits equal."""
-    _check(vocab_size, lengths)
-    return np.asarray(lengths) / vocab_size

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from gamecircuits.evaluation import evaluate_by_length, evaluate_exhaustively
 from gamecircuits.figures import branching_factor, circuits, predictions
-from gamecircuits.figures.style import KINDS, look, render
+from gamecircuits.figures.style import KINDS, letter, look, new_figure, render
 from gamecircuits.games.game import PAD, make_game
 from gamecircuits.jobs import METRIC_FIGURES
 from gamecircuits.metrics import METRICS
@@ -96,6 +96,25 @@ def test_predictions_table_and_figure():
     )
     assert illegal.max() < 1.1e-3
     assert isinstance(predictions.draw(table, "tic_tac_toe"), Figure)
+
+
+def test_large_and_empty_cases():
+    table = circuits.get_table(make_construction("balanced", vocab_size=200).parameters())
+    assert len(table) == 3 * circuits.MAX_TOKENS**2
+    assert "V = 200, the first 128 tokens" in circuits.draw(table, "m").get_suptitle()
+    models = {"b": make_construction("balanced", vocab_size=2).model()}
+    game = make_game("windowed_complement", vocab_size=2, window=1, max_length=300)
+    tokens = game.play(1, np.random.default_rng(0))
+    mask = game.get_valid_next_token_mask(tokens)
+    long = predictions.get_table(tokens[0], mask[0], models)
+    assert long["length"].max() == predictions.MAX_STEPS
+    over = predictions.get_table(tokens[0], np.zeros_like(mask[0]), models)
+    assert over.empty
+    assert "is over after one token" in predictions.draw(over, "g").get_suptitle()
+    figure, grid = new_figure(1, 1, 2, 2)
+    letter(grid[0, 0], 27, "after z comes")
+    figure.draw_without_rendering()
+    assert "bb" in grid[0, 0].get_title(loc="left")
 
 
 def test_branching_table_and_figure():

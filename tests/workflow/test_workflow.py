@@ -314,6 +314,25 @@ def test_lost_and_damaged_files_are_made_again(copy):
 
 
 @pytest.mark.slow
+def test_files_of_another_run_are_not_used(copy, tmp_path):
+    """Put in place of ours, with Snakemake's records intact, they are found and made again."""
+    wanted = copy.results()
+    other = Project(tmp_path / "other", {**TINY, "seed": 1})
+    other.run("masks")
+    foreign = [f"results/{kind}/a/shard-00000.parquet" for kind in ("games", "masks")]
+    for path in foreign:
+        shutil.copy(other.folder / path, copy.folder / path)
+    for look in (["-n"], ["-S"], ["--touch"], ["--list-rules"], ["--unlock"]):
+        output = copy.run(*look)
+        assert f"{foreign[0]}: made by another config" in output, look
+        assert (copy.folder / foreign[0]).exists(), look
+    output = copy.run("--report=results/report.html", check=False)
+    assert "must be made again; run snakemake first" in output
+    copy.run()
+    assert copy.results() == wanted
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["interrupt", "kill"])
 def test_an_aborted_run_is_taken_up_again(finished, tmp_path, how):
     project = Project(tmp_path / "aborted")

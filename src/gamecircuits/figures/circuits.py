@@ -15,18 +15,30 @@ CIRCUITS = {  # name: title, row label, column label, unit
 }
 
 
+MAX_TOKENS = 128  # beyond, single cells cannot be seen, and the table has millions of rows
+
+
 def get_table(parameters: Parameters) -> pd.DataFrame:
-    """Entries of the three circuits, one row each, in nats."""
+    """Entries of the three circuits among the first MAX_TOKENS tokens, one row each, in nats."""
     matrices = {
         "qk_circuit": qk_circuit(parameters),
         "ov_circuit": ov_circuit(parameters),
         "direct_path": direct_path(parameters),
     }
     frames = []
-    for name, matrix in matrices.items():
+    for name, full in matrices.items():
+        matrix = full[:MAX_TOKENS, :MAX_TOKENS]
         row, column = np.indices(matrix.shape).reshape(2, -1)
         frames.append(
-            pd.DataFrame({"circuit": name, "row": row, "column": column, "value": matrix.ravel()})
+            pd.DataFrame(
+                {
+                    "circuit": name,
+                    "vocab_size": len(full),
+                    "row": row,
+                    "column": column,
+                    "value": matrix.ravel(),
+                }
+            )
         )
     return pd.concat(frames, ignore_index=True)
 
@@ -62,7 +74,10 @@ def draw(table: pd.DataFrame, model: str) -> Figure:
             bar = figure.colorbar(image, ax=axes, shrink=0.8, pad=0.03)
             bar.set_label(f"{unit} (nats)")
             bar.outline.set_linewidth(0.5)
-    figure.suptitle(f"{readable(model)}, V = {len(values)}", x=0.01, ha="left", fontsize=10.5)
+    vocab_size = table["vocab_size"].iloc[0]
+    shown = "" if vocab_size == len(values) else f", the first {len(values)} tokens"
+    title = f"{readable(model)}, V = {vocab_size}{shown}"
+    figure.suptitle(title, x=0.01, ha="left", fontsize=10.5)
     return figure
 
 

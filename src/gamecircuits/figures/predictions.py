@@ -12,18 +12,21 @@ from gamecircuits.transformer.circuits import token_logits
 from gamecircuits.transformer.model import Model
 
 TARGET = "target"
+MAX_STEPS = 64  # of one game
 MARK = "#c0392b"
 
 
 def get_table(tokens: np.ndarray, mask: np.ndarray, models: dict[str, Model]) -> pd.DataFrame:
     """Next-token distribution after every prefix of one game, for the target and each model.
 
+    Of long games the first MAX_STEPS prefixes; no rows if the game is over at once.
+
     Args:
         tokens: (L,), padding at the end.
         mask: legal next tokens (L, V).
         models: by name.
     """
-    steps = np.flatnonzero((tokens != PAD) & mask.any(axis=1))
+    steps = np.flatnonzero((tokens != PAD) & mask.any(axis=1))[:MAX_STEPS]
     played = tokens[steps].astype(np.int64)
     legal = mask[steps]
     distributions = {TARGET: legal / legal.sum(axis=1, keepdims=True)}
@@ -51,6 +54,11 @@ def get_table(tokens: np.ndarray, mask: np.ndarray, models: dict[str, Model]) ->
 def draw(table: pd.DataFrame, game: str) -> Figure:
     """A heatmap for the target and each model: a row per step, a column per token."""
     names = list(table["model"].unique())
+    if not names:
+        figure, _ = new_figure(1, 1, 5, 1)
+        figure.axes[0].set_axis_off()
+        figure.suptitle(f"the first game of {readable(game)} is over after one token")
+        return figure
     steps, tokens = table["length"].nunique(), table["token"].nunique()
     figure, grid = new_figure(
         1, len(names), 2.5 * len(names) + 0.8, 1.3 + 2.3 * steps / tokens, sharey=True

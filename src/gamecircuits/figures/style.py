@@ -71,7 +71,8 @@ def readable(name: str) -> str:
 
 def letter(axes: Axes, index: int, title: str) -> None:
     """Title of a panel with its letter."""
-    axes.set_title(f"$\\bf{{{chr(ord('a') + index)}}}$  {title}")
+    letters = chr(ord("a") + index % 26) * (1 + index // 26)
+    axes.set_title(f"$\\bf{{{letters}}}$  {title}")
 
 
 def integer_ticks(axes: Axes, values) -> None:

@@ -138,7 +138,7 @@ def check_token_array(tokens: np.ndarray, vocab_size: int, ndim: int | None = 2)
     if tokens.size and (tokens.min() < PAD or tokens.max() >= vocab_size):
         *game, position = np.argwhere((tokens < PAD) | (tokens >= vocab_size))[0].tolist()
         value = tokens[(*game, position)]
-        row = game[0] if len(game) == 1 else tuple(game)
+        row = game[0] if len(game) == 1 else tuple(game) or 0
         raise GameError(
             f"game {row}, position {position}: token {value} is out of range; "
             f"allowed: 0 to {vocab_size - 1}, and {PAD} after the end"

@@ -4,22 +4,19 @@ import sys
 
 import pandas as pd
 
-from gamecircuits.parquet import read_table
+from gamecircuits.parquet import read_job, read_table
 from gamecircuits.results import write_results
 from gamecircuits.stages.command import run_stage
 
 
 def collect_metrics(job: str, settings: dict, metrics: list[str], output: str, csv: str) -> None:
     """Concatenate the metrics, in the order of the config."""
-    tables = [
-        read_table(path, "evaluate_model", evaluation=evaluation, model=model).to_pandas()
-        for path, (evaluation, model) in zip(metrics, settings["evaluated"], strict=True)
-    ]
+    tables = [read_table(path).to_pandas() for path in metrics]
     write_results(job, pd.concat(tables, ignore_index=True), output, csv=csv)
 
 
 def main(argv=None) -> int:
-    return run_stage(collect_metrics, argv, metrics=True, output=False, csv=False)
+    return run_stage(collect_metrics, argv, inputs={"metrics": read_job}, outputs=("output", "csv"))
 
 
 if __name__ == "__main__":

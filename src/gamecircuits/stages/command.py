@@ -3,9 +3,12 @@
 import argparse
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from gamecircuits.errors import GamecircuitsError
+from gamecircuits.provenance import check_origin
+
+DRAWN = ("output", "csv", "images")  # what the stages that draw a figure write
 
 
 def say(message: str) -> None:
@@ -13,26 +16,41 @@ def say(message: str) -> None:
     print(message, file=sys.stderr, flush=True)
 
 
-def run_stage(stage: Callable, argv: Sequence[str] | None, **files: bool) -> int:
-    """Parse the command line, run the stage, and return the exit status.
+def run_stage(
+    stage: Callable,
+    argv: Sequence[str] | None,
+    *,
+    inputs: Mapping[str, Callable[[str], str | None]] | None = None,
+    outputs: Sequence[str] = ("output",),
+    options: Sequence[str] = (),
+) -> int:
+    """Parse the command line, check the inputs, run the stage, and return the exit status.
 
     Args:
-        stage: called as stage(job, settings, **paths); its docstring is the help text.
+        stage: called as stage(job, settings, **arguments); its docstring is the help text. Inputs
+            arrive as lists of paths.
         argv: arguments; those of the process by default.
-        files: an option for each file that the stage reads or writes; True for several files.
+        inputs: options that name files to read, and the function that reads such a file's job. They
+            must have been made by the jobs that this stage's own job names.
+        outputs: options that name files to write; "images" takes several.
+        options: options that are passed on as text.
     """
     parser = argparse.ArgumentParser(
         prog=f"python -m gamecircuits.stages.{stage.__name__}", description=stage.__doc__
     )
-    parser.add_argument("--job", required=True, help="JSON of stage, settings and code version")
-    for name, is_many in files.items():
-        parser.add_argument(
-            f"--{name}", required=not is_many, nargs="*" if is_many else None, default=[]
-        )
+    parser.add_argument("--job", required=True, help="JSON of stage, settings, inputs and code")
+    for name in inputs or {}:
+        parser.add_argument(f"--{name}", nargs="*", default=[])
+    for name in (*outputs, *options):
+        parser.add_argument(f"--{name}", required=True, nargs="+" if name == "images" else None)
     arguments = vars(parser.parse_args(argv))
     job = arguments.pop("job")
+    about = json.loads(job)
     try:
-        stage(job, json.loads(job)["settings"], **arguments)
+        for name, read_job in (inputs or {}).items():
+            for path, wanted in zip(arguments[name], about["inputs"][name], strict=True):
+                check_origin(path, read_job(path), wanted)
+        stage(job, about["settings"], **arguments)
     except GamecircuitsError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -4,22 +4,23 @@ import sys
 
 from gamecircuits.datasets import iter_games, mask_to_table, with_progress
 from gamecircuits.games.game import PAD, make_game
-from gamecircuits.parquet import write_parquet
+from gamecircuits.parquet import read_job, write_parquet
 from gamecircuits.stages.command import run_stage, say
 
 
-def compute_masks(job: str, settings: dict, games: str, output: str) -> None:
+def compute_masks(job: str, settings: dict, games: list[str], output: str) -> None:
     """Write the packed masks of a shard, aligned with it row for row."""
     game = make_game(**settings["game"])
     tables = (
         mask_to_table(game.get_valid_next_token_mask(tokens), (tokens != PAD).sum(axis=1))
-        for tokens in iter_games(games, game, settings["game"])
+        for path in games
+        for tokens in iter_games(path, game)
     )
     write_parquet(output, with_progress(tables, settings["num_games"], say), job)
 
 
 def main(argv=None) -> int:
-    return run_stage(compute_masks, argv, games=False, output=False)
+    return run_stage(compute_masks, argv, inputs={"games": read_job})
 
 
 if __name__ == "__main__":

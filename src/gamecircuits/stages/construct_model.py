@@ -13,7 +13,7 @@ def construct_model(job: str, settings: dict, output: str) -> None:
 
 
 def main(argv=None) -> int:
-    return run_stage(construct_model, argv, output=False)
+    return run_stage(construct_model, argv)
 
 
 if __name__ == "__main__":

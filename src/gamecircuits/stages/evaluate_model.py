@@ -9,24 +9,24 @@ from gamecircuits.datasets import iter_games_and_masks
 from gamecircuits.evaluation import evaluate_by_length, evaluate_exhaustively
 from gamecircuits.games.game import make_game
 from gamecircuits.metrics import METRICS
+from gamecircuits.parquet import read_job
 from gamecircuits.results import write_results
 from gamecircuits.stages.command import run_stage, say
 from gamecircuits.transformer.constructions.construction import make_construction
-from gamecircuits.transformer.weights import cast, read_model
+from gamecircuits.transformer.weights import cast, read_model, read_model_job
 
 
 def evaluate_model(
     job: str,
     settings: dict,
-    model: str,
+    model: list[str],
     games: list[str],
     masks: list[str],
     threads: str,
     output: str,
 ) -> None:
     """Measure every metric at every length, over sampled or all contexts."""
-    loaded = read_model(model, construction=settings["construction"])
-    loaded = cast(loaded, settings["dtype"])
+    loaded = cast(read_model(*model), settings["dtype"])
     lengths = settings["lengths"]
     if settings["contexts"] == "all":
         table = evaluate_exhaustively(loaded, lengths, threads=int(threads), say=say)
@@ -35,7 +35,7 @@ def evaluate_model(
         batches = (
             pair
             for shards in zip(games, masks, strict=True)
-            for pair in iter_games_and_masks(*shards, game, settings["game"])
+            for pair in iter_games_and_masks(*shards, game)
         )
         table = evaluate_by_length(loaded, batches, lengths, settings["num_games"])
     table["closed_form"] = _closed_form(settings, table)
@@ -68,9 +68,8 @@ def _closed_form(settings: dict, table: pd.DataFrame) -> np.ndarray:
 
 
 def main(argv=None) -> int:
-    return run_stage(
-        evaluate_model, argv, model=False, games=True, masks=True, threads=False, output=False
-    )
+    inputs = {"model": read_model_job, "games": read_job, "masks": read_job}
+    return run_stage(evaluate_model, argv, inputs=inputs, options=["threads"])
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ def generate_games(job: str, settings: dict, output: str) -> None:
 
 
 def main(argv=None) -> int:
-    return run_stage(generate_games, argv, output=False)
+    return run_stage(generate_games, argv)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import pandas as pd
 
 from gamecircuits.datasets import iter_games_and_masks
 from gamecircuits.games.game import PAD, make_game
+from gamecircuits.parquet import read_job
 from gamecircuits.results import write_results
 from gamecircuits.stages.command import run_stage
 
@@ -20,7 +21,7 @@ def measure_branching(
     width = game.vocab_size + 1
     counts = Counter({(0, int(game.opening_mask.sum())): settings["num_games"]})
     for games_shard, masks_shard in zip(games, masks, strict=True):
-        pairs = iter_games_and_masks(games_shard, masks_shard, game, settings["game"])
+        pairs = iter_games_and_masks(games_shard, masks_shard, game)
         for tokens, mask in pairs:
             num_legal = mask.sum(axis=2)
             for ply in range(1, game.max_length):
@@ -35,7 +36,7 @@ def measure_branching(
 
 
 def main(argv=None) -> int:
-    return run_stage(measure_branching, argv, games=True, masks=True, output=False)
+    return run_stage(measure_branching, argv, inputs={"games": read_job, "masks": read_job})
 
 
 if __name__ == "__main__":

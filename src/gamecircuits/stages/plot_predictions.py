@@ -6,15 +6,16 @@ from gamecircuits.datasets import iter_games
 from gamecircuits.figures.predictions import draw, get_table
 from gamecircuits.figures.style import render
 from gamecircuits.games.game import make_game
+from gamecircuits.parquet import read_job
 from gamecircuits.results import write_results
-from gamecircuits.stages.command import run_stage
-from gamecircuits.transformer.weights import read_model
+from gamecircuits.stages.command import DRAWN, run_stage
+from gamecircuits.transformer.weights import read_model, read_model_job
 
 
 def plot_predictions(
     job: str,
     settings: dict,
-    games: str,
+    games: list[str],
     models: list[str],
     output: str,
     csv: str,
@@ -22,12 +23,9 @@ def plot_predictions(
 ) -> None:
     """Draw the predictions on the first game of the dataset."""
     game = make_game(**settings["game"])
-    tokens = next(iter_games(games, game, settings["game"]))[:1]
+    tokens = next(iter_games(*games, game))[:1]
     mask = game.get_valid_next_token_mask(tokens)
-    loaded = {
-        name: read_model(path, construction=construction)
-        for path, (name, construction) in zip(models, settings["models"], strict=True)
-    }
+    loaded = {name: read_model(path) for name, path in zip(settings["models"], models, strict=True)}
     table = get_table(tokens[0], mask[0], loaded)
     figure = draw(table, settings["name"])
     write_results(job, table, output, csv=csv, others=render(figure, images, job))
@@ -35,7 +33,7 @@ def plot_predictions(
 
 def main(argv=None) -> int:
     return run_stage(
-        plot_predictions, argv, games=False, models=True, output=False, csv=False, images=True
+        plot_predictions, argv, inputs={"games": read_job, "models": read_model_job}, outputs=DRAWN
     )
 
 

@@ -39,7 +39,7 @@ def _flatten(values: dict, prefix: str = "") -> dict:
 
 
 def main(argv=None) -> int:
-    return run_stage(write_config, argv, output=False, html=False)
+    return run_stage(write_config, argv, outputs=("output", "html"))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,9 @@
 """Models on disk: safetensors with TransformerLens's names for the weights."""
 
+import contextlib
+import hashlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from gamecircuits.errors import ArtefactError
-from gamecircuits.provenance import check_origin, repair_command, write_atomically
+from gamecircuits.provenance import repair_command, write_atomically
 from gamecircuits.transformer.model import Model, Parameters, check_parameters
 
 NAMES = {
@@ -30,35 +33,46 @@ def write_model(path: Path | str, model: Model, job: str) -> None:
         for name, matrix in model.parameters._asdict().items()
     }
     # One metadata entry: with several, safetensors writes them in an order that varies.
-    about = {"norm": model.norm, "gain": model.gain, "job": job}
+    about = {"norm": model.norm, "gain": model.gain, "job": job, "sha256": _digest(tensors)}
     metadata = {"gamecircuits": json.dumps(about, sort_keys=True)}
     with write_atomically(path) as temporary:
         temporary.write_bytes(save(tensors, metadata=metadata))
 
 
-def _read(path: Path | str) -> tuple[dict, Parameters]:
+def _digest(tensors: dict[str, np.ndarray]) -> str:
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tensor.shape}\n".encode())
+        digest.update(tensor.tobytes())
+    return digest.hexdigest()
+
+
+@contextlib.contextmanager
+def _opened(path: Path | str) -> Iterator[tuple]:
+    """The open file and its metadata; whatever fails inside means that the file is damaged."""
     try:
         with safe_open(path, framework="numpy") as file:
-            metadata = (file.metadata() or {}).get("gamecircuits", "{}")
-            matrices = {name: file.get_tensor(key) for name, key in NAMES.items()}
+            yield file, json.loads((file.metadata() or {}).get("gamecircuits", "{}"))
     except FileNotFoundError:
         raise ArtefactError(f"{path} does not exist; make it with:  snakemake '{path}'") from None
-    except (OSError, SafetensorError) as error:
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
         raise ArtefactError(f"{path} is damaged ({error}); {repair_command(path)}") from error
-    squeezed = {n: matrix[0] if n in HEAD_AXIS else matrix for n, matrix in matrices.items()}
-    return json.loads(metadata), Parameters(**squeezed)
 
 
 def read_model_job(path: Path | str) -> str | None:
     """The job text that a model file carries, None when it carries none."""
-    return _read(path)[0].get("job")
+    with _opened(path) as (_, about):
+        return about.get("job")
 
 
-def read_model(path: Path | str, stage: str = "construct_model", **settings) -> Model:
-    """Read a model that `stage` made with these settings."""
-    about, parameters = _read(path)
-    check_origin(path, about.get("job"), stage, **settings)
-    return Model(parameters, about["norm"], about["gain"])
+def read_model(path: Path | str) -> Model:
+    """A model, verified against its checksum."""
+    with _opened(path) as (file, about):
+        tensors = {key: file.get_tensor(key) for key in NAMES.values()}
+        if about["sha256"] != _digest(tensors):
+            raise ValueError("its weights are not those that were written")
+        squeezed = {n: tensors[k][0] if n in HEAD_AXIS else tensors[k] for n, k in NAMES.items()}
+        return Model(Parameters(**squeezed), about["norm"], about["gain"])
 
 
 def cast(model: Model, dtype: str) -> Model:

@@ -23,7 +23,7 @@ class AttentionNorm(Construction):
     The average of s simplex vertices has norm √((V−s)/(V s)); dividing by it undoes the dispersion
     of attention. The weights are those of `balanced` with x = 1 (any x gives the same model), and
     the gain g is the smallest that keeps the illegal token rate at most `max_illegal_rate` at every
-    length; it is reached at a length a little above V/2.
+    length; it is reached at a length above V/2, the nearer to it the smaller the rate.
 
     Attributes:
         vocab_size: number of tokens.

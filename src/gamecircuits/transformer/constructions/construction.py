@@ -68,8 +68,9 @@ def check_vocab_size(vocab_size: int) -> None:
 
 
 def check_rate(max_illegal_rate: float) -> None:
-    if not 0 < max_illegal_rate < 1:
-        raise ParameterError("max_illegal_rate", max_illegal_rate, "strictly between 0 and 1")
+    if not 1e-300 <= max_illegal_rate < 1:
+        allowed = "strictly between 0 and 1 (and at least 1e-300)"
+        raise ParameterError("max_illegal_rate", max_illegal_rate, allowed)
 
 
 def choose_width(d_model: int | None, smallest: int, theorem: str) -> int:

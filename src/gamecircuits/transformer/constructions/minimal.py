@@ -21,9 +21,9 @@ from gamecircuits.transformer.model import Parameters
 class Minimal(Construction):
     """Half the width of `balanced`: displacement x/s, and x/s + β for the last token.
 
-    No width below V−1 can even approach the uniform distribution over the absent tokens at lengths
-    1 and 2 (docs/theory.md, "Width"). At V−1 the residual stream has no room to keep the token's
-    own embedding apart from what is read, so the direct path is not zero:
+    No exact solution is narrower than V−1 (docs/theory.md, "Width"). At V−1 the residual stream has
+    no room to keep the token's own embedding apart from what is read, so the direct path is not
+    zero:
 
         W_E = H   W_Q = W_K = no columns   W_V = I   W_O = (x/β) I   W_U = −β Hᵀ
 
@@ -33,7 +33,7 @@ class Minimal(Construction):
     Attributes:
         vocab_size: number of tokens.
         max_illegal_rate: highest softmax mass on seen tokens, reached at length V-1.
-        beta: extra displacement of the last token, positive.
+        beta: extra displacement of the last token, 1e-6 to 700.
         d_model: width of the residual stream; at least V-1, the default.
     """
 
@@ -46,12 +46,15 @@ class Minimal(Construction):
         check_vocab_size(self.vocab_size)
         check_rate(self.max_illegal_rate)
         choose_width(self.d_model, self.vocab_size - 1, "an exact solution needs width V-1")
-        if not 0 < self.beta <= 1000:
-            raise ParameterError("beta", self.beta, "above 0, at most 1000")
-        if self.x == 0:
-            raise ParameterError(
-                "beta", self.beta, "smaller, as the last token alone already meets max_illegal_rate"
-            )
+        if not 1e-6 <= self.beta <= 700:
+            raise ParameterError("beta", self.beta, "1e-6 to 700")
+        if self.x == 0:  # then the OV circuit would vanish, and with it the exact solution
+            trivial = (self.vocab_size - 1) / self.vocab_size
+            if self.max_illegal_rate >= trivial:
+                allowed = f"below {trivial:.6g}, which a model that knows nothing reaches"
+                raise ParameterError("max_illegal_rate", self.max_illegal_rate, allowed)
+            allowed = "smaller, as the last token alone already meets max_illegal_rate"
+            raise ParameterError("beta", self.beta, allowed)
 
     @property
     def x(self) -> float:
