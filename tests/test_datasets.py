@@ -135,6 +135,11 @@ def test_a_stage_refuses_inputs_that_another_job_made(tmp_path, capsys):
         assert compute_masks.main(arguments) == 1
         assert message in capsys.readouterr().err
     assert masks.read_bytes() == before
+    changed = job.replace('"code":"', '"code":"0')
+    assert (
+        compute_masks.main(["--job", changed, "--games", str(games), "--output", str(masks)]) == 1
+    )
+    assert "the source was changed after this job was planned" in capsys.readouterr().err
     assert compute_masks.main(["--job", job, "--games", str(games), "--output", str(masks)]) == 0
     assert masks.read_bytes() == before
 

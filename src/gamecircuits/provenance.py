@@ -96,10 +96,20 @@ def _library_version(name: str) -> str | None:
     return None  # an optional library that is not installed
 
 
+def code_digest(stage: str, modules: Iterable[str]) -> tuple[str, set[str]]:
+    """Digest of all first-party code that a stage runs, and the libraries which that imports."""
+    code, libraries = hashlib.sha256(), set()
+    for module in sorted(code_closure(f"{PACKAGE}.stages.{stage}", *modules)):
+        digest, _, imported = _digest_and_imports(module)
+        code.update(f"{module} {digest}\n".encode())
+        libraries |= imported
+    return code.hexdigest()[:16], libraries
+
+
 def describe_job(
     stage: str,
     settings: dict,
-    extra_modules: Iterable[str] = (),
+    modules: Iterable[str] = (),
     inputs: Mapping[str, list[str]] | None = None,
 ) -> str:
     """Return the job text of a stage.
@@ -107,24 +117,17 @@ def describe_job(
     Args:
         stage: name of the module in gamecircuits.stages.
         settings: all else that the stage's result depends on, in JSON types.
-        extra_modules: modules that the stage loads by name (a game, a construction, a figure).
+        modules: those that the stage loads by name (a game, a construction, a figure).
         inputs: for each of the stage's input options, the jobs that must have made the files.
     """
-    closure = sorted(code_closure(f"{PACKAGE}.stages.{stage}", *extra_modules))
-    code = hashlib.sha256()
-    libraries = set()
-    for module in closure:
-        digest, _, imported = _digest_and_imports(module)
-        code.update(f"{module} {digest}\n".encode())
-        libraries |= imported
+    code, libraries = code_digest(stage, modules)
     versions = {name: _library_version(name) for name in sorted(libraries)}
     job = {
         "stage": stage,
         "settings": settings,
-        "inputs": {
-            name: [job_digest(job) for job in jobs] for name, jobs in (inputs or {}).items()
-        },
-        "code": code.hexdigest()[:16],
+        "inputs": {name: list(map(job_digest, jobs)) for name, jobs in (inputs or {}).items()},
+        "modules": list(modules),
+        "code": code,
         "format": FORMAT,
         "versions": {name: number for name, number in versions.items() if number},
     }

@@ -1,12 +1,14 @@
 """What the figures of metrics against length have in common."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from gamecircuits.figures.style import GREY, look, readable
+from gamecircuits.figures.style import GREY, letter, look, new_figure, readable
 
 COLUMNS = [
     "evaluation", "game", "model", "kind", "contexts", "vocab_size", "length", "metric", "unit",
@@ -17,6 +19,42 @@ COLUMNS = [
 def select(metrics: pd.DataFrame, names: list[str]) -> pd.DataFrame:
     """The rows of the named metrics, with the columns that the figures use."""
     return metrics.loc[metrics["metric"].isin(names), COLUMNS].reset_index(drop=True)
+
+
+def draw_panels(
+    table: pd.DataFrame,
+    labels: dict[str, str],
+    prepare: Callable[[Axes, pd.DataFrame, pd.DataFrame], None],
+    finish: Callable[[Axes, pd.DataFrame], None] = lambda axes, rows: None,
+) -> Figure:
+    """A row of panels for each metric, a column for each evaluation.
+
+    Args:
+        table: as from `select`.
+        labels: label of the y axis for each metric.
+        prepare: called with axes, the panel's rows and all rows of the metric, to set the scales.
+        finish: called with axes and the panel's rows once the curves are drawn.
+    """
+    evaluations, kinds = list(table["evaluation"].unique()), list(table["kind"].unique())
+    columns = len(evaluations)
+    width, height = 2.95 * columns + 0.6, 2.2 * len(labels) + 0.8
+    figure, grid = new_figure(len(labels), columns, width, height, sharey="row", sharex="col")
+    for row, (metric, label) in enumerate(labels.items()):
+        of_metric = table[table["metric"] == metric]
+        for column, evaluation in enumerate(evaluations):
+            axes, rows = grid[row, column], of_metric[of_metric["evaluation"] == evaluation]
+            prepare(axes, rows, of_metric)
+            draw_curves(axes, rows, kinds)
+            finish(axes, rows)
+            letter(axes, row * columns + column, describe(rows) if row == 0 else "")
+            if column == 0:
+                axes.set_ylabel(label)
+            if row == len(labels) - 1:
+                axes.set_xlabel("length s of the prefix (tokens)")
+    has_theory = bool(table["closed_form"].notna().any())
+    figure.legend(handles=_legend_handles(has_theory), loc="outside upper right", ncols=3)
+    separate_labels(figure)
+    return figure
 
 
 def draw_curves(axes: Axes, table: pd.DataFrame, kinds: list[str]) -> None:
@@ -110,7 +148,7 @@ def describe(rows: pd.DataFrame) -> str:
     return f"{readable(one['game'].iloc[0])}, V = {one['vocab_size'].iloc[0]}\n{which}"
 
 
-def legend_handles(has_theory: bool) -> list[Line2D]:
+def _legend_handles(has_theory: bool) -> list[Line2D]:
     handles = [
         Line2D([], [], color=GREY, linestyle="none", marker="o", markerfacecolor="white",
                markeredgewidth=1.1, label="measured mean"),

@@ -2,16 +2,11 @@
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gamecircuits.figures.curves import (
-    describe,
-    draw_curves,
-    legend_handles,
-    select,
-    separate_labels,
-)
-from gamecircuits.figures.style import GREY, letter, new_figure
+from gamecircuits.figures.curves import draw_panels, select
+from gamecircuits.figures.style import GREY
 
 METRICS = {
     "displacement": "displacement (nats)\nmean legal − mean illegal logit",
@@ -27,39 +22,23 @@ def get_table(metrics: pd.DataFrame) -> pd.DataFrame:
 
 def draw(table: pd.DataFrame) -> Figure:
     """A row of panels for each metric, a column for each evaluation; both axes logarithmic."""
-    evaluations = list(table["evaluation"].unique())
-    kinds = list(table["kind"].unique())
-    figure, grid = new_figure(
-        2, len(evaluations), 2.95 * len(evaluations) + 0.6, 5.2, sharey="row", sharex="col"
-    )
-    for row, (metric, label) in enumerate(METRICS.items()):
-        for column, evaluation in enumerate(evaluations):
-            rows = table[(table["evaluation"] == evaluation) & (table["metric"] == metric)]
-            axes = grid[row, column]
-            axes.set_xscale("log", base=2)
-            axes.set_yscale("log")
-            positive = table.loc[(table["metric"] == metric) & (table["mean"] > FLOOR), "mean"]
-            low, high = (positive.min(), positive.max()) if len(positive) else (0.1, 10)
-            axes.set_ylim(low / 2, high * 2)
-            longest = rows["length"].max()
-            ticks = [2**n for n in range(12) if 2**n <= longest]
-            axes.set_xticks(ticks, [str(tick) for tick in ticks])
-            axes.set_xticks([], minor=True)
-            axes.set_xlim(0.9, longest * 1.1)
-            draw_curves(axes, rows, kinds)
-            _draw_law(axes, rows)
-            letter(axes, row * len(evaluations) + column, describe(rows) if row == 0 else "")
-            if column == 0:
-                axes.set_ylabel(label)
-            if row == 1:
-                axes.set_xlabel("length s of the prefix (tokens)")
-    has_theory = bool(table["closed_form"].notna().any())
-    figure.legend(handles=legend_handles(has_theory), loc="outside upper right", ncols=3)
-    separate_labels(figure)
-    return figure
+    return draw_panels(table, METRICS, _prepare, _draw_law)
 
 
-def _draw_law(axes, rows: pd.DataFrame) -> None:
+def _prepare(axes: Axes, rows: pd.DataFrame, of_metric: pd.DataFrame) -> None:
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log")
+    positive = of_metric.loc[of_metric["mean"] > FLOOR, "mean"]
+    low, high = (positive.min(), positive.max()) if len(positive) else (0.1, 10)
+    axes.set_ylim(low / 2, high * 2)
+    longest = rows["length"].max()
+    ticks = [2**n for n in range(16) if 2**n <= longest]
+    axes.set_xticks(ticks, [str(tick) for tick in ticks])
+    axes.set_xticks([], minor=True)
+    axes.set_xlim(0.9, longest * 1.1)
+
+
+def _draw_law(axes: Axes, rows: pd.DataFrame) -> None:
     """The line 2Δ(2)/s through the value of the balanced model at length 2."""
     start = rows[(rows["kind"] == "balanced") & (rows["length"] == 2) & (rows["mean"] > 0)]
     if start.empty:

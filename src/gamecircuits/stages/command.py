@@ -5,8 +5,8 @@ import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-from gamecircuits.errors import GamecircuitsError
-from gamecircuits.provenance import check_origin
+from gamecircuits.errors import ArtefactError, GamecircuitsError
+from gamecircuits.provenance import check_origin, code_digest
 
 DRAWN = ("output", "csv", "images")  # what the stages that draw a figure write
 
@@ -47,6 +47,8 @@ def run_stage(
     job = arguments.pop("job")
     about = json.loads(job)
     try:
+        if code_digest(about["stage"], about["modules"])[0] != about["code"]:
+            raise ArtefactError("the source was changed after this job was planned; run again")
         for name, read_job in (inputs or {}).items():
             for path, wanted in zip(arguments[name], about["inputs"][name], strict=True):
                 check_origin(path, read_job(path), wanted)
