@@ -47,7 +47,7 @@ def run_stage(
     job = arguments.pop("job")
     about = json.loads(job)
     try:
-        if code_digest(about["stage"], about["modules"])[0] != about["code"]:
+        if code_digest(about["stage"], about.get("modules", []))[0] != about["code"]:
             raise ArtefactError("the source was changed after this job was planned; run again")
         for name, read_job in (inputs or {}).items():
             for path, wanted in zip(arguments[name], about["inputs"][name], strict=True):
