@@ -1,9 +1,11 @@
 import tracemalloc
+from collections import Counter
 
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from twins import legal_after
 
 from gamecircuits import datasets
 from gamecircuits.datasets import (
@@ -21,7 +23,7 @@ from gamecircuits.errors import ArtefactError
 from gamecircuits.games.game import PAD, make_game
 from gamecircuits.parquet import read_job, write_parquet
 from gamecircuits.provenance import describe_job
-from gamecircuits.stages import compute_masks, generate_games
+from gamecircuits.stages import compute_masks, generate_games, measure_branching
 
 MNK = {"kind": "mnk", "rows": 3, "columns": 3, "in_a_row": 3}
 LARGE = {"kind": "set_complement", "vocab_size": 200}
@@ -116,6 +118,21 @@ def test_memory_does_not_grow_with_the_shard(tmp_path):
 
     small, large = peak(2 * datasets.MAX_BATCH)[0], peak(8 * datasets.MAX_BATCH)[0]
     assert large < 1.2 * small
+
+
+def test_measure_branching_counts_every_prefix(tmp_path):
+    games, masks = generate(tmp_path, MNK, num_games=300)
+    about = {"name": "g", "game": MNK, "num_games": 300}
+    inputs = {"games": [read_job(games)], "masks": [read_job(masks)]}
+    job, output = describe_job("measure_branching", about, inputs=inputs), tmp_path / "b.parquet"
+    arguments = ["--job", job, "--games", str(games), "--masks", str(masks)]
+    assert measure_branching.main([*arguments, "--output", str(output)]) == 0
+    wanted = Counter({(0, 9): 300})
+    for tokens in pd.read_parquet(games)["tokens"]:
+        for ply in range(1, min(len(tokens), 8) + 1):
+            wanted[ply, len(legal_after("mnk", MNK, tokens[:ply].tolist()))] += 1
+    found = pd.read_parquet(output).set_index(["ply", "num_legal"])["num_games"]
+    assert found.to_dict() == wanted
 
 
 def test_a_stage_refuses_inputs_that_another_job_made(tmp_path, capsys):

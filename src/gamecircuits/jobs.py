@@ -14,7 +14,6 @@ from pathlib import Path
 import yaml
 
 from gamecircuits.config import Config
-from gamecircuits.errors import GamecircuitsError
 from gamecircuits.games.game import GAMES
 from gamecircuits.parquet import read_job
 from gamecircuits.provenance import describe_job
@@ -249,7 +248,7 @@ def find_stale(plan: Plan) -> dict[str, str]:
             if others:
                 changed = changed_siblings(carrier, others)
                 stale |= dict.fromkeys(changed, "damaged or changed by hand")
-        except GamecircuitsError:
+        except ValueError:  # an error of ours, or metadata that cannot be decoded
             stale[carrier] = "damaged"
             continue
         if job != plan.job(stage, **wildcards) and not _snakemake_tracks(carrier, job):

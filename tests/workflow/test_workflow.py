@@ -222,8 +222,8 @@ def test_a_change_of_the_config_reruns_what_depends_on_it(finished, config, jobs
         ),
         (
             "stages/measure_branching.py",
-            "counts = Counter",
-            "counts = counts_by_ply = Counter",
+            "counts = np.zeros",
+            "counts = counts_by_ply = np.zeros",
             {"measure_branching:a", "measure_branching:b", "plot_branching_factor"},
         ),
         (

@@ -1,7 +1,6 @@
 """Stage: how many tokens are legal, ply by ply."""
 
 import sys
-from collections import Counter
 
 import numpy as np
 import pandas as pd
@@ -18,21 +17,24 @@ def measure_branching(
 ) -> None:
     """Count the games that have so many legal tokens at each ply; 0 means that the game is over."""
     game = make_game(**settings["game"])
-    width = game.vocab_size + 1
-    counts = Counter({(0, int(game.opening_mask.sum())): settings["num_games"]})
-    for games_shard, masks_shard in zip(games, masks, strict=True):
-        pairs = iter_games_and_masks(games_shard, masks_shard, game)
-        for tokens, mask in pairs:
-            num_legal = mask.sum(axis=2)
-            for ply in range(1, game.max_length):
-                is_played = tokens[:, ply - 1] != PAD
-                found = np.bincount(num_legal[is_played, ply - 1], minlength=width)
-                counts.update({(ply, k): int(n) for k, n in enumerate(found) if n})
-    rows = [
-        {"game": settings["name"], "ply": ply, "num_legal": k, "num_games": n}
-        for (ply, k), n in sorted(counts.items())
-    ]
-    write_results(job, pd.DataFrame(rows), output)
+    counts = np.zeros((game.max_length, game.vocab_size + 1), dtype=np.int64)  # [ply, num_legal]
+    counts[0, game.opening_mask.sum()] = settings["num_games"]
+    plies = np.arange(1, game.max_length)
+    for shards in zip(games, masks, strict=True):
+        for tokens, mask in iter_games_and_masks(*shards, game):
+            cell = plies * counts.shape[1] + mask[:, :-1].sum(axis=2)
+            is_played = tokens[:, :-1] != PAD
+            counts += np.bincount(cell[is_played], minlength=counts.size).reshape(counts.shape)
+    ply, num_legal = np.nonzero(counts)
+    table = pd.DataFrame(
+        {
+            "game": settings["name"],
+            "ply": ply,
+            "num_legal": num_legal,
+            "num_games": counts[ply, num_legal],
+        }
+    )
+    write_results(job, table, output)
 
 
 def main(argv=None) -> int:

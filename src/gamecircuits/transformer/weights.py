@@ -33,14 +33,16 @@ def write_model(path: Path | str, model: Model, job: str) -> None:
         for name, matrix in model.parameters._asdict().items()
     }
     # One metadata entry: with several, safetensors writes them in an order that varies.
-    about = {"norm": model.norm, "gain": model.gain, "job": job, "sha256": _digest(tensors)}
+    about = {"norm": model.norm, "gain": model.gain, "job": job}
+    about["sha256"] = _digest(tensors, about)
     metadata = {"gamecircuits": json.dumps(about, sort_keys=True)}
     with write_atomically(path) as temporary:
         temporary.write_bytes(save(tensors, metadata=metadata))
 
 
-def _digest(tensors: dict[str, np.ndarray]) -> str:
-    digest = hashlib.sha256()
+def _digest(tensors: dict[str, np.ndarray], about: dict) -> str:
+    """SHA-256 of all that makes the model: weights, norm, gain and job."""
+    digest = hashlib.sha256(repr([about[key] for key in ("norm", "gain", "job")]).encode())
     for name, tensor in sorted(tensors.items()):
         digest.update(f"{name} {tensor.dtype} {tensor.shape}\n".encode())
         digest.update(tensor.tobytes())
@@ -69,8 +71,8 @@ def read_model(path: Path | str) -> Model:
     """A model, verified against its checksum."""
     with _opened(path) as (file, about):
         tensors = {key: file.get_tensor(key) for key in NAMES.values()}
-        if about["sha256"] != _digest(tensors):
-            raise ValueError("its weights are not those that were written")
+        if about["sha256"] != _digest(tensors, about):
+            raise ValueError("its content is not what was written")
         squeezed = {n: tensors[k][0] if n in HEAD_AXIS else tensors[k] for n, k in NAMES.items()}
         return Model(Parameters(**squeezed), about["norm"], about["gain"])
 
