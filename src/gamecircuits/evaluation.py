@@ -254,9 +254,9 @@ class _Contexts:
             self._sums = (last, sums)
         low, high = sets & np.uint32((1 << self.low_bits) - 1), sets >> np.uint32(self.low_bits)
         summed = np.take(sums[0], low, axis=1) + np.take(sums[1], high, axis=1)
-        total = summed[-2]
+        total = summed[-2] + self.tables.sink[last]
         attended = summed[:-2] / total
-        entropy = np.log(total) - summed[-1] / total
+        entropy = np.log(total) - (summed[-1] + self.tables.sink_terms[last]) / total
         if self.tables.norm == "none":
             logits = attended + self.tables.direct[last][:, None]
         else:

@@ -30,8 +30,8 @@ def get_table(tokens: np.ndarray, mask: np.ndarray, models: dict[str, Model]) ->
     played = tokens[steps].astype(np.int64)
     legal = mask[steps]
     distributions = {TARGET: legal / legal.sum(axis=1, keepdims=True)}
-    for name, (parameters, norm, gain) in models.items():
-        logits = token_logits(parameters, played, norm=norm, gain=gain)
+    for name, (parameters, norm, gain, sink) in models.items():
+        logits = token_logits(parameters, played, norm=norm, gain=gain, sink=sink)
         weights = np.exp(logits - logits.max(axis=1, keepdims=True))
         distributions[name] = weights / weights.sum(axis=1, keepdims=True)
     length, token = np.indices(legal.shape).reshape(2, -1)

@@ -38,7 +38,7 @@ def evaluate_model(
             for pair in iter_games_and_masks(*shards, game)
         )
         table = evaluate_by_length(loaded, batches, lengths, settings["num_games"])
-    table["closed_form"] = _closed_form(settings, table)
+    add_closed_form(settings, table)
     about = {
         "evaluation": settings["evaluation"],
         "game": settings["name"],
@@ -55,16 +55,24 @@ def evaluate_model(
     write_results(job, table, output)
 
 
-def _closed_form(settings: dict, table: pd.DataFrame) -> np.ndarray:
-    """What theory says for each row; NaN for games other than set complement."""
-    if settings["game"]["kind"] != "set_complement":
-        return np.full(len(table), np.nan)
-    construction = make_construction(**settings["construction"])
-    lengths = table["length"].unique()
-    by_metric = construction.closed_form(lengths)
-    place = {length: index for index, length in enumerate(lengths)}
-    rows = zip(table["metric"], table["length"], strict=True)
-    return np.array([by_metric[metric][place[length]] for metric, length in rows])
+def add_closed_form(settings: dict, table: pd.DataFrame) -> None:
+    """Add what theory says of the mean, minimum and maximum over all contexts of set complement.
+
+    NaN where it does not say, and for other games.
+    """
+    columns = np.full((3, len(table)), np.nan)
+    if settings["game"]["kind"] == "set_complement":
+        construction = make_construction(**settings["construction"])
+        lengths = table["length"].unique()
+        laws = construction.closed_form(lengths)
+        place = {length: index for index, length in enumerate(lengths)}
+        rows = zip(table["metric"], table["length"], strict=True)
+        columns = np.array(
+            [[statistic[place[s]] for statistic in laws[metric]] for metric, s in rows]
+        ).T
+    names = ("closed_form", "closed_form_min", "closed_form_max")
+    for name, values in zip(names, columns, strict=True):
+        table[name] = values
 
 
 def main(argv=None) -> int:

@@ -7,6 +7,7 @@ So attention over L positions becomes one matrix product over the vocabulary.
 """
 
 import numpy as np
+from scipy.special import xlogy
 
 from gamecircuits.transformer.model import Model, Norm, Parameters, normalize
 
@@ -32,20 +33,41 @@ def direct_path(parameters: Parameters) -> np.ndarray:
     return parameters.W_E @ parameters.W_U
 
 
+def from_circuits(qk: np.ndarray, ov: np.ndarray, direct: np.ndarray) -> Parameters:
+    """Weights that have the given circuits (V, V): any three tables are a transformer, d = 2V.
+
+        W_E = [I direct]   W_Q = [√V qk; 0]   W_K = [I; 0]   W_V = [I; 0]   W_O = [0 ov]
+        W_U = [0; I]
+    """
+    V = len(qk)
+    identity, zero = np.eye(V), np.zeros((V, V))
+    first = np.concatenate([identity, zero])
+    return Parameters(
+        W_E=np.concatenate([identity, direct], axis=1),
+        W_Q=np.concatenate([V**0.5 * qk, zero]),
+        W_K=first,
+        W_V=first,
+        W_O=np.concatenate([zero, ov], axis=1),
+        W_U=np.concatenate([zero, identity]),
+    )
+
+
 class TokenTables:
     """A model as tables over the vocabulary, from which the logits of any context follow.
 
     Attributes:
         weights: attention weights (V, V) [last token, token], up to a factor for each row.
         entropy_terms: weights · ln(weights), for the entropy of attention.
+        sink: attention weight of the sink (V,), on the scale of each row, and sink_terms.
         values: what a token moves (V, w): logits, or with a norm, residual-stream vectors.
     """
 
     def __init__(self, model: Model):
-        parameters, self.norm, self.gain = model
+        parameters, self.norm, self.gain, sink = model
         self.W_U = parameters.W_U
         scores = qk_circuit(parameters)
-        scores = scores - scores.max(axis=1, keepdims=True)
+        highest = scores.max(axis=1, keepdims=True, initial=np.log(sink) if sink else -np.inf)
+        scores = scores - highest
         limit = SCORE_RANGE[scores.dtype]
         if scores.size and -scores.min() > limit:
             raise ValueError(
@@ -54,6 +76,8 @@ class TokenTables:
             )
         self.weights = np.exp(scores)
         self.entropy_terms = self.weights * scores
+        self.sink = (sink * np.exp(-highest[:, 0])).astype(scores.dtype)
+        self.sink_terms = xlogy(self.sink, self.sink)
         self.direct = direct_path(parameters)
         self.embedding = parameters.W_E
         if self.norm == "none":
@@ -76,25 +100,40 @@ class TokenTables:
         is_token = tokens[..., None] == np.arange(vocab_size, dtype=tokens.dtype)
         counts = np.cumsum(is_token, axis=-2, dtype=self.weights.dtype)
         attention = counts * self.weights[tokens]
-        total = attention.sum(axis=-1)
+        total = attention.sum(axis=-1) + self.sink[tokens]
         attention /= total[..., None]
         return counts, attention, total
+
+    def attend_sets(self, members: np.ndarray, last: np.ndarray) -> np.ndarray:
+        """Attention (N, V) that each token gets in contexts: sets, bool (N, V), and last (N,)."""
+        attention = members * self.weights[last]
+        return attention / (attention.sum(axis=1) + self.sink[last])[:, None]
+
+    def set_logits(self, members: np.ndarray, last: np.ndarray) -> np.ndarray:
+        """Logits (N, V) after contexts: sets, bool (N, V), and last tokens (N,)."""
+        return self.logits(self.attend_sets(members, last) @ self.values, last)
 
     def logits_and_entropy(self, tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """For tokens (..., L): logits (..., L, V), entropy of attention over positions (..., L)."""
         counts, attention, total = self.attend(tokens)
-        surprise = np.einsum("...v,...v->...", counts, self.entropy_terms[tokens]) / total
-        return self.logits(attention @ self.values, tokens), np.log(total) - surprise
+        terms = np.einsum("...v,...v->...", counts, self.entropy_terms[tokens])
+        entropy = np.log(total) - (terms + self.sink_terms[tokens]) / total
+        return self.logits(attention @ self.values, tokens), entropy
 
 
 def token_logits(
-    parameters: Parameters, tokens: np.ndarray, *, norm: Norm = "none", gain: float = 1.0
+    parameters: Parameters,
+    tokens: np.ndarray,
+    *,
+    norm: Norm = "none",
+    gain: float = 1.0,
+    sink: float = 0.0,
 ) -> np.ndarray:
     """`forward` by way of the token tables: equal to rounding, and faster.
 
     Args and result as in `forward`: tokens (..., L) to logits (..., L, V). Padding (negative
     tokens) adds nothing to any context; logits at padding are meaningless.
     """
-    tables = TokenTables(Model(parameters, norm, gain))
+    tables = TokenTables(Model(parameters, norm, gain, sink))
     _, attention, _ = tables.attend(tokens)
     return tables.logits(attention @ tables.values, tokens)

@@ -6,6 +6,7 @@ library its weights come from. N stands for leading axes, L positions, V vocabul
 residual stream, d_k of queries and keys, d_v of values.
 """
 
+from math import log
 from typing import Any, Literal, NamedTuple
 
 Array = Any  # any array of the array API standard
@@ -29,6 +30,7 @@ class Model(NamedTuple):
     parameters: Parameters
     norm: Norm = "none"
     gain: float = 1.0
+    sink: float = 0.0
 
 
 def check_parameters(parameters: Parameters) -> None:
@@ -52,7 +54,7 @@ def normalize(xp, vectors: Array, gain: float) -> Array:
     return gain * vectors / xp.where(length == 0, xp.ones_like(length), length)
 
 
-def _attention_pattern(xp, parameters: Parameters, residual: Array) -> Array:
+def _attention_pattern(xp, parameters: Parameters, residual: Array, sink: float) -> Array:
     queries = residual @ parameters.W_Q  # (..., L, d_k)
     keys = residual @ parameters.W_K  # (..., L, d_k)
     d_k = parameters.W_Q.shape[1]
@@ -61,18 +63,31 @@ def _attention_pattern(xp, parameters: Parameters, residual: Array) -> Array:
     position = xp.arange(length)
     is_past = position[None, :] <= position[:, None]  # query s sees keys 0..s
     scores = xp.where(is_past, scores, xp.asarray(-float("inf"), dtype=scores.dtype))
-    weights = xp.exp(scores - xp.max(scores, axis=-1, keepdims=True))
-    return weights / xp.sum(weights, axis=-1, keepdims=True)
+    highest = xp.max(scores, axis=-1, keepdims=True)
+    if sink == 0:
+        weights = xp.exp(scores - highest)
+        return weights / xp.sum(weights, axis=-1, keepdims=True)
+    highest = xp.where(highest > log(sink), highest, xp.full_like(highest, log(sink)))
+    weights = xp.exp(scores - highest)
+    return weights / (xp.sum(weights, axis=-1, keepdims=True) + sink * xp.exp(-highest))
 
 
-def attention_pattern(parameters: Parameters, tokens: Array) -> Array:
-    """Attention of every position to itself and the earlier ones: (..., L, L), rows sum to 1."""
+def attention_pattern(parameters: Parameters, tokens: Array, *, sink: float = 0.0) -> Array:
+    """Attention of every position to itself and the earlier ones, (..., L, L).
+
+    Rows sum to 1, and to less with a sink, which takes the rest.
+    """
     xp = parameters.W_E.__array_namespace__()
-    return _attention_pattern(xp, parameters, _embed(xp, parameters.W_E, tokens))
+    return _attention_pattern(xp, parameters, _embed(xp, parameters.W_E, tokens), sink)
 
 
 def forward(
-    parameters: Parameters, tokens: Array, *, norm: Norm = "none", gain: float = 1.0
+    parameters: Parameters,
+    tokens: Array,
+    *,
+    norm: Norm = "none",
+    gain: float = 1.0,
+    sink: float = 0.0,
 ) -> Array:
     """Next-token logits after every prefix.
 
@@ -84,13 +99,15 @@ def forward(
             `gain` before it enters the residual stream; "residual": so is the residual stream
             after the head's output was added (post-norm).
         gain: see `norm`.
+        sink: attention weight of something that is always there and has no value, like the first
+            token of a text in large models: exp(score) of a key whose value is zero.
 
     Returns:
         logits (..., L, V).
     """
     xp = parameters.W_E.__array_namespace__()
     residual = _embed(xp, parameters.W_E, tokens)  # (..., L, d)
-    pattern = _attention_pattern(xp, parameters, residual)  # (..., L, L)
+    pattern = _attention_pattern(xp, parameters, residual, sink)  # (..., L, L)
     attended = pattern @ (residual @ parameters.W_V) @ parameters.W_O  # (..., L, d)
     if norm == "attention":
         attended = normalize(xp, attended, gain)

@@ -26,14 +26,14 @@ HEAD_AXIS = ("W_Q", "W_K", "W_V", "W_O")  # on disk these have a leading axis of
 
 
 def write_model(path: Path | str, model: Model, job: str) -> None:
-    """Write weights, norm, gain and the job that made them."""
+    """Write weights, norm, gain, sink and the job that made them."""
     check_parameters(model.parameters)
     tensors = {
         NAMES[name]: np.ascontiguousarray(matrix[None] if name in HEAD_AXIS else matrix)
         for name, matrix in model.parameters._asdict().items()
     }
     # One metadata entry: with several, safetensors writes them in an order that varies.
-    about = {"norm": model.norm, "gain": model.gain, "job": job}
+    about = {"norm": model.norm, "gain": model.gain, "sink": model.sink, "job": job}
     about["sha256"] = _digest(tensors, about)
     metadata = {"gamecircuits": json.dumps(about, sort_keys=True)}
     with write_atomically(path) as temporary:
@@ -41,8 +41,9 @@ def write_model(path: Path | str, model: Model, job: str) -> None:
 
 
 def _digest(tensors: dict[str, np.ndarray], about: dict) -> str:
-    """SHA-256 of all that makes the model: weights, norm, gain and job."""
-    digest = hashlib.sha256(repr([about[key] for key in ("norm", "gain", "job")]).encode())
+    """SHA-256 of all that makes the model: weights, norm, gain, sink and job."""
+    stated = [about[key] for key in ("norm", "gain", "sink", "job")]
+    digest = hashlib.sha256(repr(stated).encode())
     for name, tensor in sorted(tensors.items()):
         digest.update(f"{name} {tensor.dtype} {tensor.shape}\n".encode())
         digest.update(tensor.tobytes())
@@ -74,7 +75,7 @@ def read_model(path: Path | str) -> Model:
         if about["sha256"] != _digest(tensors, about):
             raise ValueError("its content is not what was written")
         squeezed = {n: tensors[k][0] if n in HEAD_AXIS else tensors[k] for n, k in NAMES.items()}
-        return Model(Parameters(**squeezed), about["norm"], about["gain"])
+        return Model(Parameters(**squeezed), about["norm"], about["gain"], about["sink"])
 
 
 def cast(model: Model, dtype: str) -> Model:

@@ -39,8 +39,8 @@ def get_set_complement_parameters(
     length s is x/s; the illegal token rate is s e^(−x/s) / (s e^(−x/s) + V − s), which grows with
     s, and x is the smallest that keeps it at `max_illegal_rate` for s = V−1.
 
-    Width d = 2(V−1) is the least for exact balance at all lengths (docs/theory.md, "Width"): the
-    token's own embedding must stay out of the dimensions that are read.
+    Width d = 2(V−1) is the least for exact balance at all lengths (Theorem 13 of docs/theory.md):
+    the token's own embedding must stay out of the dimensions that are read. d_v = V−1, d_k = 0.
 
     Args:
         vocab_size: V >= 2.

@@ -11,7 +11,14 @@ import numpy as np
 
 from gamecircuits.errors import ParameterError
 from gamecircuits.registry import Registry
-from gamecircuits.theory import Displacements, metrics_from_displacements
+from gamecircuits.theory import (
+    ContextClasses,
+    Displacements,
+    Law,
+    attention_entropy,
+    laws_from_classes,
+    single_class,
+)
 from gamecircuits.transformer.model import Model, Norm, Parameters
 
 CONSTRUCTIONS = Registry(
@@ -25,7 +32,12 @@ def make_construction(kind: str, **parameters) -> "Construction":
 
 
 class Construction(ABC):
-    """A hand-built solution of set complement together with its closed form."""
+    """A hand-built model of set complement together with its closed form.
+
+    A subclass gives the weights and one of three closed forms, the first that fits: `displacements`
+    if they depend on the length alone, `context_classes` if contexts of a length fall into a few
+    classes, else `closed_form`.
+    """
 
     vocab_size: int
     norm: ClassVar[Norm] = "none"
@@ -34,20 +46,44 @@ class Construction(ABC):
     def gain(self) -> float:
         return 1.0
 
+    @property
+    def sink(self) -> float:
+        """Attention weight of a sink without value."""
+        return 0.0
+
+    @property
+    def self_weight(self) -> float:
+        """Attention weight of the last token to itself, if it is 1 for the others."""
+        return 1.0
+
     @abstractmethod
     def parameters(self) -> Parameters:
         """The weights, float64."""
 
-    @abstractmethod
     def displacements(self, lengths: np.ndarray) -> Displacements:
         """Closed form of the displacements at each length, from the theorem and not the weights."""
+        raise NotImplementedError
 
-    def closed_form(self, lengths: np.ndarray) -> dict[str, np.ndarray]:
-        """Every metric at each length 1..V−1 of set complement, the same in every context."""
-        return metrics_from_displacements(self.vocab_size, lengths, self.displacements(lengths))
+    def context_classes(self, lengths: np.ndarray) -> ContextClasses:
+        """Classes of contexts at each length, with the displacements in each."""
+        return single_class(lengths, self.displacements(lengths))
+
+    def attention_entropy(self, lengths: np.ndarray) -> np.ndarray:
+        """At each length, (L,), or each length and class, (L, C)."""
+        return attention_entropy(self.vocab_size, lengths, self.self_weight, self.sink)
+
+    def closed_form(self, lengths: np.ndarray) -> dict[str, Law]:
+        """Mean, minimum and maximum of every metric over all contexts of each length 1..V−1.
+
+        NaN where theory does not say.
+        """
+        classes = self.context_classes(lengths)
+        return laws_from_classes(
+            self.vocab_size, lengths, classes, self.attention_entropy(lengths)
+        )
 
     def model(self) -> Model:
-        return Model(self.parameters(), self.norm, self.gain)
+        return Model(self.parameters(), self.norm, self.gain, self.sink)
 
 
 def helmert(vocab_size: int) -> np.ndarray:

@@ -1,0 +1,68 @@
+"""Too narrow for all tokens: some handled perfectly, the others ignored."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gamecircuits.errors import ParameterError
+from gamecircuits.theory import ContextClasses, two_kinds, x_min
+from gamecircuits.transformer.constructions.construction import Construction, check_vocab_size
+from gamecircuits.transformer.model import Parameters
+
+
+@dataclass(frozen=True)
+class Block(Construction):
+    """One dimension for each of the first m tokens, none for the rest.
+
+        W_E = [I; 0]   W_V = xI   W_O = I   W_U = [−I 0]   (W_Q, W_K without columns)
+
+    A handled token is displaced by x/s, and by 1 more if it is the last; the others stay level with
+    the absent ones. As x grows, mean total variation and KL tend to E[(s−h)/(V−h)] and
+    E[ln((V−h)/(V−s))], h the number of handled tokens seen, which is hypergeometric (Prop. 19).
+    Where width is short, this is close to the best possible (Theorems 16 and 18).
+    d = d_v = m, d_k = 0.
+
+    Attributes:
+        vocab_size: number of tokens.
+        d_model: m, the width and the number of tokens handled; V // 2 by default, at most V.
+        x: strength of the OV circuit; by default that of balanced for an illegal rate of 0.001.
+    """
+
+    vocab_size: int
+    d_model: int | None = None
+    x: float | None = None
+
+    def __post_init__(self):
+        check_vocab_size(self.vocab_size)
+        if self.d_model is not None and not 1 <= self.d_model <= self.vocab_size:
+            allowed = f"1 to vocab_size = {self.vocab_size}"
+            raise ParameterError("d_model", self.d_model, allowed)
+        if self.x is not None and not 0 < self.x <= 1e9:
+            raise ParameterError("x", self.x, "above 0, at most 1e9")
+
+    @property
+    def num_handled(self) -> int:
+        return self.vocab_size // 2 if self.d_model is None else self.d_model
+
+    @property
+    def strength(self) -> float:
+        return x_min(self.vocab_size, 1e-3) if self.x is None else self.x
+
+    def parameters(self) -> Parameters:
+        m = self.num_handled
+        embedding = np.eye(self.vocab_size, m)
+        return Parameters(
+            W_E=embedding,
+            W_Q=np.zeros((m, 0)),
+            W_K=np.zeros((m, 0)),
+            W_V=self.strength * np.eye(m),
+            W_O=np.eye(m),
+            W_U=-embedding.T,
+        )
+
+    def context_classes(self, lengths: np.ndarray) -> ContextClasses:
+        def displacements(s, num_handled, is_last_handled):
+            delta = self.strength / s
+            return delta, 0.0 * s, np.where(is_last_handled, delta + 1, 0.0)
+
+        return two_kinds(self.vocab_size, self.num_handled, lengths, displacements)

@@ -1,0 +1,100 @@
+"""Tied embeddings: exact on the absent tokens, but the last token comes back at a known length."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from gamecircuits.errors import ParameterError
+from gamecircuits.theory import Displacements, standard_form_displacements, x_min
+from gamecircuits.transformer.constructions.construction import (
+    Construction,
+    check_rate,
+    check_vocab_size,
+    choose_width,
+)
+from gamecircuits.transformer.constructions.minimal import get_minimal_parameters
+from gamecircuits.transformer.model import Parameters
+
+
+@dataclass(frozen=True)
+class Tied(Construction):
+    """W_U = W_Eᵀ: the direct path raises the last token by b, and beats attention from s* on.
+
+    The direct path of a tied model is a Gram matrix, so β_i + β_j = −‖E_i − E_j‖² < 0 for every two
+    tokens (Prop. 11). Here W_E = √b H, W_U = W_Eᵀ, W_V W_O = −(x/b) I: x for all tokens, β = −b, and
+    the last token's displacement xA/(A+s−1) − b vanishes at the critical length
+    s* = 1 + A(x/b − 1) (Prop. 10): x/b for uniform attention (A = 1), 2 + x/b for the attention that
+    balances length 2, A = (x+b)/(x−b). From there on the last token is more likely than the absent
+    ones. x is that of `balanced`. d = d_v = V−1, d_k = 0 (uniform) or V−1.
+
+    Attributes:
+        vocab_size: number of tokens.
+        critical_length: s*, above 1 (uniform) or 3 (balanced); floor(V/2) + 1/2, at least
+            3.5, by default.
+        attention: uniform, or balanced at length 2.
+        max_illegal_rate: the one that x would keep if the last token were like the others.
+        d_model: width of the residual stream; at least V-1, the default.
+    """
+
+    vocab_size: int
+    critical_length: float | None = None
+    attention: Literal["uniform", "balanced"] = "uniform"
+    max_illegal_rate: float = 1e-3
+    d_model: int | None = None
+
+    def __post_init__(self):
+        check_vocab_size(self.vocab_size)
+        check_rate(self.max_illegal_rate)
+        choose_width(self.d_model, self.vocab_size - 1, "an exact solution needs width V-1")
+        if self.attention not in ("uniform", "balanced"):
+            raise ParameterError("attention", self.attention, "uniform, balanced")
+        trivial = (self.vocab_size - 1) / self.vocab_size
+        if self.max_illegal_rate >= trivial:
+            allowed = f"below {trivial:.6g}, which a model that knows nothing reaches"
+            raise ParameterError("max_illegal_rate", self.max_illegal_rate, allowed)
+        lowest = 1 if self.attention == "uniform" else 3
+        if not lowest < self.s_star <= 1e6:
+            raise ParameterError(
+                "critical_length", self.critical_length, f"above {lowest}, at most 1e6"
+            )
+
+    @property
+    def s_star(self) -> float:
+        if self.critical_length is None:
+            return max(3.5, self.vocab_size // 2 + 0.5)
+        return self.critical_length
+
+    @property
+    def x(self) -> float:
+        return x_min(self.vocab_size, self.max_illegal_rate)
+
+    @property
+    def b(self) -> float:
+        return self.x / (self.s_star if self.attention == "uniform" else self.s_star - 2)
+
+    @property
+    def self_weight(self) -> float:
+        if self.attention == "uniform":
+            return 1.0
+        return (self.x + self.b) / (self.x - self.b)
+
+    def parameters(self) -> Parameters:
+        """Those of `get_minimal_parameters`, rescaled from [H, b Hᵀ] to [√b H, √b Hᵀ]."""
+        plain = get_minimal_parameters(
+            self.vocab_size, self.x, -self.b, self_weight=self.self_weight, d_model=self.d_model
+        )
+        root = np.sqrt(self.b)
+        return plain._replace(
+            W_E=root * plain.W_E,
+            W_Q=plain.W_Q / root,
+            W_K=plain.W_K / root,
+            W_V=plain.W_V / root,
+            W_O=plain.W_O * root,
+            W_U=(root * plain.W_E).T,
+        )
+
+    def displacements(self, lengths: np.ndarray) -> Displacements:
+        return standard_form_displacements(
+            self.vocab_size, lengths, self.x, -self.b, self.self_weight
+        )
