@@ -49,6 +49,7 @@ wildcard_constraints:
     model="[A-Za-z][A-Za-z0-9_]*",
     evaluation="[A-Za-z][A-Za-z0-9_]*",
     figure="|".join(METRIC_FIGURES),
+    experiment="|".join(PLAN.config.experiments) or "none",
     shard=r"shard-\d+",
 
 
@@ -59,6 +60,7 @@ include: "workflow/rules/games.smk"
 include: "workflow/rules/models.smk"
 include: "workflow/rules/metrics.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/theory.smk"
 
 
 # One thread of BLAS in every job: several would change last digits with the number of cores, and
@@ -89,6 +91,7 @@ localrules:
     models,
     metrics,
     figures,
+    theory,
 
 
 rule all:
@@ -120,3 +123,8 @@ rule metrics:
 rule figures:
     input:
         PLAN.files("plot_metrics", "plot_branching_factor", "plot_circuits", "plot_predictions"),
+
+
+rule theory:
+    input:
+        PLAN.files("run_experiment", "plot_experiment"),

@@ -10,7 +10,6 @@ from twins import legal_after
 from gamecircuits import datasets
 from gamecircuits.datasets import (
     batch_size,
-    get_rng,
     iter_games,
     iter_games_and_masks,
     mask_to_table,
@@ -21,6 +20,7 @@ from gamecircuits.datasets import (
 )
 from gamecircuits.errors import ArtefactError
 from gamecircuits.games.game import PAD, make_game
+from gamecircuits.randomness import get_rng
 from gamecircuits.parquet import read_job, write_parquet
 from gamecircuits.provenance import describe_job
 from gamecircuits.stages import compute_masks, generate_games, measure_branching

@@ -24,6 +24,7 @@ from pydantic_core import PydanticCustomError
 
 from gamecircuits.errors import GamecircuitsError, ParameterError
 from gamecircuits.evaluation import MAX_EXHAUSTIVE_VOCAB_SIZE
+from gamecircuits.experiments.experiment import EXPERIMENTS, Experiment
 from gamecircuits.games.game import GAMES, Game
 from gamecircuits.registry import Registry, suggest
 from gamecircuits.transformer.constructions.construction import CONSTRUCTIONS, Construction
@@ -32,6 +33,10 @@ KeyPath = tuple[str | int, ...]
 MAX_SHARDS = 300  # all are named in one command line
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,59}")
 PATH = re.compile(r"(?!-)[A-Za-z0-9_./-]{1,80}")
+OTHER_TABLES = re.compile(  # names in tables/ and figures/ that experiments must not take
+    "metrics|config|claims|claims_summary|diagnosis|branching_factor|length_generalization"
+    "|displacement|attention_entropy|(circuits|predictions)_.*"
+)
 SOURCES = {"benchmarks", "config", "docs", "profiles", "src", "tests", "workflow"}
 
 
@@ -93,6 +98,23 @@ class EvaluationEntry(Strict):
     )
 
 
+class ExperimentEntry(Strict):
+    """An experiment on the theory; further keys are those of the kind."""
+
+    kind: str = Field(description="a file in src/gamecircuits/experiments")
+
+
+class ClaimsEntry(Strict):
+    """Concrete instances on which every statement of the theory is evaluated."""
+
+    vocab_sizes: list[Annotated[int, Field(ge=4, le=14)]] = Field(
+        default=[4, 5, 6, 8, 10], min_length=1, description="V, 4 to 14; all contexts of each"
+    )
+    instances: int = Field(
+        default=2, ge=1, le=1000, description="random instances of each claim and V"
+    )
+
+
 class TopLevel(Strict):
     """Configuration of a gamecircuits experiment."""
 
@@ -101,6 +123,10 @@ class TopLevel(Strict):
     games: dict[str, Any] = Field(min_length=1, description="games by name")
     models: dict[str, Any] = Field(default={}, description="models by name")
     evaluations: dict[str, Any] = Field(default={}, description="evaluations by name")
+    experiments: dict[str, Any] = Field(default={}, description="experiments on the theory by name")
+    claims: ClaimsEntry | None = Field(
+        default=None, description="evaluate every statement of the theory; left out: do not"
+    )
 
 
 @dataclass(frozen=True)
@@ -139,12 +165,22 @@ class NamedEvaluation:
 
 
 @dataclass(frozen=True)
+class NamedExperiment:
+    name: str
+    kind: str
+    settings: dict
+    experiment: Experiment
+
+
+@dataclass(frozen=True)
 class Config:
     seed: int
     results: str
     games: dict[str, NamedGame]
     models: dict[str, NamedModel]
     evaluations: dict[str, NamedEvaluation]
+    experiments: dict[str, NamedExperiment]
+    claims: ClaimsEntry | None
     raw: dict  # as read, for the report
 
 
@@ -347,7 +383,7 @@ class _Checker:
                 yield name, value
 
     def make(self, section: str, name: str, value: Any, registry: Registry, base: type[BaseModel]):
-        """(entry, instance, settings) of a game or model entry, None when there is a problem."""
+        """(entry, instance, settings) of an entry with a kind, None when there is a problem."""
         path = (section, name)
         if not isinstance(value, Mapping):
             return self.report(path, "must be a mapping of keys to values", value)
@@ -391,7 +427,7 @@ def check_config(source: Source) -> Config:
     top = checker.fit(TopLevel, source.values, ())
     sections = {
         section: values if isinstance(values := source.values.get(section), Mapping) else {}
-        for section in ("games", "models", "evaluations")
+        for section in ("games", "models", "evaluations", "experiments")
     }
     if top:
         parts = Path(os.path.normpath(top.results)).parts
@@ -422,10 +458,24 @@ def check_config(source: Source) -> Config:
         entry = checker.fit(EvaluationEntry, value, ("evaluations", name))
         if entry and (found := _check_evaluation(checker, name, entry, sections, games, models)):
             evaluations[name] = found
+    experiments: dict[str, NamedExperiment] = {}
+    for name, value in checker.entries("experiments", sections["experiments"]):
+        if OTHER_TABLES.fullmatch(name):
+            checker.report(("experiments", name), "another table has this name; choose a new one")
+        if made := checker.make("experiments", name, value, EXPERIMENTS, ExperimentEntry):
+            entry, experiment, settings = made
+            experiments[name] = NamedExperiment(name, entry.kind, settings, experiment)
     if checker.problems:
         raise _error(checker)
     return Config(
-        top.seed, os.path.normpath(top.results), games, models, evaluations, raw=dict(source.values)
+        top.seed,
+        os.path.normpath(top.results),
+        games,
+        models,
+        evaluations,
+        experiments,
+        top.claims,
+        raw=dict(source.values),
     )
 
 
@@ -566,6 +616,7 @@ def json_schema() -> dict:
         games=described("games", section(GAMES, GameEntry)),
         models=described("models", section(CONSTRUCTIONS, ModelEntry)),
         evaluations=described("evaluations", dict[str, EvaluationEntry]),
+        experiments=described("experiments", section(EXPERIMENTS, ExperimentEntry)),
     )
     return whole.model_json_schema()
 

@@ -5,7 +5,6 @@ shards exist, or how many jobs write them, does not change a byte. Rows are made
 in batches, so memory does not grow with the shard.
 """
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -23,12 +22,6 @@ MAX_BATCH_MASK = 1 << 27  # bytes of unpacked mask
 def batch_size(game: Game) -> int:
     """Games per batch and row group: a function of the game alone, as the draws depend on it."""
     return max(1, min(MAX_BATCH, MAX_BATCH_MASK // (game.max_length * game.vocab_size)))
-
-
-def get_rng(seed: int, name: str, shard: int) -> np.random.Generator:
-    """The only source of randomness: independent streams for every (seed, name, shard)."""
-    stable_hash = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
-    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(stable_hash, shard)))
 
 
 def play_batches(game: Game, num_games: int, rng: np.random.Generator) -> Iterator[np.ndarray]:

@@ -14,6 +14,7 @@ from pathlib import Path
 import yaml
 
 from gamecircuits.config import Config
+from gamecircuits.experiments.experiment import EXPERIMENTS
 from gamecircuits.games.game import GAMES
 from gamecircuits.parquet import read_job
 from gamecircuits.provenance import describe_job
@@ -34,6 +35,8 @@ CARRIERS = {
     "plot_branching_factor": "tables/branching_factor.parquet",
     "plot_circuits": "tables/circuits_{model}.parquet",
     "plot_predictions": "tables/predictions_{game}.parquet",
+    "run_experiment": "experiments/{experiment}.parquet",
+    "plot_experiment": "tables/{experiment}.parquet",
 }
 SHOWN_VERSIONS = ("numpy", "pandas", "pyarrow", "matplotlib", "safetensors", "snakemake")
 METRIC_FIGURES = ("length_generalization", "displacement", "attention_entropy")
@@ -97,6 +100,9 @@ class Plan:
                 yield "plot_predictions", {"game": game}
         for evaluation, model in self.evaluated:
             yield "evaluate_model", {"evaluation": evaluation, "model": model}
+        for experiment in self.config.experiments:
+            yield "run_experiment", {"experiment": experiment}
+            yield "plot_experiment", {"experiment": experiment}
         if self.evaluated:
             yield "collect_metrics", {}
             for figure in METRIC_FIGURES:
@@ -212,6 +218,20 @@ class Plan:
     def _collect_metrics(self):
         jobs = [self.job("evaluate_model", evaluation=e, model=m) for e, m in self.evaluated]
         return {}, [], {"metrics": jobs}
+
+    def _run_experiment(self, experiment: str):
+        named = self.config.experiments[experiment]
+        settings = {
+            "seed": self.config.seed,
+            "name": experiment,
+            "experiment": named.settings,
+        }
+        return settings, [EXPERIMENTS.module(named.kind)], {}
+
+    def _plot_experiment(self, experiment: str):
+        kind = self.config.experiments[experiment].kind
+        inputs = {"experiment": [self.job("run_experiment", experiment=experiment)]}
+        return {"kind": kind}, [f"gamecircuits.figures.{kind}"], inputs
 
     def _plot_metrics(self, figure: str):
         module = f"gamecircuits.figures.{figure}"

@@ -145,9 +145,7 @@ def balanced_attention(x: np.ndarray, beta: np.ndarray | float = 0.0) -> np.ndar
     return np.where(np.isinf(other), 1.0, ratio)
 
 
-def last_token_excess(
-    vocab_size: int, lengths: np.ndarray, x: float, beta: float
-) -> np.ndarray:
+def last_token_excess(vocab_size: int, lengths: np.ndarray, x: float, beta: float) -> np.ndarray:
     """δ_last − δ_other = β(x+β)(s−2)/((x−β)Z), Z = 1 + (s−1)(x+β)/(x−β) (Prop. 10).
 
     For uniform x and the attention that balances lengths 1 and 2: β != 0 shows from length 3 on.
@@ -512,13 +510,11 @@ def block_limits(
 
 def welch_coherence(vocab_size: int, d: int) -> float:
     """μ >= √((V−d)/(d(V−1))) for V unit vectors in d dimensions; equal iff equiangular tight."""
-    _require(1 <= d, f"d = {d} must be at least 1")
+    _require(d >= 1, f"d = {d} must be at least 1")
     return float(np.sqrt(max(0, vocab_size - d) / (d * (vocab_size - 1))))
 
 
-def coherence_bound(
-    vocab_size: int, lengths: np.ndarray, x: float, coherence: float
-) -> np.ndarray:
+def coherence_bound(vocab_size: int, lengths: np.ndarray, x: float, coherence: float) -> np.ndarray:
     """TV <= R + (1−R) tanh(xμ/2) in every context, where (2s−1)μ < 1; else NaN (Prop. 20a).
 
     D = −xG with the Gram matrix G of unit vectors, uniform attention, no direct path;
@@ -667,9 +663,7 @@ def dropout_displacement(
     return x / s * (1 - rate**s) if renormalised else x / s
 
 
-def dropout_illegal_odds(
-    vocab_size: int, lengths: np.ndarray, x: float, rate: float
-) -> np.ndarray:
+def dropout_illegal_odds(vocab_size: int, lengths: np.ndarray, x: float, rate: float) -> np.ndarray:
     """Mean odds of an illegal token, s[p + (1−p)e^(−x/(s(1−p)))]/(V−s), weights rescaled."""
     s = _check_dropout(vocab_size, lengths, rate)
     return s * (rate + (1 - rate) * np.exp(-x / (s * (1 - rate)))) / (vocab_size - s)

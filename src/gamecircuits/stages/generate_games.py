@@ -2,9 +2,10 @@
 
 import sys
 
-from gamecircuits.datasets import get_rng, play_batches, tokens_to_table, with_progress
+from gamecircuits.datasets import play_batches, tokens_to_table, with_progress
 from gamecircuits.games.game import make_game
 from gamecircuits.parquet import write_parquet
+from gamecircuits.randomness import get_rng
 from gamecircuits.stages.command import run_stage, say
 
 

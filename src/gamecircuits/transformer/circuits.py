@@ -36,8 +36,8 @@ def direct_path(parameters: Parameters) -> np.ndarray:
 def from_circuits(qk: np.ndarray, ov: np.ndarray, direct: np.ndarray) -> Parameters:
     """Weights that have the given circuits (V, V): any three tables are a transformer, d = 2V.
 
-        W_E = [I direct]   W_Q = [√V qk; 0]   W_K = [I; 0]   W_V = [I; 0]   W_O = [0 ov]
-        W_U = [0; I]
+    W_E = [I direct]   W_Q = [√V qk; 0]   W_K = [I; 0]   W_V = [I; 0]   W_O = [0 ov]
+    W_U = [0; I]
     """
     V = len(qk)
     identity, zero = np.eye(V), np.zeros((V, V))

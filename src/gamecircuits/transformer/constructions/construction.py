@@ -78,9 +78,7 @@ class Construction(ABC):
         NaN where theory does not say.
         """
         classes = self.context_classes(lengths)
-        return laws_from_classes(
-            self.vocab_size, lengths, classes, self.attention_entropy(lengths)
-        )
+        return laws_from_classes(self.vocab_size, lengths, classes, self.attention_entropy(lengths))
 
     def model(self) -> Model:
         return Model(self.parameters(), self.norm, self.gain, self.sink)

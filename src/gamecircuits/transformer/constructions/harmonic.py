@@ -111,9 +111,7 @@ class Harmonic(Construction):
             delta = self.weak / (s - num_strong + num_strong / self.spread)
             return delta, delta, delta
 
-        return two_kinds(
-            self.vocab_size, self.vocab_size - self.num_weak, lengths, displacements
-        )
+        return two_kinds(self.vocab_size, self.vocab_size - self.num_weak, lengths, displacements)
 
     def attention_entropy(self, lengths: np.ndarray) -> np.ndarray:
         """ln Z + (ln spread) (share of attention on strong tokens), Z = weak + strong/spread."""

@@ -1,0 +1,36 @@
+"""What an experiment is: a question about the theory, and the table that answers it.
+
+A new experiment is one file in this folder, a frozen dataclass derived from `Experiment` whose
+fields are the config's keys, and one file of the same name in gamecircuits.figures with
+`draw(table)`. The workflow runs both and writes `experiments/NAME.parquet` and `figures/NAME.png`.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+
+from gamecircuits.registry import Registry
+
+EXPERIMENTS = Registry("experiment", "gamecircuits.experiments", helpers=["experiment"])
+
+
+def make_experiment(kind: str, **parameters) -> "Experiment":
+    """Make an experiment; unknown kinds and parameters are answered with those that exist."""
+    return EXPERIMENTS.make(kind, **parameters)
+
+
+class Experiment(ABC):
+    """A question whose answer is a tidy table, one row per measurement."""
+
+    @abstractmethod
+    def run(
+        self, rng: np.random.Generator, say: Callable[[str], None] = lambda message: None
+    ) -> pd.DataFrame:
+        """Measure.
+
+        Args:
+            rng: the only source of randomness.
+            say: is told about the progress.
+        """

@@ -1,0 +1,33 @@
+rule run_experiment:
+    output:
+        PLAN.path("run_experiment"),
+    log:
+        f"{RESULTS}/logs/run_experiment/{{experiment}}.log",
+    params:
+        job=lambda w: PLAN.job("run_experiment", experiment=w.experiment),
+    shell:
+        "{PYTHON:q} -m gamecircuits.stages.run_experiment"
+        " --job {params.job:q} --output {output} > {log} 2>&1"
+
+
+rule plot_experiment:
+    input:
+        PLAN.path("run_experiment"),
+    output:
+        table=PLAN.path("plot_experiment"),
+        csv=f"{RESULTS}/tables/{{experiment}}.csv",
+        png=image(
+            "{experiment}",
+            "png",
+            caption="../report/experiments.rst",
+            category="2 Theory",
+            labels=lambda w: {"figure": w.experiment.replace("_", " ")},
+        ),
+        svg=image("{experiment}", "svg"),
+    log:
+        f"{RESULTS}/logs/plot_experiment/{{experiment}}.log",
+    params:
+        job=lambda w: PLAN.job("plot_experiment", experiment=w.experiment),
+    shell:
+        "{PYTHON:q} -m gamecircuits.stages.plot_experiment --job {params.job:q} --experiment {input}"
+        + DRAW
