@@ -28,6 +28,7 @@ CARRIERS = {
     "compute_masks": "masks/{game}/{shard}.parquet",
     "measure_branching": "branching/{game}.parquet",
     "construct_model": "models/{model}.safetensors",
+    "diagnose_model": "tables/diagnosis_{model}.parquet",
     "evaluate_model": "metrics/{evaluation}/{model}.parquet",
     "collect_metrics": "tables/metrics.parquet",
     "write_config": "tables/config.parquet",
@@ -66,7 +67,7 @@ class Plan:
         """All files of a stage: the carrier first, then those that are written with it."""
         carrier = self.path(stage, **wildcards)
         stem = Path(carrier).stem
-        if stage.startswith("plot_"):
+        if stage.startswith("plot_") or stage == "diagnose_model":
             images = [f"{self.config.results}/figures/{stem}.{kind}" for kind in ("png", "svg")]
             return [carrier, str(Path(carrier).with_suffix(".csv")), *images]
         if stage == "collect_metrics":
@@ -95,6 +96,7 @@ class Plan:
         for model in self.config.models:
             yield "construct_model", {"model": model}
             yield "plot_circuits", {"model": model}
+            yield "diagnose_model", {"model": model}
         for game in self.games:
             if self.models_on(game):
                 yield "plot_predictions", {"game": game}
@@ -182,6 +184,10 @@ class Plan:
     def _construct_model(self, model: str):
         named = self.config.models[model]
         return {"construction": named.settings}, [CONSTRUCTIONS.module(named.kind)], {}
+
+    def _diagnose_model(self, model: str):
+        settings = {"model": model, "seed": self.config.seed}
+        return settings, [], {"model": [self.job("construct_model", model=model)]}
 
     def _plot_circuits(self, model: str):
         return {"model": model}, [], {"model": [self.job("construct_model", model=model)]}

@@ -382,8 +382,9 @@ def x_min(
 ) -> float:
     """Smallest x >= 0 whose ITR is at most ε at every length up to `longest` (Prop. 15).
 
-    s ln((s−1+e^−β)(1−ε)/((V−s)ε)) at s = longest, V−1 by default, since s ↦ e^(−x/s)(s−1+e^−β)/(V−s)
-    increases. Uniform x and attention; the last token is displaced by β >= 0 more.
+    s ln((s−1+e^−β)(1−ε)/((V−s)ε)) at s = longest, V−1 by default, since the odds of an illegal
+    token, e^(−x/s)(s−1+e^−β)/(V−s), increase. Uniform x and attention; the last token is displaced
+    by β >= 0 more.
     """
     s = vocab_size - 1 if longest is None else longest
     _check(vocab_size, np.array(s), max_illegal_rate)

@@ -1,3 +1,26 @@
+rule diagnose_model:
+    input:
+        PLAN.path("construct_model"),
+    output:
+        table=PLAN.path("diagnose_model"),
+        csv=f"{RESULTS}/tables/diagnosis_{{model}}.csv",
+        png=image(
+            "diagnosis_{model}",
+            "png",
+            caption="../report/diagnosis.rst",
+            category="4 Diagnoses",
+            labels={"model": "{model}"},
+        ),
+        svg=image("diagnosis_{model}", "svg"),
+    log:
+        f"{RESULTS}/logs/diagnose_model/{{model}}.log",
+    params:
+        job=lambda w: PLAN.job("diagnose_model", model=w.model),
+    shell:
+        "{PYTHON:q} -m gamecircuits.stages.diagnose_model --job {params.job:q} --model {input}"
+        + DRAW
+
+
 rule run_experiment:
     output:
         PLAN.path("run_experiment"),

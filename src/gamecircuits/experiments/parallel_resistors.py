@@ -42,7 +42,7 @@ class ParallelResistors(Experiment):
     def run(
         self, rng: np.random.Generator, say: Callable[[str], None] = lambda message: None
     ) -> pd.DataFrame:
-        """One row per model, hypothesis and context: extremes of the displacements of its tokens."""
+        """Per model, hypothesis and context: extremes of the displacements of its tokens."""
         members, last = all_contexts(self.vocab_size)
         rows = np.arange(len(last))
         frames = []

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from gamecircuits.figures.style import COLOURS, GREY, MARKERS, letter, new_figure
+from gamecircuits.figures.style import COLOURS, GREY, MARKERS, letter, new_figure, plain_log_ticks
 
 SHOWN = 400  # contexts of each model that are drawn; the table has all
 
@@ -22,8 +22,8 @@ def draw(table: pd.DataFrame) -> Figure:
             "markersize": 3.2,
         }
         rows = table[table["model"] == model]
-        for hypothesis, part in rows.groupby("hypothesis", sort=False):
-            part = part.iloc[:: max(1, len(part) // SHOWN)]
+        for hypothesis, whole in rows.groupby("hypothesis", sort=False):
+            part = whole.iloc[:: max(1, len(whole) // SHOWN)]
             kept = hypothesis == "holds"
             fill = {"markerfacecolor": "none", "markeredgewidth": 0.7}
             if kept:
@@ -38,6 +38,8 @@ def draw(table: pd.DataFrame) -> Figure:
     law.plot([low, high], [low, high], color=GREY, linewidth=1, zorder=1)
     law.set_xscale("log")
     law.set_yscale("log")
+    plain_log_ticks(law.xaxis)
+    plain_log_ticks(law.yaxis)
     law.set_xlabel("predicted Δ = 1 / Σ 1/x over the seen tokens (nats)")
     law.set_ylabel("measured displacement (nats)")
     count = int((table["hypothesis"] == "holds").sum())

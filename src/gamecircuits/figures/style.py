@@ -6,7 +6,9 @@ from pathlib import Path
 
 import matplotlib
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 matplotlib.use("Agg")
 
@@ -83,6 +85,13 @@ def integer_ticks(axes: Axes, values) -> None:
     ticks = [low, *(tick for tick in range(0, high + 1, step) if tick > low + step / 2)]
     axes.set_xticks(ticks, [str(tick) for tick in ticks])
     axes.set_xticks([], minor=True)
+
+
+def plain_log_ticks(axis: Axis) -> None:
+    """Labels 1, 2, 5, 10 ... on a logarithmic axis that spans less than three decades."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def render(figure: Figure, paths: list[str], job: str) -> dict[str, bytes]:

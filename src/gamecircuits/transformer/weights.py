@@ -78,6 +78,33 @@ def read_model(path: Path | str) -> Model:
         return Model(Parameters(**squeezed), about["norm"], about["gain"], about["sink"])
 
 
+def read_any_model(path: Path | str) -> Model:
+    """A model of ours, or weights that other software wrote, in float64.
+
+    Those may carry TransformerLens's names or W_E, W_Q, W_K, W_V, W_O, W_U, with or without the axis
+    of one head.
+    """
+    with _opened(path) as (file, about):
+        if "sha256" not in about:
+            known = set(file.keys())
+            tensors = {}
+            for plain, name in NAMES.items():
+                found = next((key for key in (name, plain) if key in known), None)
+                if found is None:
+                    shown = ", ".join(sorted(known)) or "nothing"
+                    raise ArtefactError(f"{path} has no tensor {plain} or {name}; it has: {shown}")
+                tensor = np.asarray(file.get_tensor(found), dtype=np.float64)
+                tensors[plain] = tensor[0] if tensor.ndim == 3 and len(tensor) == 1 else tensor
+                if tensors[plain].ndim != 2:
+                    raise ArtefactError(f"{path}: {found} has shape {tensor.shape}, not one matrix")
+            try:
+                check_parameters(Parameters(**tensors))
+            except ValueError as error:
+                raise ArtefactError(f"{path}: {error}") from None
+            return Model(Parameters(**tensors))
+    return read_model(path)
+
+
 def cast(model: Model, dtype: str) -> Model:
     """The model with its weights in another floating-point type."""
     return model._replace(parameters=Parameters(*(m.astype(dtype) for m in model.parameters)))

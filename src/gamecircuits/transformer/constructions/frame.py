@@ -26,8 +26,8 @@ from gamecircuits.transformer.model import Parameters
 def get_frame(vocab_size: int, d: int, kind: str, seed: int = 0) -> np.ndarray:
     """V unit vectors (V, d): random signs/√d, or equiangular ones.
 
-    Equiangular: the simplex for d = V−1; for d = V/2, where V−1 is a prime that leaves 1 when divided
-    by 4, the eigenspace of Paley's conference matrix C (C² = (V−1)I): G = I + C/√(V−1) is twice a
+    Equiangular: the simplex for d = V−1; for d = V/2, where V−1 is a prime that leaves 1 when
+    divided by 4, the eigenspace of Paley's conference matrix C (C² = (V−1)I): G = I + C/√(V−1) is twice a
     projector of rank V/2, with ±1/√(V−1) off the diagonal, which meets the Welch bound.
     """
     if kind == "random_signs":
@@ -66,9 +66,9 @@ class Frame(Construction):
         W_E = [F 0]   W_V = [I; 0]   W_O = [0 −xI]   W_U = [0; Fᵀ]   (W_Q, W_K without columns)
 
     Each token is pushed down by x/s, and every other one moves by x/s times an inner product: noise
-    on the absent logits, of size xμ at worst, with μ the largest inner product. Theory gives the mean
-    displacement exactly (Theorem 22: x(1−ḡ)/s, ḡ the mean inner product), the mean variance of the
-    absent logits exactly (Prop. 20c), and bounds on total variation and KL (Prop. 20a, b).
+    on the absent logits, of size xμ at worst, with μ the largest inner product. Theory gives the
+    mean displacement exactly (Theorem 22: x(1−ḡ)/s, ḡ the mean inner product), the mean variance
+    of the absent logits exactly (Prop. 20c), and bounds on total variation and KL (Prop. 20a, b).
     d = 2m, d_v = m, d_k = 0.
 
     Attributes:

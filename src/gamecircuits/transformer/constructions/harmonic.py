@@ -29,8 +29,8 @@ def get_harmonic_parameters(x: np.ndarray, *, d_model: int | None = None) -> Par
 
     The second half of the residual stream is the same for all tokens: all queries are 1, and the
     scores are −ln x up to a constant. The OV circuit is −P diag(x) = −diag(x) + 1xᵀ/V. The direct
-    path, −1(x−h)ᵀ/V, is the same for every token and cancels the part of the OV circuit that favours
-    strong tokens. d = 2(V−1), the least (Theorem 13), d_v = V−1, d_k = 1.
+    path, −1(x−h)ᵀ/V, is the same for every token and cancels the part of the OV circuit that
+    favours strong tokens. d = 2(V−1), the least (Theorem 13), d_v = V−1, d_k = 1.
     """
     x = np.asarray(x, dtype=float)
     harmonic_displacement(x)  # checks x > 0
@@ -87,7 +87,7 @@ class Harmonic(Construction):
         return self.vocab_size // 2
 
     def _needed(self) -> float:
-        """Displacement at length V−1 that meets the rate; the worst context lacks a strong token."""
+        """Displacement that meets the rate at V−1; the worst context lacks a strong token."""
         odds = self.max_illegal_rate / (1 - self.max_illegal_rate)
         return float(np.log((self.vocab_size - 1) / odds))
 

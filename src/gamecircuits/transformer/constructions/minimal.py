@@ -30,7 +30,7 @@ def get_minimal_parameters(
         W_E = H   W_V = I   W_O = (x/β) I   W_U = −β Hᵀ
 
     with H (V, V−1) from `helmert`, HHᵀ = P. Attention is uniform, d_k = 0, unless the last token is
-    to get the weight A = self_weight != 1: then W_Q = W_K ~ I, d_k = V−1, and the scores are ln A · P.
+    to get the weight A = self_weight != 1: then W_Q = W_K ~ I, d_k = V−1, with scores ln A · P.
 
     Args:
         vocab_size: V >= 2.
@@ -58,10 +58,11 @@ def get_minimal_parameters(
 class Minimal(Construction):
     """Half the width of `balanced`: displacement x/s, and x/s + β for the last token.
 
-    No exact solution is narrower than V−1 (docs/theory.md, "Width"). At V−1 the residual stream has
-    no room to keep the token's own embedding apart from what is read, so the direct path is not
-    zero: `get_minimal_parameters`. Both the OV circuit −x P and the direct path −β P push seen tokens
-    down, the second only the last one (Cor. 4, Prop. 1). d = d_v = V−1, d_k = 0. As β → 0 the weights x/β grow without bound: balance is approached, never reached.
+    No exact solution is narrower than V−1 (Cor. 4). At V−1 the residual stream has no room to keep
+    the token's own embedding apart from what is read, so the direct path is not zero. The weights
+    are `get_minimal_parameters`: the OV circuit −x P and the direct path −β P both push seen tokens
+    down, the second only the last one (Prop. 1). d = d_v = V−1, d_k = 0. As β → 0 the weights x/β
+    grow without bound: balance is approached, never reached (Theorem 13).
 
     Attributes:
         vocab_size: number of tokens.

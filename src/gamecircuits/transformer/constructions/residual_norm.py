@@ -21,10 +21,10 @@ from gamecircuits.transformer.model import Norm, Parameters
 class ResidualNorm(Construction):
     """Displacement g/√(s + (ρ²−1/V)s²), with the embedding ρ times as long as x (Prop. 24).
 
-    The norm now contains the token's own embedding, which does not shrink as the average of what was
-    seen does. ρ → 0 is the attention norm, which resharpens fully; ρ → ∞ is the 1/s law again. The
-    weights are those of `balanced` with x = √(1−1/V)/ρ, and the gain g is the smallest that keeps the
-    illegal token rate. d = 2(V−1), d_v = V−1, d_k = 0.
+    The norm now contains the token's own embedding, which does not shrink as the average of what
+    was seen does. ρ → 0 is the attention norm, which resharpens fully; ρ → ∞ is the 1/s law again.
+    The weights are those of `balanced` with x = √(1−1/V)/ρ, and the gain g is the smallest that
+    keeps the illegal token rate. d = 2(V−1), d_v = V−1, d_k = 0.
 
     Attributes:
         vocab_size: number of tokens.
