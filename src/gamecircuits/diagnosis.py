@@ -7,7 +7,7 @@ diagnosis fits the standard form to the OV circuit D and the direct path B by le
 
     D = −diag(x) + c1ᵀ + 1rᵀ + residual,   B = −diag(β) + c'1ᵀ − 1rᵀ + residual,
 
-whose x and β do not depend on the gauge c, c', r, and sets what the theory says of (x, β, attention)
+whose x and β do not depend on the gauge c, c', r, and sets what theory says of (x, β, attention)
 beside what the model does: displacements and illegal token rate by length, the conservation law,
 the critical length, and what the contexts of lengths 1 and 2 certify for all lengths (Theorem 7).
 docs/theory.md has the statements.

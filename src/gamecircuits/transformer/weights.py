@@ -81,8 +81,8 @@ def read_model(path: Path | str) -> Model:
 def read_any_model(path: Path | str) -> Model:
     """A model of ours, or weights that other software wrote, in float64.
 
-    Those may carry TransformerLens's names or W_E, W_Q, W_K, W_V, W_O, W_U, with or without the axis
-    of one head.
+    Those may carry TransformerLens's names or W_E, W_Q, W_K, W_V, W_O, W_U, with or without the
+    axis of one head.
     """
     with _opened(path) as (file, about):
         if "sha256" not in about:

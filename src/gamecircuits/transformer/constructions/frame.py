@@ -27,8 +27,8 @@ def get_frame(vocab_size: int, d: int, kind: str, seed: int = 0) -> np.ndarray:
     """V unit vectors (V, d): random signs/√d, or equiangular ones.
 
     Equiangular: the simplex for d = V−1; for d = V/2, where V−1 is a prime that leaves 1 when
-    divided by 4, the eigenspace of Paley's conference matrix C (C² = (V−1)I): G = I + C/√(V−1) is twice a
-    projector of rank V/2, with ±1/√(V−1) off the diagonal, which meets the Welch bound.
+    divided by 4, the eigenspace of Paley's conference matrix C (C² = (V−1)I): G = I + C/√(V−1) is
+    twice a projector of rank V/2, with ±1/√(V−1) off the diagonal, which meets the Welch bound.
     """
     if kind == "random_signs":
         rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(vocab_size, d)))

@@ -22,9 +22,9 @@ class SelfSink(Construction):
 
     With a[i,i] = A, a[i,j] = 1 and β = −b the displacements are x/(A+s−1), nearly constant for
     A ≫ V, and xA/(A+s−1) − b for the last token (Cor. 21b). With b = x(A−1)/(A+V−2) both are equal
-    at length V−1, the worst one: Δ = x/(A+V−2). Their sum is x − b at every length, as it must be: the last
-    token pays. So does the size of the weights, x ≈ AΔ. The weights are `get_minimal_parameters`:
-    d = d_v = d_k = V−1.
+    at length V−1, the worst one: Δ = x/(A+V−2). Their sum is x − b at every length, as it must be:
+    the last token pays. So does the size of the weights, x ≈ AΔ. The weights are
+    `get_minimal_parameters`: d = d_v = d_k = V−1.
 
     Attributes:
         vocab_size: number of tokens.

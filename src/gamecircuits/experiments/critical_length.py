@@ -1,0 +1,118 @@
+"""Does a model with β < 0, like any tied one, lose its last token where predicted (Prop. 10)?"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from gamecircuits.contexts import all_contexts, contexts_by_length
+from gamecircuits.errors import ParameterError
+from gamecircuits.experiments.experiment import Experiment
+from gamecircuits.theory import first_failing_lengths
+from gamecircuits.transformer.circuits import TokenTables, from_circuits
+from gamecircuits.transformer.constructions.tied import Tied
+from gamecircuits.transformer.model import Model
+
+MAX_CONTEXTS = 20_000  # of one length
+
+
+@dataclass(frozen=True)
+class CriticalLength(Experiment):
+    """Displacement of the last token in tied models, and the first failing length of random models.
+
+    The tied models have uniform x and either uniform attention or the attention that balances
+    length 2. The random models have random x, β < 0, gauge and attention; all their contexts are
+    visited.
+
+    Attributes:
+        vocab_size: number of tokens of the tied models, 6 to 64.
+        critical_lengths: of the tied models, above 3.
+        random_vocab_size: number of tokens of the random models, 4 to 12.
+        num_random: how many random models.
+    """
+
+    vocab_size: int = 16
+    critical_lengths: list[float] = field(default_factory=lambda: [4.5, 7.5, 10.5])
+    random_vocab_size: int = 9
+    num_random: int = 60
+
+    def __post_init__(self):
+        if not 6 <= self.vocab_size <= 64:
+            raise ParameterError("vocab_size", self.vocab_size, "6 to 64")
+        if not self.critical_lengths or not all(3 < s <= 1e4 for s in self.critical_lengths):
+            raise ParameterError(
+                "critical_lengths", self.critical_lengths, "a list of numbers above 3"
+            )
+        if not 4 <= self.random_vocab_size <= 12:
+            raise ParameterError("random_vocab_size", self.random_vocab_size, "4 to 12")
+        if not 1 <= self.num_random <= 1000:
+            raise ParameterError("num_random", self.num_random, "1 to 1000")
+
+    def run(
+        self, rng: np.random.Generator, say: Callable[[str], None] = lambda message: None
+    ) -> pd.DataFrame:
+        """Rows "tied": displacement of the last token by length, lowest and highest, predicted.
+
+        Rows "random": first failing length of each model; empty where it never fails.
+        """
+        rows = []
+        for attention in ("uniform", "balanced"):
+            for critical in self.critical_lengths:
+                rows += self._tied(attention, critical, rng)
+            say(f"tied models with {attention} attention")
+        for number in range(self.num_random):
+            rows.append({"part": "random", "model": number, **self._random(number, rng)})
+        say(f"{self.num_random} random models")
+        return pd.DataFrame(rows)
+
+    def _tied(self, attention: str, critical: float, rng: np.random.Generator) -> list[dict]:
+        V = self.vocab_size
+        tied = Tied(V, critical_length=critical, attention=attention)
+        tables, lengths = TokenTables(tied.model()), np.arange(1, V)
+        predicted = tied.displacements(lengths).last
+        rows = []
+        for s, expected in zip(lengths, predicted, strict=True):
+            members, last, _ = contexts_by_length(V, int(s), MAX_CONTEXTS, rng)
+            found = _last_displacements(tables, members, last)
+            rows.append(
+                {
+                    "part": "tied",
+                    "attention": attention,
+                    "vocab_size": V,
+                    "critical_length": critical,
+                    "length": float(s),
+                    "contexts": len(last),
+                    "predicted": expected,
+                    "lowest": found.min(),
+                    "highest": found.max(),
+                }
+            )
+        return rows
+
+    def _random(self, number: int, rng: np.random.Generator) -> dict:
+        V = self.random_vocab_size
+        x = np.exp(0.4 * rng.standard_normal(V))
+        beta = -x * np.exp(rng.uniform(np.log(0.03), np.log(0.4))) * rng.uniform(0.7, 1, V)
+        scores = rng.standard_normal((V, V)) * rng.uniform(0, 1)
+        r, c, c_direct = rng.standard_normal((3, V))
+        ov = -np.diag(x) + c[:, None] + r
+        direct = -np.diag(beta) + c_direct[:, None] - r
+        tables = TokenTables(Model(from_circuits(scores, ov, direct)))
+        members, last = all_contexts(V)
+        found = _last_displacements(tables, members, last)
+        failing = members.sum(axis=1)[found <= 0]
+        predicted = first_failing_lengths(x, beta, np.exp(scores)).min()
+        return {
+            "vocab_size": V,
+            "contexts": len(last),
+            "predicted": predicted if np.isfinite(predicted) else np.nan,
+            "lowest": float(failing.min()) if len(failing) else np.nan,
+        }
+
+
+def _last_displacements(tables: TokenTables, members: np.ndarray, last: np.ndarray) -> np.ndarray:
+    """Mean absent logit − logit of the last token, (N,)."""
+    logits = tables.set_logits(members, last)
+    absent = np.where(members, 0, logits).sum(axis=1) / (~members).sum(axis=1)
+    return absent - logits[np.arange(len(last)), last]

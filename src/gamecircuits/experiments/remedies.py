@@ -1,0 +1,158 @@
+"""What fades with length, and which remedies undo it (Theorem 21, Prop. 23, 24)?"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from gamecircuits.contexts import contexts_by_length
+from gamecircuits.errors import ParameterError
+from gamecircuits.experiments.experiment import Experiment
+from gamecircuits.theory import (
+    Displacements,
+    attention_entropy,
+    attention_norm_displacements,
+    laws_from_classes,
+    residual_norm_displacements,
+    single_class,
+    standard_form_displacements,
+)
+from gamecircuits.transformer.circuits import TokenTables
+from gamecircuits.transformer.constructions.balanced import get_set_complement_parameters
+from gamecircuits.transformer.constructions.minimal import get_minimal_parameters
+from gamecircuits.transformer.model import Model
+
+MAX_CONTEXTS = 200_000  # of one length
+
+
+@dataclass(frozen=True)
+class Remedies(Experiment):
+    """Five models with the same displacement at length 1, measured in every context.
+
+    No norm; the norm of the attention output; the norm of the residual stream; a sink; each last
+    token as its own sink. What they pay for it, the strength of the OV circuit, is in the table.
+
+    Attributes:
+        vocab_size: number of tokens, 4 to 18.
+        displacement: of the only seen token at length 1, in nats.
+        sink: attention weight of the sink.
+        self_weight: attention weight of the last token to itself in the self-sink.
+        embedding_ratio: of the residual norm, length of the embedding in terms of x.
+    """
+
+    vocab_size: int = 14
+    displacement: float = 30.0
+    sink: float = 4.0
+    self_weight: float = 100.0
+    embedding_ratio: float = 0.5
+
+    def __post_init__(self):
+        if not 4 <= self.vocab_size <= 18:
+            raise ParameterError("vocab_size", self.vocab_size, "4 to 18")
+        for name in ("displacement", "sink", "embedding_ratio"):
+            if not 0 < getattr(self, name) <= 1e4:
+                raise ParameterError(name, getattr(self, name), "above 0, at most 10000")
+        if not 1.01 <= self.self_weight <= 1e6:
+            raise ParameterError("self_weight", self.self_weight, "1.01 to 1000000")
+
+    def models(
+        self,
+    ) -> dict[str, tuple[Model, float, float, Callable[[np.ndarray], Displacements]]]:
+        """For each name: model, x, attention weight of the last token to itself, closed form."""
+        V, delta, A, rho = (
+            self.vocab_size,
+            self.displacement,
+            self.self_weight,
+            self.embedding_ratio,
+        )
+        gain = delta * np.sqrt((V - 1) / V)
+        residual_gain = delta * np.sqrt(1 - 1 / V + rho**2)
+        x_of_residual = np.sqrt(1 - 1 / V) / rho
+        x_of_sink = delta * (1 + self.sink)
+        x_of_self_sink = delta * (A + V - 2) / (V - 1)
+        b = x_of_self_sink - delta
+
+        def balanced(x: float):
+            return get_set_complement_parameters(V, x=x)
+
+        def standard(*strengths):
+            return lambda s: standard_form_displacements(V, s, *strengths)
+
+        return {
+            "no norm": (Model(balanced(delta)), delta, 1.0, standard(delta)),
+            "attention norm": (
+                Model(balanced(delta), "attention", gain),
+                delta,
+                1.0,
+                lambda s: attention_norm_displacements(V, s, gain),
+            ),
+            "residual norm": (
+                Model(balanced(x_of_residual), "residual", residual_gain),
+                x_of_residual,
+                1.0,
+                lambda s: residual_norm_displacements(V, s, residual_gain, rho),
+            ),
+            "sink": (
+                Model(balanced(x_of_sink), sink=self.sink),
+                x_of_sink,
+                1.0,
+                standard(x_of_sink, 0.0, 1.0, self.sink),
+            ),
+            "self-sink": (
+                Model(get_minimal_parameters(V, x_of_self_sink, -b, self_weight=A)),
+                x_of_self_sink,
+                A,
+                standard(x_of_self_sink, -b, A),
+            ),
+        }
+
+    def run(
+        self, rng: np.random.Generator, say: Callable[[str], None] = lambda message: None
+    ) -> pd.DataFrame:
+        """One row per model, length and quantity: extremes over contexts, and the closed form."""
+        V, rows = self.vocab_size, []
+        lengths = np.arange(1, V)
+        for name, (model, x, self_weight, law) in self.models().items():
+            tables = TokenTables(model)
+            predicted = law(lengths)
+            entropy = attention_entropy(V, lengths, self_weight, model.sink)
+            rate = laws_from_classes(V, lengths, single_class(lengths, predicted), entropy)
+            expected = {
+                "displacement of the others": predicted.others,
+                "displacement of the last": predicted.last,
+                "illegal token rate": rate["illegal_token_rate"].mean,
+            }
+            for s in lengths:
+                members, last, are_all = contexts_by_length(V, int(s), MAX_CONTEXTS, rng)
+                logits = tables.set_logits(members, last)
+                absent = np.where(members, np.nan, logits)
+                delta = np.nanmean(absent, axis=1)[:, None] - logits
+                is_last = np.arange(V) == last[:, None]
+                seen = np.where(members, np.exp(-delta), 0).sum(axis=1)
+                unseen = np.where(members, 0, np.exp(-delta)).sum(axis=1)
+                measured = {
+                    "displacement of the others": delta[members & ~is_last],
+                    "displacement of the last": delta[is_last],
+                    "illegal token rate": seen / (seen + unseen),
+                }
+                for quantity, values in measured.items():
+                    if values.size:
+                        rows.append(
+                            {
+                                "model": name,
+                                "vocab_size": V,
+                                "x": x,
+                                "gain": model.gain,
+                                "length": s,
+                                "quantity": quantity,
+                                "contexts": len(last),
+                                "all_contexts": are_all,
+                                "lowest": values.min(),
+                                "mean": values.mean(),
+                                "highest": values.max(),
+                                "predicted": expected[quantity][s - 1],
+                            }
+                        )
+            say(name)
+        return pd.DataFrame(rows)
