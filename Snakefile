@@ -127,4 +127,10 @@ rule figures:
 
 rule theory:
     input:
-        PLAN.files("run_experiment", "plot_experiment"),
+        PLAN.files(
+            "check_claims",
+            "confirm_claims",
+            "diagnose_model",
+            "run_experiment",
+            "plot_experiment",
+        ),

@@ -36,6 +36,8 @@ CARRIERS = {
     "plot_branching_factor": "tables/branching_factor.parquet",
     "plot_circuits": "tables/circuits_{model}.parquet",
     "plot_predictions": "tables/predictions_{game}.parquet",
+    "check_claims": "tables/claims.parquet",
+    "confirm_claims": "tables/claims_summary.parquet",
     "run_experiment": "experiments/{experiment}.parquet",
     "plot_experiment": "tables/{experiment}.parquet",
 }
@@ -70,7 +72,10 @@ class Plan:
         if stage.startswith("plot_") or stage == "diagnose_model":
             images = [f"{self.config.results}/figures/{stem}.{kind}" for kind in ("png", "svg")]
             return [carrier, str(Path(carrier).with_suffix(".csv")), *images]
-        if stage == "collect_metrics":
+        if stage == "check_claims":
+            csv = str(Path(carrier).with_suffix(".csv"))
+            return [carrier, csv, f"{self.config.results}/claims.html"]
+        if stage in ("collect_metrics", "confirm_claims"):
             return [carrier, str(Path(carrier).with_suffix(".csv"))]
         if stage == "write_config":
             return [carrier, f"{self.config.results}/config.html"]
@@ -102,6 +107,9 @@ class Plan:
                 yield "plot_predictions", {"game": game}
         for evaluation, model in self.evaluated:
             yield "evaluate_model", {"evaluation": evaluation, "model": model}
+        if self.config.claims:
+            yield "check_claims", {}
+            yield "confirm_claims", {}
         for experiment in self.config.experiments:
             yield "run_experiment", {"experiment": experiment}
             yield "plot_experiment", {"experiment": experiment}
@@ -224,6 +232,12 @@ class Plan:
     def _collect_metrics(self):
         jobs = [self.job("evaluate_model", evaluation=e, model=m) for e, m in self.evaluated]
         return {}, [], {"metrics": jobs}
+
+    def _check_claims(self):
+        return {"seed": self.config.seed, **self.config.claims.model_dump()}, [], {}
+
+    def _confirm_claims(self):
+        return {}, [], {"claims": [self.job("check_claims")]}
 
     def _run_experiment(self, experiment: str):
         named = self.config.experiments[experiment]

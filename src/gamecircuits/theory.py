@@ -384,11 +384,10 @@ def x_min(
 
     s ln((s−1+e^−β)(1−ε)/((V−s)ε)) at s = longest, V−1 by default, since the odds of an illegal
     token, e^(−x/s)(s−1+e^−β)/(V−s), increase. Uniform x and attention; the last token is displaced
-    by β >= 0 more.
+    by β more, of either sign.
     """
     s = vocab_size - 1 if longest is None else longest
     _check(vocab_size, np.array(s), max_illegal_rate)
-    _require(beta >= 0, f"beta = {beta}: the longest length is the worst only for beta >= 0")
     odds = max_illegal_rate / (1 - max_illegal_rate)
     return max(0.0, float(s * np.log((s - 1 + np.exp(-beta)) / (vocab_size - s) / odds)))
 
@@ -506,7 +505,8 @@ def block_limits(
     share = hypergeom.pmf(h, vocab_size, num_handled, s)
     with np.errstate(divide="ignore", invalid="ignore"):
         variation, kl = (s - h) / (vocab_size - h), np.log((vocab_size - h) / (vocab_size - s))
-    return tuple(np.where(share > 0, share * value, 0).sum(axis=1) for value in (variation, kl))
+    possible = share > 0
+    return tuple((share * np.where(possible, value, 0)).sum(axis=1) for value in (variation, kl))
 
 
 def welch_coherence(vocab_size: int, d: int) -> float:

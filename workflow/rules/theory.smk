@@ -21,6 +21,40 @@ rule diagnose_model:
         + DRAW
 
 
+rule check_claims:
+    output:
+        table=PLAN.path("check_claims"),
+        csv=f"{RESULTS}/tables/claims.csv",
+        html=report(
+            f"{RESULTS}/claims.html",
+            caption="../report/claims.rst",
+            category="2 Theory",
+            labels={"figure": "claims.html"},
+        ),
+    log:
+        f"{RESULTS}/logs/check_claims.log",
+    params:
+        job=lambda w: PLAN.job("check_claims"),
+    shell:
+        "{PYTHON:q} -m gamecircuits.stages.check_claims --job {params.job:q}"
+        " --output {output.table} --csv {output.csv} --html {output.html} > {log} 2>&1"
+
+
+rule confirm_claims:
+    input:
+        PLAN.path("check_claims"),
+    output:
+        table=PLAN.path("confirm_claims"),
+        csv=f"{RESULTS}/tables/claims_summary.csv",
+    log:
+        f"{RESULTS}/logs/confirm_claims.log",
+    params:
+        job=lambda w: PLAN.job("confirm_claims"),
+    shell:
+        "{PYTHON:q} -m gamecircuits.stages.confirm_claims --job {params.job:q} --claims {input}"
+        " --output {output.table} --csv {output.csv} 2>&1 | tee {log} >&2"
+
+
 rule run_experiment:
     output:
         PLAN.path("run_experiment"),
