@@ -7,9 +7,15 @@ import pytest
 import yaml
 
 from gamecircuits.config import ConfigError, json_schema, load_config, main
+from gamecircuits.experiments.experiment import EXPERIMENTS
+from gamecircuits.figures.style import KINDS
 from gamecircuits.games.game import GAMES
 from gamecircuits.transformer.constructions import CONSTRUCTIONS
 
+OUR_EXPERIMENTS = [
+    *("certificate", "critical_length", "dimensions", "parallel_resistors", "precision"),
+    *("remedies", "superposition"),
+]
 ROOT = Path(__file__).parents[1]
 GOOD = """\
 seed: 3
@@ -195,7 +201,8 @@ def test_schema_for_editors_is_in_step(capsys, monkeypatch):
     """
     for registry, ours in [
         (GAMES, ["mnk", "set_complement", "windowed_complement"]),
-        (CONSTRUCTIONS, ["attention_norm", "balanced", "minimal", "untrained"]),
+        (CONSTRUCTIONS, sorted(KINDS)),
+        (EXPERIMENTS, OUR_EXPERIMENTS),
     ]:
         assert set(ours) <= set(registry.kinds())
         monkeypatch.setattr(registry, "kinds", lambda ours=ours: ours)

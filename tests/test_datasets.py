@@ -20,9 +20,9 @@ from gamecircuits.datasets import (
 )
 from gamecircuits.errors import ArtefactError
 from gamecircuits.games.game import PAD, make_game
-from gamecircuits.randomness import get_rng
 from gamecircuits.parquet import read_job, write_parquet
 from gamecircuits.provenance import describe_job
+from gamecircuits.randomness import get_rng
 from gamecircuits.stages import compute_masks, generate_games, measure_branching
 
 MNK = {"kind": "mnk", "rows": 3, "columns": 3, "in_a_row": 3}

@@ -9,6 +9,15 @@ import pytest
 from gamecircuits import theory
 
 
+def metrics_of(vocab_size, lengths, displacements):
+    """Every metric at each length, for displacements that are the same in every context."""
+    classes = theory.single_class(lengths, displacements)
+    laws = theory.laws_from_classes(vocab_size, lengths, classes, np.log(lengths))
+    for law in laws.values():
+        np.testing.assert_array_equal(law.min, law.max)
+    return {metric: law.mean for metric, law in laws.items()}
+
+
 def test_count_contexts():
     published = {4: 28, 6: 186, 8: 1016, 16: 524_272, 20: 10_485_740, 24: 201_326_568}
     for vocab_size, count in published.items():
@@ -44,7 +53,7 @@ def test_x_min_and_gain_min_are_the_least(vocab_size, rate):
     ):
         for factor, is_kept in ((1 + 1e-9, True), (1 - 1e-6, False)):
             law = displacements(vocab_size, s, factor * minimum)
-            found = theory.metrics_from_displacements(vocab_size, s, law)
+            found = metrics_of(vocab_size, s, law)
             assert (found["illegal_token_rate"].max() <= rate) == is_kept
 
 
@@ -53,7 +62,7 @@ def test_rates_against_a_softmax_written_out():
     logits = [-others, -others, -last, 0, 0, 0, 0]
     p = np.exp(logits) / np.exp(logits).sum()
     law = theory.Displacements(np.array([others]), np.array([last]))
-    found = theory.metrics_from_displacements(V, np.array([s]), law)
+    found = metrics_of(V, np.array([s]), law)
     assert found["illegal_token_rate"][0] == pytest.approx(p[:3].sum())
     assert found["kl_divergence"][0] == pytest.approx(-np.log(4 * p[3]))
     assert found["displacement"][0] == pytest.approx((2 * others + last) / 3)
@@ -75,7 +84,7 @@ def test_attention_norm_law_from_the_geometry_of_the_simplex():
 def test_untrained_is_s_over_v():
     s = np.arange(1, 10)
     zero = theory.Displacements(np.zeros(9), np.zeros(9))
-    found = theory.metrics_from_displacements(10, s, zero)
+    found = metrics_of(10, s, zero)
     rate = s / 10
     np.testing.assert_allclose(found["illegal_token_rate"], rate)
     np.testing.assert_allclose(found["top1_legal"], 1 - rate)

@@ -26,7 +26,7 @@ def metrics_table(vocab_size, kinds=("balanced", "untrained"), windowed=True):
         lengths = table["length"].unique()
         closed = construction.closed_form(lengths)
         table["closed_form"] = [
-            closed[m][list(lengths).index(s)]
+            closed[m].mean[list(lengths).index(s)]
             for m, s in zip(table.metric, table.length, strict=True)
         ]
         tables.append(table.assign(evaluation="whole", model=kind, kind=kind, contexts="all"))

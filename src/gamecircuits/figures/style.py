@@ -16,7 +16,10 @@ matplotlib.use("Agg")
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 # Fixed for the built-in kinds, so that a kind looks the same in every figure and experiment.
-KINDS = ("balanced", "minimal", "attention_norm", "untrained")
+KINDS = (
+    *("balanced", "minimal", "attention_norm", "untrained", "harmonic", "tied", "residual_norm"),
+    *("sink", "self_sink", "block", "frame"),
+)
 GREY = "#6b6b6b"
 
 RC = {
@@ -62,7 +65,7 @@ def look(kind: str, all_kinds: list[str]) -> dict:
     index = order.index(kind)
     return {
         "color": COLOURS[index % len(COLOURS)],
-        "marker": MARKERS[index % len(MARKERS)],
+        "marker": MARKERS[(index + index // len(COLOURS)) % len(MARKERS)],
     }
 
 

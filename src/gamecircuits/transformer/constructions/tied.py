@@ -25,8 +25,8 @@ class Tied(Construction):
     tokens (Prop. 11). Here W_E = √b H, W_U = W_Eᵀ, W_V W_O = −(x/b) I: x for all tokens, β = −b,
     and the last token's displacement xA/(A+s−1) − b vanishes at the critical length
     s* = 1 + A(x/b − 1) (Prop. 10): x/b for uniform attention (A = 1), 2 + x/b for the attention
-    that balances length 2, A = (x+b)/(x−b). From there on the last token is more likely than the absent
-    ones. x is that of `balanced`. d = d_v = V−1, d_k = 0 (uniform) or V−1.
+    that balances length 2, A = (x+b)/(x−b). From there on the last token is more likely than the
+    absent ones. x is that of `balanced`. d = d_v = V−1, d_k = 0 (uniform) or V−1.
 
     Attributes:
         vocab_size: number of tokens.

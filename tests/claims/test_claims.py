@@ -1,0 +1,217 @@
+"""Every claim holds on instances of its hypotheses, and fails once its hypothesis is spoilt."""
+
+import numpy as np
+import pytest
+
+from gamecircuits.claims import book
+from gamecircuits.claims.claim import CLAIMS, Outcome
+from gamecircuits.theory import centering
+from gamecircuits.transformer.constructions.construction import helmert
+
+
+def nudge_ov(case):
+    case.ov[0, 1] += 0.01 * np.abs(case.ov).max()
+
+
+def attend_one_percent_off(case):
+    case.scores[0, 0] += np.log(1.01)
+
+
+def double_direct_path(case):
+    case.parameters = case.parameters._replace(W_U=2 * case.parameters.W_U)
+
+
+def nudge_unembedding(case):
+    W_U = 1.01 * case.model.parameters.W_U
+    W_U[:, 0] += 0.01 * np.abs(W_U).max() + 0.01
+    case.model = case.model._replace(parameters=case.model.parameters._replace(W_U=W_U))
+
+
+def normalise(gain):
+    """The head's output normalised: logits no longer are weighted means."""
+
+    def spoil(case):
+        case.norm, case.gain = "attention", gain
+
+    return spoil
+
+
+def with_gauge_of_mixed_signs(case):
+    """Σ 1/x = 0: the null space has two dimensions."""
+    signs = np.where(np.arange(len(case.x)) % 2, 1.0, -1.0)
+    case.x, case.c, case.r = signs, signs / len(signs), signs / len(signs)
+
+
+def full_rank(case):
+    case.ov = -centering(len(case.ov))
+    case.direct = 0.001 * np.random.default_rng(0).standard_normal(case.ov.shape) - case.ov
+
+
+def without_a_dimension(case):
+    W_E = case.parameters.W_E.copy()
+    W_E[:, 0] = 0
+    case.parameters = case.parameters._replace(W_E=W_E)
+
+
+def replace(**values):
+    return lambda case: vars(case).update(values)
+
+
+def scaled(name, factor):
+    return lambda case: setattr(case, name, factor * getattr(case, name))
+
+
+def same_signs_for_half(case):
+    """Signs that are not independent: half of the tokens have one vector."""
+    count, V, d = 50, case.frames.shape[1], 200
+    signs = np.random.default_rng(0).choice([-1.0, 1.0], size=(count, V, d))
+    signs[:, : V // 2] = 1
+    case.frames, case.x = signs / np.sqrt(d), 10.0
+
+
+def resharpen(case):
+    """Fewer nats of loss than averaging with the same x̄ can have."""
+    case.ov, case.direct = -5 * centering(len(case.ov)), np.zeros_like(case.ov)
+    case.norm, case.gain = "attention", 50.0
+
+
+def perfect_logits(case):
+    case.logits = -50.0 * np.eye(len(case.logits))
+
+
+def all_dimensions(case):
+    case.ov = -300 * centering(len(case.ov))
+    case.direct = np.zeros_like(case.ov)
+    case.scores = np.zeros_like(case.ov)
+
+
+def direct_path_that_does_not_cancel(case):
+    """D → D + 1rᵀ, B → B − 1rᵀ cancels only while the weights sum to one."""
+    r = np.linspace(0, 3, len(case.ov))
+    case.ov, case.direct = case.ov + r, case.direct - r
+
+
+def without_beta(case):
+    case.beta = np.zeros_like(case.beta)
+
+
+def with_beta(case):
+    """Uniform x, and β for all tokens: then V−1 dimensions do."""
+    P = centering(len(case.ov))
+    case.ov, case.direct = -5 * P, -2 * P
+
+
+def lose_a_context(case):
+    case.members, case.last = case.members[1:], case.last[1:]
+
+
+def other_beta(case):
+    """The law is told less β than the model has."""
+    case.direct -= np.diag(0.3 * case.beta)
+
+
+def attend_sharply(case):
+    case.scores = 2 * np.random.default_rng(0).standard_normal(case.scores.shape)
+
+
+SPOILS = {
+    "context_count": lose_a_context,
+    "standard_form_suffices": nudge_ov,
+    "conservation_law": nudge_ov,
+    "standard_form_necessary": replace(lengths=[1]),
+    "standard_form_from_one_length": lambda case: vars(case).update(
+        lengths=[len(case.scores) - 2], scores=np.zeros_like(case.scores)
+    ),
+    "one_length_too_long": attend_sharply,
+    "rank_bound": with_gauge_of_mixed_signs,
+    "minimal_model": nudge_unembedding,
+    "robust_rank_bound": full_rank,
+    "capacity_threshold": without_a_dimension,
+    "affine_identity": normalise(5.0),
+    "certificate": normalise(100.0),
+    "balance_at_two": attend_one_percent_off,
+    "parallel_resistors": attend_one_percent_off,
+    "balanced_model": nudge_unembedding,
+    "harmonic_model": nudge_unembedding,
+    "last_token_excess": attend_one_percent_off,
+    "last_token_sign": other_beta,
+    "critical_length": lambda case: setattr(case, "direct", case.direct - 2 * np.diag(case.beta)),
+    "tied_beta": double_direct_path,
+    "tied_model": nudge_unembedding,
+    "attention_rank": without_beta,
+    "width": with_beta,
+    "border": double_direct_path,
+    "metrics": nudge_ov,
+    "untrained_model": nudge_unembedding,
+    "promised_rate": nudge_unembedding,
+    "linear_law": perfect_logits,
+    "linear_law_by_length": all_dimensions,
+    "total_variation_floor": perfect_logits,
+    "block_model": nudge_unembedding,
+    "block_limit": lambda case: setattr(case, "num_handled", case.num_handled - 1),
+    "coherence": lambda case: vars(case).update(ov=50 * (case.ov + 0.1 * case.x), x=0.02 * case.x),
+    "frames_on_average": same_signs_for_half,
+    "noise_law": attend_sharply,
+    "truncation": None,  # an identity without a hypothesis
+    "generalized_welch": lambda case: setattr(case, "ov", -centering(len(case.ov))),
+    "dispersion": normalise(3.0),
+    "illegal_rate_floor": normalise(1000.0),
+    "sink_model": nudge_unembedding,
+    "self_sink_model": nudge_unembedding,
+    "symmetrisation": resharpen,
+    "norm_optimum": scaled("budget", 1.01),
+    "frame_model": nudge_unembedding,
+    "gain_bound": lambda case: setattr(case, "gains", [1.02 * gain for gain in case.gains]),
+    "attention_norm_model": nudge_unembedding,
+    "residual_norm_model": nudge_unembedding,
+    "dropout": direct_path_that_does_not_cancel,
+    "one_hot_is_exact": lambda case: setattr(
+        case, "embedding", helmert(len(case.embedding)).astype(np.float32)
+    ),
+    "rounding_spread": scaled("embedding", 3.0),
+}
+
+
+def test_every_claim_has_a_spoil():
+    assert set(SPOILS) == set(CLAIMS)
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_claims_hold(name):
+    """On vocabulary sizes and seeds that the pipeline does not use."""
+    claim = CLAIMS[name]
+    for vocab_size in (claim.smallest, 7, 9):
+        for seed in range(3):
+            case = claim.build(vocab_size, np.random.default_rng([seed, vocab_size]))
+            outcome = claim.check(case)
+            assert outcome.holds, (case.about, outcome)
+
+
+@pytest.mark.parametrize("name", [name for name, spoil in SPOILS.items() if spoil])
+def test_claims_fail_without_their_hypothesis(name):
+    claim = CLAIMS[name]
+    for seed in range(3):
+        case = claim.build(8, np.random.default_rng(seed))
+        SPOILS[name](case)
+        outcome = claim.check(case)
+        assert not outcome.holds, (case.about, outcome)
+
+
+def test_outcomes():
+    assert Outcome(1.0, 1.0 + 1e-12, 1e-10, 1).holds
+    assert not Outcome(1.0, 1.1, 1e-10, 1).holds
+    assert Outcome(1.0, 0.5, 0, 1, "<=").holds
+    assert not Outcome(1.0, 0.5, 0, 1, ">=").holds
+    assert not Outcome(1.0, np.nan, 1e9, 1, "<=").holds
+
+
+def test_the_table_names_failures(monkeypatch):
+    one = CLAIMS["dispersion"]
+    wrong = one._replace(check=lambda case: one.check(case)._replace(measured=7.0))
+    monkeypatch.setattr(book, "CLAIMS", {"dispersion": wrong, "metrics": CLAIMS["metrics"]})
+    heard = []
+    table = book.check_all([5], 2, 0, heard.append)
+    assert len(table) == 4
+    assert table["holds"].tolist() == [True, True, False, False]  # by the number of the statement
+    assert sum("CLAIM FAILS: dispersion (Theorem 21)" in line for line in heard) == 2
+    assert book.summarize(table)["failures"].tolist() == [0, 2]
