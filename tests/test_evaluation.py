@@ -25,18 +25,25 @@ def summarize(values_by_length):
     return pd.DataFrame(rows, columns=["length", "metric", *STATISTICS])
 
 
-@pytest.mark.parametrize(("norm", "gain"), [("none", 1.0), ("attention", 2.0), ("residual", 3.0)])
-def test_exhaustive_equals_a_loop_over_all_contexts(norm, gain):
+@pytest.mark.parametrize(
+    ("norm", "gain", "sink"),
+    [("none", 1.0, 0.0), ("attention", 2.0, 0.0), ("residual", 3.0, 0.0), ("none", 1.0, 2.0)],
+)
+def test_exhaustive_equals_a_loop_over_all_contexts(norm, gain, sink):
     V = 5
     parameters = random_parameters(np.random.default_rng(0), V)
     naive = {}
     for length in range(1, V):
         naive[length] = []
         for prefix in all_contexts(V, length):
-            logits, attention = naive_logits(parameters, prefix, norm, gain)
+            logits, attention = naive_logits(parameters, prefix, norm, gain, sink)
             legal = [token not in prefix for token in range(V)]
-            naive[length].append(naive_metrics(logits, legal, attention))
-    found = evaluate_exhaustively(Model(parameters, norm, gain))
+            weights = [
+                *attention,
+                max(0.0, 1 - sum(attention)),
+            ]  # the sink's share is attention too
+            naive[length].append(naive_metrics(logits, legal, weights))
+    found = evaluate_exhaustively(Model(parameters, norm, gain, sink))
     wanted = summarize(naive)
     assert found["length"].tolist() == wanted["length"].tolist()
     assert found["metric"].tolist() == wanted["metric"].tolist()

@@ -28,14 +28,17 @@ def legal_after(kind: str, settings: dict, prefix: list[int]) -> set[int] | None
     return None
 
 
-def naive_logits(parameters, prefix: list[int], norm: str = "none", gain: float = 1.0):
+def naive_logits(
+    parameters, prefix: list[int], norm: str = "none", gain: float = 1.0, sink: float = 0.0
+):
     """Logits (V,) after one prefix and its attention (s,), one token and one dot product a time."""
     E, Q, K, V, O, U = (np.asarray(matrix, dtype=np.float64) for matrix in parameters)  # noqa: E741
     d_k = Q.shape[1]
     last = E[prefix[-1]]
     scores = [float((last @ Q) @ (E[t] @ K)) / math.sqrt(d_k) if d_k else 0.0 for t in prefix]
     exponentials = [math.exp(score - max(scores)) for score in scores]
-    weights = [e / sum(exponentials) for e in exponentials]
+    total = sum(exponentials) + sink * math.exp(-max(scores))
+    weights = [e / total for e in exponentials]
     attended = np.zeros(E.shape[1])
     for weight, token in zip(weights, prefix, strict=True):
         attended = attended + weight * (E[token] @ V @ O)

@@ -25,7 +25,7 @@ QUANTILES = {"q05": 0.05, "q25": 0.25, "median": 0.5, "q75": 0.75, "q95": 0.95}
 MAX_QUANTILE_CONTEXTS = 1 << 21  # beyond, quantiles come from evenly spaced contexts
 MAX_EXHAUSTIVE_VOCAB_SIZE = 26
 CHUNK = 8192  # contexts; large enough to hide Python, small enough for the cache
-CHUNK_BYTES = 1 << 25  # of logits, for sampled games
+CHUNK_BYTES = 1 << 22  # of logits at one length, for sampled games
 
 
 class Summary:
@@ -122,27 +122,26 @@ def evaluate_by_length(
     Returns:
         one row per (length, metric): count, mean, std (of the population), min, quantiles, max.
     """
-    lengths = list(lengths)
+    lengths = sorted(lengths)
     limit = max(1, MAX_QUANTILE_CONTEXTS // len(lengths))  # all lengths are under way at once
     summaries = {length: Summary(num_games, limit) for length in lengths}
-    longest = max(summaries)
     tables = TokenTables(model)
+    size = max(1, CHUNK_BYTES // (8 * len(tables.weights)))
     for tokens, legal in batches:
-        _, length, vocab_size = legal.shape
-        size = max(1, CHUNK_BYTES // (8 * length * vocab_size))
         for start in range(0, len(tokens), size):
             chunk = slice(start, start + size)
-            prefix = tokens[chunk, :longest].astype(np.int64)
-            logits, entropy = tables.logits_and_entropy(prefix)
+            games, mask = tokens[chunk].astype(np.int64), legal[chunk]
+            counts = np.zeros((len(games), mask.shape[2]), tables.weights.dtype)
+            before = 0
             for length, summary in summaries.items():
-                now = legal[chunk, length - 1]
-                goes_on = now.any(axis=1) & (prefix[:, length - 1] != PAD)
-                values = _metric_rows(
-                    np.ascontiguousarray(logits[goes_on, length - 1].T),
-                    np.ascontiguousarray(now[goes_on].T),
-                    entropy[goes_on, length - 1],
-                )
-                summary.add(values)
+                # Carried from one length to the next, so that only the wanted ones cost anything.
+                game, position = np.nonzero(games[:, before:length] != PAD)
+                np.add.at(counts, (game, games[game, before + position]), 1)
+                before, now, last = length, mask[:, length - 1], games[:, length - 1]
+                goes_on = now.any(axis=1) & (last != PAD)
+                logits, entropy = tables.count_logits_and_entropy(counts[goes_on], last[goes_on])
+                legal_now = np.ascontiguousarray(now[goes_on].T)
+                summary.add(_metric_rows(np.ascontiguousarray(logits.T), legal_now, entropy))
     return _to_frame(summaries)
 
 

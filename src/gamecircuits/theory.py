@@ -223,6 +223,19 @@ def least_widths(vocab_size: int, balanced: bool, uniform: bool = True) -> Least
     return LeastWidths(2 * n if balanced else n, n, 0 if uniform or not balanced else 1)
 
 
+def imbalance_floor(vocab_size: int, d: int, size: float) -> float:
+    """√((n−k)/n) N^(−min(2, n/(n−k))), n = V−1, k = d−n: no imbalance is less (Thm. 13e).
+
+    For D = −P and widths d = n..2n, with ‖W_E‖, ‖W_U‖ <= 1 and N = ‖W_V W_O‖, in operator norms.
+    The imbalance is ‖PBP‖_F/√n, which is |β| if B = −βP. 0 from d = 2n on.
+    """
+    n = vocab_size - 1
+    _require(d >= n, f"d = {d}: D = -P needs at least V-1 = {n} dimensions")
+    _require(size >= 1, f"size = {size}: D = -P needs weights of size 1")
+    left = 2 * n - d  # n − k
+    return 0.0 if left <= 0 else float((left / n) ** 0.5 * size ** -min(2.0, n / left))
+
+
 def robust_rank_ratio(vocab_size: int) -> float:
     """(V²−2V+4)/(2V): if rank D <= V−2 then Δ₂ <= this times η (Thm. 5), V >= 3.
 
@@ -682,17 +695,34 @@ def dropout_kl(vocab_size: int, lengths: np.ndarray, x: float, rate: float) -> n
 
 # Floating point: observed, not proved (Observation 26).
 
-ROUNDING = {"float64": 2.0**-53, "float32": 2.0**-24, "float16": 2.0**-11, "bfloat16": 2.0**-8}
+
+class Rounding(NamedTuple):
+    """u = 2^−p for p significant bits, and the largest spread of absent logits seen, in u x.
+
+    In float64 the embedding itself is orthogonal only to a few u. In 16 bits only the operands of
+    matrix products are rounded; the sums are float32.
+    """
+
+    unit: float
+    factor: float
 
 
-def _unit(dtype: str) -> float:
+ROUNDING = {
+    "float64": Rounding(2.0**-53, 10.0),
+    "float32": Rounding(2.0**-24, 7.0),
+    "float16": Rounding(2.0**-11, 1.5),
+    "bfloat16": Rounding(2.0**-8, 1.5),
+}
+
+
+def _rounding(dtype: str) -> float:
     _require(dtype in ROUNDING, f"dtype = {dtype!r}; known: {', '.join(ROUNDING)}")
-    return ROUNDING[dtype]
+    return ROUNDING[dtype].unit * ROUNDING[dtype].factor
 
 
 def rounding_spread(dtype: str, x: float) -> float:
-    """Spread of absent logits that rounding causes at strength x: at most about 6 u x (Obs. 26)."""
-    return 6 * _unit(dtype) * x
+    """Spread of absent logits that rounding causes at strength x, at most (Obs. 26)."""
+    return _rounding(dtype) * x
 
 
 def rounding_total_variation(dtype: str, x: float) -> float:
@@ -703,4 +733,4 @@ def rounding_total_variation(dtype: str, x: float) -> float:
 def largest_x(dtype: str, total_variation: float) -> float:
     """The largest x whose rounding stays below a total variation (Obs. 26)."""
     _check(2, max_illegal_rate=total_variation)
-    return float(4 * np.arctanh(total_variation) / (6 * _unit(dtype)))
+    return float(4 * np.arctanh(total_variation) / _rounding(dtype))

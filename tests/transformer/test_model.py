@@ -7,6 +7,7 @@ from gamecircuits.metrics import attention_entropy
 from gamecircuits.transformer.circuits import (
     TokenTables,
     direct_path,
+    from_circuits,
     ov_circuit,
     qk_circuit,
     token_logits,
@@ -19,7 +20,13 @@ from gamecircuits.transformer.model import (
     forward,
 )
 
-NORMS = [("none", 1.0), ("attention", 2.5), ("residual", 0.7)]
+OPTIONS = [
+    {"norm": "none"},
+    {"norm": "attention", "gain": 2.5},
+    {"norm": "residual", "gain": 0.7},
+    {"norm": "none", "sink": 3.0},
+    {"norm": "residual", "gain": 0.7, "sink": 1e-9},
+]
 V = 6
 
 
@@ -38,39 +45,45 @@ def tokens(rng):
     return rng.integers(V, size=(3, 7))  # repeated tokens are allowed
 
 
-@pytest.mark.parametrize(("norm", "gain"), NORMS)
-def test_forward_equals_a_loop_over_tokens(parameters, tokens, norm, gain):
-    logits = forward(parameters, tokens, norm=norm, gain=gain)
-    pattern = attention_pattern(parameters, tokens)
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+def test_forward_equals_a_loop_over_tokens(parameters, tokens, options):
+    logits = forward(parameters, tokens, **options)
+    pattern = attention_pattern(parameters, tokens, sink=options.get("sink", 0.0))
     assert logits.shape == (3, 7, V)
     for n, row in enumerate(tokens.tolist()):
         for s in range(7):
-            wanted, weights = naive_logits(parameters, row[: s + 1], norm, gain)
+            wanted, weights = naive_logits(parameters, row[: s + 1], **options)
             np.testing.assert_allclose(logits[n, s], wanted, rtol=1e-12, atol=1e-12)
             np.testing.assert_allclose(pattern[n, s], [*weights, *[0] * (6 - s)], atol=1e-14)
 
 
-@pytest.mark.parametrize(("norm", "gain"), NORMS)
-def test_token_logits_equals_forward(parameters, tokens, norm, gain):
-    options = {"norm": norm, "gain": gain}
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+def test_token_logits_equals_forward(parameters, tokens, options):
     np.testing.assert_allclose(
         token_logits(parameters, tokens, **options),
         forward(parameters, tokens, **options),
         rtol=1e-12,
         atol=1e-12,
     )
-    _, entropy = TokenTables(Model(parameters, norm, gain)).logits_and_entropy(tokens)
-    wanted = attention_entropy(attention_pattern(parameters, tokens))
-    np.testing.assert_allclose(entropy, wanted, atol=1e-12)
+    counts = np.cumsum(tokens[..., None] == np.arange(V), axis=1, dtype=float)
+    tables = TokenTables(Model(parameters, **options))
+    logits, entropy = tables.count_logits_and_entropy(counts.reshape(-1, V), tokens.ravel())
+    np.testing.assert_allclose(
+        logits.reshape(counts.shape), forward(parameters, tokens, **options), atol=1e-12
+    )
+    pattern = attention_pattern(parameters, tokens, sink=options.get("sink", 0.0))
+    with_sink = np.concatenate([pattern, 1 - pattern.sum(axis=-1, keepdims=True)], axis=-1)
+    wanted = attention_entropy(np.maximum(with_sink, 0))
+    np.testing.assert_allclose(entropy.reshape(tokens.shape), wanted, atol=1e-12)
 
 
-@pytest.mark.parametrize(("norm", "gain"), NORMS)
-def test_float32_stays_float32_and_close(parameters, tokens, norm, gain):
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+def test_float32_stays_float32_and_close(parameters, tokens, options):
     single = Parameters(*(matrix.astype(np.float32) for matrix in parameters))
     for function in (forward, token_logits):
-        logits = function(single, tokens, norm=norm, gain=gain)
+        logits = function(single, tokens, **options)
         assert logits.dtype == np.float32
-        wanted = function(parameters, tokens, norm=norm, gain=gain)
+        wanted = function(parameters, tokens, **options)
         np.testing.assert_allclose(logits, wanted, rtol=1e-3, atol=1e-3)
 
 
@@ -102,9 +115,9 @@ def test_order_before_the_last_token_does_not_matter(parameters, tokens, rng, fu
 def test_forward_uses_the_array_api_standard_alone(parameters, tokens):
     xp = array_api_strict
     strict = Parameters(*(xp.asarray(matrix) for matrix in parameters))
-    for norm, gain in NORMS:
-        logits = forward(strict, xp.asarray(tokens), norm=norm, gain=gain)
-        wanted = forward(parameters, tokens, norm=norm, gain=gain)
+    for options in OPTIONS:
+        logits = forward(strict, xp.asarray(tokens), **options)
+        wanted = forward(parameters, tokens, **options)
         np.testing.assert_allclose(np.asarray(logits), wanted, rtol=1e-13, atol=1e-13)
 
 
@@ -117,6 +130,31 @@ def test_circuits_are_the_products_of_their_matrices(parameters):
         )
         assert ov_circuit(parameters)[query, key] == pytest.approx(E[query] @ W_V @ W_O @ U[:, key])
         assert direct_path(parameters)[query, key] == pytest.approx(E[query] @ U[:, key])
+
+
+def test_any_three_tables_are_a_transformer(rng):
+    tables = rng.standard_normal((3, V, V))
+    built = from_circuits(*tables)
+    check_parameters(built)
+    for table, circuit in zip(tables, (qk_circuit, ov_circuit, direct_path), strict=True):
+        np.testing.assert_allclose(circuit(built), table, atol=1e-14)
+
+
+def test_logits_of_sets_equal_forward(parameters, rng):
+    order = rng.permuted(np.tile(np.arange(V), (20, 1)), axis=1)[:, :4]
+    members = np.zeros((20, V), dtype=bool)
+    np.put_along_axis(members, order, True, axis=1)
+    for options in OPTIONS:
+        found = TokenTables(Model(parameters, **options)).set_logits(members, order[:, -1])
+        wanted = forward(parameters, order, **options)[:, -1]
+        np.testing.assert_allclose(found, wanted, atol=1e-12)
+
+
+def test_a_huge_sink_takes_all_attention_without_overflow(parameters, tokens):
+    for sink in (1e300, 1e-300):
+        logits = forward(parameters, tokens, sink=sink)
+        wanted = direct_path(parameters)[tokens] if sink > 1 else forward(parameters, tokens)
+        np.testing.assert_allclose(logits, wanted, atol=1e-9)
 
 
 def test_zero_attention_output_stays_zero(parameters, tokens):

@@ -1,23 +1,31 @@
 import numpy as np
 import pytest
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 from twins import random_parameters
 
 from gamecircuits.errors import ArtefactError
 from gamecircuits.provenance import describe_job
 from gamecircuits.transformer.constructions import make_construction
 from gamecircuits.transformer.model import Model
-from gamecircuits.transformer.weights import cast, read_model, read_model_job, write_model
+from gamecircuits.transformer.weights import (
+    HEAD_AXIS,
+    NAMES,
+    cast,
+    read_any_model,
+    read_model,
+    read_model_job,
+    write_model,
+)
 
 SETTINGS = {"construction": {"kind": "balanced", "vocab_size": 5}}
 JOB = describe_job("construct_model", SETTINGS)
 
 
 def test_round_trip(tmp_path):
-    model = Model(random_parameters(np.random.default_rng(0), 4, d_k=0), "attention", 2.5)
+    model = Model(random_parameters(np.random.default_rng(0), 4, d_k=0), "attention", 2.5, 0.5)
     write_model(tmp_path / "m.safetensors", model, JOB)
     found = read_model(tmp_path / "m.safetensors")
-    assert (found.norm, found.gain) == ("attention", 2.5)
+    assert found[1:] == ("attention", 2.5, 0.5)
     for wanted, matrix in zip(model.parameters, found.parameters, strict=True):
         np.testing.assert_array_equal(wanted, matrix)
     assert read_model_job(tmp_path / "m.safetensors") == JOB
@@ -43,6 +51,29 @@ def test_bytes_are_the_same_every_time(tmp_path):
     for name in "ab":
         write_model(tmp_path / name, model, JOB)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+@pytest.mark.parametrize("names", ["plain", "TransformerLens"])
+def test_weights_of_other_software(tmp_path, names):
+    parameters = random_parameters(np.random.default_rng(0), 4, d_k=0)
+    tensors = parameters._asdict()
+    if names == "TransformerLens":
+        heads = {n: m[None] if n in HEAD_AXIS else m for n, m in tensors.items()}
+        tensors = {NAMES[n]: np.ascontiguousarray(m) for n, m in heads.items()}
+    tensors = {n: m.astype(np.float32) for n, m in tensors.items()}
+    save_file(tensors, tmp_path / "m.safetensors")
+    found = read_any_model(tmp_path / "m.safetensors")
+    assert found[1:] == ("none", 1.0, 0.0)
+    for wanted, matrix in zip(parameters, found.parameters, strict=True):
+        assert matrix.dtype == np.float64
+        np.testing.assert_allclose(matrix, wanted, rtol=1e-6)
+    tensors.pop("W_U" if names == "plain" else "unembed.W_U")
+    save_file(tensors, tmp_path / "half.safetensors")
+    with pytest.raises(ArtefactError, match=r"has no tensor W_U or unembed.W_U; it has: "):
+        read_any_model(tmp_path / "half.safetensors")
+    ours = make_construction("sink", vocab_size=5).model()
+    write_model(tmp_path / "ours.safetensors", ours, JOB)
+    assert read_any_model(tmp_path / "ours.safetensors").sink == ours.sink
 
 
 def test_files_that_do_not_fit_are_refused(tmp_path):

@@ -27,8 +27,8 @@ def check_all(
     """Evaluate every claim on `instances` random instances of each vocabulary size.
 
     Returns:
-        one row per instance: claim, statement, where proved, instance, predicted, measured, relation
-        of the two, tolerance, contexts checked, and whether it holds.
+        one row per instance: claim, statement, where proved, instance, predicted, measured, their
+        relation, tolerance, contexts checked, and whether it holds.
     """
     rows = []
     for claim in sorted(CLAIMS.values(), key=_place):

@@ -43,7 +43,7 @@ class OneHotIsExact:
 
 
 @claim(
-    "Observation 26", "float32, simplex basis: spread of absent logits at most 6 u x (observed)", 2
+    "Observation 26", "float32, simplex basis: spread of absent logits at most 7 u x (observed)", 2
 )
 class RoundingSpread:
     def build(V, rng):

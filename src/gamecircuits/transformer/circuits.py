@@ -104,6 +104,18 @@ class TokenTables:
         attention /= total[..., None]
         return counts, attention, total
 
+    def count_logits_and_entropy(
+        self, counts: np.ndarray, last: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """For how often each token was seen (N, V) and last tokens (N,): logits (N, V), entropy of
+        attention (N,)."""
+        attention = counts * self.weights[last]
+        total = attention.sum(axis=1) + self.sink[last]
+        terms = np.einsum("nv,nv->n", counts, self.entropy_terms[last])
+        attention /= total[:, None]
+        entropy = np.log(total) - (terms + self.sink_terms[last]) / total
+        return self.logits(attention @ self.values, last), entropy
+
     def attend_sets(self, members: np.ndarray, last: np.ndarray) -> np.ndarray:
         """Attention (N, V) that each token gets in contexts: sets, bool (N, V), and last (N,)."""
         attention = members * self.weights[last]
@@ -112,13 +124,6 @@ class TokenTables:
     def set_logits(self, members: np.ndarray, last: np.ndarray) -> np.ndarray:
         """Logits (N, V) after contexts: sets, bool (N, V), and last tokens (N,)."""
         return self.logits(self.attend_sets(members, last) @ self.values, last)
-
-    def logits_and_entropy(self, tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """For tokens (..., L): logits (..., L, V), entropy of attention over positions (..., L)."""
-        counts, attention, total = self.attend(tokens)
-        terms = np.einsum("...v,...v->...", counts, self.entropy_terms[tokens])
-        entropy = np.log(total) - (terms + self.sink_terms[tokens]) / total
-        return self.logits(attention @ self.values, tokens), entropy
 
 
 def token_logits(

@@ -1,0 +1,144 @@
+"""Figure: the least KL by embedding and by value dimension, and the least imbalance in between."""
+
+from fractions import Fraction
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from gamecircuits.figures.style import COLOURS, GREY, letter, new_figure, plain_log_ticks
+
+LOOKS = {  # of the two kinds of attention
+    "uniform": {"marker": "o", "color": COLOURS[0]},
+    "free": {"marker": "D", "color": COLOURS[1], "markerfacecolor": "none"},
+}
+SMALL = 1e-3  # nats: a smaller KL is drawn on the logarithmic axis
+SEPARATION = 0.055  # of labels, as a share of the axis
+
+
+def draw(table: pd.DataFrame) -> Figure:
+    """Symbols: best of the restarts; dots: every restart; lines: what no model gets below."""
+    sizes = {"height_ratios": [2.8, 1], "width_ratios": [1, 1, 1.25]}
+    figure, grid = new_figure(2, 3, 10.4, 3.7, gridspec_kw=sizes)
+    V = int(table["vocab_size"].iloc[0])
+    for column, part in enumerate(("embedding", "values")):
+        above, below = grid[:, column]
+        _draw_kl(above, below, table[table["part"] == part], V)
+        _mark(above, below, V - 1, " $V-1$", "left")
+    _mark(*grid[:, 0], 2 * (V - 1), "$2(V-1)$ ", "right")
+    letter(grid[0, 0], 0, f"width of the residual stream, V = {V}")
+    letter(grid[0, 1], 1, "width of the values")
+    grid[0, 0].set_ylabel("least KL found (nats)")
+    grid[1, 0].set_xlabel("$d$, with $d_v = d$ (dimensions)")
+    grid[1, 1].set_xlabel(f"$d_v$, with $d$ = {2 * V} (dimensions)")
+    _explain(grid[0, 0], grid[0, 1], table)
+
+    whole = grid[0, 2].get_gridspec()[:, 2]
+    for axes in grid[:, 2]:
+        axes.remove()
+    balance = figure.add_subplot(whole)
+    _draw_balance(balance, table[table["part"] == "balance"], V)
+    letter(balance, 2, "balance: width or large weights")
+    return figure
+
+
+def _draw_kl(above: Axes, below: Axes, rows: pd.DataFrame, V: int) -> None:
+    """KL by width: linear above, logarithmic below for what (almost) vanishes."""
+    theory = rows.drop_duplicates("width")
+    above.fill_between(theory["width"], theory["floor"], color="#e9e9e9", linewidth=0)
+    above.plot(theory["width"], theory["floor"], color="black", linewidth=1)
+    above.plot(theory["width"], theory["block"], color=GREY, linestyle="--", linewidth=1)
+    above.axhline(theory["untrained"].iloc[0], color=GREY, linestyle=":", linewidth=1)
+    for shift, (attention, look) in zip((-0.15, 0.15), LOOKS.items(), strict=True):
+        part = rows[rows["attention"] == attention]
+        best = part.groupby("width", as_index=False)["kl"].min()
+        for axes, keep in ((above, pd.Series.gt), (below, pd.Series.le)):
+            for points, style in (
+                (part, {"marker": ".", "markersize": 3.5, "color": look["color"]}),
+                (best, {"markersize": 4.5, "markeredgewidth": 1} | look),
+            ):
+                shown = points[keep(points["kl"], SMALL)]
+                axes.plot(shown["width"] + shift, shown["kl"], linestyle="none", **style)
+    ticks = np.arange(1, 2 * V + 1, 1 if V <= 6 else 2)
+    for axes in (above, below):
+        axes.set_xlim(0.4, 2 * V + 0.6)
+        axes.set_xticks(ticks)
+    above.set_ylim(0, 1.15 * theory["untrained"].iloc[0])
+    above.tick_params(labelbottom=False)
+    below.set_yscale("log")
+    below.set_ylim(1e-9, SMALL)
+    below.set_yticks([1e-9, 1e-6, SMALL])
+    below.text(0.6, 4e-9, "descent ends\nbelow $10^{-8}$", fontsize=8, color=GREY)
+
+
+def _mark(above: Axes, below: Axes, width: int, name: str, side: str) -> None:
+    """A width that matters, named beside the line."""
+    for axes in (above, below):
+        axes.axvline(width, color=GREY, linewidth=0.8, zorder=0)
+    above.text(width, 0.72, name, transform=above.get_xaxis_transform(), ha=side, fontsize=8,
+               color=GREY)  # fmt: skip
+
+
+def _explain(left: Axes, right: Axes, table: pd.DataFrame) -> None:
+    """Names of the lines in the left panel, of the symbols in the right one."""
+    first = table[table["part"] == "embedding"].iloc[0]
+    middle = 1.5 * (first["vocab_size"] - 1)  # between the two marks
+    text = {"fontsize": 8, "color": GREY}
+    left.text(middle, first["untrained"], "untrained", ha="center", va="bottom", **text)
+    left.text(1.25, first["block"], "block", va="bottom", **text)
+    left.text(1.2, 0.15 * first["floor"], "floor", **text)
+    for attention, look in LOOKS.items():
+        name = {"uniform": "uniform attention", "free": "any attention"}[attention]
+        right.plot([], [], linestyle="none", markersize=4.5, label=name, **look)
+    right.plot([], [], linestyle="none", marker=".", markersize=3.5, color=GREY,
+               label="each restart")  # fmt: skip
+    right.legend(loc="upper right", bbox_to_anchor=(1.0, 0.66), handletextpad=0.2)
+
+
+def _draw_balance(axes: Axes, rows: pd.DataFrame, V: int) -> None:
+    """Imbalance by size of the weights, one colour per width, its floor as a line."""
+    n = V - 1
+    rows = rows.sort_values("size")
+    low, high = rows["size"].min(), rows["size"].max()
+    bottom = rows.loc[rows["floor"] > 0, "floor"].min() / 6
+    top = max(1.0, 1.5 * rows["imbalance"].max())
+    zero = 1.6 * bottom  # where zero is drawn
+    colours = matplotlib.colormaps["viridis"](np.linspace(0, 0.88, n + 1))
+    ends, names = [], []
+    for colour, (width, part) in zip(colours, rows.groupby("width"), strict=True):
+        points = part["imbalance"].clip(lower=zero)
+        marker = "v" if width == 2 * n else "o"
+        axes.plot(part["size"], points, marker, markersize=4, color=colour)
+        if width == 2 * n:
+            ends.append(zero)
+            names.append(f"$d$ = {width} = $2(V-1)$:  0")
+            continue
+        axes.plot(part["size"], part["floor"], color=colour, linewidth=1.2)
+        if (part["chains"] > 1.01 * part["floor"]).any():
+            axes.plot(part["size"], part["chains"], color=colour, linewidth=1, linestyle="--")
+        ends.append(part["floor"].iloc[-1])
+        power = min(Fraction(2), Fraction(n, 2 * n - width))
+        names.append(f"$d$ = {width}{' = $V-1$' if width == n else ''}:  $N^{{-{power}}}$")
+    for name, line in (("floor", "-"), ("construction", "--")):
+        axes.plot([], [], color=GREY, linewidth=1, linestyle=line, label=name)
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 0.08))
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xlim(low / 1.15, high * (high / low) ** 0.6)
+    axes.set_ylim(bottom, top)
+    plain_log_ticks(axes.xaxis)
+    axes.set_xlabel("$N = \\|W_V W_O\\|/x$,  with $\\|W_E\\|, \\|W_U\\| \\leq 1$")
+    axes.set_ylabel("imbalance (nats at $x$ = 1)")
+    heights = np.log(np.array(ends) / bottom) / np.log(top / bottom)  # shares of the axis
+    for colour, height, name in zip(colours, _apart(heights), names, strict=True):
+        axes.text(high * 1.13, height, name, transform=axes.get_xaxis_transform(), va="center",
+                  fontsize=8, color=colour)  # fmt: skip
+
+
+def _apart(heights: np.ndarray) -> np.ndarray:
+    """Heights, falling, moved up just enough that labels do not overlap."""
+    for i in range(len(heights) - 2, -1, -1):
+        heights[i] = max(heights[i], heights[i + 1] + SEPARATION)
+    return heights
