@@ -17,8 +17,7 @@ from math import comb
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import lambertw, xlogy
-from scipy.stats import binom, hypergeom
+from scipy.special import gammaln, lambertw, xlogy
 
 from gamecircuits.errors import GamecircuitsError
 
@@ -312,6 +311,20 @@ def single_class(lengths: np.ndarray, displacements: Displacements) -> ContextCl
     return ContextClasses(np.ones((len(s), 1)), counts[:, None], delta[:, None])
 
 
+def _log_choose(n: np.ndarray, k: np.ndarray) -> np.ndarray:
+    """Logarithm of the binomial coefficient; −inf outside 0..n."""
+    inside = (k >= 0) & (k <= n)
+    k = np.where(inside, k, 0)
+    logarithm = gammaln(n + 1.0) - gammaln(k + 1.0) - gammaln(n - k + 1.0)
+    return np.where(inside, logarithm, -np.inf)
+
+
+def _hypergeometric(h: np.ndarray, total: int, special: int, drawn: np.ndarray) -> np.ndarray:
+    """Probability that h of the `drawn` of `total` tokens are among the special ones."""
+    ways = _log_choose(special, h) + _log_choose(total - special, drawn - h)
+    return np.exp(ways - _log_choose(total, drawn))
+
+
 def two_kinds(
     vocab_size: int, num_special: int, lengths: np.ndarray, displacements
 ) -> ContextClasses:
@@ -325,7 +338,7 @@ def two_kinds(
     s = np.asarray(lengths)[:, None]  # (L, 1)
     h = np.repeat(np.arange(num_special + 1), 2)[None]  # (1, C)
     is_last = np.tile([False, True], num_special + 1)[None]
-    share = hypergeom.pmf(h, vocab_size, num_special, s) * np.where(is_last, h, s - h) / s
+    share = _hypergeometric(h, vocab_size, num_special, s) * np.where(is_last, h, s - h) / s
     h, is_last, s = np.broadcast_arrays(h, is_last, s)
     with np.errstate(divide="ignore", invalid="ignore"):
         delta = np.stack(np.broadcast_arrays(*displacements(s, h, is_last)), -1)
@@ -515,7 +528,7 @@ def block_limits(
     _check(vocab_size, lengths)
     _require(0 <= num_handled <= vocab_size, f"num_handled = {num_handled} exceeds the vocabulary")
     s, h = np.asarray(lengths)[:, None], np.arange(num_handled + 1)[None]
-    share = hypergeom.pmf(h, vocab_size, num_handled, s)
+    share = _hypergeometric(h, vocab_size, num_handled, s)
     with np.errstate(divide="ignore", invalid="ignore"):
         variation, kl = (s - h) / (vocab_size - h), np.log((vocab_size - h) / (vocab_size - s))
     possible = share > 0
@@ -689,7 +702,7 @@ def dropout_kl(vocab_size: int, lengths: np.ndarray, x: float, rate: float) -> n
     s = _check_dropout(vocab_size, lengths, rate)[:, None]
     k = np.arange(int(np.max(s)) + 1)[None]
     odds = (k + (s - k) * np.exp(-x / (s * (1 - rate)))) / (vocab_size - s)
-    share = binom.pmf(k, s, rate)
+    share = np.exp(_log_choose(s, k) + xlogy(k, rate) + (s - k) * np.log1p(-rate))
     return (share * np.log1p(np.where(k <= s, odds, 0))).sum(axis=1)
 
 
