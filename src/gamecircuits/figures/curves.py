@@ -82,7 +82,7 @@ def draw_curves(axes: Axes, table: pd.DataFrame, kinds: list[str]) -> None:
         if is_log:
             low = np.maximum(low, axes.get_ylim()[0])
         is_wide = high > low * (1 + 1e-6) if is_log else high > low + 1e-6
-        beside = lengths + 0.16 * (index - (len(models) - 1) / 2)
+        beside = lengths + min(0.16, 0.6 / len(models)) * (index - (len(models) - 1) / 2)
         axes.vlines(
             beside[is_wide], low[is_wide], high[is_wide], color=colour, alpha=0.45, linewidth=1.6,
             zorder=1,
@@ -145,7 +145,9 @@ def describe(rows: pd.DataFrame) -> str:
     which = (
         f"all {total} contexts" if one["contexts"].iloc[0] == "all" else f"{total} sampled prefixes"
     )
-    return f"{readable(one['game'].iloc[0])}, V = {one['vocab_size'].iloc[0]}\n{which}"
+    game, evaluation = readable(one["game"].iloc[0]), readable(one["evaluation"].iloc[0])
+    title = game if game == evaluation else f"{evaluation}: {game}"
+    return f"{title}, V = {one['vocab_size'].iloc[0]}\n{which}"
 
 
 def _legend_handles(has_theory: bool) -> list[Line2D]:
