@@ -223,7 +223,7 @@ def least_widths(vocab_size: int, balanced: bool, uniform: bool = True) -> Least
 
 
 def imbalance_floor(vocab_size: int, d: int, size: float) -> float:
-    """√((n−k)/n) N^(−min(2, n/(n−k))), n = V−1, k = d−n: no imbalance is less (Thm. 13e).
+    """√((n−k)/n) N^(−min(2, n/(n−k))), n = V−1, k = d−n: no imbalance is less (Thm. 13d).
 
     For D = −P and widths d = n..2n, with ‖W_E‖, ‖W_U‖ <= 1 and N = ‖W_V W_O‖, in operator norms.
     The imbalance is ‖PBP‖_F/√n, which is |β| if B = −βP. 0 from d = 2n on.

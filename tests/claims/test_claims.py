@@ -1,5 +1,8 @@
 """Every claim holds on instances of its hypotheses, and fails once its hypothesis is spoilt."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -15,6 +18,11 @@ def nudge_ov(case):
 
 def attend_one_percent_off(case):
     case.scores[0, 0] += np.log(1.01)
+
+
+def nudge_weights(case):
+    """D is no longer −P."""
+    case.parameters = case.parameters._replace(W_O=1.01 * case.parameters.W_O)
 
 
 def double_direct_path(case):
@@ -141,6 +149,7 @@ SPOILS = {
     "attention_rank": without_beta,
     "width": with_beta,
     "border": double_direct_path,
+    "imbalance_at_width": nudge_weights,
     "metrics": nudge_ov,
     "untrained_model": nudge_unembedding,
     "promised_rate": nudge_unembedding,
@@ -195,6 +204,13 @@ def test_claims_fail_without_their_hypothesis(name):
         SPOILS[name](case)
         outcome = claim.check(case)
         assert not outcome.holds, (case.about, outcome)
+
+
+def test_the_theory_says_where_each_claim_is_checked():
+    text = (Path(__file__).parents[2] / "docs/theory.md").read_text()
+    rows = re.findall(r"^\| (.+?) \| (`.+`) \|$", text.partition("| statement | claims |")[2], re.M)
+    table = {name: proved for proved, names in rows for name in re.findall(r"`(\w+)`", names)}
+    assert table == {claim.name: claim.proved for claim in CLAIMS.values()}
 
 
 def test_outcomes():

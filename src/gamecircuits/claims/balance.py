@@ -10,12 +10,15 @@ from gamecircuits.contexts import all_contexts
 from gamecircuits.diagnosis import fit_standard_form
 from gamecircuits.theory import (
     balanced_attention,
+    centering,
     first_failing_lengths,
     harmonic_displacement,
+    imbalance_floor,
     is_last_displaced,
     last_token_excess,
 )
 from gamecircuits.transformer.circuits import TokenTables, direct_path, ov_circuit
+from gamecircuits.transformer.constructions.construction import helmert
 from gamecircuits.transformer.constructions.harmonic import get_harmonic_parameters
 from gamecircuits.transformer.constructions.minimal import get_minimal_parameters
 from gamecircuits.transformer.model import Model, Parameters
@@ -209,3 +212,32 @@ class Border:
         imbalance = high - np.where(members, logits, np.inf).min(axis=1)
         size = np.linalg.norm(case.parameters.W_V @ case.parameters.W_O, 2)
         return compare(case.x, imbalance * size, 1e-7, len(last))
+
+
+@claim("Theorem 13", "D = −P, ‖W_E‖, ‖W_U‖ <= 1: imbalance >= √((n−k)/n) N^(−min(2, n/(n−k)))")
+class ImbalanceAtWidth:
+    def build(V, rng):
+        """Random W_V W_O and W_U; W_E is what then gives D = −P, all scaled to the norms."""
+        n = V - 1
+        d = int(rng.integers(n, 2 * n))
+        W, U = rng.standard_normal((n, d)), rng.standard_normal((d, n))
+        S = -np.linalg.inv(W @ U)
+        for_S, for_U = np.linalg.norm(S, 2), np.linalg.norm(U, 2)
+        H, none = helmert(V), np.zeros((d, 0))
+        first = np.eye(d, n)
+        parameters = Parameters(
+            H @ (S / for_S) @ first.T, none, none, first, for_S * for_U * W, U / for_U @ H.T
+        )
+        return SimpleNamespace(
+            parameters=parameters, d=d, about=f"V = {V}, d = {d}, random weights"
+        )
+
+    def check(case):
+        parameters = case.parameters
+        V = len(parameters.W_E)
+        P = centering(V)
+        size = np.linalg.norm(parameters.W_V @ parameters.W_O, 2)
+        imbalance = np.linalg.norm(P @ direct_path(parameters) @ P) / np.sqrt(V - 1)
+        off = np.abs(ov_circuit(parameters) + P).max()  # 0, or the hypothesis does not hold
+        measured = imbalance if off < 1e-9 else np.nan
+        return bound(">=", imbalance_floor(V, case.d, size), measured, 1e-9, 0)

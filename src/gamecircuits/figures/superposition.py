@@ -13,7 +13,6 @@ LOOKS = {  # colour, marker; label, how far along the axis it stands, and its of
     "equiangular": (COLOURS[1], MARKERS[3], "equiangular frame", 0.42, (0, -13)),
     "random_signs": (COLOURS[3], "", "random signs", 0.3, (0, 9)),
 }
-HEURISTIC = 0.29  # of V: an estimate from the noise law that these numbers refute
 
 
 def draw(table: pd.DataFrame) -> Figure:
@@ -69,14 +68,11 @@ def _label_lines(axes: Axes, part: pd.DataFrame, along: str) -> None:
 
 def _draw_ties(axes: Axes, table: pd.DataFrame, V: int) -> None:
     """Length at which block and Fourier frame tie, by width, for both metrics."""
-    for share, label, up in (
-        (0.5, "V/2: theory for KL, m ≪ V", 9),
-        (HEURISTIC, "0.29 V: estimate", 3),
-    ):
-        axes.axhline(share * V, color=GREY, linewidth=1, linestyle=":")
-        axes.annotate(label, (0.02 if up > 3 else 0.98, share * V), (0, up), fontsize=8, color=GREY,
-                      xycoords=axes.get_yaxis_transform(), textcoords="offset points",
-                      ha="left" if up > 3 else "right")  # fmt: skip
+    axes.axhline(V / 2, color=GREY, linewidth=1, linestyle=":")
+    axes.annotate(
+        "V/2: theory for KL, m ≪ V", (0.02, V / 2), (0, 9), fontsize=8, color=GREY,
+        xycoords=axes.get_yaxis_transform(), textcoords="offset points",
+    )  # fmt: skip
     for metric, colour, label, up in (
         ("kl_divergence", COLOURS[2], "KL", -16),
         ("total_variation", COLOURS[4], "total variation", 9),
