@@ -31,6 +31,8 @@ TINY = {
         "whole": {"game": "a", "models": ["m", "u"], "contexts": "all"},
         "some": {"game": "b", "models": ["m"], "lengths": [1, 2]},
     },
+    "claims": {"vocab_sizes": [4], "instances": 1},
+    "experiments": {"e": {"kind": "parallel_resistors", "vocab_size": 4, "num_models": 1}},
 }
 METRIC_FIGURES = {f"plot_metrics:{f}" for f in ("attention_entropy", "displacement")}
 METRIC_FIGURES.add("plot_metrics:length_generalization")
@@ -138,7 +140,9 @@ ON_B = {
     "plot_predictions:b",
     "evaluate_model:some:m",
 }
-OF_M = {"construct_model:m", "plot_circuits:m", "evaluate_model:whole:m", "evaluate_model:some:m"}
+OF_M = {f"{stage}:m" for stage in ("construct_model", "plot_circuits", "diagnose_model")}
+OF_M |= {"evaluate_model:whole:m", "evaluate_model:some:m"}
+CLAIMS = {"check_claims", "confirm_claims"}
 
 
 @pytest.mark.parametrize(
@@ -172,6 +176,8 @@ OF_M = {"construct_model:m", "plot_circuits:m", "evaluate_model:whole:m", "evalu
             | B
             | ON_B
             | AFTER_EVALUATION
+            | CLAIMS
+            | {"diagnose_model:m", "diagnose_model:u", "run_experiment:e", "plot_experiment:e"}
             | {"measure_branching:a", "plot_predictions:a", "write_config"},
         ),
         (
@@ -181,7 +187,13 @@ OF_M = {"construct_model:m", "plot_circuits:m", "evaluate_model:whole:m", "evalu
         # a new model on its own
         (
             edited(models__n={"kind": "minimal", "vocab_size": 4}),
-            {"construct_model:n", "plot_circuits:n", "write_config"},
+            {"construct_model:n", "plot_circuits:n", "diagnose_model:n", "write_config"},
+        ),
+        # the theory
+        (edited(claims__instances=2), CLAIMS | {"write_config"}),
+        (
+            edited(experiments__e__num_models=2),
+            {"run_experiment:e", "plot_experiment:e", "write_config"},
         ),
     ],
     ids=lambda value: None,
@@ -210,8 +222,9 @@ def test_a_change_of_the_config_reruns_what_depends_on_it(finished, config, jobs
             "transformer/constructions/untrained.py",
             "x=0.0",
             "x=1.0",
-            {"construct_model:u", "plot_circuits:u", "evaluate_model:whole:u"}
+            {"construct_model:u", "plot_circuits:u", "diagnose_model:u", "evaluate_model:whole:u"}
             | {"plot_predictions:a"}
+            | CLAIMS  # the untrained model is one of the claims
             | AFTER_EVALUATION,
         ),
         (
@@ -231,8 +244,17 @@ def test_a_change_of_the_config_reruns_what_depends_on_it(finished, config, jobs
             "1 << 25",
             "1 << 24",
             {"evaluate_model:whole:m", "evaluate_model:whole:u", "evaluate_model:some:m"}
-            | AFTER_EVALUATION,
+            | AFTER_EVALUATION
+            | CLAIMS,
         ),
+        (
+            "experiments/parallel_resistors.py",
+            "x = 20 *",
+            "x = 21 *",
+            {"run_experiment:e", "plot_experiment:e"},
+        ),
+        ("figures/parallel_resistors.py", "SHOWN = 400", "SHOWN = 300", {"plot_experiment:e"}),
+        ("claims/balance.py", "1e-10", "1e-11", CLAIMS),
     ],
     ids=lambda value: value if isinstance(value, str) and value.endswith(".py") else None,
 )
@@ -262,6 +284,25 @@ def test_results_do_not_depend_on_the_number_of_cores(finished, tmp_path):
     other = Project(tmp_path / "other")
     other.run("--cores", "1")
     assert other.results() == finished.results()
+
+
+@pytest.mark.slow
+def test_a_claim_that_fails_stops_the_run_and_says_so(copy):
+    """The table stays, with the failure in it; the summary is not made."""
+    path = "src/gamecircuits/claims/rounding.py"
+    copy.change(path, "return compare(0, spread", "return compare(7, spread")
+    output = copy.run(check=False)
+    assert "1 of " in output
+    assert "instances of the theory's claims FAIL" in output
+    assert "one_hot_is_exact (Observation 26)" in output
+    assert "measured 0, should be = 7" in output
+    assert not (copy.folder / "results/tables/claims_summary.parquet").exists()
+    table = (copy.folder / "results/tables/claims.csv").read_text()
+    assert sum(line.endswith(",False") for line in table.splitlines()) == 1
+    assert "FAILS in 1 of 1" in (copy.folder / "results/claims.html").read_text()
+    copy.change(path, "return compare(7, spread", "return compare(0, spread")
+    copy.run()
+    assert (copy.folder / "results/tables/claims_summary.parquet").exists()
 
 
 def test_the_default_targets_are_all_there(finished):
@@ -389,6 +430,9 @@ def test_report(copy):
     )
     assert run.returncode == 0, run.stderr.decode()
     page = (copy.folder / "results/report.html").read_text()
-    for words in ("Length generalization", "circuits_m.png", "Branching factor", "config.html"):
+    for words in (
+        *("Length generalization", "circuits_m.png", "Branching factor", "config.html"),
+        *("claims.html", "diagnosis_m.png", "Parallel resistors"),
+    ):
         assert words in page
     assert len(page) > 1_000_000  # everything is inside
