@@ -102,3 +102,154 @@ def test_other_hypotheses():
         theory.x_min(1, 0.1)
     with pytest.raises(theory.TheoryError, match="strictly between"):
         theory.gain_min(8, 1.0)
+
+
+def test_balanced_attention_by_solving_the_pairs():
+    """w x_j = (1−w) x_i + β_i for every pair, and the errors outside its range."""
+    x, beta = np.array([2.0, 5.0, 3.0]), np.array([0.5, -4.0, 1.9])
+    a = theory.balanced_attention(x, beta)
+    for i, j in itertools.permutations(range(3), 2):
+        w = a[i, j] / (a[i, i] + a[i, j])
+        assert w * x[j] == pytest.approx((1 - w) * x[i] + beta[i])
+    for bad in ([3.1, 0, 0], [0, -5.0, 0], [0, 0, 2.0]):
+        with pytest.raises(theory.TheoryError, match="-x_i < beta_i < x_j"):
+            theory.balanced_attention(x, np.array(bad))
+
+
+@pytest.mark.parametrize(("x", "b", "A"), [(10, 2, 1.0), (7.7, 1.1, 3.0), (5, 4.9, 0.2)])
+def test_critical_length_is_where_the_last_displacement_vanishes(x, b, A):
+    s = theory.critical_length(x, b, A)
+    assert x * A / (A + s - 1) - b == pytest.approx(0, abs=1e-12)
+    assert theory.critical_length(x, b, (x + b) / (x - b)) == pytest.approx(2 + x / b)
+    assert theory.critical_length(x, b) == pytest.approx(x / b)
+
+
+def test_first_failing_length_by_going_through_all_contexts():
+    rng = np.random.default_rng(0)
+    for _ in range(30):
+        V = 6
+        x, beta, a = rng.uniform(1, 5, V), rng.uniform(-1.5, 0.5, V), rng.uniform(0.2, 3, (V, V))
+        sink = rng.choice([0.0, 1.0])
+        wanted = np.full(V, np.inf)
+        for last in range(V):
+            others = [token for token in range(V) if token != last]
+            for s in range(V - 1, 0, -1):
+                for company in itertools.combinations(others, s - 1):
+                    total = a[last, last] + sink + sum(a[last, j] for j in company)
+                    if a[last, last] / total * x[last] + beta[last] <= 0:
+                        wanted[last] = s
+        found = theory.first_failing_lengths(x, beta, a, sink)
+        np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize(("rate", "bound"), [(1e-2, 2.495), (1e-3, 3.592)])
+def test_gain_min_bound_known_values(rate, bound):
+    assert theory.gain_min_bound(rate) == pytest.approx(bound, abs=5e-4)
+    gains = [theory.gain_min(V, rate) / np.sqrt(V) for V in (4, 16, 1000, 4096)]
+    assert max(gains) <= theory.gain_min_bound(rate) < 1.0001 * gains[-1]
+
+
+def test_residual_norm_between_the_norm_of_attention_and_none():
+    V, s = 9, np.arange(1, 9)
+    none = theory.standard_form_displacements(V, s, 1.0).last
+    attention = theory.attention_norm_displacements(V, s, 1.0).last
+    small, large = (theory.residual_norm_displacements(V, s, 1.0, rho).last for rho in (1e-6, 1e6))
+    np.testing.assert_allclose(small, attention, rtol=1e-9)
+    np.testing.assert_allclose(1e6 * large, none, rtol=1e-9)
+
+
+def test_truncation_and_welch_known_values():
+    np.testing.assert_allclose(theory.truncation_fraction([0.5, 0.9]), [0.73, 0.34], atol=5e-3)
+    np.testing.assert_array_equal(theory.truncation_fraction([0.0, 1.0]), [1.0, 0.0])
+    assert theory.welch_coherence(14, 7) == pytest.approx(1 / np.sqrt(13))
+    assert theory.robust_rank_ratio(8) == pytest.approx(3.25)
+    assert theory.robust_rank_ratio(20) == pytest.approx(9.10)
+
+
+def test_decomposition_against_least_squares():
+    rng = np.random.default_rng(0)
+    for V in (3, 4, 7):
+        matrix = rng.standard_normal((V, V))
+        row, column, rest = theory.decompose_off_diagonal(matrix)
+        off = ~np.eye(V, dtype=bool)
+        np.testing.assert_allclose((row[:, None] + column + rest)[off], matrix[off])
+        for sums in (rest.sum(axis=0), rest.sum(axis=1), column.sum(), np.diagonal(rest)):
+            np.testing.assert_allclose(sums, 0, atol=1e-12)
+
+
+def test_floors_meet_what_they_must():
+    """d = 0 is the untrained model, V−1 dimensions are enough, and more is never worse."""
+    V, s = 8, np.arange(1, 8)
+    assert theory.kl_floor(V, 0) == pytest.approx(theory.untrained_kl(V, 1))
+    assert theory.kl_floor(V, V - 1) == 0
+    np.testing.assert_allclose(
+        theory.kl_floor_by_length(V, s, width=0)[:-1], np.log1p(1 / (V - s[:-1]))
+    )
+    assert theory.kl_floor_by_length(V, [1], d_v=0) == 0, "values say nothing about length 1"
+    assert theory.kl_floor_by_length(V, [1], width=3) == pytest.approx(theory.kl_floor(V, 3))
+    floors = [theory.kl_floor_by_length(V, s, width=d).sum() for d in range(V)]
+    assert (np.diff(floors) <= 0).all()
+    variation, kl = theory.block_limits(V, s, 0)
+    np.testing.assert_allclose(variation, s / V)
+    np.testing.assert_allclose(kl, theory.untrained_kl(V, s))
+    variation, kl = theory.block_limits(V, s, V)
+    np.testing.assert_allclose([variation, kl], 0, atol=1e-15)
+    assert theory.imbalance_floor(V, V - 1, 10.0) == pytest.approx(0.1)
+    assert theory.imbalance_floor(V, 2 * (V - 1), 10.0) == 0
+
+
+def test_two_kinds_against_all_contexts():
+    """Shares of the classes by counting; V = 1000 without overflow."""
+    V, m, s = 7, 3, 4
+    classes = theory.two_kinds(
+        V, m, np.array([s]), lambda s, h, last: (1.0 * h, 2.0 * s, 1.0 * last)
+    )
+    found = np.zeros((m + 1, 2))
+    for tokens in itertools.combinations(range(V), s):
+        for last in tokens:
+            found[sum(t < m for t in tokens), int(last < m)] += 1
+    np.testing.assert_allclose(classes.share[0].reshape(m + 1, 2), found / found.sum(), atol=1e-14)
+    assert (classes.counts.sum(axis=2)[classes.share > 0] == s).all()
+    large = theory.two_kinds(1000, 500, np.array([1, 500, 999]), lambda s, h, last: (1.0, 1.0, 1.0))
+    np.testing.assert_allclose(large.share.sum(axis=1), 1, rtol=1e-10)
+
+
+def test_rounding_limits():
+    assert theory.rounding_spread("float32", 100.0) == pytest.approx(7 * 2**-24 * 100)
+    x = theory.largest_x("float32", 0.01)
+    assert theory.rounding_total_variation("float32", x) == pytest.approx(0.01)
+    with pytest.raises(theory.TheoryError, match="known: float64, float32, float16, bfloat16"):
+        theory.rounding_spread("int8", 1.0)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: theory.conserved_sum(np.array([1.0, 0.0]), np.zeros(2), np.array([0])),
+        lambda: theory.harmonic_displacement(np.array([1.0, -1.0])),
+        lambda: theory.last_token_excess(5, np.array([3]), 1.0, 2.0),
+        lambda: theory.critical_length(1.0, 0.0),
+        lambda: theory.is_last_displaced(
+            np.ones(3), np.ones(3), np.ones((3, 3)), np.ones((1, 3), bool), np.array([0])
+        ),
+        lambda: theory.least_widths(3, balanced=True),
+        lambda: theory.robust_rank_ratio(2),
+        lambda: theory.certified_displacement(1, 0.1, 1.0, 0.5, 0.5),
+        lambda: theory.residual_norm_displacements(5, np.array([2]), 1.0, -1.0),
+        lambda: theory.kl_floor(5, -1),
+        lambda: theory.kl_floor_by_length(5, np.array([5]), width=1),
+        lambda: theory.block_limits(5, np.array([2]), 6),
+        lambda: theory.absent_variance(np.eye(5), np.array([4])),
+        lambda: theory.absent_variance(np.eye(3), np.array([1])),
+        lambda: theory.truncation_fraction(1.5),
+        lambda: theory.illegal_rate_floor(5, np.array([2]), 0.0),
+        lambda: theory.largest_mean_x(5, "l1", 1.0),
+        lambda: theory.dropout_kl(5, np.array([2]), 1.0, 1.0),
+        lambda: theory.standard_form_displacements(5, np.array([2]), 1.0, self_weight=0.0),
+        lambda: theory.imbalance_floor(5, 3, 2.0),
+        lambda: theory.x_min(5, 0.1, longest=5),
+    ],
+)
+def test_outside_the_hypotheses(call):
+    with pytest.raises(theory.TheoryError):
+        call()

@@ -36,7 +36,7 @@ from gamecircuits.transformer.circuits import TokenTables, direct_path, ov_circu
 from gamecircuits.transformer.model import Model, Parameters, check_parameters
 from gamecircuits.transformer.weights import read_any_model
 
-MAX_CONTEXTS = 20_000  # of one length; beyond, random ones
+MAX_CONTEXTS = 110_000  # of one length, all up to V = 16; beyond, random ones
 MAX_LENGTHS = 64  # beyond, evenly spaced ones
 COLUMNS = ["quantity", "unit", "length", "token", "measured", "predicted", "certified", "meaning"]
 

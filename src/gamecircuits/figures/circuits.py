@@ -45,7 +45,7 @@ def get_table(parameters: Parameters) -> pd.DataFrame:
 
 def draw(table: pd.DataFrame, model: str) -> Figure:
     """Three heatmaps, each on its own scale, white at zero."""
-    figure, grid = new_figure(1, 3, 10.4, 3.5)
+    figure, grid = new_figure(1, 3, 10.4, 3.7)
     for index, (name, (title, row_label, column_label, unit)) in enumerate(CIRCUITS.items()):
         axes = grid[0, index]
         matrix = table[table["circuit"] == name].pivot(
@@ -90,4 +90,4 @@ def _summarize(values: np.ndarray) -> str:
         shown = f"{low:.3g}" if np.isclose(low, high) else f"{low:.3g} to {high:.3g}"
         return shown.replace("-", "−")
 
-    return f"diagonal {extent(values[is_diagonal])}, elsewhere {extent(values[~is_diagonal])}"
+    return f"diagonal {extent(values[is_diagonal])}\nelsewhere {extent(values[~is_diagonal])}"

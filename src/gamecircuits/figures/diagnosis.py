@@ -86,7 +86,6 @@ def _draw_rates(axes: Axes, table: pd.DataFrame) -> None:
 
 
 def _draw_displacements(axes: Axes, table: pd.DataFrame, whole: pd.DataFrame) -> None:
-    axes.axhline(0, color=GREY, linewidth=0.8)
     for index, (name, label) in enumerate(
         (("last_displacement", "last token"), ("other_displacement", "tokens before it"))
     ):
@@ -96,10 +95,16 @@ def _draw_displacements(axes: Axes, table: pd.DataFrame, whole: pd.DataFrame) ->
         axes.plot(lengths, rows["certified"], color=colour, linestyle=DASHED, linewidth=1)
         axes.plot(lengths, rows["measured"], color=colour, marker="oD"[index], linestyle="none",
                   markerfacecolor="none", markersize=4.6 - index, label=label)  # fmt: skip
-    shown = table.loc[table["quantity"] == "last_displacement", ["measured", "predicted"]]
+    is_shown = table["quantity"].isin(["last_displacement", "other_displacement"])
+    shown = table.loc[is_shown, ["measured", "predicted"]]
     low, high = np.nanmin(shown.to_numpy()), np.nanmax(shown.to_numpy())
-    axes.set_ylim(min(0, low) - 0.08 * (high - low) - 0.1, high + 0.08 * (high - low) + 0.1)
-    axes.set_yscale("symlog", linthresh=1)
+    if low > 0:
+        axes.set_yscale("log")
+        axes.set_ylim(low / 1.6, high * 1.6)
+    else:
+        axes.axhline(0, color=GREY, linewidth=0.8)
+        axes.set_yscale("symlog", linthresh=1)
+        axes.set_ylim(1.5 * low - 0.2, 1.5 * high + 0.2)
     axes.legend(loc="best")
     axes.set_xlabel("length s (tokens)")
     axes.set_ylabel("lowest displacement (nats)")
