@@ -63,6 +63,8 @@ def test_rates_against_a_softmax_written_out():
     p = np.exp(logits) / np.exp(logits).sum()
     law = theory.Displacements(np.array([others]), np.array([last]))
     found = metrics_of(V, np.array([s]), law)
+    assert theory.illegal_rate(V, s, law)[0] == pytest.approx(p[:3].sum())
+    assert theory.kl_divergence(V, s, law)[0] == pytest.approx(-np.log(4 * p[3]))
     assert found["illegal_token_rate"][0] == pytest.approx(p[:3].sum())
     assert found["kl_divergence"][0] == pytest.approx(-np.log(4 * p[3]))
     assert found["displacement"][0] == pytest.approx((2 * others + last) / 3)
@@ -102,6 +104,31 @@ def test_other_hypotheses():
         theory.x_min(1, 0.1)
     with pytest.raises(theory.TheoryError, match="strictly between"):
         theory.gain_min(8, 1.0)
+
+
+def test_displacements_of_any_size():
+    """No overflow: a model that prefers seen tokens by thousands of nats is surely wrong."""
+    law = theory.Displacements(np.array([-2000.0, 5000.0]), np.array([-2000.0, 5000.0]))
+    rates = theory.illegal_rate(9, np.array([3, 3]), law)
+    np.testing.assert_array_equal(rates, [1.0, 0.0])
+    kl = theory.kl_divergence(9, np.array([3, 3]), law)
+    np.testing.assert_allclose(kl, [2000 + np.log(3 / 6), 0.0])
+    found = metrics_of(9, np.array([3, 3]), law)
+    np.testing.assert_array_equal(found["illegal_token_rate"], [1.0, 0.0])
+
+
+def test_arrays_are_welcome():
+    rates = np.array([1e-4, 1e-2, 0.3])
+    for V in (2, 9):
+        wanted = [theory.x_min(V, rate) for rate in rates]
+        np.testing.assert_array_equal(theory.x_min(V, rates), wanted)
+        wanted = [theory.gain_min(V, rate, 0.5) for rate in rates]
+        np.testing.assert_array_equal(theory.gain_min(V, rates, 0.5), wanted)
+        law = theory.standard_form_displacements(V, [1, V - 1], np.array([[2.0], [3.0]]), -0.5)
+        assert theory.illegal_rate(V, [1, V - 1], law).shape == (2, 2)
+    xs = np.array([3.0, 9.0])
+    wanted = [theory.critical_length(x, 2.0) for x in xs]
+    np.testing.assert_array_equal(theory.critical_length(xs, 2.0), wanted)
 
 
 def test_balanced_attention_by_solving_the_pairs():

@@ -17,7 +17,7 @@ from math import comb
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import gammaln, lambertw, xlogy
+from scipy.special import expit, gammaln, lambertw, logsumexp, xlogy
 
 from gamecircuits.errors import GamecircuitsError
 
@@ -47,10 +47,16 @@ def _check(
             (values >= 1) & (values < vocab_size),
             f"lengths must lie in 1..{vocab_size - 1}, not {values}",
         )
+    rates = np.asarray(max_illegal_rate)
     _require(
-        0 < max_illegal_rate < 1,
+        (rates > 0) & (rates < 1),
         f"max_illegal_rate = {max_illegal_rate} must lie strictly between 0 and 1",
     )
+
+
+def _plain(values: np.ndarray) -> np.ndarray | float:
+    """A float for what came from scalars, else the array."""
+    return float(values) if np.ndim(values) == 0 else values
 
 
 def centering(vocab_size: int) -> np.ndarray:
@@ -89,7 +95,8 @@ def standard_form_displacements(
     a0 = `sink` for a sink that has no value. Uniform attention (A = 1, a0 = 0) gives x/s.
     """
     _check(vocab_size, lengths)
-    _require(self_weight > 0 and sink >= 0, "attention weights must be positive, a sink's >= 0")
+    weights_allowed = (np.asarray(self_weight) > 0) & (np.asarray(sink) >= 0)
+    _require(weights_allowed, "attention weights must be positive, a sink's >= 0")
     total = self_weight + np.asarray(lengths, dtype=float) - 1 + sink
     return Displacements(x / total, x * self_weight / total + beta)
 
@@ -150,20 +157,23 @@ def last_token_excess(vocab_size: int, lengths: np.ndarray, x: float, beta: floa
     For uniform x and the attention that balances lengths 1 and 2: β != 0 shows from length 3 on.
     """
     _check(vocab_size, lengths)
-    _require(x > 0 and -x < beta < x, "balance at lengths 1 and 2 needs -x < beta < x")
+    _require(np.abs(beta) < np.asarray(x), "balance at lengths 1 and 2 needs -x < beta < x")
     s = np.asarray(lengths, dtype=float)
     total = 1 + (s - 1) * (x + beta) / (x - beta)
     return np.where(s == 1, 0.0, beta * (x + beta) * (s - 2) / ((x - beta) * total))
 
 
-def critical_length(x: float, b: float, self_weight: float = 1.0) -> float:
+def critical_length(
+    x: np.ndarray | float, b: np.ndarray | float, self_weight: np.ndarray | float = 1.0
+) -> np.ndarray | float:
     """s* = 1 + A(x/b − 1): with β = −b < 0 the last token is displaced iff s < s* (Prop. 10).
 
     Uniform x, attention weight A of the last token to itself, 1 to the others. Uniform attention:
     x/b. The attention that balances length 2, A = (x+b)/(x−b): 2 + x/b.
     """
-    _require(x > 0 and b > 0 and self_weight > 0, "needs x > 0, b = -beta > 0 and A > 0")
-    return 1 + self_weight * (x / b - 1)
+    x, b, A = (np.asarray(value, dtype=float) for value in (x, b, self_weight))
+    _require((x > 0) & (b > 0) & (A > 0), "needs x > 0, b = -beta > 0 and A > 0")
+    return _plain(1 + A * (x / b - 1))
 
 
 def is_last_displaced(
@@ -349,6 +359,31 @@ def two_kinds(
     )
 
 
+def illegal_log_odds(
+    vocab_size: int, lengths: np.ndarray, displacements: Displacements
+) -> np.ndarray:
+    """ln Q, Q = Σ_i e^(−δ_i)/(V−s): odds of a seen token against an absent one (Prop. 14)."""
+    _check(vocab_size, lengths)
+    s = np.asarray(lengths, dtype=float)
+    others, last, s = np.broadcast_arrays(*displacements, s)
+    delta, counts = np.stack([others, last]), np.stack([s - 1, np.ones_like(s)])
+    return _log_odds(np.where(counts > 0, delta, 0.0), counts, vocab_size - s, axis=0)
+
+
+def _log_odds(delta: np.ndarray, counts: np.ndarray, absent: np.ndarray, axis: int) -> np.ndarray:
+    return logsumexp(-delta, b=counts, axis=axis) - np.log(absent)
+
+
+def illegal_rate(vocab_size: int, lengths: np.ndarray, displacements: Displacements) -> np.ndarray:
+    """Q/(1+Q): illegal token rate, and total variation, of uniform absent logits (Prop. 14)."""
+    return expit(illegal_log_odds(vocab_size, lengths, displacements))
+
+
+def kl_divergence(vocab_size: int, lengths: np.ndarray, displacements: Displacements) -> np.ndarray:
+    """ln(1+Q), in nats, of uniform absent logits (Prop. 14)."""
+    return np.logaddexp(0, illegal_log_odds(vocab_size, lengths, displacements))
+
+
 def laws_from_classes(
     vocab_size: int, lengths: np.ndarray, classes: ContextClasses, entropy: np.ndarray
 ) -> dict[str, Law]:
@@ -363,22 +398,22 @@ def laws_from_classes(
     share, counts, delta = classes
     s = np.asarray(lengths, dtype=float)[:, None]
     absent = vocab_size - s
-    odds = (counts * np.exp(-delta)).sum(axis=-1) / absent
+    log_odds = _log_odds(delta, counts, absent, axis=-1)
     lowest = np.where(counts > 0, delta, np.inf).min(axis=-1)
     highest = np.where(counts > 0, delta, -np.inf).max(axis=-1)
     num_tied = (counts * (delta == 0)).sum(axis=-1)  # seen tokens level with the absent ones
     with np.errstate(invalid="ignore"):
         values = {
-            "illegal_token_rate": odds / (1 + odds),
-            "total_variation": odds / (1 + odds),
-            "kl_divergence": np.log1p(odds),
+            "illegal_token_rate": expit(log_odds),
+            "total_variation": expit(log_odds),
+            "kl_divergence": np.logaddexp(0, log_odds),
             "top1_legal": np.where(lowest < 0, 0.0, absent / (absent + num_tied)),
             "logit_gap": lowest,
             "displacement": (counts * delta).sum(axis=-1) / s,
             "imbalance": highest - lowest,
-            "absent_spread": np.zeros_like(odds),
+            "absent_spread": np.zeros_like(log_odds),
             "attention_entropy": np.broadcast_to(
-                entropy if np.ndim(entropy) == 2 else np.asarray(entropy)[:, None], odds.shape
+                entropy if np.ndim(entropy) == 2 else np.asarray(entropy)[:, None], log_odds.shape
             ),
         }
     laws = {}
@@ -404,8 +439,11 @@ def attention_entropy(
 
 
 def x_min(
-    vocab_size: int, max_illegal_rate: float, beta: float = 0.0, longest: int | None = None
-) -> float:
+    vocab_size: int,
+    max_illegal_rate: np.ndarray | float,
+    beta: np.ndarray | float = 0.0,
+    longest: int | None = None,
+) -> np.ndarray | float:
     """Smallest x >= 0 whose ITR is at most ε at every length up to `longest` (Prop. 15).
 
     s ln((s−1+e^−β)(1−ε)/((V−s)ε)) at s = longest, V−1 by default, since the odds of an illegal
@@ -414,11 +452,14 @@ def x_min(
     """
     s = vocab_size - 1 if longest is None else longest
     _check(vocab_size, np.array(s), max_illegal_rate)
-    odds = max_illegal_rate / (1 - max_illegal_rate)
-    return max(0.0, float(s * np.log((s - 1 + np.exp(-beta)) / (vocab_size - s) / odds)))
+    rate = np.asarray(max_illegal_rate, dtype=float)
+    seen = s - 1 + np.exp(-np.asarray(beta, dtype=float))
+    return _plain(np.maximum(0.0, s * np.log(seen / (vocab_size - s) * (1 - rate) / rate)))
 
 
-def gain_min(vocab_size: int, max_illegal_rate: float, embedding_ratio: float = 0.0) -> float:
+def gain_min(
+    vocab_size: int, max_illegal_rate: np.ndarray | float, embedding_ratio: float = 0.0
+) -> np.ndarray | float:
     """Smallest gain >= 0 of a norm whose ITR is <= ε at every length (Prop. 23, 24).
 
     max over s of √(s + (ρ²−1/V)s²) ln(s(1−ε)/((V−s)ε)); ρ = 0, the norm of the attention output
@@ -426,9 +467,10 @@ def gain_min(vocab_size: int, max_illegal_rate: float, embedding_ratio: float = 
     """
     _check(vocab_size, max_illegal_rate=max_illegal_rate)
     s = np.arange(1, vocab_size)
-    needed = np.log(s * (1 - max_illegal_rate) / ((vocab_size - s) * max_illegal_rate))
+    rate = np.asarray(max_illegal_rate, dtype=float)[..., None]
+    needed = np.log(s / (vocab_size - s) * (1 - rate) / rate)
     per_gain = residual_norm_displacements(vocab_size, s, 1.0, embedding_ratio).last
-    return max(0.0, float(np.max(needed / per_gain)))
+    return _plain(np.maximum(0.0, np.max(needed / per_gain, axis=-1)))
 
 
 def gain_min_bound(max_illegal_rate: float) -> float:
@@ -632,11 +674,9 @@ def illegal_rate_floor(vocab_size: int, lengths: np.ndarray, delta_1: float) -> 
 
     δ₁ = x + β_ℓ > 0 is the displacement at length 1; equality iff the context is balanced.
     """
-    _check(vocab_size, lengths)
-    _require(delta_1 > 0, "needs a positive displacement at length 1")
-    s = np.asarray(lengths, dtype=float)
-    odds = s * np.exp(-delta_1 / s) / (vocab_size - s)
-    return odds / (1 + odds)
+    _require(np.asarray(delta_1) > 0, "needs a positive displacement at length 1")
+    mean = delta_1 / np.asarray(lengths, dtype=float)
+    return illegal_rate(vocab_size, lengths, Displacements(mean, mean))
 
 
 def mean_strengths(ov: np.ndarray, direct: np.ndarray) -> tuple[float, float]:
@@ -655,9 +695,7 @@ def symmetrised_kl_floor(
     Uniform attention; equality for D = −x̄P, B = −β̄P.
     """
     law = standard_form_displacements(vocab_size, lengths, mean_x, mean_beta)
-    s = np.asarray(lengths, dtype=float)
-    odds = ((s - 1) * np.exp(-law.others) + np.exp(-law.last)) / (vocab_size - s)
-    return np.log1p(odds)
+    return kl_divergence(vocab_size, lengths, law)
 
 
 def largest_mean_x(vocab_size: int, norm: str, budget: float) -> float:
