@@ -157,6 +157,25 @@ def test_long_lengths_are_sampled(monkeypatch):
     assert found.table.equals(again.table)
 
 
+def test_logits_of_any_size():
+    """Illegal token rates beyond the range of exp, by hand and without warnings."""
+    for own, absent, wanted in ((720, 715, 1 / (1 + np.exp(-5))), (900, 800, 1.0), (-900, 0, 0.0)):
+        direct = np.zeros((3, 3))
+        direct[0] = [own, absent, 0]
+        zero = np.zeros((3, 3))
+        found = diagnose(from_circuits(zero, zero, direct)).by_length("highest_illegal_token_rate")
+        assert found.measured[0] == pytest.approx(max(wanted, 1 / 3))  # 1/3: the other tokens
+    found = diagnose(from_circuits(zero, -10 * np.eye(3), 800 * np.eye(3)))
+    rates = found.by_length("highest_illegal_token_rate")
+    np.testing.assert_allclose(rates.certified, 1.0)
+
+
+def test_a_failure_at_short_lengths_is_found_in_large_vocabularies():
+    found = diagnose(make_construction("tied", vocab_size=120, critical_length=2.5).model())
+    failures = found.value("first_failure_found"), found.value("critical_length", "predicted")
+    assert failures == (3, 3)
+
+
 def test_models_that_make_no_sense():
     good = make_construction("balanced", vocab_size=4).parameters()
     with pytest.raises(GamecircuitsError, match="must be finite"):
@@ -166,6 +185,15 @@ def test_models_that_make_no_sense():
     )
     with pytest.raises(GamecircuitsError, match="at least 2"):
         diagnose(one)
+    with pytest.raises(GamecircuitsError, match="norm = 'layer': must be 'none'"):
+        diagnose(Model(good, "layer"))
+    with pytest.raises(GamecircuitsError, match="sink = -1"):
+        diagnose(Model(good, sink=-1.0))
+    with pytest.raises(GamecircuitsError, match="overflow"):
+        diagnose(Parameters(*(np.full_like(matrix, 1e200) for matrix in good)))
+    steep = from_circuits(np.diag([1e3, 0, 0]), np.eye(3), np.eye(3))
+    with pytest.raises(GamecircuitsError, match=r"cannot be diagnosed: attention scores .* span"):
+        diagnose(steep)
 
 
 def test_command_line(tmp_path, capsys):

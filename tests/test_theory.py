@@ -118,6 +118,11 @@ def test_displacements_of_any_size():
 
 
 def test_arrays_are_welcome():
+    assert theory.count_contexts(np.int64(64)) == 64 * 2**63 - 64
+    for function in (theory.block_limits, lambda V, s, m: theory.dropout_kl(V, s, 3.0, 0.1)):
+        many, one = function(7, [2, 4], 3), function(7, 4, 3)
+        np.testing.assert_allclose(np.array(many)[..., 1], one)
+    assert theory.x_min(5, 0.1, -800.0) == pytest.approx(4 * (800 + np.log(9)), rel=1e-6)
     rates = np.array([1e-4, 1e-2, 0.3])
     for V in (2, 9):
         wanted = [theory.x_min(V, rate) for rate in rates]
@@ -275,6 +280,23 @@ def test_rounding_limits():
         lambda: theory.standard_form_displacements(5, np.array([2]), 1.0, self_weight=0.0),
         lambda: theory.imbalance_floor(5, 3, 2.0),
         lambda: theory.x_min(5, 0.1, longest=5),
+        lambda: theory.kl_floor_by_length(5, [1], width=-3),
+        lambda: theory.total_variation_floor(5, -30),
+        lambda: theory.certified_spread([0], 1.0, 0.5),
+        lambda: theory.certified_spread([2], -1.0, 0.5),
+        lambda: theory.certified_spread([2], 1.0, 2.0),
+        lambda: theory.certified_last_displacement([1], 1.0, 2.0, 0.5),
+        lambda: theory.coherence_bound(5, [1], 3.0, -0.1),
+        lambda: theory.frame_kl_bound(5, [1], 1.0, 0),
+        lambda: theory.imbalance_floor(1, 2, 1.0),
+        lambda: theory.count_contexts(5, 9),
+        lambda: theory.count_contexts(5, -1),
+        lambda: theory.balanced_attention(np.array([1.0, np.inf, 3.0])),
+        lambda: theory.dropout_kl(5, [2], -1.0, 0.1),
+        lambda: theory.standard_form_displacements(5, [1.5], 3.0),
+        lambda: theory.attention_entropy(5, [1], self_weight=-1.0),
+        lambda: theory.generalized_welch_bound(5, -2),
+        lambda: theory.decompose_off_diagonal(np.zeros((3, 4))),
     ],
 )
 def test_outside_the_hypotheses(call):

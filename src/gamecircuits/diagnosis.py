@@ -20,11 +20,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit
 
 from gamecircuits.contexts import contexts_by_length
 from gamecircuits.errors import GamecircuitsError
 from gamecircuits.randomness import get_rng
 from gamecircuits.theory import (
+    centering,
     certified_displacement,
     certified_spread,
     conserved_sum,
@@ -32,12 +34,17 @@ from gamecircuits.theory import (
     decompose_off_diagonal,
     first_failing_lengths,
 )
-from gamecircuits.transformer.circuits import TokenTables, direct_path, ov_circuit
+from gamecircuits.transformer.circuits import (
+    TokenTables,
+    direct_path,
+    ov_circuit,
+    qk_circuit,
+)
 from gamecircuits.transformer.model import Model, Parameters, check_parameters
 from gamecircuits.transformer.weights import read_any_model
 
 MAX_CONTEXTS = 110_000  # of one length, all up to V = 16; beyond, random ones
-MAX_LENGTHS = 64  # beyond, evenly spaced ones
+MAX_LENGTHS = 64  # beyond, the first quarter of that many and evenly spaced ones
 COLUMNS = ["quantity", "unit", "length", "token", "measured", "predicted", "certified", "meaning"]
 
 
@@ -153,10 +160,9 @@ def certify(tables: TokenTables, short: ShortContexts, length: int) -> Certifica
     """
     V, s = len(tables.weights), length
     if s == 1:
-        odds = np.exp(-short.lowest_at_1) / (V - 1)
-        lowest = float(short.lowest_at_1.min())
-        rate = float((odds / (1 + odds)).max())
-        return Certificate(float(short.spread.max()), np.inf, lowest, rate)
+        lowest = short.lowest_at_1.min()
+        rate = expit(-lowest - np.log(V - 1))
+        return Certificate(float(short.spread.max()), np.inf, float(lowest), float(rate))
     own = (np.diagonal(tables.weights) + tables.sink)[:, None]
     is_own = np.eye(V, dtype=bool)
     others = np.where(is_own, 0.0, tables.weights)
@@ -178,9 +184,7 @@ def certify(tables: TokenTables, short: ShortContexts, length: int) -> Certifica
         displaced = np.fmin(displaced, bound)
     lowest = np.where(is_own, np.inf, displaced).min(axis=1)
     last = _least_last_displacement(tables.weights, own, short, s)
-    with np.errstate(over="ignore", invalid="ignore"):
-        odds = ((s - 1) * np.exp(-lowest) + np.exp(-last)) / (V - s)
-        rate = np.where(np.isfinite(odds), odds / (1 + odds), 1.0)
+    rate = expit(np.logaddexp(np.log(s - 1) - lowest, -last) - np.log(V - s))
     return Certificate(
         float(spread.max()), float(lowest.min()), float(last.min()), float(rate.max())
     )
@@ -254,6 +258,12 @@ def diagnose(
     if isinstance(model, Parameters):
         model = Model(model)
     check_parameters(model.parameters)
+    if model.norm not in ("none", "attention", "residual"):
+        raise GamecircuitsError(f"norm = {model.norm!r}: must be 'none', 'attention' or 'residual'")
+    if not (np.isfinite(model.gain) and np.isfinite(model.sink) and model.sink >= 0):
+        raise GamecircuitsError(
+            f"gain = {model.gain} must be finite, sink = {model.sink} finite and not negative"
+        )
     model = model._replace(
         parameters=Parameters(*(np.asarray(m, dtype=np.float64) for m in model.parameters))
     )
@@ -263,8 +273,14 @@ def diagnose(
     if V < 2:
         raise GamecircuitsError(f"the model has {V} tokens; set complement needs at least 2")
     rng = get_rng(0, "diagnosis") if rng is None else rng
-    tables = TokenTables(model)
-    ov, direct = ov_circuit(model.parameters), direct_path(model.parameters)
+    circuits = [circuit(model.parameters) for circuit in (qk_circuit, ov_circuit, direct_path)]
+    if not all(np.isfinite(circuit).all() for circuit in circuits):
+        raise GamecircuitsError("the products of the weights overflow: the circuits must be finite")
+    _, ov, direct = circuits
+    try:
+        tables = TokenTables(model)
+    except ValueError as error:  # scores whose exponentials underflow
+        raise GamecircuitsError(f"cannot be diagnosed: {error}".partition(": use")[0]) from None
     form = fit_standard_form(ov, direct, cancels=model.norm != "attention" and model.sink == 0)
     short = measure_short_contexts(tables)
     say("lengths 1 and 2: all contexts")
@@ -282,9 +298,13 @@ def diagnose(
 
 
 def _spaced(vocab_size: int) -> np.ndarray:
-    """Lengths to measure: all, or MAX_LENGTHS of them, the ends included."""
-    count = min(vocab_size - 1, MAX_LENGTHS)
-    return np.unique(np.linspace(1, vocab_size - 1, count).round().astype(int))
+    """Lengths to measure: all, or MAX_LENGTHS of them, the short ones and the longest included."""
+    longest = vocab_size - 1
+    if longest <= MAX_LENGTHS:
+        return np.arange(1, longest + 1)
+    first = np.arange(1, MAX_LENGTHS // 4 + 1)
+    spaced = np.linspace(MAX_LENGTHS // 4, longest, MAX_LENGTHS - MAX_LENGTHS // 4 + 1)
+    return np.union1d(first, spaced.round().astype(int))
 
 
 MEANINGS = {
@@ -292,7 +312,7 @@ MEANINGS = {
     "d": "width of the residual stream",
     "d_v": "width of the values",
     "d_k": "width of queries and keys; 0 is uniform attention",
-    "ov_rank": "numerical rank of the OV circuit; predicted: the least that an exact model has",
+    "ov_rank": "rank of the OV circuit without gauge, up to 1e-6; predicted: of exact models",
     "mean_x": "mean strength of the OV circuit",
     "mean_beta": "mean strength of the direct path on the last token",
     "standard_form_residual": "root mean square outside the standard form, relative to mean |x|",
@@ -303,7 +323,9 @@ MEANINGS = {
     "lowest_last_displacement_at_2": "lowest absent logit − logit of the last token",
     "imbalance_at_2": "largest difference of the two displacements of a context",
     "conservation_residual": "largest |Σ δ/x − (1 + β/x)| of a context",
-    "critical_length": "first length with a context whose last token is not displaced; empty: none",
+    "critical_length": "first length with a context whose last token is not displaced; empty: none, "
+    "or not known as not all shorter contexts were measured",
+    "first_failure_found": "first measured length at which a measured context is like that",
     "certified_length": "lengths 1 and 2 certify positive displacements up to this length",
     "illegal_token_rate": "softmax mass on seen tokens, mean over contexts",
     "highest_illegal_token_rate": "in the worst context",
@@ -341,6 +363,13 @@ class _Table:
         return frame.astype({"length": "Int32", "token": "Int32"})
 
 
+def _log_sum(logits: np.ndarray, which: np.ndarray) -> np.ndarray:
+    """ln Σ e^logit over some tokens of each context, whatever the size of the logits."""
+    chosen = np.where(which, logits, -np.inf)
+    top = chosen.max(axis=1)
+    return top + np.log(np.exp(chosen - top[:, None]).sum(axis=1))
+
+
 def _norm_factor(model: Model, tables: TokenTables, attention: np.ndarray, last: np.ndarray):
     """What the norm multiplies (N, 1): the head's output, or the whole residual stream."""
     if model.norm == "none":
@@ -356,7 +385,7 @@ def _measure_length(model, tables, form, short, length, rng, table) -> dict:
     """Measure, predict and certify one length; returns what the summary needs."""
     V = len(form.x)
     limit = min(MAX_CONTEXTS, max(1000, 40_000_000 // V**2))
-    members, last, _ = contexts_by_length(V, int(length), limit, rng)
+    members, last, are_all = contexts_by_length(V, int(length), limit, rng)
     rows = np.arange(len(last))
     attention = tables.attend_sets(members, last)
     logits = tables.logits(attention @ tables.values, last)
@@ -369,15 +398,11 @@ def _measure_length(model, tables, form, short, length, rng, table) -> dict:
     direct_factor = factor if model.norm == "residual" else np.ones_like(factor)
     predicted = predicted + is_last * form.beta * direct_factor
 
-    def rate(displacements: np.ndarray, absent_terms: np.ndarray) -> np.ndarray:
-        shift = np.minimum(np.where(members, displacements, np.inf).min(axis=1), 0)[:, None]
-        seen = np.where(members, np.exp(shift - displacements), 0).sum(axis=1)
-        return seen / (seen + np.exp(shift[:, 0]) * absent_terms)
+    def rate(values: np.ndarray) -> np.ndarray:
+        return np.exp(_log_sum(values, members) - _log_sum(values, np.ones_like(members)))
 
     measured = low[:, None] - logits
-    above = np.where(absent, np.exp(np.where(absent, logits, low[:, None]) - low[:, None]), 0)
-    measured_rate = rate(measured, above.sum(axis=1))
-    predicted_rate = rate(predicted, np.full(len(last), V - float(length)))
+    measured_rate, predicted_rate = rate(logits), rate(-predicted)
     is_other = members & ~is_last
     promised = certify(tables, short, int(length)) if model.norm == "none" else None
 
@@ -399,12 +424,14 @@ def _measure_length(model, tables, form, short, length, rng, table) -> dict:
     count = count_contexts(V, int(length))
     add("contexts", "", len(last), float(count) if count.bit_length() < 1000 else np.inf)
     conserved = np.nan
-    if model.norm == "none" and model.sink == 0 and (form.x != 0).all():
+    has_strengths = np.abs(form.x).min() > 1e-9 * np.abs(form.x).max()
+    if model.norm == "none" and model.sink == 0 and has_strengths:
         mean_absent = np.where(absent, logits, 0).sum(axis=1) / absent.sum(axis=1)
         ratios = np.where(members, (mean_absent[:, None] - logits) / form.x, 0).sum(axis=1)
         conserved = np.abs(ratios - conserved_sum(form.x, form.beta, last)).max()
     return {
         "length": int(length),
+        "are_all": are_all,
         "conserved": conserved,
         "last": lowest_last,
         "promised": promised,
@@ -419,7 +446,8 @@ def _summarize(model, tables, form, short, ov, by_length, table) -> None:
     table.add("d", "dimensions", d)
     table.add("d_v", "dimensions", d_v)
     table.add("d_k", "dimensions", parameters.W_Q.shape[1])
-    table.add("ov_rank", "dimensions", np.linalg.matrix_rank(ov), V - 1)
+    P = centering(V)
+    table.add("ov_rank", "dimensions", np.linalg.matrix_rank(P @ ov @ P, rtol=1e-6), V - 1)
     table.add("mean_x", "nats", form.x.mean())
     table.add("mean_beta", "nats", form.beta.mean())
     table.add("standard_form_residual", "of mean |x|", form.residual(), 0.0)
@@ -434,14 +462,17 @@ def _summarize(model, tables, form, short, ov, by_length, table) -> None:
     conserved = [found["conserved"] for found in by_length]
     table.add("conservation_residual", "", np.max(conserved), 0.0)
     if model.norm == "none":
-        failing = [found["length"] for found in by_length if found["last"] <= 0]
+        failure = next((found["length"] for found in by_length if found["last"] <= 0), np.nan)
+        longest = V - 1 if np.isnan(failure) else failure
+        so_far = [found for found in by_length if found["length"] <= longest]
+        # Without the lengths or contexts in between, an earlier failure may have been missed.
+        is_known = len(so_far) == longest and all(found["are_all"] for found in so_far[:-1])
+        if np.isnan(failure):
+            is_known = is_known and by_length[-1]["are_all"]
         expected = first_failing_lengths(form.x, form.beta, tables.weights, tables.sink).min()
-        table.add(
-            "critical_length",
-            "tokens",
-            min(failing, default=np.nan),
-            expected if np.isfinite(expected) else np.nan,
-        )
+        expected = expected if np.isfinite(expected) else np.nan
+        table.add("critical_length", "tokens", failure if is_known else np.nan, expected)
+        table.add("first_failure_found", "tokens", failure)
         reached = 0
         for found in by_length:
             if min(found["promised"].others, found["promised"].last) <= 0:
@@ -503,13 +534,13 @@ def main(argv: list[str] | None = None) -> int:
         model = read_any_model(arguments.file)
         given = {name: getattr(arguments, name) for name in ("norm", "gain", "sink")}
         model = model._replace(**{name: v for name, v in given.items() if v is not None})
-        found = diagnose(model)
-    except (GamecircuitsError, ValueError) as error:
+        found = diagnose(model, say=lambda message: print(message, file=sys.stderr, flush=True))
+        if arguments.csv:
+            found.table.to_csv(arguments.csv, index=False)
+    except (GamecircuitsError, ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     print(report(found))
-    if arguments.csv:
-        found.table.to_csv(arguments.csv, index=False)
     return 0
 
 

@@ -17,7 +17,7 @@ from math import comb
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import expit, gammaln, lambertw, logsumexp, xlogy
+from scipy.special import expit, gammaln, lambertw, logit, logsumexp, xlogy
 
 from gamecircuits.errors import GamecircuitsError
 
@@ -38,13 +38,13 @@ def _check(
     smallest: int = 2,
 ) -> None:
     _require(
-        vocab_size >= smallest,
+        vocab_size >= smallest and vocab_size == int(vocab_size),
         f"vocab_size = {vocab_size}: the theory needs at least {smallest} tokens",
     )
     if lengths is not None:
         values = np.asarray(lengths)
         _require(
-            (values >= 1) & (values < vocab_size),
+            (values >= 1) & (values < vocab_size) & (values == np.floor(values)),
             f"lengths must lie in 1..{vocab_size - 1}, not {values}",
         )
     rates = np.asarray(max_illegal_rate)
@@ -66,9 +66,9 @@ def centering(vocab_size: int) -> np.ndarray:
 
 def count_contexts(vocab_size: int, length: int | None = None) -> int:
     """Contexts (set, last token): s·C(V, s) at one length, V·2^(V−1) − V at all of 1..V−1."""
-    if length is None:
-        return vocab_size * 2 ** (vocab_size - 1) - vocab_size
-    return length * comb(vocab_size, length)
+    _check(vocab_size, length)
+    V = int(vocab_size)  # numpy's integers would overflow
+    return V * 2 ** (V - 1) - V if length is None else int(length) * comb(V, int(length))
 
 
 # Displacements of exact models.
@@ -97,7 +97,7 @@ def standard_form_displacements(
     _check(vocab_size, lengths)
     weights_allowed = (np.asarray(self_weight) > 0) & (np.asarray(sink) >= 0)
     _require(weights_allowed, "attention weights must be positive, a sink's >= 0")
-    total = self_weight + np.asarray(lengths, dtype=float) - 1 + sink
+    total = self_weight + (np.asarray(lengths, dtype=float) - 1) + sink
     return Displacements(x / total, x * self_weight / total + beta)
 
 
@@ -144,7 +144,7 @@ def balanced_attention(x: np.ndarray, beta: np.ndarray | float = 0.0) -> np.ndar
     beta = np.broadcast_to(np.asarray(beta, dtype=float), x.shape)
     other = np.where(np.eye(len(x), dtype=bool), np.inf, x[None, :])
     _require(
-        (x > 0) & (-x < beta) & (beta < other.min(axis=1)),
+        np.isfinite(x) & (x > 0) & (-x < beta) & (beta < other.min(axis=1)),
         "balance at lengths 1 and 2 needs x > 0 and -x_i < beta_i < x_j for all j != i",
     )
     ratio = (x + beta)[:, None] / (np.where(np.isinf(other), 1, other) - beta[:, None])
@@ -238,6 +238,7 @@ def imbalance_floor(vocab_size: int, d: int, size: float) -> float:
     For D = −P and widths d = n..2n, with ‖W_E‖, ‖W_U‖ <= 1 and N = ‖W_V W_O‖, in operator norms.
     The imbalance is ‖PBP‖_F/√n, which is |β| if B = −βP. 0 from d = 2n on.
     """
+    _check(vocab_size)
     n = vocab_size - 1
     _require(d >= n, f"d = {d}: D = -P needs at least V-1 = {n} dimensions")
     _require(size >= 1, f"size = {size}: D = -P needs weights of size 1")
@@ -258,9 +259,18 @@ def robust_rank_ratio(vocab_size: int) -> float:
 # What lengths 1 and 2 certify (Thm. 7). w_ℓ and w_i are attention weights in the context.
 
 
+def _at_least(smallest: int, lengths: np.ndarray, *weights: np.ndarray) -> np.ndarray:
+    s = np.asarray(lengths, dtype=float)
+    _require(s >= smallest, f"lengths must be at least {smallest}, not {lengths}")
+    # A rounding error above 1 is no mistake.
+    _require([np.all((w >= 0) & (w <= 1 + 1e-9)) for w in weights], "attention lies in 0..1")
+    return s
+
+
 def certified_spread(lengths: np.ndarray, eta: float, last_weight: np.ndarray) -> np.ndarray:
     """Spread of absent logits at most (1 + 2(s−2)w_ℓ) η, s >= 2; η at length 1."""
-    s = np.asarray(lengths, dtype=float)
+    s = _at_least(1, lengths, last_weight)
+    _require(np.asarray(eta) >= 0, "a spread is not negative")
     return eta * np.where(s == 1, 1.0, 1 + 2 * (s - 2) * last_weight)
 
 
@@ -275,8 +285,7 @@ def certified_displacement(
 
     With uniform attention (2/s)Δ₂ − (3−6/s)η.
     """
-    s = np.asarray(lengths, dtype=float)
-    _require(s >= 2, "a token before the last needs length 2")
+    s = _at_least(2, lengths, last_weight)
     return (weight + last_weight) * (delta_2 + eta) - (1 + 2 * (s - 2) * last_weight) * eta
 
 
@@ -284,7 +293,7 @@ def certified_last_displacement(
     lengths: np.ndarray, lowest_at_2: np.ndarray, highest_at_1: np.ndarray, last_weight: np.ndarray
 ) -> np.ndarray:
     """δ_ℓ >= (1+(s−2)w_ℓ) min_m δ_ℓ(m,ℓ) − (s−2)w_ℓ max δ_ℓ(ℓ), s >= 2."""
-    s = np.asarray(lengths, dtype=float)
+    s = _at_least(2, lengths, last_weight)
     return (1 + (s - 2) * last_weight) * lowest_at_2 - (s - 2) * last_weight * highest_at_1
 
 
@@ -315,7 +324,7 @@ class Law(NamedTuple):
 
 def single_class(lengths: np.ndarray, displacements: Displacements) -> ContextClasses:
     """All contexts of a length alike: s−1 tokens before the last, and the last."""
-    s = np.asarray(lengths, dtype=float)
+    s = np.atleast_1d(np.asarray(lengths, dtype=float))
     others, last = np.broadcast_arrays(*displacements, s)[:2]
     counts, delta = np.stack([s - 1, np.ones_like(s)], -1), np.stack([others, last], -1)
     return ContextClasses(np.ones((len(s), 1)), counts[:, None], delta[:, None])
@@ -431,7 +440,8 @@ def attention_entropy(
 ) -> np.ndarray:
     """Entropy of attention in nats, the sink's share included; ln s if attention is uniform."""
     _check(vocab_size, lengths)
-    total = self_weight + np.asarray(lengths, dtype=float) - 1 + sink
+    _require(self_weight > 0 and sink >= 0, "attention weights must be positive, a sink's >= 0")
+    total = self_weight + (np.asarray(lengths, dtype=float) - 1) + sink
     return np.log(total) - (xlogy(self_weight, self_weight) + xlogy(sink, sink)) / total
 
 
@@ -453,8 +463,9 @@ def x_min(
     s = vocab_size - 1 if longest is None else longest
     _check(vocab_size, np.array(s), max_illegal_rate)
     rate = np.asarray(max_illegal_rate, dtype=float)
-    seen = s - 1 + np.exp(-np.asarray(beta, dtype=float))
-    return _plain(np.maximum(0.0, s * np.log(seen / (vocab_size - s) * (1 - rate) / rate)))
+    others = np.log(s - 1) if s > 1 else -np.inf
+    seen = np.logaddexp(others, -np.asarray(beta, dtype=float))
+    return _plain(np.maximum(0.0, s * (seen - np.log(vocab_size - s) - logit(rate))))
 
 
 def gain_min(
@@ -543,6 +554,8 @@ def kl_floor_by_length(
     architecture. 0 at s = V−1, and where nothing is given.
     """
     _check(vocab_size, lengths, smallest=3)
+    for name, value in (("width", width), ("d_v", d_v)):
+        _require(value is None or value >= 0, f"{name} = {value} must not be negative")
     s = np.asarray(lengths, dtype=float)
     absent = vocab_size - s
     floor = np.zeros_like(s)
@@ -556,6 +569,7 @@ def kl_floor_by_length(
 def total_variation_floor(vocab_size: int, width: int) -> float:
     """Mean TV at length 1 is at least ((1−1/e)/2)(V−1−d)/(V(V−1)) at width d (Thm. 18)."""
     _check(vocab_size, smallest=3)
+    _require(width >= 0, f"width = {width} must not be negative")
     n = vocab_size - 1
     return (1 - np.exp(-1)) / 2 * max(0, n - width) / (vocab_size * n)
 
@@ -569,12 +583,12 @@ def block_limits(
     """
     _check(vocab_size, lengths)
     _require(0 <= num_handled <= vocab_size, f"num_handled = {num_handled} exceeds the vocabulary")
-    s, h = np.asarray(lengths)[:, None], np.arange(num_handled + 1)[None]
+    s, h = np.asarray(lengths)[..., None], np.arange(num_handled + 1)
     share = _hypergeometric(h, vocab_size, num_handled, s)
     with np.errstate(divide="ignore", invalid="ignore"):
         variation, kl = (s - h) / (vocab_size - h), np.log((vocab_size - h) / (vocab_size - s))
     possible = share > 0
-    return tuple((share * np.where(possible, value, 0)).sum(axis=1) for value in (variation, kl))
+    return tuple((share * np.where(possible, value, 0)).sum(axis=-1) for value in (variation, kl))
 
 
 def welch_coherence(vocab_size: int, d: int) -> float:
@@ -590,6 +604,8 @@ def coherence_bound(vocab_size: int, lengths: np.ndarray, x: float, coherence: f
     R = s e^−g/(s e^−g + V−s), g = x(1−(2s−1)μ)/s.
     """
     _check(vocab_size, lengths)
+    _require(0 <= coherence <= 1 + 1e-9, f"coherence = {coherence} must lie in 0..1")
+    _require(x >= 0, f"x = {x} must not be negative")
     s = np.asarray(lengths, dtype=float)
     margin = 1 - (2 * s - 1) * coherence
     odds = s * np.exp(-x * margin / s) / (vocab_size - s)
@@ -600,6 +616,7 @@ def coherence_bound(vocab_size: int, lengths: np.ndarray, x: float, coherence: f
 def frame_kl_bound(vocab_size: int, lengths: np.ndarray, x: float, d: int) -> np.ndarray:
     """E KL <= x²/(2sd) + ln(1 + s/(V−s) e^(−x/s − x²/(2s²d))) over random signs (Prop. 20b)."""
     _check(vocab_size, lengths)
+    _require(d >= 1 and x >= 0, f"needs d >= 1 and x >= 0, not d = {d}, x = {x}")
     s = np.asarray(lengths, dtype=float)
     exponent = -x / s - x**2 / (2 * s**2 * d)
     return x**2 / (2 * s * d) + np.log1p(s / (vocab_size - s) * np.exp(exponent))
@@ -621,6 +638,7 @@ def decompose_off_diagonal(matrix: np.ndarray) -> Decomposition:
     V = len(matrix)
     _check(V)
     off = np.array(matrix, dtype=float)
+    _require(off.shape == (V, V), f"the matrix must be square, not of shape {off.shape}")
     np.fill_diagonal(off, 0.0)
     rows, columns, total = off.sum(axis=1), off.sum(axis=0), off.sum()
     column = np.zeros(V)
@@ -651,6 +669,8 @@ def absent_variance(ov: np.ndarray, lengths: np.ndarray) -> np.ndarray:
 
 def generalized_welch_bound(vocab_size: int, d: int) -> float:
     """mean rest_ij²/(x_i x_j) >= (V−d−2)/((d+2)(V−1)) for D of rank d with x > 0 (Prop. 20c)."""
+    _check(vocab_size)
+    _require(d >= 0, f"rank d = {d} must not be negative")
     return max(0.0, (vocab_size - d - 2) / ((d + 2) * (vocab_size - 1)))
 
 
@@ -713,8 +733,9 @@ def largest_mean_x(vocab_size: int, norm: str, budget: float) -> float:
 # Dropout on attention weights with rate p; β = 0, uniform x and attention (Prop. 25).
 
 
-def _check_dropout(vocab_size: int, lengths: np.ndarray, rate: float) -> np.ndarray:
+def _check_dropout(vocab_size: int, lengths: np.ndarray, x: float, rate: float) -> np.ndarray:
     _check(vocab_size, lengths)
+    _require(x >= 0, f"x = {x} must not be negative")
     _require(0 <= rate < 1, f"dropout rate = {rate} must lie in [0, 1)")
     return np.asarray(lengths, dtype=float)
 
@@ -724,24 +745,24 @@ def dropout_displacement(
 ) -> np.ndarray:
     """Mean displacement: x/s if weights are rescaled by 1/(1−p), (x/s)(1−p^s) if the scores are
     masked before the softmax, which renormalises (all dropped: nothing attended)."""
-    s = _check_dropout(vocab_size, lengths, rate)
+    s = _check_dropout(vocab_size, lengths, x, rate)
     return x / s * (1 - rate**s) if renormalised else x / s
 
 
 def dropout_illegal_odds(vocab_size: int, lengths: np.ndarray, x: float, rate: float) -> np.ndarray:
     """Mean odds of an illegal token, s[p + (1−p)e^(−x/(s(1−p)))]/(V−s), weights rescaled."""
-    s = _check_dropout(vocab_size, lengths, rate)
+    s = _check_dropout(vocab_size, lengths, x, rate)
     return s * (rate + (1 - rate) * np.exp(-x / (s * (1 - rate)))) / (vocab_size - s)
 
 
 def dropout_kl(vocab_size: int, lengths: np.ndarray, x: float, rate: float) -> np.ndarray:
     """Mean KL, over k dropped of s ~ Bin(s, p), weights rescaled. Its floor as x → ∞ is > 0:
     Σ_k Bin(k; s, p) ln(1 + (k + (s−k)e^(−x/(s(1−p))))/(V−s))."""
-    s = _check_dropout(vocab_size, lengths, rate)[:, None]
-    k = np.arange(int(np.max(s)) + 1)[None]
+    s = _check_dropout(vocab_size, lengths, x, rate)[..., None]
+    k = np.arange(int(np.max(s)) + 1)
     odds = (k + (s - k) * np.exp(-x / (s * (1 - rate)))) / (vocab_size - s)
     share = np.exp(_log_choose(s, k) + xlogy(k, rate) + (s - k) * np.log1p(-rate))
-    return (share * np.log1p(np.where(k <= s, odds, 0))).sum(axis=1)
+    return (share * np.log1p(np.where(k <= s, odds, 0))).sum(axis=-1)
 
 
 # Floating point: observed, not proved (Observation 26).

@@ -71,6 +71,16 @@ def test_weights_of_other_software(tmp_path, names):
     save_file(tensors, tmp_path / "half.safetensors")
     with pytest.raises(ArtefactError, match=r"has no tensor W_U or unembed.W_U; it has: "):
         read_any_model(tmp_path / "half.safetensors")
+    tensors = {n: np.ascontiguousarray(m) for n, m in parameters._asdict().items()}
+    save_file({**tensors, "b_U": np.zeros(4), "mask": np.ones(3)}, tmp_path / "zero.safetensors")
+    read_any_model(tmp_path / "zero.safetensors")
+    save_file({**tensors, "b_U": np.ones(4)}, tmp_path / "bias.safetensors")
+    with pytest.raises(ArtefactError, match=r"more than one attention head can use: b_U"):
+        read_any_model(tmp_path / "bias.safetensors")
+    save_file({**tensors, "W_O": np.ones((2, 2))}, tmp_path / "shape.safetensors")
+    with pytest.raises(ArtefactError, match=r"W_O has shape \(2, 2\)") as raised:
+        read_any_model(tmp_path / "shape.safetensors")
+    assert "rm " not in str(raised.value), "other people's files are not ours to delete"
     ours = make_construction("sink", vocab_size=5).model()
     write_model(tmp_path / "ours.safetensors", ours, JOB)
     assert read_any_model(tmp_path / "ours.safetensors").sink == ours.sink

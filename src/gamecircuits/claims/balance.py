@@ -8,6 +8,7 @@ from gamecircuits.claims.claim import bound, claim, compare, measure, random_sta
 from gamecircuits.claims.exact import singular_gauge
 from gamecircuits.contexts import all_contexts
 from gamecircuits.diagnosis import fit_standard_form
+from gamecircuits.experiments.dimensions import get_chains
 from gamecircuits.theory import (
     balanced_attention,
     centering,
@@ -217,9 +218,14 @@ class Border:
 @claim("Theorem 13", "D = −P, ‖W_E‖, ‖W_U‖ <= 1: imbalance >= √((n−k)/n) N^(−min(2, n/(n−k)))")
 class ImbalanceAtWidth:
     def build(V, rng):
-        """Random W_V W_O and W_U; W_E is what then gives D = −P, all scaled to the norms."""
+        """Chains, which often attain the floor; or random W_V W_O and W_U, and W_E for D = −P."""
         n = V - 1
         d = int(rng.integers(n, 2 * n))
+        if rng.random() < 0.7:
+            size = 10.0 ** rng.uniform(0.1, 2)
+            parameters = get_chains(V, d, size)
+            about = f"V = {V}, d = {d}, chains of size {size:.3g}"
+            return SimpleNamespace(parameters=parameters, d=d, about=about)
         W, U = rng.standard_normal((n, d)), rng.standard_normal((d, n))
         S = -np.linalg.inv(W @ U)
         for_S, for_U = np.linalg.norm(S, 2), np.linalg.norm(U, 2)

@@ -87,6 +87,8 @@ class Symmetrisation:
     def build(V, rng):
         case = random_standard_form(V, rng)
         size = rng.uniform(0, 3)
+        if rng.random() < 0.3:  # equality
+            case.ov, case.direct, size = -case.x[0] * centering(V), -case.beta[0] * centering(V), 0
         case.ov += size * rng.standard_normal((V, V))
         case.direct += size * rng.standard_normal((V, V))
         case.scores = np.zeros((V, V))

@@ -146,14 +146,21 @@ class RobustRankBound:
     def build(V, rng):
         y = np.where(np.arange(V) < V // 2, 1.0, -1.0)  # balanced for even V: nearly tight
         y -= y.mean()
-        direction = y / np.linalg.norm(y)
+        direction, scores = y / np.linalg.norm(y), np.zeros((V, V))
         ov = -(centering(V) - np.outer(direction, direction))
         at_1 = np.outer(y, y) / (2 * V)  # the logits of length 1 that share the error out
-        if rng.random() < 0.5:
-            ov += 0.2 / V * np.outer(rng.standard_normal(V), direction @ ov)
+        about = "nearly tight"
+        if rng.random() < 0.5:  # any strengths, gauge and attention, with one direction taken out
+            case = random_standard_form(V, rng, gauge=0.1)
+            direction = rng.standard_normal(V)
+            direction = (direction - direction.mean()) / np.linalg.norm(
+                direction - direction.mean()
+            )
+            ov = (centering(V) - np.outer(direction, direction)) @ case.ov
+            at_1, scores, about = 0.02 * rng.standard_normal((V, V)), case.scores, "random"
         return SimpleNamespace(
-            scores=np.zeros((V, V)), ov=ov, direct=at_1 - ov, norm="none", gain=1.0, sink=0.0,
-            about=f"V = {V}, rank {np.linalg.matrix_rank(ov)}",
+            scores=scores, ov=ov, direct=at_1 - ov, norm="none", gain=1.0, sink=0.0,
+            about=f"V = {V}, rank {np.linalg.matrix_rank(ov)}, {about}",
         )  # fmt: skip
 
     def check(case):

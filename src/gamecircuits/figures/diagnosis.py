@@ -108,7 +108,7 @@ def _draw_displacements(axes: Axes, table: pd.DataFrame, whole: pd.DataFrame) ->
     axes.legend(loc="best")
     axes.set_xlabel("length s (tokens)")
     axes.set_ylabel("lowest displacement (nats)")
-    critical = whole["measured"].get("critical_length", np.nan)
-    note = "" if np.isnan(critical) else f"\nfails first at length {critical:.0f}"
+    failure = whole["measured"].get("first_failure_found", np.nan)
+    note = "" if np.isnan(failure) else f"\nfails at length {failure:.0f}"
     letter(axes, 2, f"displacement in the worst context{note}")
     integer_ticks(axes, table.loc[table["quantity"] == "last_displacement", "length"].astype(int))

@@ -82,27 +82,42 @@ def read_any_model(path: Path | str) -> Model:
     """A model of ours, or weights that other software wrote, in float64.
 
     Those may carry TransformerLens's names or W_E, W_Q, W_K, W_V, W_O, W_U, with or without the
-    axis of one head.
+    axis of one head. Anything else in the file that is not zero (biases, positions, more layers)
+    would be another model, and is refused.
     """
-    with _opened(path) as (file, about):
-        if "sha256" not in about:
-            known = set(file.keys())
-            tensors = {}
-            for plain, name in NAMES.items():
-                found = next((key for key in (name, plain) if key in known), None)
-                if found is None:
-                    shown = ", ".join(sorted(known)) or "nothing"
-                    raise ArtefactError(f"{path} has no tensor {plain} or {name}; it has: {shown}")
-                tensor = np.asarray(file.get_tensor(found), dtype=np.float64)
-                tensors[plain] = tensor[0] if tensor.ndim == 3 and len(tensor) == 1 else tensor
-                if tensors[plain].ndim != 2:
-                    raise ArtefactError(f"{path}: {found} has shape {tensor.shape}, not one matrix")
-            try:
-                check_parameters(Parameters(**tensors))
-            except ValueError as error:
-                raise ArtefactError(f"{path}: {error}") from None
-            return Model(Parameters(**tensors))
-    return read_model(path)
+    try:
+        with safe_open(path, framework="numpy") as file:
+            if "gamecircuits" in (file.metadata() or {}):
+                return read_model(path)
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except FileNotFoundError:
+        raise ArtefactError(f"{path} does not exist") from None
+    except (OSError, SafetensorError, TypeError) as error:
+        raise ArtefactError(
+            f"{path} cannot be read as safetensors of float16, float32 or float64 ({error})"
+        ) from None
+    found = {}
+    for plain, name in NAMES.items():
+        key = next((key for key in (name, plain) if key in tensors), None)
+        if key is None:
+            shown = ", ".join(sorted(tensors)) or "nothing"
+            raise ArtefactError(f"{path} has no tensor {plain} or {name}; it has: {shown}")
+        tensor = np.asarray(tensors.pop(key), dtype=np.float64)
+        found[plain] = tensor[0] if tensor.ndim == 3 and len(tensor) == 1 else tensor
+        if found[plain].ndim != 2:
+            raise ArtefactError(f"{path}: {key} has shape {tensor.shape}, not one matrix")
+    masks = ("mask", "IGNORE")  # what TransformerLens saves beside the weights
+    others = [key for key, m in tensors.items() if not key.endswith(masks) and np.any(m)]
+    if others:
+        raise ArtefactError(
+            f"{path} has more than one attention head can use: {', '.join(sorted(others))}; "
+            "biases, positions, normalisation and further layers must be zero or left out"
+        )
+    try:
+        check_parameters(Parameters(**found))
+    except ValueError as error:
+        raise ArtefactError(f"{path}: {error}") from None
+    return Model(Parameters(**found))
 
 
 def cast(model: Model, dtype: str) -> Model:

@@ -42,8 +42,8 @@ class SelfSink(Construction):
         check_vocab_size(self.vocab_size)
         check_rate(self.max_illegal_rate)
         choose_width(self.d_model, self.vocab_size - 1, "an exact solution needs width V-1")
-        if not 1.001 <= self.weight <= 1e9:
-            raise ParameterError("weight", self.weight, "1.001 to 1e9")
+        if not 1.001 <= self.weight <= 1e6:
+            raise ParameterError("weight", self.weight, "1.001 to 1e6")
         trivial = (self.vocab_size - 1) / self.vocab_size
         if self.max_illegal_rate >= trivial:
             allowed = f"below {trivial:.6g}, which a model that knows nothing reaches"

@@ -30,8 +30,8 @@ class Tied(Construction):
 
     Attributes:
         vocab_size: number of tokens.
-        critical_length: s*, above 1 (uniform) or 3 (balanced); floor(V/2) + 1/2, at least
-            3.5, by default.
+        critical_length: s*, no whole number, above 1 (uniform) or 3 (balanced); by default
+            floor(V/2) + 1/2, at least 3.5.
         attention: uniform, or balanced at length 2.
         max_illegal_rate: the one that x would keep if the last token were like the others.
         d_model: width of the residual stream; at least V-1, the default.
@@ -54,10 +54,12 @@ class Tied(Construction):
             allowed = f"below {trivial:.6g}, which a model that knows nothing reaches"
             raise ParameterError("max_illegal_rate", self.max_illegal_rate, allowed)
         lowest = 1 if self.attention == "uniform" else 3
-        if not lowest < self.s_star <= 1e6:
-            raise ParameterError(
-                "critical_length", self.critical_length, f"above {lowest}, at most 1e6"
+        if not lowest < self.s_star <= 1e6 or self.s_star == int(self.s_star):
+            allowed = (
+                f"above {lowest}, at most 1e6, and no whole number: there the last token is level "
+                "with the absent ones, and rounding decides"
             )
+            raise ParameterError("critical_length", self.critical_length, allowed)
 
     @property
     def s_star(self) -> float:
