@@ -19,13 +19,22 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    create_model,
+)
 from pydantic_core import PydanticCustomError
 
 from gamecircuits.errors import GamecircuitsError, ParameterError
 from gamecircuits.evaluation import MAX_EXHAUSTIVE_VOCAB_SIZE
 from gamecircuits.experiments.experiment import EXPERIMENTS, Experiment
 from gamecircuits.games.game import GAMES, Game
+from gamecircuits.provenance import source_file
 from gamecircuits.registry import Registry, suggest
 from gamecircuits.transformer.constructions.construction import CONSTRUCTIONS, Construction
 
@@ -35,7 +44,8 @@ NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,59}")
 PATH = re.compile(r"(?!-)[A-Za-z0-9_./-]{1,80}")
 OTHER_TABLES = re.compile(  # names in tables/ and figures/ that experiments must not take
     "metrics|config|claims|claims_summary|diagnosis|branching_factor|length_generalization"
-    "|displacement|attention_entropy|(circuits|diagnosis|predictions)_.*"
+    "|displacement|attention_entropy|(circuits|diagnosis|predictions)_.*",
+    flags=re.IGNORECASE,
 )
 SOURCES = {"benchmarks", "config", "docs", "profiles", "src", "tests", "workflow"}
 
@@ -104,10 +114,18 @@ class ExperimentEntry(Strict):
     kind: str = Field(description="a file in src/gamecircuits/experiments")
 
 
+def _check_distinct(values: list) -> list:
+    if len(set(values)) < len(values):
+        raise PydanticCustomError("distinct", "must not name anything twice")
+    return values
+
+
 class ClaimsEntry(Strict):
     """Concrete instances on which every statement of the theory is evaluated."""
 
-    vocab_sizes: list[Annotated[int, Field(ge=4, le=14)]] = Field(
+    vocab_sizes: Annotated[
+        list[Annotated[int, Field(ge=4, le=14)]], AfterValidator(_check_distinct)
+    ] = Field(
         default=[4, 5, 6, 8, 10], min_length=1, description="V, 4 to 14; all contexts of each"
     )
     instances: int = Field(
@@ -349,6 +367,14 @@ class _Checker:
     def _translate(self, model: type[BaseModel], problem: dict, path: KeyPath) -> None:
         where = path + tuple(problem["loc"])
         value, kind, context = problem["input"], problem["type"], problem.get("ctx", {})
+        for step in problem["loc"][:-1]:  # into a section that is a model of its own
+            if isinstance(step, str) and step in model.model_fields:
+                nested = [
+                    part
+                    for part in typing.get_args(model.model_fields[step].annotation)
+                    if isinstance(part, type) and issubclass(part, BaseModel)
+                ]
+                model = nested[0] if nested else model
         known = list(model.model_fields)
         if kind == "missing":
             about = model.model_fields[problem["loc"][-1]].description
@@ -373,7 +399,11 @@ class _Checker:
 
     def entries(self, section: str, values: Mapping[str, Any]) -> Iterable[tuple[str, dict]]:
         """Entries of a section with usable names."""
+        seen = {}
         for name, value in values.items():
+            if (first := seen.setdefault(name.lower(), name)) != name:
+                message = f"differs from {first!r} in case alone; on some systems files would clash"
+                self.report((section, name), message)
             if not NAME.fullmatch(name):
                 self.report(
                     (section, name),
@@ -464,6 +494,9 @@ def check_config(source: Source) -> Config:
             checker.report(("experiments", name), "another table has this name; choose a new one")
         if made := checker.make("experiments", name, value, EXPERIMENTS, ExperimentEntry):
             entry, experiment, settings = made
+            if source_file(f"gamecircuits.figures.{entry.kind}") is None:
+                message = f"needs src/gamecircuits/figures/{entry.kind}.py with draw(table)"
+                checker.report(("experiments", name, "kind"), message, entry.kind)
             experiments[name] = NamedExperiment(name, entry.kind, settings, experiment)
     if checker.problems:
         raise _error(checker)

@@ -323,8 +323,8 @@ MEANINGS = {
     "lowest_last_displacement_at_2": "lowest absent logit − logit of the last token",
     "imbalance_at_2": "largest difference of the two displacements of a context",
     "conservation_residual": "largest |Σ δ/x − (1 + β/x)| of a context",
-    "critical_length": "first length with a context whose last token is not displaced; empty: none, "
-    "or not known as not all shorter contexts were measured",
+    "critical_length": "first length with a context whose last token is not displaced; empty: none "
+    "is, or not known, as not all shorter contexts were measured",
     "first_failure_found": "first measured length at which a measured context is like that",
     "certified_length": "lengths 1 and 2 certify positive displacements up to this length",
     "illegal_token_rate": "softmax mass on seen tokens, mean over contexts",

@@ -13,14 +13,15 @@ from pathlib import Path
 
 import yaml
 
+from gamecircuits.claims.claim import claim_modules
 from gamecircuits.config import Config
 from gamecircuits.experiments.experiment import EXPERIMENTS
 from gamecircuits.games.game import GAMES
-from gamecircuits.parquet import read_job
+from gamecircuits.parquet import read_job, read_table
 from gamecircuits.provenance import describe_job
 from gamecircuits.results import changed_siblings
 from gamecircuits.transformer.constructions.construction import CONSTRUCTIONS
-from gamecircuits.transformer.weights import read_model_job
+from gamecircuits.transformer.weights import read_model, read_model_job
 
 # The file of each stage that carries the job; others may be written with it.
 CARRIERS = {
@@ -42,6 +43,7 @@ CARRIERS = {
     "plot_experiment": "tables/{experiment}.parquet",
 }
 SHOWN_VERSIONS = ("numpy", "pandas", "pyarrow", "matplotlib", "safetensors", "snakemake")
+MAX_VERIFIED = 1 << 24  # bytes; larger files are verified by the stages that read them
 METRIC_FIGURES = ("length_generalization", "displacement", "attention_entropy")
 
 
@@ -234,7 +236,8 @@ class Plan:
         return {}, [], {"metrics": jobs}
 
     def _check_claims(self):
-        return {"seed": self.config.seed, **self.config.claims.model_dump()}, [], {}
+        settings = {"seed": self.config.seed, **self.config.claims.model_dump()}
+        return settings, claim_modules(), {}
 
     def _confirm_claims(self):
         return {}, [], {"claims": [self.job("check_claims")]}
@@ -283,8 +286,10 @@ def find_stale(plan: Plan) -> dict[str, str]:
         if not Path(carrier).exists():
             continue
         try:
-            read = read_model_job if carrier.endswith(".safetensors") else read_job
-            job = read(carrier)
+            is_model = carrier.endswith(".safetensors")
+            job = (read_model_job if is_model else read_job)(carrier)
+            if Path(carrier).stat().st_size <= MAX_VERIFIED:
+                (read_model if is_model else read_table)(carrier)  # against its checksums
             if others:
                 changed = changed_siblings(carrier, others)
                 stale |= dict.fromkeys(changed, "damaged or changed by hand")

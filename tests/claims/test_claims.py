@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 from gamecircuits.claims import book
-from gamecircuits.claims.claim import CLAIMS, Outcome
+from gamecircuits.claims.claim import Outcome, load_claims
 from gamecircuits.theory import centering
 from gamecircuits.transformer.constructions.construction import helmert
+
+CLAIMS = load_claims()
 
 
 def nudge_ov(case):
@@ -97,6 +99,10 @@ def resharpen(case):
     case.norm, case.gain = "attention", 50.0
 
 
+def more_dimensions_than_told(case):
+    case.logits = -50.0 * case.members
+
+
 def perfect_logits(case):
     case.logits = -50.0 * np.eye(len(case.logits))
 
@@ -115,6 +121,11 @@ def direct_path_that_does_not_cancel(case):
 
 def without_beta(case):
     case.beta = np.zeros_like(case.beta)
+
+
+def without_any_beta(case):
+    case.direct += np.diag(case.beta)
+    case.scores = -np.log(case.x) * np.ones((len(case.x), 1))
 
 
 def with_beta(case):
@@ -164,6 +175,9 @@ SPOILS = {
     "width": with_beta,
     "border": double_direct_path,
     "imbalance_at_width": nudge_weights,
+    "no_balance_with_beta": without_any_beta,
+    "two_ways_to_go_wrong": scaled("kappa", 3.0),
+    "linear_law_of_any_model": more_dimensions_than_told,
     "metrics": nudge_ov,
     "untrained_model": nudge_unembedding,
     "promised_rate": nudge_unembedding,
@@ -240,7 +254,8 @@ def test_outcomes():
 def test_the_table_names_failures(monkeypatch):
     one = CLAIMS["dispersion"]
     wrong = one._replace(check=lambda case: one.check(case)._replace(measured=7.0))
-    monkeypatch.setattr(book, "CLAIMS", {"dispersion": wrong, "metrics": CLAIMS["metrics"]})
+    two = {"dispersion": wrong, "metrics": CLAIMS["metrics"]}
+    monkeypatch.setattr(book, "load_claims", lambda: two)
     heard = []
     table = book.check_all([5], 2, 0, heard.append)
     assert len(table) == 4

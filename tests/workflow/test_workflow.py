@@ -293,6 +293,8 @@ def test_a_claim_that_fails_stops_the_run_and_says_so(copy):
     copy.change(path, "return compare(0, spread", "return compare(7, spread")
     output = copy.run(check=False)
     assert "1 of " in output
+    assert "Error in rule confirm_claims" in output
+    assert "latency" not in output, "the job itself fails, not the search for its output"
     assert "instances of the theory's claims FAIL" in output
     assert "one_hot_is_exact (Observation 26)" in output
     assert "measured 0, should be = 7" in output
@@ -331,8 +333,13 @@ def test_snakemake_records_lost(copy):
     assert copy.results() == wanted
 
 
+def flip_in_the_middle(content: bytes) -> bytes:
+    """One byte of a column's data, near the start of the file."""
+    return content[:40] + bytes([content[40] ^ 1]) + content[41:]
+
+
 def test_lost_and_damaged_files_are_made_again(copy):
-    """A flipped byte inside a parquet file is found by whoever reads it: tests/test_datasets.py."""
+    """Flipped bytes in files above 16 MiB are found by whoever reads them: test_datasets.py."""
     wanted = copy.results()
     (copy.folder / "results/masks/b/shard-00000.parquet").unlink()
     (copy.folder / "results/figures/displacement.png").unlink()
@@ -340,6 +347,9 @@ def test_lost_and_damaged_files_are_made_again(copy):
         "results/games/a/shard-00001.parquet": lambda content: content[:-100],
         "results/models/m.safetensors": lambda content: content[: len(content) // 2],
         "results/metrics/whole/u.parquet": lambda content: b"",
+        "results/experiments/e.parquet": flip_in_the_middle,
+        "results/tables/e.parquet": flip_in_the_middle,
+        "results/tables/claims.parquet": flip_in_the_middle,
         "results/tables/metrics.csv": lambda content: content.replace(b"0.5", b"0.4", 1),
         "results/figures/attention_entropy.svg": lambda content: content + b" ",
         "results/config.html": lambda content: b"",

@@ -58,6 +58,32 @@ class ParallelResistors:
         return compare(law, measured, 1e-10, len(last))
 
 
+@claim("Theorem 9", "β_ℓ != 0: no attention balances the contexts of two lengths that end in ℓ", 4)
+class NoBalanceWithBeta:
+    def build(V, rng):
+        """The attention that balances length 2, which is the only one; β away from 0."""
+        case = _with_attention(V, rng, 0.8)
+        beta = np.sign(case.beta) * np.maximum(np.abs(case.beta), 0.1 * case.x.min())
+        case.direct += np.diag(case.beta - beta)
+        case.beta = beta
+        case.scores = np.log(balanced_attention(case.x, case.beta))
+        return case
+
+    def check(case):
+        """For each ℓ and length from 3 on, the largest imbalance; the least of them."""
+        V = len(case.x)
+        members, last = all_contexts(V, range(3, V))
+        _, delta, _ = measure(case, members, last)
+        imbalance = np.nanmax(delta, axis=1) - np.nanmin(delta, axis=1)
+        size = members.sum(axis=1)
+        largest = [
+            imbalance[(last == token) & (size == s)].max()
+            for token in range(V)
+            for s in range(3, V)
+        ]
+        return bound(">=", 1e-6, largest, 0, len(last))
+
+
 @claim("Proposition 10", "uniform x, balanced at 2: δ_last − δ_other = β(x+β)(s−2)/((x−β)Z)", 3)
 class LastTokenExcess:
     def build(V, rng):

@@ -5,6 +5,8 @@ predicts against what the model does in every context. The two are apart so that
 instance in between and see the claim fail.
 """
 
+import importlib
+import pkgutil
 import re
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -41,23 +43,44 @@ class Claim(NamedTuple):
     smallest: int
     build: Callable[[int, np.random.Generator], SimpleNamespace]
     check: Callable[[SimpleNamespace], Outcome]
+    is_random: bool = True  # else one instance of each vocabulary size says it all
 
 
 CLAIMS: dict[str, Claim] = {}
 
 
-def claim(proved: str, statement: str, smallest: int = 4) -> Callable[[type], Claim]:
+def claim_modules() -> list[str]:
+    """Full names of the modules in this folder that hold claims."""
+    found = pkgutil.iter_modules(importlib.import_module("gamecircuits.claims").__path__)
+    return sorted(
+        f"gamecircuits.claims.{module.name}"
+        for module in found
+        if module.name not in ("claim", "book")
+    )
+
+
+def load_claims() -> dict[str, Claim]:
+    """All claims by name; importing a module enters its claims."""
+    for module in claim_modules():
+        importlib.import_module(module)
+    return CLAIMS
+
+
+def claim(
+    proved: str, statement: str, smallest: int = 4, is_random: bool = True
+) -> Callable[[type], Claim]:
     """Class decorator that enters a claim in CLAIMS, under the class's name in snake case.
 
     Args:
         proved: where, in docs/theory.md.
         statement: what, in one line.
         smallest: vocabulary size from which on the claim says something.
+        is_random: whether instances differ.
     """
 
     def register(cls: type) -> Claim:
         name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", cls.__name__).lower()
-        CLAIMS[name] = Claim(name, proved, statement, smallest, cls.build, cls.check)
+        CLAIMS[name] = Claim(name, proved, statement, smallest, cls.build, cls.check, is_random)
         return CLAIMS[name]
 
     return register
@@ -97,9 +120,9 @@ def random_standard_form(
         sink=0.0,
         about=f"V = {V}, random x, β, attention and gauge",
     )
-    c, c_direct, case.r = gauge * rng.standard_normal((3, V))
-    case.ov = -np.diag(x) + c[:, None] + case.r
-    case.direct = -np.diag(case.beta) + c_direct[:, None] - case.r
+    c, c_direct, r = gauge * rng.standard_normal((3, V))
+    case.ov = -np.diag(x) + c[:, None] + r
+    case.direct = -np.diag(case.beta) + c_direct[:, None] - r
     return case
 
 

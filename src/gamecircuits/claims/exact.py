@@ -27,7 +27,7 @@ from gamecircuits.transformer.constructions.minimal import get_minimal_parameter
 from gamecircuits.transformer.model import Model
 
 
-@claim("Notation", "there are V·2^(V−1) − V contexts (set of seen tokens, last token)", 2)
+@claim("Notation", "there are V·2^(V−1) − V contexts (set of seen tokens, last token)", 2, False)
 class ContextCount:
     def build(V, rng):
         members, last = all_contexts(V)
@@ -112,7 +112,12 @@ class StandardFormFromOneLength:
     check = StandardFormNecessary.check
 
 
-@claim("Theorem 2", "sharp: length V−2 alone, uniform attention, leaves more than standard form", 5)
+@claim(
+    "Theorem 2",
+    "sharp: length V−2 alone, uniform attention, leaves more than standard form",
+    5,
+    False,
+)
 class OneLengthTooLong:
     def build(V, rng):
         return SimpleNamespace(scores=np.zeros((V, V)), about=f"V = {V}, length {V - 2}")
@@ -173,8 +178,10 @@ class RobustRankBound:
 @claim("Corollary 6", "at width V−1 the KL at lengths 1 and 2 gets as small as one likes")
 class CapacityThreshold:
     def build(V, rng):
-        parameters = get_minimal_parameters(V, 60.0, 30.0)
-        return SimpleNamespace(parameters=parameters, about=f"V = {V}, x = 60, β = 30")
+        x = rng.uniform(60, 300)
+        beta = x * rng.uniform(0.1, 1)
+        parameters = get_minimal_parameters(V, x, beta)
+        return SimpleNamespace(parameters=parameters, about=f"V = {V}, x = {x:.3g}, β = {beta:.3g}")
 
     def check(case):
         members, last = all_contexts(len(case.parameters.W_E), [1, 2])

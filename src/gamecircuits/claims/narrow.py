@@ -47,6 +47,22 @@ def _optimised_logits(V: int, width: int, rng: np.random.Generator) -> np.ndarra
     return left @ right.T
 
 
+@claim("Lemma 15a", "e^−y + Σφ(n_k) >= κN/(y²+κN), N = Σn², 0 < κ <= 3/2", 2)
+class TwoWaysToGoWrong:
+    def build(V, rng):
+        """Numbers of all sizes: where the two sides are close is at small ones."""
+        n = 10.0 ** rng.uniform(-4, 1, (2000, 1)) * rng.standard_normal((2000, V))
+        y, kappa = 10.0 ** rng.uniform(-4, 1.5, 2000), 1.5 * rng.uniform(0, 1, 2000)
+        kappa[:1000] = 1.5
+        return SimpleNamespace(n=n, y=y, kappa=kappa, about=f"{V} numbers n, 2000 draws")
+
+    def check(case):
+        size = (case.n**2).sum(axis=1)
+        left = np.exp(-case.y) + (np.expm1(case.n) - case.n).sum(axis=1)
+        right = case.kappa * size / (case.y**2 + case.kappa * size)
+        return bound(">=", right, left, 1e-12, 0)
+
+
 @claim(
     "Theorem 16", "length 1, any architecture of width d: mean KL >= (1 − d/(V−1)) ln(V/(V−1))", 3
 )
@@ -71,6 +87,30 @@ class TotalVariationFloor:
         V = len(case.logits)
         found = context_metrics(case.logits, ~np.eye(V, dtype=bool))["total_variation"].mean()
         return bound(">=", total_variation_floor(V, case.width), found, 1e-12, V)
+
+
+@claim("Corollary 17", "any model of width d: mean KL / [(1 − d/(V−s)) ln(1 + 1/(V−s))] >= 1")
+class LinearLawOfAnyModel:
+    def build(V, rng):
+        """Each context has a vector of its own: the best for its target, up to least squares."""
+        width = int(rng.integers(1, V - 1))
+        W_U = rng.standard_normal((width, V))
+        if rng.random() < 0.5:
+            W_U = np.eye(width, V)
+        members, _ = all_contexts(V)
+        logits = -(10.0 ** rng.uniform(0, 2)) * members @ np.linalg.pinv(W_U) @ W_U
+        about = f"V = {V}, d = {width}, a vector for each context"
+        return SimpleNamespace(width=width, logits=logits, members=members, about=about)
+
+    def check(case):
+        V = case.members.shape[1]
+        size = case.members.sum(axis=1)
+        lengths = np.arange(1, V - 1)
+        kl = context_metrics(case.logits, ~case.members)["kl_divergence"]
+        means = np.array([kl[size == s].mean() for s in lengths])
+        floors = kl_floor_by_length(V, lengths, width=case.width)
+        use = floors > 0
+        return bound(">=", 1.0, means[use] / floors[use], 1e-12, int(np.isin(size, lengths).sum()))
 
 
 @claim(

@@ -47,6 +47,8 @@ class Certificate(Experiment):
             raise ParameterError("max_illegal_rate", self.max_illegal_rate, "between 0 and 1")
         if not self.noises or not all(0 <= noise <= 1 for noise in self.noises):
             raise ParameterError("noises", self.noises, "a list of numbers from 0 to 1")
+        if len(set(self.noises)) < len(self.noises):
+            raise ParameterError("noises", self.noises, "different numbers")
         if not 1 <= self.draws <= 100:
             raise ParameterError("draws", self.draws, "1 to 100")
 

@@ -14,7 +14,7 @@ from gamecircuits.transformer.circuits import TokenTables, from_circuits
 from gamecircuits.transformer.constructions.tied import Tied
 from gamecircuits.transformer.model import Model
 
-MAX_CONTEXTS = 20_000  # of one length
+MAX_CONTEXTS = 110_000  # of one length: all up to V = 16
 
 
 @dataclass(frozen=True)
@@ -40,10 +40,11 @@ class CriticalLength(Experiment):
     def __post_init__(self):
         if not 6 <= self.vocab_size <= 64:
             raise ParameterError("vocab_size", self.vocab_size, "6 to 64")
-        if not self.critical_lengths or not all(3 < s <= 1e4 for s in self.critical_lengths):
-            raise ParameterError(
-                "critical_lengths", self.critical_lengths, "a list of numbers above 3"
-            )
+        lengths, longest = self.critical_lengths, self.vocab_size - 1
+        fits = all(3 < s < longest and s != int(s) for s in lengths)
+        if not lengths or not fits or len(set(lengths)) < len(lengths):
+            allowed = f"different numbers between 3 and vocab_size - 1 = {longest}, none whole"
+            raise ParameterError("critical_lengths", self.critical_lengths, allowed)
         if not 4 <= self.random_vocab_size <= 12:
             raise ParameterError("random_vocab_size", self.random_vocab_size, "4 to 12")
         if not 1 <= self.num_random <= 1000:
@@ -52,9 +53,10 @@ class CriticalLength(Experiment):
     def run(
         self, rng: np.random.Generator, say: Callable[[str], None] = lambda message: None
     ) -> pd.DataFrame:
-        """Rows "tied": displacement of the last token by length, lowest and highest, predicted.
+        """Rows "tied": displacement (nats) of the last token by length, predicted, lowest, highest.
 
-        Rows "random": first failing length of each model; empty where it never fails.
+        Rows "random": first failing length (tokens) of each model, `predicted` and `measured`;
+        empty where it never fails.
         """
         rows = []
         for attention in ("uniform", "balanced"):
@@ -73,7 +75,7 @@ class CriticalLength(Experiment):
         predicted = tied.displacements(lengths).last
         rows = []
         for s, expected in zip(lengths, predicted, strict=True):
-            members, last, _ = contexts_by_length(V, int(s), MAX_CONTEXTS, rng)
+            members, last, are_all = contexts_by_length(V, int(s), MAX_CONTEXTS, rng)
             found = _last_displacements(tables, members, last)
             rows.append(
                 {
@@ -83,6 +85,7 @@ class CriticalLength(Experiment):
                     "critical_length": critical,
                     "length": float(s),
                     "contexts": len(last),
+                    "all_contexts": are_all,
                     "predicted": expected,
                     "lowest": found.min(),
                     "highest": found.max(),
@@ -107,7 +110,7 @@ class CriticalLength(Experiment):
             "vocab_size": V,
             "contexts": len(last),
             "predicted": predicted if np.isfinite(predicted) else np.nan,
-            "lowest": float(failing.min()) if len(failing) else np.nan,
+            "measured": float(failing.min()) if len(failing) else np.nan,
         }
 
 

@@ -29,7 +29,7 @@ class Precision(Experiment):
 
     Rounding the operands alone, F, the mean and x times the mean, each by a relative u at most,
     moves a logit by at most ux(1 + 3√((V−s)/(sV))) to first order, by Cauchy and Schwarz: F has
-    rows, and the mean a length, of √((V−s)/(sV)) < 1. `proved_spread` is twice that. It leaves out
+    rows, and the mean a length, of √((V−s)/(sV)) < 1. `operand_bound` is twice that. It leaves out
     rounding of sums, small for float16 and bfloat16 with sums in float32, and an F that is not
     orthogonal to the last digit, as `rotated` in float64.
 
@@ -73,7 +73,7 @@ class Precision(Experiment):
                             | {"contexts": len(members), "x": x, "unit": unit}
                             | {"max_illegal_rate": self.max_illegal_rate}
                             | _measure(logits, members, x)
-                            | {"proved_spread": 2 * unit * x * (1 + 3 * mean_norm)}
+                            | {"operand_bound": 2 * unit * x * (1 + 3 * mean_norm)}
                             | {"predicted_spread": rounding_spread(dtype, x)}
                             | {"predicted_total_variation": rounding_total_variation(dtype, x)}
                         )

@@ -14,7 +14,7 @@ PANELS = {  # quantity: title, label, scale
         "linear",
     ),
     "highest_illegal_token_rate": (
-        "illegal token rate",
+        "illegal token rate, worst context",
         "illegal token rate (probability)",
         "log",
     ),
@@ -42,6 +42,8 @@ def draw(table: pd.DataFrame) -> Figure:
         if scale == "log":
             positive = rows.loc[rows["measured"] > 0, "measured"]
             axes.set_ylim(bottom=max(FLOOR, positive.min() / 3) if len(positive) else FLOOR)
+        if quantity == "highest_illegal_token_rate":
+            axes.set_ylim(top=2)
         letter(axes, index, title)
         axes.set_xlabel("length s (tokens)")
         axes.set_ylabel(label)
@@ -59,5 +61,8 @@ def draw(table: pd.DataFrame) -> Figure:
     ]  # fmt: skip
     figure.legend(handles=handles, loc="outside upper right", ncols=len(handles))
     V = table["vocab_size"].iloc[0]
-    figure.suptitle(f"V = {V}, {table['draw'].nunique()} draws", x=0.01, ha="left", fontsize=9.5)
+    draws = table["draw"].nunique()
+    figure.suptitle(
+        f"V = {V}, {draws} draw{'s' * (draws > 1)} of each noise", x=0.01, ha="left", fontsize=9.5
+    )
     return figure

@@ -17,7 +17,13 @@ def draw(table: pd.DataFrame) -> Figure:
         axes, rows = grid[0, index], tied[tied["attention"] == attention]
         _draw_tied(axes, rows)
         title = f"tied, {attention} attention: {law[attention]}"
-        letter(axes, index, f"{title}\nV = {rows['vocab_size'].iloc[0]:.0f}, all contexts alike")
+        total = rows.groupby("critical_length")["contexts"].sum().iloc[0]
+        which = "all " if rows["all_contexts"].all() else ""
+        letter(
+            axes,
+            index,
+            f"{title}\nV = {rows['vocab_size'].iloc[0]:.0f}, {which}{total:,.0f} contexts",
+        )
     _draw_random(grid[0, 2], random)
     count, V = random["contexts"].iloc[0], random["vocab_size"].iloc[0]
     letter(
@@ -50,7 +56,7 @@ def _draw_tied(axes: Axes, rows: pd.DataFrame) -> None:
 def _draw_random(axes: Axes, rows: pd.DataFrame) -> None:
     """Counts of (predicted, measured); models that never fail stand beyond the longest length."""
     beyond = rows["vocab_size"].iloc[0]
-    pairs = rows[["predicted", "lowest"]].fillna(beyond)
+    pairs = rows[["predicted", "measured"]].fillna(beyond)
     counts = pairs.value_counts()
     axes.plot([1, beyond], [1, beyond], color=GREY, linewidth=1, zorder=1)
     for (predicted, measured), count in counts.items():

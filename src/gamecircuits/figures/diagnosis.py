@@ -52,6 +52,9 @@ def _draw_strengths(axes: Axes, table: pd.DataFrame, whole: pd.DataFrame) -> Non
         axes.plot(rows["token"].astype(int), rows["measured"], markersize=3.4, label=label, **style)
     axes.axhline(0, color=GREY, linewidth=0.8)
     axes.margins(y=0.18)
+    strengths = table.loc[table["quantity"].isin(["x", "beta"]), "measured"]
+    if strengths.abs().max() < 1e-9:  # rounding is nothing to look at
+        axes.set_ylim(-1, 1)
     axes.legend(loc="best")
     residual = whole.loc["standard_form_residual", "measured"]
     rank = whole.loc["ov_rank", "measured"]
@@ -75,7 +78,7 @@ def _draw_rates(axes: Axes, table: pd.DataFrame) -> None:
     axes.plot(lengths, rates["measured"], marker="o", color=COLOURS[0], label="mean", **hollow)
     axes.plot(lengths, worst["measured"], marker="^", color=COLOURS[1], label="worst context",
               **hollow)  # fmt: skip
-    axes.legend(loc="lower right")
+    axes.legend(loc="upper left")
     axes.set_xlabel("length s (tokens)")
     axes.set_ylabel("illegal token rate (probability)")
     counts = table[table["quantity"] == "contexts"]

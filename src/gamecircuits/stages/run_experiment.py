@@ -11,7 +11,7 @@ from gamecircuits.stages.command import run_stage, say
 def run_experiment(job: str, settings: dict, output: str) -> None:
     """Run one of gamecircuits.experiments and write what it measured."""
     experiment = make_experiment(**settings["experiment"])
-    rng = get_rng(settings["seed"], settings["name"])
+    rng = get_rng(settings["seed"], f"experiment {settings['name']}")
     write_results(job, experiment.run(rng, say), output)
 
 
