@@ -32,6 +32,9 @@ models:
 evaluations:
   e: {game: a, models: [m], contexts: all}
   f: {game: w, models: [m], lengths: [1, 4]}
+claims: {vocab_sizes: [4, 6]}
+experiments:
+  x: {kind: remedies, vocab_size: 8}
 """
 
 
@@ -63,6 +66,18 @@ def test_the_configs_of_the_project(path):
 
 
 BROKEN = [  # (replace, by, line, message)
+    ("vocab_sizes: [4", "vocab_sizes: [3", 15, "claims.vocab_sizes[0] = 3: must be at least 4"),
+    ("[4, 6]", "[4, 4]", 15, "claims.vocab_sizes = [4, 4]: must not name anything twice"),
+    ("[4, 6]", "[]", 15, "claims.vocab_sizes = []: must not be empty"),
+    (
+        *("vocab_sizes: [4", "vocab_size: [4", 15),
+        "claims.vocab_size: unknown key; did you mean 'vocab_sizes'?; known: vocab_sizes, instances",
+    ),
+    ("claims: {vocab_sizes: [4, 6]}", "claims: true", 15, "claims = True: must be a mapping"),
+    ("kind: remedies", "kind: remedy", 17, "allowed: certificate, critical_length"),
+    ("remedies, vocab_size: 8", "remedies, vocab_size: 3", 17, "x.vocab_size = 3: allowed: 4 to 18"),
+    ("  x: {kind", "  Metrics: {kind", 17, "experiments.Metrics: another table has this name"),
+    ("  x: {kind", "  X: {kind: precision}\n  x: {kind", 18, "differs from 'X' in case alone"),
     ("seed: 3", "seed: -1", 1, "seed = -1: must be at least 0"),
     ("seed: 3", "seed: three", 1, "seed = 'three': must be an integer"),
     ("seed: 3", "sed: 3", 1, "sed: unknown key; did you mean 'seed'?; known: seed, results, games"),
@@ -177,6 +192,16 @@ def test_merge_keys_may_be_overridden(load):
     assert load(text).games["b"].game.vocab_size == 9
     with pytest.raises(ConfigError, match=r"c\.yaml:6: games\.b\.x: the key stands twice"):
         load(text.replace("vocab_size: 9}", "x: 1, x: 2}"))
+
+
+def test_an_experiment_needs_its_figure(load, monkeypatch, tmp_path):
+    from gamecircuits.experiments import __path__
+
+    source = (ROOT / "src/gamecircuits/experiments/remedies.py").read_text()
+    (tmp_path / "cures.py").write_text(source.replace("class Remedies", "class Cures"))
+    monkeypatch.setattr("gamecircuits.experiments.__path__", [*__path__, str(tmp_path)])
+    with pytest.raises(ConfigError, match=r"needs src/gamecircuits/figures/cures\.py with draw"):
+        load(GOOD.replace("kind: remedies", "kind: cures"))
 
 
 def test_a_kind_that_cannot_be_imported_is_named(load, monkeypatch, tmp_path):
