@@ -71,11 +71,11 @@ BROKEN = [  # (replace, by, line, message)
     ("[4, 6]", "[]", 15, "claims.vocab_sizes = []: must not be empty"),
     (
         *("vocab_sizes: [4", "vocab_size: [4", 15),
-        "claims.vocab_size: unknown key; did you mean 'vocab_sizes'?; known: vocab_sizes, instances",
+        "claims.vocab_size: unknown key; did you mean 'vocab_sizes'?; known: vocab_sizes, inst",
     ),
     ("claims: {vocab_sizes: [4, 6]}", "claims: true", 15, "claims = True: must be a mapping"),
     ("kind: remedies", "kind: remedy", 17, "allowed: certificate, critical_length"),
-    ("remedies, vocab_size: 8", "remedies, vocab_size: 3", 17, "x.vocab_size = 3: allowed: 4 to 18"),
+    ("remedies, vocab_size: 8", "remedies, vocab_size: 3", 17, "vocab_size = 3: allowed: 4 to 18"),
     ("  x: {kind", "  Metrics: {kind", 17, "experiments.Metrics: another table has this name"),
     ("  x: {kind", "  X: {kind: precision}\n  x: {kind", 18, "differs from 'X' in case alone"),
     ("seed: 3", "seed: -1", 1, "seed = -1: must be at least 0"),

@@ -82,7 +82,7 @@ class IllegalRateFloor:
         return bound(">=", 1.0, rate["illegal_token_rate"] / floors, 1e-9, len(last))
 
 
-@claim("Theorem 22", "uniform attention, any D, B: mean KL at least that of −x̄P and −β̄P, at each length")
+@claim("Theorem 22", "uniform attention, any D, B: mean KL at least that of −x̄P, −β̄P")
 class Symmetrisation:
     def build(V, rng):
         case = random_standard_form(V, rng)
