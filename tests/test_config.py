@@ -225,7 +225,7 @@ def test_schema_for_editors_is_in_step(capsys, monkeypatch):
     Kinds that somebody adds may be missing there, ours not.
     """
     for registry, ours in [
-        (GAMES, ["mnk", "set_complement", "windowed_complement"]),
+        (GAMES, ["mnk", "othello", "set_complement", "windowed_complement"]),
         (CONSTRUCTIONS, sorted(KINDS)),
         (EXPERIMENTS, OUR_EXPERIMENTS),
     ]:

@@ -25,7 +25,63 @@ def legal_after(kind: str, settings: dict, prefix: list[int]) -> set[int] | None
                     if line <= stones:
                         return set()
         return set(range(rows * columns)) - set(prefix)
+    if kind == "othello" and settings["board_size"] < 8:  # by going along lines: too slow for 8
+        moves = [token for token in prefix if token >= 0]
+        return naive_states(settings["board_size"], moves)[-1][2]
     return None
+
+
+# Othello, disc by disc.
+
+
+def naive_flips(board, size, square, colour):
+    """Squares of the discs that turn if `colour` moves on `square`; none if it may not."""
+    if board[square] is not None:
+        return []
+    row, column = divmod(square, size)
+    flips = []
+    for down, right in itertools.product((-1, 0, 1), repeat=2):
+        line, r, c = [], row + down, column + right
+        while 0 <= r < size and 0 <= c < size and board[r * size + c] == 1 - colour:
+            line.append(r * size + c)
+            r, c = r + down, c + right
+        if 0 <= r < size and 0 <= c < size and board[r * size + c] == colour:
+            flips += line
+    return flips
+
+
+def naive_legal(board, size, colour):
+    return {square for square in range(size**2) if naive_flips(board, size, square, colour)}
+
+
+def naive_start(size):
+    """Board (0 black, 1 white, None empty), colour to move, its legal moves."""
+    board = [None] * size**2
+    low, high = size // 2 - 1, size // 2
+    board[low * size + low] = board[high * size + high] = 1
+    board[low * size + high] = board[high * size + low] = 0
+    return board, 0, naive_legal(board, size, 0)
+
+
+def naive_move(board, size, colour, square):
+    """Board, colour to move and its legal moves after a move; at the end no colour, no moves."""
+    flips = naive_flips(board, size, square, colour)
+    assert flips, "the twin was given an illegal move"
+    board = [colour if s == square or s in flips else disc for s, disc in enumerate(board)]
+    for player in (1 - colour, colour):
+        legal = naive_legal(board, size, player)
+        if legal:
+            return board, player, legal
+    return board, None, set()
+
+
+def naive_states(size, moves):
+    """Boards, colours and legal moves after 0, 1, ... len(moves) moves."""
+    states = [naive_start(size)]
+    for square in moves:
+        board, colour, _ = states[-1]
+        states.append(naive_move(board, size, colour, square))
+    return states
 
 
 def naive_logits(

@@ -25,6 +25,9 @@ EXAMPLES = [
     {"kind": "mnk", "rows": 2, "columns": 5, "in_a_row": 4},
     {"kind": "mnk", "rows": 1, "columns": 2, "in_a_row": 1},
     {"kind": "mnk", "rows": 8, "columns": 8, "in_a_row": 5},
+    {"kind": "othello", "board_size": 4},
+    {"kind": "othello", "board_size": 6},
+    {"kind": "othello", "board_size": 8},
 ]
 FROM_CONFIG = [game.settings for game in load_config(CONFIG).games.values()]
 ALL = EXAMPLES + [settings for settings in FROM_CONFIG if settings not in EXAMPLES]

@@ -1,0 +1,226 @@
+"""Othello on bitboards: square s is bit s of a uint64, the two players' discs are two words.
+
+`mine` are the discs of the side to move and `theirs` the other's, so the rules know no colours. A
+line of discs is followed on the whole board at once: shift by the line's step, keep what lies on
+their discs, repeat. Steps along a row or a diagonal may not leave the board at its sides, so such
+lines run through inner columns only; above and below, bits fall off the word or are cut by masks.
+
+The kernels are compiled at their first call and kept in __pycache__. All are in this file: numba
+does not see that a cached kernel's callee has changed in another one.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+PAD = np.int8(-1)
+ZERO, ONE, HALF_WORD = np.uint64(0), np.uint64(1), np.uint64(32)
+
+
+class Board(NamedTuple):
+    """A board's size and masks, all np.uint64 (numba makes floats of mixed integers).
+
+    size: squares per row; inner: all columns but the first and the last; black, white: the discs
+    at the start.
+    """
+
+    size: np.uint64
+    squares: np.uint64
+    inner: np.uint64
+    black: np.uint64
+    white: np.uint64
+
+
+def make_board(size: int) -> Board:
+    """Board of size × size squares, size even and at most 8."""
+    row = sum(1 << column for column in range(1, size - 1))
+    inner = sum(row << (size * r) for r in range(size))
+    first = (size + 1) * (size // 2 - 1)  # the upper left square of the centre
+    white = 1 << first | 1 << (first + size + 1)
+    black = 1 << (first + 1) | 1 << (first + size)
+    return Board(*map(np.uint64, (size, (1 << size * size) - 1, inner, black, white)))
+
+
+@njit(cache=True, nogil=True)
+def count_bits(word):
+    count = 0
+    while word != ZERO:  # LLVM knows this loop: one popcnt instruction
+        word &= word - ONE
+        count += 1
+    return count
+
+
+@njit(cache=True, nogil=True)
+def _follow(start, through, step):
+    """Squares of `through` in unbroken lines from `start`, in the two directions of `step`."""
+    up, down = (start << step) & through, (start >> step) & through
+    up |= (up << step) & through
+    down |= (down >> step) & through
+    # Lines of 2, then of 4, then of 6 discs, the most that lie between two others.
+    up_by_two, down_by_two = through & (through << step), through & (through >> step)
+    for _ in range(2):
+        up |= (up << (step + step)) & up_by_two
+        down |= (down >> (step + step)) & down_by_two
+    return up, down
+
+
+@njit(cache=True, nogil=True)
+def _legal_in_line(mine, through, step):
+    up, down = _follow(mine, through, step)
+    return (up << step) | (down >> step)
+
+
+@njit(cache=True, nogil=True)
+def _flips_in_line(move, mine, through, step):
+    up, down = _follow(move, through, step)
+    flips = ZERO
+    if (up << step) & mine != ZERO:
+        flips |= up
+    if (down >> step) & mine != ZERO:
+        flips |= down
+    return flips
+
+
+@njit(cache=True, nogil=True)
+def get_legal(mine, theirs, board):
+    """Squares on which `mine` may move."""
+    inner = theirs & board.inner
+    reached = _legal_in_line(mine, theirs, board.size)
+    reached |= _legal_in_line(mine, inner, ONE)
+    reached |= _legal_in_line(mine, inner, board.size - ONE)
+    reached |= _legal_in_line(mine, inner, board.size + ONE)
+    return reached & board.squares & ~(mine | theirs)
+
+
+@njit(cache=True, nogil=True)
+def get_flips(move, mine, theirs, board):
+    """Discs of `theirs` that `move`, one bit, turns."""
+    inner = theirs & board.inner
+    flips = _flips_in_line(move, mine, theirs, board.size)
+    flips |= _flips_in_line(move, mine, inner, ONE)
+    flips |= _flips_in_line(move, mine, inner, board.size - ONE)
+    flips |= _flips_in_line(move, mine, inner, board.size + ONE)
+    return flips
+
+
+@njit(cache=True, nogil=True)
+def advance(move, mine, theirs, board):
+    """Play `move`; return mine, theirs, legal of the side to move then, and if one was skipped.
+
+    If neither side can move, the game is over: legal is 0 and nobody is skipped.
+    """
+    flips = get_flips(move, mine, theirs, board)
+    mine, theirs = theirs ^ flips, mine | move | flips
+    legal = get_legal(mine, theirs, board)
+    if legal == ZERO:
+        legal = get_legal(theirs, mine, board)
+        if legal != ZERO:
+            return theirs, mine, legal, True
+    return mine, theirs, legal, False
+
+
+@njit(cache=True, nogil=True)
+def _draw_below(bound, state):
+    """Exactly uniform integer below `bound` < 2³² and the next state of the generator.
+
+    The generator is SplitMix64 (Steele, Lea, Flood 2014), the method Lemire's (2019).
+    """
+    while True:
+        state += np.uint64(0x9E3779B97F4A7C15)
+        word = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        word = (word ^ (word >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        scaled = ((word ^ (word >> np.uint64(31))) >> HALF_WORD) * bound
+        rest = scaled & np.uint64(0xFFFFFFFF)
+        if rest >= bound or rest >= np.uint64(1 << 32) % bound:  # the second is rarely computed
+            return scaled >> HALF_WORD, state
+
+
+@njit(cache=True, nogil=True)
+def play(seeds, max_length, board):
+    """Tokens int8 (N, max_length) of random games, one for each of the uint64 `seeds` (N,)."""
+    tokens = np.full((len(seeds), max_length), PAD)
+    for n in range(len(seeds)):
+        state = seeds[n]
+        mine, theirs = board.black, board.white
+        legal = get_legal(mine, theirs, board)
+        s = 0
+        while legal != ZERO:
+            nth, state = _draw_below(np.uint64(count_bits(legal)), state)
+            for _ in range(nth):
+                legal &= legal - ONE
+            move = legal & (~legal + ONE)  # the lowest bit
+            tokens[n, s] = count_bits(move - ONE)
+            mine, theirs, legal, _ = advance(move, mine, theirs, board)
+            s += 1
+    return tokens
+
+
+@njit(cache=True, nogil=True)
+def replay(tokens, must_end, board):
+    """Follow int8 tokens (N, L), each PAD or a square.
+
+    Returns:
+        mine, theirs, legal: uint64 (N, L+1), after s tokens, of the side to move then. After the
+            end nobody is to move: legal is 0 and the board that of the last mover's opponent.
+        side: int8 (N, L+1), 0 if black is to move then, 1 white, PAD nobody.
+        game, position: of the first illegal token, after which nothing is filled in; (−1, −1) if
+            there is none. PAD is legal, and ends the game; if `must_end`, only where it is over.
+    """
+    num_games, length = tokens.shape
+    all_mine = np.zeros((num_games, length + 1), np.uint64)
+    all_theirs, all_legal = np.zeros_like(all_mine), np.zeros_like(all_mine)
+    sides = np.full((num_games, length + 1), PAD)
+    for n in range(num_games):
+        mine, theirs, side = board.black, board.white, 0
+        legal = get_legal(mine, theirs, board)
+        for s in range(length + 1):
+            all_mine[n, s], all_theirs[n, s], all_legal[n, s] = mine, theirs, legal
+            if legal != ZERO:
+                sides[n, s] = side
+            if s == length:
+                break
+            if tokens[n, s] == PAD:
+                if must_end and legal != ZERO:
+                    return all_mine, all_theirs, all_legal, sides, n, s
+                legal = ZERO
+                continue
+            move = ONE << np.uint64(tokens[n, s])
+            if move & legal == ZERO:
+                return all_mine, all_theirs, all_legal, sides, n, s
+            mine, theirs, legal, is_skipped = advance(move, mine, theirs, board)
+            if not is_skipped:
+                side = 1 - side
+    return all_mine, all_theirs, all_legal, sides, -1, -1
+
+
+@njit(cache=True, nogil=True)
+def _count(mine, theirs, depth, pass_is_ply, board):
+    if depth == 0:
+        return 1
+    legal = get_legal(mine, theirs, board)
+    if legal == ZERO:
+        if get_legal(theirs, mine, board) == ZERO:
+            return 1 if pass_is_ply else 0
+        return _count(theirs, mine, depth - 1 if pass_is_ply else depth, pass_is_ply, board)
+    if depth == 1:
+        return count_bits(legal)
+    total = 0
+    while legal != ZERO:
+        move = legal & (~legal + ONE)
+        legal ^= move
+        flips = get_flips(move, mine, theirs, board)
+        total += _count(theirs ^ flips, mine | move | flips, depth - 1, pass_is_ply, board)
+    return total
+
+
+def count_prefixes(board_size: int, depth: int) -> int:
+    """Number of legal sequences of exactly `depth` moves; a player without a move is skipped."""
+    board = make_board(board_size)
+    return _count(board.black, board.white, depth, False, board)
+
+
+def perft(board_size: int, depth: int) -> int:
+    """The same as it is usually published: a pass is a ply, and games that are over count on."""
+    board = make_board(board_size)
+    return _count(board.black, board.white, depth, True, board)
