@@ -273,7 +273,8 @@ def diagnose(
     if V < 2:
         raise GamecircuitsError(f"the model has {V} tokens; set complement needs at least 2")
     rng = get_rng(0, "diagnosis") if rng is None else rng
-    circuits = [circuit(model.parameters) for circuit in (qk_circuit, ov_circuit, direct_path)]
+    with np.errstate(over="ignore", invalid="ignore"):
+        circuits = [circuit(model.parameters) for circuit in (qk_circuit, ov_circuit, direct_path)]
     if not all(np.isfinite(circuit).all() for circuit in circuits):
         raise GamecircuitsError("the products of the weights overflow: the circuits must be finite")
     _, ov, direct = circuits

@@ -88,10 +88,13 @@ def code_closure(*modules: str) -> frozenset[str]:
     return frozenset(found)
 
 
+_distributions = functools.cache(packages_distributions)  # half a second for each call
+
+
 @functools.cache
 def _library_version(name: str) -> str | None:
     """Version of the distribution that provides a top-level module."""
-    for distribution in packages_distributions().get(name, [])[:1]:
+    for distribution in _distributions().get(name, [])[:1]:
         return version(distribution)
     return None  # an optional library that is not installed
 
