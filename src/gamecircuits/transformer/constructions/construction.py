@@ -62,7 +62,9 @@ class Construction(ABC):
 
     def displacements(self, lengths: np.ndarray) -> Displacements:
         """Closed form of the displacements at each length, from the theorem and not the weights."""
-        raise NotImplementedError
+        raise NotImplementedError(
+            f"{type(self).__name__} must define displacements, context_classes or closed_form"
+        )
 
     def context_classes(self, lengths: np.ndarray) -> ContextClasses:
         """Classes of contexts at each length, with the displacements in each."""
@@ -104,6 +106,14 @@ def check_vocab_size(vocab_size: int) -> None:
 def check_rate(max_illegal_rate: float) -> None:
     if not 1e-300 <= max_illegal_rate < 1:
         allowed = "strictly between 0 and 1 (and at least 1e-300)"
+        raise ParameterError("max_illegal_rate", max_illegal_rate, allowed)
+
+
+def check_not_trivial(vocab_size: int, max_illegal_rate: float) -> None:
+    """Refuse rates that equal logits meet: no strength at all would be needed."""
+    trivial = (vocab_size - 1) / vocab_size
+    if max_illegal_rate >= trivial:
+        allowed = f"below {trivial:.6g}, which a model that knows nothing reaches"
         raise ParameterError("max_illegal_rate", max_illegal_rate, allowed)
 
 

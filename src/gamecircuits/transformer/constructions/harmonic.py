@@ -8,6 +8,7 @@ from gamecircuits.errors import ParameterError
 from gamecircuits.theory import ContextClasses, harmonic_displacement, two_kinds
 from gamecircuits.transformer.constructions.construction import (
     Construction,
+    check_not_trivial,
     check_rate,
     check_vocab_size,
     choose_width,
@@ -77,10 +78,7 @@ class Harmonic(Construction):
         choose_width(self.d_model, 2 * (self.vocab_size - 1), "balance needs width 2(V-1)")
         if not 1.001 <= self.spread <= 1000:
             raise ParameterError("spread", self.spread, "1.001 to 1000")
-        if self._needed() <= 0:
-            trivial = (self.vocab_size - 1) / self.vocab_size
-            allowed = f"below {trivial:.6g}, which a model that knows nothing reaches"
-            raise ParameterError("max_illegal_rate", self.max_illegal_rate, allowed)
+        check_not_trivial(self.vocab_size, self.max_illegal_rate)
 
     @property
     def num_weak(self) -> int:

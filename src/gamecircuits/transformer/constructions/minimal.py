@@ -8,6 +8,7 @@ from gamecircuits.errors import ParameterError
 from gamecircuits.theory import Displacements, standard_form_displacements, x_min
 from gamecircuits.transformer.constructions.construction import (
     Construction,
+    check_not_trivial,
     check_rate,
     check_vocab_size,
     choose_width,
@@ -83,10 +84,7 @@ class Minimal(Construction):
         if not 1e-6 <= self.beta <= 700:
             raise ParameterError("beta", self.beta, "1e-6 to 700")
         if self.x == 0:  # then the OV circuit would vanish, and with it the exact solution
-            trivial = (self.vocab_size - 1) / self.vocab_size
-            if self.max_illegal_rate >= trivial:
-                allowed = f"below {trivial:.6g}, which a model that knows nothing reaches"
-                raise ParameterError("max_illegal_rate", self.max_illegal_rate, allowed)
+            check_not_trivial(self.vocab_size, self.max_illegal_rate)
             allowed = "smaller, as the last token alone already meets max_illegal_rate"
             raise ParameterError("beta", self.beta, allowed)
 

@@ -8,6 +8,7 @@ from gamecircuits.errors import ParameterError
 from gamecircuits.theory import Displacements, standard_form_displacements
 from gamecircuits.transformer.constructions.construction import (
     Construction,
+    check_not_trivial,
     check_rate,
     check_vocab_size,
     choose_width,
@@ -44,10 +45,7 @@ class SelfSink(Construction):
         choose_width(self.d_model, self.vocab_size - 1, "an exact solution needs width V-1")
         if not 1.001 <= self.weight <= 1e6:
             raise ParameterError("weight", self.weight, "1.001 to 1e6")
-        trivial = (self.vocab_size - 1) / self.vocab_size
-        if self.max_illegal_rate >= trivial:
-            allowed = f"below {trivial:.6g}, which a model that knows nothing reaches"
-            raise ParameterError("max_illegal_rate", self.max_illegal_rate, allowed)
+        check_not_trivial(self.vocab_size, self.max_illegal_rate)
 
     @property
     def self_weight(self) -> float:

@@ -9,6 +9,7 @@ from gamecircuits.errors import ParameterError
 from gamecircuits.theory import Displacements, standard_form_displacements, x_min
 from gamecircuits.transformer.constructions.construction import (
     Construction,
+    check_not_trivial,
     check_rate,
     check_vocab_size,
     choose_width,
@@ -49,10 +50,7 @@ class Tied(Construction):
         choose_width(self.d_model, self.vocab_size - 1, "an exact solution needs width V-1")
         if self.attention not in ("uniform", "balanced"):
             raise ParameterError("attention", self.attention, "uniform, balanced")
-        trivial = (self.vocab_size - 1) / self.vocab_size
-        if self.max_illegal_rate >= trivial:
-            allowed = f"below {trivial:.6g}, which a model that knows nothing reaches"
-            raise ParameterError("max_illegal_rate", self.max_illegal_rate, allowed)
+        check_not_trivial(self.vocab_size, self.max_illegal_rate)
         lowest = 1 if self.attention == "uniform" else 3
         if not lowest < self.s_star <= 1e6 or self.s_star == int(self.s_star):
             allowed = (
