@@ -1,7 +1,9 @@
 """Slow and obvious twins of the fast code, in plain Python, to compare it with."""
 
 import itertools
+import json
 import math
+from functools import cache
 
 import numpy as np
 
@@ -15,20 +17,98 @@ def legal_after(kind: str, settings: dict, prefix: list[int]) -> set[int] | None
         if len(prefix) >= (settings.get("max_length") or 2 * V):
             return set()
         return set(range(V)) - set(prefix[max(0, len(prefix) - window) :])
-    if kind == "mnk":
-        rows, columns, k = settings["rows"], settings["columns"], settings["in_a_row"]
-        for player in (0, 1):
-            stones = {divmod(token, columns) for token in prefix[player::2]}
-            for row, column in stones:
-                for down, right in ((0, 1), (1, 0), (1, 1), (1, -1)):
-                    line = {(row + i * down, column + i * right) for i in range(k)}
-                    if line <= stones:
-                        return set()
-        return set(range(rows * columns)) - set(prefix)
+    if kind in ("mnk", "connect_four"):
+        moves = [token for token in prefix if token >= 0]
+        rows, columns, k = naive_board(settings)
+        stones = naive_stones(kind, columns, moves)
+        if naive_has_line(stones[0::2], k) or naive_has_line(stones[1::2], k):
+            return set()
+        if kind == "mnk":
+            return set(range(rows * columns)) - set(moves)
+        return {column for column in range(columns) if moves.count(column) < rows}
     if kind == "othello" and settings["board_size"] < 8:  # by going along lines: too slow for 8
         moves = [token for token in prefix if token >= 0]
         return naive_states(settings["board_size"], moves)[-1][2]
+    if kind in ("dyck", "flip_flop", "regular"):
+        words = naive_words(json.dumps({"kind": kind, **settings}))
+        n = len(prefix)
+        return words and {word[n] for word in words if list(word[:n]) == prefix and n < len(word)}
     return None
+
+
+# Formal languages, by trying all sequences.
+
+
+@cache
+def naive_words(language: str) -> list[tuple[int, ...]] | None:
+    """All words of a language, given as the JSON of its settings; None if it is too large."""
+    settings = json.loads(language)
+    kind, length = settings["kind"], settings["length"]
+    if kind == "dyck":
+        V = 2 * settings["num_brackets"]
+    else:
+        V = 5 if kind == "flip_flop" else len(settings["alphabet"])
+    if V**length > 70_000:
+        return None
+    is_word = {"dyck": is_dyck_word, "flip_flop": is_flip_flop_word, "regular": is_accepted}[kind]
+    return [w for w in itertools.product(range(V), repeat=length) if is_word(w, settings)]
+
+
+def is_dyck_word(word, settings) -> bool:
+    k, stack = settings["num_brackets"], []
+    for token in word:
+        if token < k:
+            stack.append(token)
+        elif not stack or stack.pop() != token - k:
+            return False
+        if len(stack) > settings["max_depth"]:
+            return False
+    return not stack
+
+
+def is_flip_flop_word(word, settings) -> bool:
+    names = "".join("wir01"[token] for token in word)
+    pairs = [names[i : i + 2] for i in range(0, len(names), 2)]
+    written = None
+    for instruction, bit in pairs:
+        if instruction not in "wir" or bit not in "01":
+            return False
+        if instruction == "w":
+            written = bit
+        if instruction == "r" and bit != written:
+            return False
+    return pairs[0][0] == "w" and pairs[-1][0] == "r"
+
+
+def is_accepted(word, settings) -> bool:
+    state = settings["start"]
+    for token in word:
+        state = settings["transitions"].get(state, {}).get(settings["alphabet"][token])
+    return state in settings["accepting"]
+
+
+# Lines of stones, as sets of (row, column).
+
+
+def naive_board(settings):
+    """Rows, columns and in_a_row of m,n,k-games and of Connect four, which has defaults."""
+    return settings.get("rows", 6), settings.get("columns", 7), settings.get("in_a_row", 4)
+
+
+def naive_stones(kind, columns, moves):
+    """(row, column) of each move's stone; in Connect four it lies on those of its column."""
+    if kind == "mnk":
+        return [divmod(square, columns) for square in moves]
+    return [(moves[:s].count(column), column) for s, column in enumerate(moves)]
+
+
+def naive_has_line(stones, k):
+    stones = set(stones)
+    for row, column in stones:
+        for down, right in ((0, 1), (1, 0), (1, 1), (1, -1)):
+            if all((row + i * down, column + i * right) in stones for i in range(k)):
+                return True
+    return False
 
 
 # Othello, disc by disc.

@@ -25,9 +25,27 @@ EXAMPLES = [
     {"kind": "mnk", "rows": 2, "columns": 5, "in_a_row": 4},
     {"kind": "mnk", "rows": 1, "columns": 2, "in_a_row": 1},
     {"kind": "mnk", "rows": 8, "columns": 8, "in_a_row": 5},
+    {"kind": "connect_four"},
+    {"kind": "connect_four", "rows": 3, "columns": 4, "in_a_row": 3},
+    {"kind": "connect_four", "rows": 1, "columns": 9, "in_a_row": 2},
+    {"kind": "connect_four", "rows": 8, "columns": 8, "in_a_row": 8},
     {"kind": "othello", "board_size": 4},
     {"kind": "othello", "board_size": 6},
     {"kind": "othello", "board_size": 8},
+    {"kind": "dyck", "num_brackets": 1, "max_depth": 2, "length": 12},
+    {"kind": "dyck", "num_brackets": 2, "max_depth": 9, "length": 8},
+    {"kind": "dyck", "num_brackets": 70, "max_depth": 3, "length": 20},
+    {"kind": "flip_flop", "length": 4},
+    {"kind": "flip_flop", "length": 6},
+    {"kind": "flip_flop", "length": 40},
+    {
+        "kind": "regular",
+        "alphabet": ["a", "b", "c"],
+        "transitions": {"p": {"a": "p", "b": "q"}, "q": {"c": "p", "a": "r"}, "r": {}},
+        "start": "p",
+        "accepting": ["q", "r"],
+        "length": 8,
+    },
 ]
 FROM_CONFIG = [game.settings for game in load_config(CONFIG).games.values()]
 ALL = EXAMPLES + [settings for settings in FROM_CONFIG if settings not in EXAMPLES]

@@ -87,7 +87,7 @@ def _summarize(values: np.ndarray) -> str:
 
     def extent(part: np.ndarray) -> str:
         low, high = part.min() + 0.0, part.max() + 0.0  # + 0.0 turns −0 into 0
-        shown = f"{low:.3g}" if np.isclose(low, high) else f"{low:.3g} to {high:.3g}"
+        shown = f"{low:.4g}" if np.isclose(low, high) else f"{low:.4g} to {high:.4g}"
         return shown.replace("-", "−")
 
     return f"diagonal {extent(values[is_diagonal])}\nelsewhere {extent(values[~is_diagonal])}"

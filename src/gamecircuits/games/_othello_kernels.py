@@ -194,7 +194,7 @@ def replay(tokens, must_end, board):
     return all_mine, all_theirs, all_legal, sides, -1, -1
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)  # not cached: loading a cached function that calls itself can crash numba
 def _count(mine, theirs, depth, pass_is_ply, board):
     if depth == 0:
         return 1

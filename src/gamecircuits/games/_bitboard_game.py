@@ -1,0 +1,101 @@
+"""Two players on a board of at most 64 squares, followed move by move on bitboards.
+
+A game's kernels (compiled, one file for each family of games) know the rules: `play` draws random
+games and `replay` follows given ones. This class gives them shapes and words.
+"""
+
+from abc import abstractmethod
+from types import ModuleType
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+
+from gamecircuits.errors import GameError
+from gamecircuits.games.game import Game, check_token_array
+from gamecircuits.masks import unpack_mask
+
+
+class BitboardGame(Game):
+    """A game whose `kernels.play` and `kernels.replay` are those of `_line_kernels`."""
+
+    kernels: ClassVar[ModuleType]
+
+    @property
+    @abstractmethod
+    def board(self) -> NamedTuple:
+        """What the kernels need to know about the board."""
+
+    @property
+    @abstractmethod
+    def num_squares(self) -> int:
+        """Squares of the board, at most 64."""
+
+    @property
+    def opening_mask(self) -> np.ndarray:
+        *_, legal, _ = self._replay(np.empty((1, 0), np.int8))
+        return unpack_mask(_to_bytes(legal, self.vocab_size), self.vocab_size)[0, 0]
+
+    def play(self, num_games: int, rng: np.random.Generator) -> np.ndarray:
+        # One seed a game: its moves depend on nothing else, in whatever order games are played.
+        seeds = rng.integers(1 << 64, size=num_games, dtype=np.uint64)
+        return self.kernels.play(seeds, self.max_length, self.board)
+
+    def get_valid_next_token_mask(self, tokens: np.ndarray) -> np.ndarray:
+        """Raises GameError at a token that is illegal; games may be padded before their end."""
+        return unpack_mask(self.get_packed_valid_next_token_mask(tokens), self.vocab_size)
+
+    def get_packed_valid_next_token_mask(self, tokens: np.ndarray) -> np.ndarray:
+        """`pack_mask` of the mask, an eighth of its memory: uint8 (N, L, ceil(V/8))."""
+        _, _, legal, _ = self._replay(tokens)
+        return _to_bytes(legal[:, 1:], self.vocab_size)
+
+    def get_board_states(self, tokens: np.ndarray) -> np.ndarray:
+        """Boards after 0..L tokens as the side to move sees them: int8 (N, L+1, num_squares).
+
+        0 is empty, 1 mine, 2 theirs. states[:, :-1] are the boards before each token, states[:, 1:]
+        those after it, which go with the mask. The last board is repeated under the padding, as the
+        last mover's opponent would see it. Raises GameError at a token that is illegal.
+        """
+        mine, theirs, _, _ = self._replay(tokens)
+        size = self.num_squares
+        states = unpack_mask(_to_bytes(theirs, size), size).view(np.int8)
+        states *= 2
+        states += unpack_mask(_to_bytes(mine, size), size).view(np.int8)
+        return states
+
+    def get_side_to_move(self, tokens: np.ndarray) -> np.ndarray:
+        """Who moves after 0..L tokens, int8 (N, L+1): 0 the player who began, 1 the other, PAD
+        once nobody does.
+
+        Raises GameError at a token that is illegal.
+        """
+        return self._replay(tokens)[3]
+
+    def check(self, tokens: np.ndarray) -> None:
+        _, length = np.shape(check_token_array(tokens, self.vocab_size))
+        if length > self.max_length:
+            raise GameError(
+                f"games have {length} positions; at most {self.max_length} are possible"
+            )
+        _, _, legal, _ = self._replay(tokens, must_end=True)
+        unfinished = np.flatnonzero(legal[:, -1])
+        if len(unfinished):
+            raise GameError(
+                f"game {unfinished[0]} is cut off after {length} tokens: legal moves are left"
+            )
+
+    def _replay(self, tokens: np.ndarray, must_end: bool = False) -> tuple[np.ndarray, ...]:
+        """mine, theirs, legal, side of `kernels.replay`; illegal tokens raise GameError."""
+        tokens = check_token_array(tokens, self.vocab_size).astype(np.int8, order="C", copy=False)
+        *found, game, position = self.kernels.replay(tokens, must_end, self.board)
+        if game >= 0:
+            legal = _to_bytes(found[2][game, position], self.vocab_size)
+            legal = unpack_mask(legal, self.vocab_size)
+            raise GameError(self._explain(game, position, tokens[game], legal))
+        return tuple(found)
+
+
+def _to_bytes(words: np.ndarray, num_bits: int) -> np.ndarray:
+    """The low bits of uint64 words (...), as packed masks (..., ceil(num_bits/8))."""
+    octets = np.ascontiguousarray(words, "<u8")[..., None].view(np.uint8)
+    return octets[..., : -(-num_bits // 8)]

@@ -1,0 +1,187 @@
+"""Games of lines on bitboards: two players put stones on a board; `in_a_row` in a line win.
+
+Square s = row · columns + column is bit s of a uint64, and each player's stones are one word. A
+token names a file, the squares of which a stone takes the first that is free: a single square in
+m,n,k-games, a column, from row 0 up, in Connect four. So files ≡ squares mod the vocabulary size,
+and a token is legal while the last square of its file is free; nothing else sets the games apart.
+
+The kernels are compiled at their first call and kept in __pycache__. All are in this file, also
+what `_othello_kernels` has: numba does not see that a cached kernel's callee has changed in another
+one.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+PAD = np.int8(-1)
+ZERO, ONE, HALF_WORD = np.uint64(0), np.uint64(1), np.uint64(32)
+
+
+class Board(NamedTuple):
+    """A board's squares and lines, all np.uint64 (numba makes floats of mixed integers).
+
+    squares: all of them; file: those of token 0; last_rank: how many come before the last squares
+    of all files; in_a_row: stones in a winning line; lines: for each of the four directions the
+    step to the next square and the squares at which a line of in_a_row starts, 0, 0 if none does.
+    """
+
+    squares: np.uint64
+    file: np.uint64
+    last_rank: np.uint64
+    in_a_row: np.uint64
+    lines: tuple[tuple[np.uint64, np.uint64], ...]
+
+
+def make_board(rows: int, columns: int, in_a_row: int, falls: bool) -> Board:
+    """Board of at most 64 squares; if `falls`, tokens are columns (2 or more), else squares."""
+    num_squares = rows * columns
+    num_tokens = columns if falls else num_squares
+    lines = []
+    for down, right in ((0, 1), (1, 0), (1, 1), (1, -1)):
+        starts = 0
+        for row in range(rows):
+            for column in range(columns):
+                last_row, last_column = row + (in_a_row - 1) * down, column + (in_a_row - 1) * right
+                if last_row < rows and 0 <= last_column < columns:
+                    starts |= 1 << (row * columns + column)
+        # Without a line there is no step either: shifts by 64 bits or more are undefined.
+        lines.append((np.uint64(down * columns + right if starts else 0), np.uint64(starts)))
+    file = sum(1 << square for square in range(0, num_squares, num_tokens))
+    words = ((1 << num_squares) - 1, file, num_squares - num_tokens, in_a_row)
+    return Board(*map(np.uint64, words), tuple(lines))
+
+
+@njit(cache=True, nogil=True)
+def count_bits(word):
+    count = 0
+    while word != ZERO:  # LLVM knows this loop: one popcnt instruction
+        word &= word - ONE
+        count += 1
+    return count
+
+
+@njit(cache=True, nogil=True)
+def has_line(stones, board):
+    """Whether `in_a_row` of the stones are in a row, a column or a diagonal."""
+    for step, starts in board.lines:
+        line, length = stones, ONE  # where lines of `length` start, if one may leave the board
+        while length < board.in_a_row:
+            more = min(length, board.in_a_row - length)
+            line &= line >> (more * step)
+            length += more
+        if line & starts != ZERO:
+            return True
+    return False
+
+
+@njit(cache=True, nogil=True)
+def get_legal(mine, theirs, board):
+    """Tokens whose file has a free square, if nobody has won: token t is bit t."""
+    return (board.squares & ~(mine | theirs)) >> board.last_rank
+
+
+@njit(cache=True, nogil=True)
+def advance(token, mine, theirs, board):
+    """Play a legal token, np.uint64; return mine, theirs, legal of the side to move then."""
+    free = (board.file << token) & ~(mine | theirs)
+    mine |= free & (~free + ONE)  # the lowest bit
+    if has_line(mine, board):
+        return theirs, mine, ZERO
+    return theirs, mine, get_legal(mine, theirs, board)
+
+
+@njit(cache=True, nogil=True)
+def _draw_below(bound, state):
+    """Exactly uniform integer below `bound` < 2³² and the next state of the generator.
+
+    The generator is SplitMix64 (Steele, Lea, Flood 2014), the method Lemire's (2019).
+    """
+    while True:
+        state += np.uint64(0x9E3779B97F4A7C15)
+        word = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        word = (word ^ (word >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        scaled = ((word ^ (word >> np.uint64(31))) >> HALF_WORD) * bound
+        rest = scaled & np.uint64(0xFFFFFFFF)
+        if rest >= bound or rest >= np.uint64(1 << 32) % bound:  # the second is rarely computed
+            return scaled >> HALF_WORD, state
+
+
+@njit(cache=True, nogil=True)
+def play(seeds, max_length, board):
+    """Tokens int8 (N, max_length) of random games, one for each of the uint64 `seeds` (N,)."""
+    tokens = np.full((len(seeds), max_length), PAD)
+    for n in range(len(seeds)):
+        state = seeds[n]
+        mine, theirs = ZERO, ZERO
+        legal = get_legal(mine, theirs, board)
+        s = 0
+        while legal != ZERO:
+            nth, state = _draw_below(np.uint64(count_bits(legal)), state)
+            for _ in range(nth):
+                legal &= legal - ONE
+            token = count_bits((legal & (~legal + ONE)) - ONE)  # the place of the lowest bit
+            tokens[n, s] = token
+            mine, theirs, legal = advance(np.uint64(token), mine, theirs, board)
+            s += 1
+    return tokens
+
+
+@njit(cache=True, nogil=True)
+def replay(tokens, must_end, board):
+    """Follow int8 tokens (N, L), each PAD or below the vocabulary size.
+
+    Returns:
+        mine, theirs, legal: uint64 (N, L+1), after s tokens, of the side to move then; legal are
+            tokens, the others squares. After the end nobody is to move: legal is 0 and the board
+            that of the last mover's opponent.
+        side: int8 (N, L+1), 0 if the first player is to move then, 1 the second, PAD nobody.
+        game, position: of the first illegal token, after which nothing is filled in; (−1, −1) if
+            there is none. PAD is legal, and ends the game; if `must_end`, only where it is over.
+    """
+    num_games, length = tokens.shape
+    all_mine = np.zeros((num_games, length + 1), np.uint64)
+    all_theirs, all_legal = np.zeros_like(all_mine), np.zeros_like(all_mine)
+    sides = np.full((num_games, length + 1), PAD)
+    for n in range(num_games):
+        mine, theirs = ZERO, ZERO
+        legal = get_legal(mine, theirs, board)
+        for s in range(length + 1):
+            all_mine[n, s], all_theirs[n, s], all_legal[n, s] = mine, theirs, legal
+            if legal != ZERO:
+                sides[n, s] = s % 2
+            if s == length:
+                break
+            if tokens[n, s] == PAD:
+                if must_end and legal != ZERO:
+                    return all_mine, all_theirs, all_legal, sides, n, s
+                legal = ZERO
+                continue
+            token = np.uint64(tokens[n, s])
+            if (legal >> token) & ONE == ZERO:
+                return all_mine, all_theirs, all_legal, sides, n, s
+            mine, theirs, legal = advance(token, mine, theirs, board)
+    return all_mine, all_theirs, all_legal, sides, -1, -1
+
+
+@njit(nogil=True)  # not kept: a cached kernel that calls itself may crash (numba issue 6061)
+def _count(mine, theirs, legal, depth, board):
+    if depth == 0:
+        return 1
+    if depth == 1:
+        return count_bits(legal)
+    total = 0
+    while legal != ZERO:
+        token = np.uint64(count_bits((legal & (~legal + ONE)) - ONE))
+        legal &= legal - ONE
+        next_mine, next_theirs, next_legal = advance(token, mine, theirs, board)
+        total += _count(next_mine, next_theirs, next_legal, depth - 1, board)
+    return total
+
+
+def count_prefixes(rows: int, columns: int, in_a_row: int, depth: int, falls: bool = False) -> int:
+    """Number of legal sequences of exactly `depth` moves, of games that are over or not."""
+    board = make_board(rows, columns, in_a_row, falls)
+    legal = np.uint64(get_legal(ZERO, ZERO, board))
+    return _count(ZERO, ZERO, legal, depth, board)
