@@ -40,7 +40,7 @@ def set_up() -> None:
     wanted = hashlib.sha256(f"{sys.version}\n{ROOT}\n".encode() + LOCK.read_bytes()).hexdigest()
     if STAMP.exists() and STAMP.read_text() == wanted and run(PYTHON, "-c", "", quiet=True):
         return
-    print("gamecircuits: setting up .venv, one to two minutes ...", file=sys.stderr, flush=True)
+    print("gamecircuits: setting up .venv, about two minutes ...", file=sys.stderr, flush=True)
     STAMP.unlink(missing_ok=True)  # an interrupted set-up must not look finished
     install = ["install", "--quiet", "--require-hashes", "-r", LOCK]
     make_venv = [sys.executable, "-m", "venv", "--clear", VENV]
