@@ -18,12 +18,13 @@ from gamecircuits.transformer.model import Norm, Parameters
 
 @dataclass(frozen=True)
 class AttentionNorm(Construction):
-    """Displacement g √(V/(s(V−s))): as large at length V−1 as at length 1.
+    """Displacement g √(V/(s(V−s))): as large at length V−1 as at length 1 (Prop. 23).
 
     The average of s simplex vertices has norm √((V−s)/(V s)); dividing by it undoes the dispersion
     of attention. The weights are those of `balanced` with x = 1 (any x gives the same model), and
     the gain g is the smallest that keeps the illegal token rate at most `max_illegal_rate` at every
-    length; it is reached at a length above V/2, the nearer to it the smaller the rate.
+    length; it is reached at a length above V/2, the nearer to it the smaller the rate. d = 2(V−1),
+    d_v = V−1, d_k = 0.
 
     Attributes:
         vocab_size: number of tokens.

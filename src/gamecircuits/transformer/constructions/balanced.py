@@ -67,7 +67,9 @@ def get_set_complement_parameters(
 
 @dataclass(frozen=True)
 class Balanced(Construction):
-    """Averages the seen tokens and subtracts: displacement x/s for every seen token.
+    """Averages the seen tokens and subtracts: displacement x/s for every seen token (Prop. 1).
+
+    Weights, widths and theorem (13): `get_set_complement_parameters`.
 
     Attributes:
         vocab_size: number of tokens.

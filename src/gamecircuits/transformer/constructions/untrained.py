@@ -12,9 +12,9 @@ from gamecircuits.transformer.model import Parameters
 
 @dataclass(frozen=True)
 class Untrained(Construction):
-    """All logits equal, hence the illegal token rate s/V at length s.
+    """All logits equal, hence the illegal token rate s/V at length s (Prop. 14).
 
-    Tokens are embedded as in `balanced`; the head and the unembedding do nothing yet.
+    Tokens are embedded as in `balanced`, with its widths; the head and the unembedding do nothing.
 
     Attributes:
         vocab_size: number of tokens.
