@@ -65,7 +65,9 @@ include: "workflow/rules/theory.smk"
 
 # One thread of BLAS in every job: several would change last digits with the number of cores, and
 # are slower on matrices as small as ours.
-shell.prefix("set -euo pipefail; export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1; ")
+shell.prefix(
+    "set -euo pipefail; export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1; "
+)
 
 
 # What files say of themselves is checked too: Snakemake's own records can be lost, and do not see
