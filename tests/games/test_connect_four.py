@@ -3,9 +3,7 @@
 What concerns both is tested with both.
 """
 
-import inspect
 import random
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
 import numpy as np
@@ -16,7 +14,6 @@ from twins import legal_after, naive_board, naive_has_line, naive_stones
 
 from gamecircuits.errors import GameError, ParameterError
 from gamecircuits.games import _line_kernels as kernels
-from gamecircuits.games import _othello_kernels
 from gamecircuits.games.game import PAD, make_game
 from gamecircuits.masks import pack_mask
 
@@ -229,27 +226,6 @@ def test_check_agrees_with_the_twin_about_any_token(about, seed):
             game.check(tokens)
 
 
-@pytest.mark.parametrize("kind", ["connect_four", "mnk"])
-def test_tokens_in_any_layout(kind):
-    game = make_game(kind, rows=6, columns=7, in_a_row=4)
-    tokens = game.play(20, np.random.default_rng(0))
-    mask = game.get_valid_next_token_mask(tokens)
-    frozen = tokens.copy()
-    frozen.flags.writeable = False
-    for same in (np.asfortranarray(tokens), frozen, tokens.tolist()):
-        np.testing.assert_array_equal(game.get_valid_next_token_mask(same), mask)
-    np.testing.assert_array_equal(game.get_valid_next_token_mask(tokens[::2, :9]), mask[::2, :9])
-
-
-def test_nothing_to_follow():
-    game = make_game("connect_four")
-    assert game.get_valid_next_token_mask(np.empty((0, 42), np.int8)).shape == (0, 42, 7)
-    assert game.get_valid_next_token_mask(np.empty((3, 0), np.int8)).shape == (3, 0, 7)
-    assert game.get_board_states(np.empty((3, 0), np.int8)).shape == (3, 1, 42)
-    assert game.get_side_to_move(np.empty((3, 0), np.int8)).tolist() == [[0]] * 3
-    game.check(np.empty((0, 42), np.int8))
-
-
 # --- conventions ---
 
 
@@ -344,37 +320,6 @@ def test_random_play_has_the_exact_distribution(about):
     assert abs(chi_square - freedom) < 5 * np.sqrt(2 * freedom)
 
 
-def test_draws_are_uniform_to_the_last_bit():
-    """Without rejection, multiples of 3 would come up half the time for this bound."""
-    bound, state, values = np.uint64(3 << 30), np.uint64(1), []
-    for _ in range(30_000):
-        value, state = map(np.uint64, kernels._draw_below(bound, state))
-        values.append(int(value))
-    for classes in (np.mod(values, 3), np.array(values) >> 30):
-        found = np.bincount(classes, minlength=3)
-        assert found.shape == (3,)
-        assert ((found - 10_000) ** 2 / 10_000).sum() < 20
-
-
-@pytest.mark.parametrize("name", ["count_bits", "_draw_below"])
-def test_copies_of_kernels_stay_the_same(name):
-    """They are in two files because of numba's cache."""
-    ours, theirs = getattr(kernels, name), getattr(_othello_kernels, name)
-    assert inspect.getsource(ours.py_func) == inspect.getsource(theirs.py_func)
-
-
-@pytest.mark.parametrize("kind", ["connect_four", "mnk"])
-def test_games_do_not_depend_on_each_other_or_on_threads(kind):
-    game = make_game(kind, rows=6, columns=7, in_a_row=4)
-    tokens = game.play(64, np.random.default_rng(2))
-    np.testing.assert_array_equal(game.play(10, np.random.default_rng(2)), tokens[:10])
-    seeds = np.random.default_rng(2).integers(1 << 64, size=64, dtype=np.uint64)
-    with ThreadPoolExecutor(4) as threads:
-        parts = threads.map(lambda some: kernels.play(some, 42, game.board), np.split(seeds, 8))
-        np.testing.assert_array_equal(np.concatenate(list(parts)), tokens)
-    assert len(np.unique(tokens, axis=0)) == 64
-
-
 # --- errors ---
 
 
@@ -407,18 +352,3 @@ def test_check_names_the_first_game_that_is_illegal():
     tokens[4, :7] = tokens[7, :7] = 5
     tokens[8, 0] = PAD
     assert_refused(tokens, "^game 4, position 6: token 5 is illegal: column 5 is full$")
-
-
-@pytest.mark.parametrize("kind", ["connect_four", "mnk"])
-def test_illegal_tokens_have_no_mask_and_no_board(kind):
-    game = make_game(kind, rows=1, columns=7, in_a_row=4)
-    for method in (
-        game.get_valid_next_token_mask,
-        game.get_packed_valid_next_token_mask,
-        game.get_board_states,
-        game.get_side_to_move,
-    ):
-        with pytest.raises(GameError, match=r"^game 0, position 1: token 3 is illegal: the|column"):
-            method(np.array([[3, 3]]))
-        with pytest.raises(GameError, match=r"^game 0, position 2: .*a token after the padding"):
-            method(np.array([[3, PAD, 4]]))

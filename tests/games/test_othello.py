@@ -1,7 +1,6 @@
 """Othello against published counts, and against a twin that goes along lines disc by disc."""
 
 import random
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
 import numpy as np
@@ -157,26 +156,6 @@ def test_check_agrees_with_the_twin_about_any_token(size, seed):
             game.check(tokens)
 
 
-def test_tokens_in_any_layout():
-    game = make_game("othello", board_size=6)
-    tokens = game.play(20, np.random.default_rng(0))
-    mask = game.get_valid_next_token_mask(tokens)
-    frozen = tokens.copy()
-    frozen.flags.writeable = False
-    for same in (np.asfortranarray(tokens), frozen, tokens.tolist()):
-        np.testing.assert_array_equal(game.get_valid_next_token_mask(same), mask)
-    np.testing.assert_array_equal(game.get_valid_next_token_mask(tokens[::2, :9]), mask[::2, :9])
-
-
-def test_nothing_to_follow():
-    game = make_game("othello", board_size=4)
-    assert game.get_valid_next_token_mask(np.empty((0, 12), np.int8)).shape == (0, 12, 16)
-    assert game.get_valid_next_token_mask(np.empty((3, 0), np.int8)).shape == (3, 0, 16)
-    assert game.get_board_states(np.empty((3, 0), np.int8)).shape == (3, 1, 16)
-    assert game.get_side_to_move(np.empty((3, 0), np.int8)).tolist() == [[0]] * 3
-    game.check(np.empty((0, 12), np.int8))
-
-
 # --- conventions ---
 
 
@@ -263,29 +242,6 @@ def test_random_play_of_8_by_8():
     assert 0.32 < has_pass.mean() < 0.36  # ours: 0.344
 
 
-def test_draws_are_uniform_to_the_last_bit():
-    """Without rejection, multiples of 3 would come up half the time for this bound."""
-    bound, state, values = np.uint64(3 << 30), np.uint64(1), []
-    for _ in range(30_000):
-        value, state = map(np.uint64, kernels._draw_below(bound, state))
-        values.append(int(value))
-    for classes in (np.mod(values, 3), np.array(values) >> 30):
-        found = np.bincount(classes, minlength=3)
-        assert found.shape == (3,)
-        assert ((found - 10_000) ** 2 / 10_000).sum() < 20
-
-
-def test_games_do_not_depend_on_each_other_or_on_threads():
-    game, board = make_game("othello"), kernels.make_board(8)
-    tokens = game.play(64, np.random.default_rng(2))
-    np.testing.assert_array_equal(game.play(10, np.random.default_rng(2)), tokens[:10])
-    seeds = np.random.default_rng(2).integers(1 << 64, size=64, dtype=np.uint64)
-    with ThreadPoolExecutor(4) as threads:
-        parts = list(threads.map(lambda some: kernels.play(some, 60, board), np.split(seeds, 8)))
-    np.testing.assert_array_equal(np.concatenate(parts), tokens)
-    assert len(np.unique(tokens, axis=0)) == 64
-
-
 # --- errors ---
 
 
@@ -315,17 +271,3 @@ def test_check_names_the_first_game_that_is_illegal():
     tokens = make_game("othello", board_size=4).play(9, np.random.default_rng(0))
     tokens[[4, 7, 8], [6, 1, 0]] = [5, 5, 5]  # the centre is always occupied
     assert_refused(tokens, "^game 4, position 6: token 5 is illegal: b2 is occupied$", size=4)
-
-
-def test_illegal_tokens_have_no_mask_and_no_board():
-    game = make_game("othello")
-    for method in (
-        game.get_valid_next_token_mask,
-        game.get_packed_valid_next_token_mask,
-        game.get_board_states,
-        game.get_side_to_move,
-    ):
-        with pytest.raises(GameError, match=r"^game 0, position 1: token 0 .*turns no disc$"):
-            method(np.array([[37, 0]]))
-        with pytest.raises(GameError, match=r"^game 0, position 2: .*a token after the padding"):
-            method(np.array([[37, PAD, 43]]))

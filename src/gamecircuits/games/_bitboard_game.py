@@ -16,7 +16,7 @@ from gamecircuits.masks import unpack_mask
 
 
 class BitboardGame(Game):
-    """A game whose `kernels.play` and `kernels.replay` are those of `_line_kernels`."""
+    """A game whose kernels have `play` and `replay` as `_line_kernels` has them."""
 
     kernels: ClassVar[ModuleType]
 

@@ -1,0 +1,96 @@
+"""What all games on bitboards have in common, whatever their rules."""
+
+import inspect
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from gamecircuits.errors import GameError
+from gamecircuits.games import _line_kernels, _othello_kernels
+from gamecircuits.games.game import PAD, make_game
+
+GAMES = [
+    {"kind": "connect_four"},
+    {"kind": "mnk", "rows": 6, "columns": 7, "in_a_row": 4},
+    {"kind": "othello"},
+]
+
+
+@pytest.fixture(params=GAMES, ids=lambda settings: settings["kind"])
+def game(request):
+    return make_game(**request.param)
+
+
+@pytest.fixture
+def tokens(game):
+    return game.play(64, np.random.default_rng(2))
+
+
+def test_tokens_in_any_layout(game, tokens):
+    mask = game.get_valid_next_token_mask(tokens)
+    frozen = tokens.copy()
+    frozen.flags.writeable = False
+    for same in (np.asfortranarray(tokens), frozen, tokens.tolist()):
+        np.testing.assert_array_equal(game.get_valid_next_token_mask(same), mask)
+    np.testing.assert_array_equal(game.get_valid_next_token_mask(tokens[::2, :9]), mask[::2, :9])
+
+
+def test_nothing_to_follow(game):
+    none, length, V = np.empty((3, 0), np.int8), game.max_length, game.vocab_size
+    assert game.get_valid_next_token_mask(none[:0]).shape == (0, 0, V)
+    assert game.get_valid_next_token_mask(none).shape == (3, 0, V)
+    assert game.get_board_states(none).shape == (3, 1, game.num_squares)
+    assert game.get_side_to_move(none).tolist() == [[0]] * 3
+    game.check(np.empty((0, length), np.int8))
+
+
+def test_games_do_not_depend_on_each_other_or_on_threads(game, tokens):
+    np.testing.assert_array_equal(game.play(10, np.random.default_rng(2)), tokens[:10])
+    seeds = np.random.default_rng(2).integers(1 << 64, size=64, dtype=np.uint64)
+
+    def play(some):
+        return game.kernels.play(some, game.max_length, game.board)
+
+    with ThreadPoolExecutor(4) as threads:
+        parts = list(threads.map(play, np.split(seeds, 8)))
+    np.testing.assert_array_equal(np.concatenate(parts), tokens)
+    assert len(np.unique(tokens, axis=0)) == 64
+
+
+def test_illegal_tokens_have_no_mask_and_no_board(game, tokens):
+    legal = game.get_valid_next_token_mask(tokens[:1])[0]
+    position = int(np.flatnonzero(~legal.all(axis=1))[0])  # the first with an illegal token
+    illegal = int(np.flatnonzero(~legal[position])[0])
+    wrong = [*tokens[0, : position + 1].tolist(), illegal]
+    late = [tokens[0, 0], PAD, tokens[0, 1]]
+    for method in (
+        game.get_valid_next_token_mask,
+        game.get_packed_valid_next_token_mask,
+        game.get_board_states,
+        game.get_side_to_move,
+    ):
+        message = rf"^game 0, position {position + 1}: token {illegal} is illegal: "
+        with pytest.raises(GameError, match=message):
+            method(np.array([wrong]))
+        with pytest.raises(GameError, match=r"^game 0, position 2: .*a token after the padding"):
+            method(np.array([late]))
+
+
+def test_draws_are_uniform_to_the_last_bit():
+    """Without rejection, multiples of 3 would come up half the time for this bound."""
+    bound, state, values = np.uint64(3 << 30), np.uint64(1), []
+    for _ in range(30_000):
+        value, state = map(np.uint64, _line_kernels._draw_below(bound, state))
+        values.append(int(value))
+    for classes in (np.mod(values, 3), np.array(values) >> 30):
+        found = np.bincount(classes, minlength=3)
+        assert found.shape == (3,)
+        assert ((found - 10_000) ** 2 / 10_000).sum() < 20
+
+
+@pytest.mark.parametrize("name", ["count_bits", "_draw_below"])
+def test_copies_of_kernels_stay_the_same(name):
+    """They are in two files because numba's cache does not see changes of callees in another."""
+    one, other = getattr(_line_kernels, name), getattr(_othello_kernels, name)
+    assert inspect.getsource(one.py_func) == inspect.getsource(other.py_func)
