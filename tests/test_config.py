@@ -6,10 +6,11 @@ import jsonschema
 import pytest
 import yaml
 
-from gamecircuits.config import ConfigError, json_schema, load_config, main
+from gamecircuits.config import OTHER_TABLES, ConfigError, json_schema, load_config, main
 from gamecircuits.experiments.experiment import EXPERIMENTS
 from gamecircuits.figures.style import KINDS
 from gamecircuits.games.game import GAMES
+from gamecircuits.jobs import Plan
 from gamecircuits.transformer.constructions import CONSTRUCTIONS
 
 OUR_GAMES = [
@@ -202,6 +203,12 @@ def test_merge_keys_may_be_overridden(load):
     assert load(text).games["b"].game.vocab_size == 9
     with pytest.raises(ConfigError, match=r"c\.yaml:6: games\.b\.x: the key stands twice"):
         load(text.replace("vocab_size: 9}", "x: 1, x: 2}"))
+
+
+def test_experiments_cannot_take_the_name_of_another_table():
+    plan = Plan(load_config(ROOT / "config/config.yaml"))
+    stems = {Path(path).stem for path in plan.files() if Path(path).parent.name == "tables"}
+    assert all(OTHER_TABLES.fullmatch(stem) for stem in stems - set(plan.config.experiments))
 
 
 def test_an_experiment_needs_its_figure(load, monkeypatch, tmp_path):

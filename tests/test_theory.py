@@ -156,6 +156,29 @@ def test_critical_length_is_where_the_last_displacement_vanishes(x, b, A):
     assert theory.critical_length(x, b) == pytest.approx(x / b)
 
 
+def test_certified_last_displacement_by_going_through_all_contexts():
+    """Arbitrary circuits, uniform attention; equality where all pairs are alike."""
+    V, rng = 6, np.random.default_rng(0)
+    for noise in (0.0, 1.0):
+        D = -5 * np.eye(V) + noise * rng.standard_normal((V, V))
+        B = np.eye(V) + noise * rng.standard_normal((V, V))
+
+        def displaced(tokens, pick, D=D, B=B):  # by the last one, `pick` of the absent logits
+            logits = B[tokens[-1]] + D[list(tokens)].mean(axis=0)
+            return pick(np.delete(logits, tokens)) - logits[tokens[-1]]
+
+        for s, last in itertools.product(range(2, V), range(V)):
+            others = [token for token in range(V) if token != last]
+            for company in itertools.combinations(others, s - 1):
+                pairs = min(displaced((m, last), np.min) for m in company)
+                bound = theory.certified_last_displacement(
+                    s, pairs, displaced((last,), np.max), 1 / s
+                )
+                found = displaced((*company, last), np.min)
+                assert bound <= found + 1e-12
+                assert noise or bound == pytest.approx(found)
+
+
 def test_first_failing_length_by_going_through_all_contexts():
     rng = np.random.default_rng(0)
     for _ in range(30):

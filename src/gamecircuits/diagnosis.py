@@ -151,64 +151,76 @@ class Certificate:
     illegal_token_rate: float  # at most
 
 
-def certify(tables: TokenTables, short: ShortContexts, length: int) -> Certificate:
-    """Bounds over all contexts of one length, from the contexts of lengths 1 and 2.
+class Certifier:
+    """Bounds over all contexts of a length, from the contexts of lengths 1 and 2.
 
     The theorem's bounds hold for given attention weights; here the worst company is chosen for each
     last token and each token before it. A sink counts as attention of the last token to itself: the
     identity behind the theorem holds with a[ℓ,ℓ] + a0 in place of a[ℓ,ℓ].
+
+    Attributes:
+        own: a[ℓ,ℓ] + a0 (V, 1); others: a (V, V), 0 on the diagonal.
+        rank: (V, V), place of a token among the others, least attended first.
+        sums: (V, V), of the 0, 1, ..., V−1 least attended others.
     """
-    V, s = len(tables.weights), length
-    if s == 1:
-        lowest = short.lowest_at_1.min()
-        rate = expit(-lowest - np.log(V - 1))
-        return Certificate(float(short.spread.max()), np.inf, float(lowest), float(rate))
-    own = (np.diagonal(tables.weights) + tables.sink)[:, None]
-    is_own = np.eye(V, dtype=bool)
-    others = np.where(is_own, 0.0, tables.weights)
-    order = np.argsort(np.where(is_own, np.inf, others), axis=1)
-    rank = np.argsort(order, axis=1)
-    ascending = np.take_along_axis(others, order, axis=1)[:, : V - 1]
-    sums = np.concatenate([np.zeros((V, 1)), np.cumsum(ascending, axis=1)], axis=1)  # (V, V)
-    eta, least, most = short.spread[:, None], sums[:, s - 1], sums[:, [-1]] - sums[:, [V - s]]
-    spread = certified_spread(s, short.spread, own[:, 0] / (own[:, 0] + least))
-    # Company of token i, s−2 others: the least and the most attended ones, without i itself.
-    company = (
-        np.where(rank < s - 2, sums[:, [s - 1]] - others, sums[:, [s - 2]]),
-        np.where(rank >= V - s + 1, most - others, sums[:, [-1]] - sums[:, [V - s + 1]]),
-    )
-    displaced = np.full((V, V), np.inf)
-    for attended in company:  # the bound is monotone in how much attention the company gets
-        total = own + others + attended
-        bound = certified_displacement(s, eta, short.other, own / total, others / total)
-        displaced = np.fmin(displaced, bound)
-    lowest = np.where(is_own, np.inf, displaced).min(axis=1)
-    last = _least_last_displacement(tables.weights, own, short, s)
-    rate = expit(np.logaddexp(np.log(s - 1) - lowest, -last) - np.log(V - s))
-    return Certificate(
-        float(spread.max()), float(lowest.min()), float(last.min()), float(rate.max())
-    )
 
+    def __init__(self, tables: TokenTables, short: ShortContexts):
+        V = len(tables.weights)
+        self.short = short
+        self.own = (np.diagonal(tables.weights) + tables.sink)[:, None]
+        self.is_own = np.eye(V, dtype=bool)
+        self.others = np.where(self.is_own, 0.0, tables.weights)
+        order = np.argsort(np.where(self.is_own, np.inf, self.others), axis=1)
+        self.rank = np.argsort(order, axis=1)
+        ascending = np.take_along_axis(self.others, order, axis=1)[:, : V - 1]
+        self.sums = np.concatenate([np.zeros((V, 1)), np.cumsum(ascending, axis=1)], axis=1)
 
-def _least_last_displacement(weights, own, short: ShortContexts, s: int) -> np.ndarray:
-    """Least [Σ_m (a_m+a_ℓ) δ_ℓ(m,ℓ) − (s−2) a_ℓ δ_ℓ(ℓ)] / (a_ℓ + Σ_m a_m) over s−1 tokens m, (V,).
+    def at(self, length: int) -> Certificate:
+        """The certificate for one length."""
+        short, own, others, rank, sums = self.short, self.own, self.others, self.rank, self.sums
+        V, s = len(own), length
+        if s == 1:
+            lowest = short.lowest_at_1.min()
+            rate = expit(-lowest - np.log(V - 1))
+            return Certificate(float(short.spread.max()), np.inf, float(lowest), float(rate))
+        eta, least, most = short.spread[:, None], sums[:, s - 1], sums[:, [-1]] - sums[:, [V - s]]
+        spread = certified_spread(s, short.spread, own[:, 0] / (own[:, 0] + least))
+        # Company of token i, s−2 others: the least and the most attended ones, without i itself.
+        company = (
+            np.where(rank < s - 2, sums[:, [s - 1]] - others, sums[:, [s - 2]]),
+            np.where(rank >= V - s + 1, most - others, sums[:, [-1]] - sums[:, [V - s + 1]]),
+        )
+        displaced = np.full((V, V), np.inf)
+        for attended in company:  # the bound is monotone in how much attention the company gets
+            total = own + others + attended
+            bound = certified_displacement(s, eta, short.other, own / total, others / total)
+            displaced = np.fmin(displaced, bound)
+        lowest = np.where(self.is_own, np.inf, displaced).min(axis=1)
+        last = self._least_last_displacement(s)
+        rate = expit(np.logaddexp(np.log(s - 1) - lowest, -last) - np.log(V - s))
+        return Certificate(
+            float(spread.max()), float(lowest.min()), float(last.min()), float(rate.max())
+        )
 
-    A ratio of sums; Dinkelbach's iteration finds its minimum over sets by sorting.
-    """
-    V = len(weights)
-    off = ~np.eye(V, dtype=bool)
-    a = weights[off].reshape(V, V - 1)
-    gain = (a + own) * short.last[off].reshape(V, V - 1)
-    constant = (s - 2) * own[:, 0] * short.highest_at_1
-    ratio = np.full(V, np.inf)
-    chosen = np.argsort(gain, axis=1)[:, : s - 1]
-    while True:
-        top = np.take_along_axis(gain, chosen, 1).sum(axis=1) - constant
-        new = top / (own[:, 0] + np.take_along_axis(a, chosen, 1).sum(axis=1))
-        if not (new < ratio).any():
-            return ratio
-        ratio = np.minimum(new, ratio)
-        chosen = np.argsort(gain - ratio[:, None] * a, axis=1)[:, : s - 1]
+    def _least_last_displacement(self, s: int) -> np.ndarray:
+        """Least [Σ_m (a_m+a_ℓ) δ_ℓ(m,ℓ) − (s−2) a_ℓ δ_ℓ(ℓ)] / (a_ℓ + Σ_m a_m), (V,).
+
+        m runs over s−1 tokens other than the last, ℓ.
+        A ratio of sums; Dinkelbach's iteration finds its minimum over sets by sorting.
+        """
+        V, own, off = len(self.own), self.own, ~self.is_own
+        a = self.others[off].reshape(V, V - 1)
+        gain = (a + own) * self.short.last[off].reshape(V, V - 1)
+        constant = (s - 2) * own[:, 0] * self.short.highest_at_1
+        ratio = np.full(V, np.inf)
+        chosen = np.argsort(gain, axis=1)[:, : s - 1]
+        while True:
+            top = np.take_along_axis(gain, chosen, 1).sum(axis=1) - constant
+            new = top / (own[:, 0] + np.take_along_axis(a, chosen, 1).sum(axis=1))
+            if not (new < ratio).any():
+                return ratio
+            ratio = np.minimum(new, ratio)
+            chosen = np.argsort(gain - ratio[:, None] * a, axis=1)[:, : s - 1]
 
 
 @dataclass(frozen=True)
@@ -286,10 +298,11 @@ def diagnose(
     short = measure_short_contexts(tables)
     say("lengths 1 and 2: all contexts")
 
+    certifier = Certifier(tables, short) if model.norm == "none" else None
     table = _Table()
     by_length = []
     for length in _spaced(V):
-        by_length.append(_measure_length(model, tables, form, short, length, rng, table))
+        by_length.append(_measure_length(model, tables, form, certifier, length, rng, table))
         say(f"length {length} of {V - 1}")
     _summarize(model, tables, form, short, ov, by_length, table)
     for name, values in (("x", form.x), ("beta", form.beta)):
@@ -371,29 +384,28 @@ def _log_sum(logits: np.ndarray, which: np.ndarray) -> np.ndarray:
     return top + np.log(np.exp(chosen - top[:, None]).sum(axis=1))
 
 
-def _norm_factor(model: Model, tables: TokenTables, attention: np.ndarray, last: np.ndarray):
+def _norm_factor(model: Model, tables: TokenTables, attended: np.ndarray, last: np.ndarray):
     """What the norm multiplies (N, 1): the head's output, or the whole residual stream."""
     if model.norm == "none":
         return np.ones((len(last), 1))
-    vectors = attention @ tables.values
-    if model.norm == "residual":
-        vectors = vectors + tables.embedding[last]
+    vectors = attended + tables.embedding[last] if model.norm == "residual" else attended
     length = np.linalg.norm(vectors, axis=1, keepdims=True)
     return model.gain / np.where(length == 0, 1.0, length)
 
 
-def _measure_length(model, tables, form, short, length, rng, table) -> dict:
+def _measure_length(model, tables, form, certifier, length, rng, table) -> dict:
     """Measure, predict and certify one length; returns what the summary needs."""
     V = len(form.x)
     limit = min(MAX_CONTEXTS, max(1000, 40_000_000 // V**2))
     members, last, are_all = contexts_by_length(V, int(length), limit, rng)
     rows = np.arange(len(last))
     attention = tables.attend_sets(members, last)
-    logits = tables.logits(attention @ tables.values, last)
+    attended = attention @ tables.values
+    logits = tables.logits(attended, last)
     absent = ~members
     low = np.where(absent, logits, np.inf).min(axis=1)
     spread = np.where(absent, logits, -np.inf).max(axis=1) - low
-    factor = _norm_factor(model, tables, attention, last)
+    factor = _norm_factor(model, tables, attended, last)
     predicted = factor * attention * form.x
     is_last = np.arange(V) == last[:, None]
     direct_factor = factor if model.norm == "residual" else np.ones_like(factor)
@@ -405,7 +417,7 @@ def _measure_length(model, tables, form, short, length, rng, table) -> dict:
     measured = low[:, None] - logits
     measured_rate, predicted_rate = rate(logits), rate(-predicted)
     is_other = members & ~is_last
-    promised = certify(tables, short, int(length)) if model.norm == "none" else None
+    promised = certifier.at(int(length)) if certifier else None
 
     def add(quantity, unit, found, expected, certified=np.nan):
         table.add(quantity, unit, found, expected, certified, length=int(length))

@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 
+from gamecircuits.contexts import all_contexts
 from gamecircuits.errors import ParameterError
 from gamecircuits.evaluation import evaluate_by_length, evaluate_exhaustively
 from gamecircuits.games.game import make_game
 from gamecircuits.masks import get_valid_next_token_mask
 from gamecircuits.metrics import METRICS
-from gamecircuits.theory import welch_coherence
-from gamecircuits.transformer.circuits import direct_path, ov_circuit, qk_circuit
+from gamecircuits.theory import least_widths, welch_coherence
+from gamecircuits.transformer.circuits import TokenTables, direct_path, ov_circuit, qk_circuit
 from gamecircuits.transformer.constructions import (
     CONSTRUCTIONS,
     get_set_complement_parameters,
@@ -190,6 +191,31 @@ def test_parameters_outside_the_theorems(kind, parameters, key):
     with pytest.raises(ParameterError) as raised:
         make_construction(kind, **parameters)
     assert raised.value.key == key
+
+
+@pytest.mark.parametrize(
+    ("kind", "is_balanced", "is_uniform"),
+    [("minimal", False, True), ("balanced", True, True), ("harmonic", True, False)],
+)
+def test_constructions_have_the_least_widths(kind, is_balanced, is_uniform):
+    parameters = make_construction(kind, vocab_size=9).parameters()
+    widths = (parameters.W_E.shape[1], parameters.W_V.shape[1], parameters.W_Q.shape[1])
+    assert widths == least_widths(9, is_balanced, is_uniform)
+
+
+def test_narrow_models_token_by_token():
+    """In every context: a frame's logits are −(x/s) Σ_i F_i·F_k, a block's those of its rule."""
+    members, last = all_contexts(7)
+    size = members.sum(axis=1, keepdims=True)
+    frame = make_construction("frame", vocab_size=7, d_v=4, x=3.0)
+    F = frame.vectors()
+    np.testing.assert_allclose((F**2).sum(axis=1), 1)
+    found = TokenTables(frame.model()).set_logits(members, last)
+    np.testing.assert_allclose(found, -3.0 / size * members @ F @ F.T, atol=1e-13)
+    found = TokenTables(make_construction("block", vocab_size=7, d_model=3, x=5.0).model())
+    handled = np.arange(7) < 3
+    wanted = -1.0 * handled * (5.0 / size * members + (np.arange(7) == last[:, None]))
+    np.testing.assert_allclose(found.set_logits(members, last), wanted, atol=1e-13)
 
 
 def test_harmonic_with_any_strengths():

@@ -203,14 +203,17 @@ class GainBound:
         return compare(1.0, share[-1], 0.01, 0)
 
 
-def _construction(V: int, rng: np.random.Generator, kind: type, **settings) -> SimpleNamespace:
+def _construction(V: int, kind: type, **settings) -> SimpleNamespace:
     construction = kind(V, **settings)
-    shown = ", ".join(f"{name} = {value:.3g}" for name, value in settings.items())
+    shown = [
+        f"{name} = {value if isinstance(value, str) else format(value, '.3g')}"
+        for name, value in settings.items()
+    ]
     return SimpleNamespace(
         model=construction.model(),
         laws=construction.closed_form(np.arange(1, V)),
         size=max(1.0, np.abs(ov_circuit(construction.parameters())).max()),
-        about=", ".join(filter(None, [f"V = {V}", shown])),
+        about=", ".join([f"V = {V}", *shown]),
     )
 
 
@@ -235,7 +238,7 @@ def _rate(rng: np.random.Generator) -> dict:
 @claim("Theorem 9", "the balanced construction: every metric in closed form", 2)
 class BalancedModel:
     def build(V, rng):
-        return _construction(V, rng, Balanced, **_rate(rng))
+        return _construction(V, Balanced, **_rate(rng))
 
     check = _check_construction
 
@@ -243,7 +246,7 @@ class BalancedModel:
 @claim("Corollary 4", "the minimal construction, d = V−1: every metric in closed form", 2)
 class MinimalModel:
     def build(V, rng):
-        return _construction(V, rng, Minimal, beta=rng.uniform(0.3, 3), **_rate(rng))
+        return _construction(V, Minimal, beta=rng.uniform(0.3, 3), **_rate(rng))
 
     check = _check_construction
 
@@ -251,7 +254,7 @@ class MinimalModel:
 @claim("Theorem 9", "the harmonic construction, d_k = 1: every metric in closed form", 2)
 class HarmonicModel:
     def build(V, rng):
-        return _construction(V, rng, Harmonic, spread=rng.uniform(1.2, 8), **_rate(rng))
+        return _construction(V, Harmonic, spread=rng.uniform(1.2, 8), **_rate(rng))
 
     check = _check_construction
 
@@ -261,12 +264,7 @@ class TiedModel:
     def build(V, rng):
         attention = str(rng.choice(["uniform", "balanced"]))
         critical = rng.integers(3, V + 2) + 0.5
-        case = _construction(V, rng, Tied, critical_length=critical)
-        if attention == "balanced":
-            tied = Tied(V, critical_length=critical, attention="balanced")
-            case.model, case.laws = tied.model(), tied.closed_form(np.arange(1, V))
-        case.about += f", {attention} attention"
-        return case
+        return _construction(V, Tied, critical_length=critical, attention=attention)
 
     check = _check_construction
 
@@ -274,7 +272,7 @@ class TiedModel:
 @claim("Corollary 21a", "the sink construction: Δ = x/(s+a0), every metric in closed form", 2)
 class SinkModel:
     def build(V, rng):
-        return _construction(V, rng, Sink, weight=rng.uniform(0.1, 20), **_rate(rng))
+        return _construction(V, Sink, weight=rng.uniform(0.1, 20), **_rate(rng))
 
     check = _check_construction
 
@@ -284,7 +282,7 @@ class SinkModel:
 )
 class SelfSinkModel:
     def build(V, rng):
-        return _construction(V, rng, SelfSink, weight=10.0 ** rng.uniform(0.1, 2), **_rate(rng))
+        return _construction(V, SelfSink, weight=10.0 ** rng.uniform(0.1, 2), **_rate(rng))
 
     check = _check_construction
 
@@ -292,7 +290,7 @@ class SelfSinkModel:
 @claim("Proposition 19", "the block construction: every metric in closed form, at any x", 2)
 class BlockModel:
     def build(V, rng):
-        return _construction(V, rng, Block, d_model=int(rng.integers(1, V)), x=rng.uniform(1, 50))
+        return _construction(V, Block, d_model=int(rng.integers(1, V)), x=rng.uniform(1, 50))
 
     check = _check_construction
 
@@ -301,7 +299,7 @@ class BlockModel:
 class FrameModel:
     def build(V, rng):
         width, seed = int(rng.integers(1, V)), int(rng.integers(1 << 30))
-        return _construction(V, rng, Frame, d_v=width, seed=seed, x=rng.uniform(1, 20))
+        return _construction(V, Frame, d_v=width, seed=seed, x=rng.uniform(1, 20))
 
     check = _check_construction
 
@@ -309,7 +307,7 @@ class FrameModel:
 @claim("Proposition 23", "norm of the attention output: Δ = g √(V/(s(V−s)))", 2)
 class AttentionNormModel:
     def build(V, rng):
-        return _construction(V, rng, AttentionNorm, **_rate(rng))
+        return _construction(V, AttentionNorm, **_rate(rng))
 
     check = _check_construction
 
@@ -318,7 +316,7 @@ class AttentionNormModel:
 class ResidualNormModel:
     def build(V, rng):
         ratio = 10.0 ** rng.uniform(-1, 1)
-        return _construction(V, rng, ResidualNorm, embedding_ratio=ratio, **_rate(rng))
+        return _construction(V, ResidualNorm, embedding_ratio=ratio, **_rate(rng))
 
     check = _check_construction
 
@@ -326,6 +324,6 @@ class ResidualNormModel:
 @claim("Proposition 14", "equal logits: ITR = TV = s/V, KL = ln(V/(V−s))", 2)
 class UntrainedModel:
     def build(V, rng):
-        return _construction(V, rng, Untrained)
+        return _construction(V, Untrained)
 
     check = _check_construction

@@ -13,7 +13,7 @@ from gamecircuits.claims.claim import (
     tables_of,
 )
 from gamecircuits.contexts import all_contexts
-from gamecircuits.diagnosis import certify, measure_short_contexts
+from gamecircuits.diagnosis import Certifier, measure_short_contexts
 from gamecircuits.metrics import context_metrics
 from gamecircuits.theory import (
     centering,
@@ -234,10 +234,10 @@ class Certificate:
     def check(case):
         """The largest violation of any of the four bounds at any length."""
         V = len(case.ov)
-        short = measure_short_contexts(case.certified_by)
+        certifier = Certifier(case.certified_by, measure_short_contexts(case.certified_by))
         worst, contexts = -np.inf, 0
         for s in range(1, V):
-            promised = certify(case.certified_by, short, s)
+            promised = certifier.at(s)
             members, last = all_contexts(V, [s])
             logits, _, spread = measure(case, members, last)
             delta = np.where(members, np.inf, logits).min(axis=1)[:, None] - logits
