@@ -41,6 +41,8 @@ def set_up() -> None:
     if STAMP.exists() and STAMP.read_text() == wanted and run(PYTHON, "-c", "", quiet=True):
         return
     print("gamecircuits: setting up .venv, about two minutes ...", file=sys.stderr, flush=True)
+    if VENV.is_symlink():  # another checkout's, which --clear would empty
+        VENV.unlink()
     STAMP.unlink(missing_ok=True)  # an interrupted set-up must not look finished
     install = ["install", "--quiet", "--require-hashes", "-r", LOCK]
     make_venv = [sys.executable, "-m", "venv", "--clear", VENV]

@@ -115,6 +115,18 @@ BROKEN = [  # (replace, by, line, message)
     ("vocab_size: 8\n  w", "vocab_size: '8'\n  w", 5, "a.vocab_size = '8': must be an integer"),
     ("vocab_size: 8\n  w", "vocab_size: 1\n  w", 5, "games.a.vocab_size = 1: allowed: 2 to 4096"),
     ("window: 2", "window: 8", 6, "games.w.window = 8: allowed: 0 to vocab_size - 1 = 7"),
+    (
+        "window: 2",
+        "window: 2, splits: {train: 0.9}",
+        6,
+        "games.w.splits = {'train': 0.9}: train + validation + test = 0.9 + 0.1 + 0.1 must be 1",
+    ),
+    (
+        "window: 2",
+        "window: 2, splits: {tran: 0.9}",
+        6,
+        "games.w.splits.tran: unknown key; did you mean 'train'?; known: train, validation, test",
+    ),
     ("num_games: 50", "num_games: 0", 6, "games.w.num_games = 0: must be at least 1"),
     ("num_games: 50", "num_games: 999999", 6, "makes 50000 shards of the games; at most 300"),
     ("num_games: 50", "num_games: 1.5", 6, "games.w.num_games = 1.5: must be an integer"),

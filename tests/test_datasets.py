@@ -9,6 +9,7 @@ from twins import legal_after
 
 from gamecircuits import datasets
 from gamecircuits.datasets import (
+    GameDataset,
     batch_size,
     iter_games,
     iter_games_and_masks,
@@ -18,7 +19,7 @@ from gamecircuits.datasets import (
     table_to_tokens,
     tokens_to_table,
 )
-from gamecircuits.errors import ArtefactError
+from gamecircuits.errors import ArtefactError, ParameterError
 from gamecircuits.games.game import PAD, make_game
 from gamecircuits.parquet import read_job, write_parquet
 from gamecircuits.provenance import describe_job
@@ -26,13 +27,15 @@ from gamecircuits.randomness import get_rng
 from gamecircuits.stages import compute_masks, generate_games, measure_branching
 
 MNK = {"kind": "mnk", "rows": 3, "columns": 3, "in_a_row": 3}
+SHARES = {"train": 0.5, "validation": 0.3, "test": 0.2}
 LARGE = {"kind": "set_complement", "vocab_size": 200}
 
 
-def generate(folder, settings, num_games=50, shard=0, name="g"):
+def generate(folder, settings, num_games=50, shard=0, name="g", seed=1):
     """Run the two stages for one shard; return the paths of games and masks."""
     games, masks = folder / f"games-{shard}.parquet", folder / f"masks-{shard}.parquet"
-    about = {"name": name, "seed": 1, "shard": shard, "num_games": num_games, "game": settings}
+    about = {"name": name, "seed": seed, "shard": shard, "num_games": num_games}
+    about |= {"game": settings, "splits": SHARES}
     first = describe_job("generate_games", about)
     assert generate_games.main(["--job", first, "--output", str(games)]) == 0
     about, inputs = {"game": settings, "num_games": num_games}, {"games": [first]}
@@ -60,6 +63,7 @@ def test_other_programs_read_the_files_without_us(tmp_path):
     schema = pq.read_schema(tmp_path / "games-0.parquet")
     assert str(schema.field("tokens").type) == "list<element: int8>"
     assert str(schema.field("length").type) == "int16"
+    assert set(games["split"]) == set(SHARES)
     assert (games["tokens"].map(len) == games["length"]).all()
     assert (masks["length"] == games["length"]).all()
     for tokens, legal, length in zip(games["tokens"], masks["legal"], masks["length"], strict=True):
@@ -96,7 +100,8 @@ def test_round_trip_of_ragged_games():
     tokens = np.array([[3, 1, PAD, PAD], [0, 1, 2, 3], [2, PAD, PAD, PAD]], dtype=np.int8)
     mask = np.random.default_rng(0).random((3, 4, 11)) < 0.5
     mask[tokens == PAD] = False
-    table = tokens_to_table(tokens)
+    table = tokens_to_table(tokens, np.array([2, 0, 1], np.int8))
+    assert table["split"].to_pylist() == ["test", "train", "validation"]
     assert table["length"].to_pylist() == [2, 4, 1]
     np.testing.assert_array_equal(table_to_tokens(table, 4, 11), tokens)
     packed = mask_to_table(mask, np.array([2, 4, 1]))
@@ -112,7 +117,8 @@ def test_memory_does_not_grow_with_the_shard(tmp_path):
 
     def peak(num_games):
         tracemalloc.start()
-        tables = map(tokens_to_table, play_batches(game, num_games, get_rng(0, "g", 0)))
+        batches = play_batches(game, num_games, get_rng(0, "g", 0))
+        tables = (tokens_to_table(tokens, np.zeros(len(tokens), np.int8)) for tokens in batches)
         assert write_parquet(tmp_path / "x.parquet", tables, "{}") == num_games
         return tracemalloc.get_traced_memory()[1], tracemalloc.stop()
 
@@ -175,9 +181,10 @@ def test_damaged_files_are_refused(tmp_path, damage):
 def test_nothing_half_written(tmp_path):
     """A failure in the middle leaves neither the file nor its temporary copy; an old file stays."""
     path = tmp_path / "x.parquet"
+    table = tokens_to_table(np.zeros((3, 2), np.int8), np.zeros(3, np.int8))
 
     def tables():
-        yield tokens_to_table(np.zeros((3, 2), np.int8))
+        yield table
         raise OSError("disk full")
 
     for old in (None, "old"):
@@ -188,6 +195,127 @@ def test_nothing_half_written(tmp_path):
         assert [p.name for p in tmp_path.iterdir()] == (["x.parquet"] if old else [])
     assert path.read_text() == "old"
     (tmp_path / ".x.parquet.99999.tmp").write_text("left by a killed writer")
-    write_parquet(path, [tokens_to_table(np.zeros((3, 2), np.int8))], "{}")
+    write_parquet(path, [table], "{}")
     assert [p.name for p in tmp_path.iterdir()] == ["x.parquet"]
     assert read_job(path) == "{}"
+
+
+# --- reading ---
+
+OTHELLO = {"kind": "othello", "board_size": 4}
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Three shards of 4 × 4 Othello, 100 games in all, in row groups of 16."""
+    monkeypatch.setattr(datasets, "MAX_BATCH", 16)
+    for shard, num_games in enumerate([40, 40, 20]):
+        games, masks = generate(tmp_path, OTHELLO, num_games, shard)
+        games.rename(tmp_path / f"shard-{shard:05d}.parquet")
+        masks.unlink()
+    return tmp_path
+
+
+def rows(folder, *columns):
+    shards = [pd.read_parquet(path) for path in sorted(folder.glob("shard-*"))]
+    return pd.concat(shards, ignore_index=True)[list(columns)].itertuples(index=False)
+
+
+def unpad(tokens):
+    return [tuple(t for t in row if t != PAD) for row in tokens.tolist()]
+
+
+@pytest.mark.parametrize("split", [None, *SHARES])
+@pytest.mark.parametrize("batch_size", [1, 7, 16, 1000])
+@pytest.mark.parametrize("buffer_size", [None, 1, 30, 1000])
+def test_every_game_is_read_once(folder, split, batch_size, buffer_size):
+    wanted = [tuple(tokens) for tokens, s in rows(folder, "tokens", "split") if split in (None, s)]
+    dataset = GameDataset(folder, num_games=100)
+    options = {} if buffer_size is None else {"buffer_size": buffer_size}
+
+    def read(seed=None):
+        rng = None if buffer_size is None else np.random.default_rng(seed)
+        batches = list(dataset.batches(batch_size, split=split, rng=rng, **options))
+        assert {len(batch["tokens"]) for batch in batches[:-1]} <= {batch_size}
+        assert all(set(batch) == {"tokens"} for batch in batches)
+        return [row for batch in batches for row in unpad(batch["tokens"])]
+
+    if buffer_size is None:
+        assert read() == wanted
+    else:
+        first = read(0)
+        assert sorted(first) == sorted(wanted)
+        assert first == read(0)
+        assert first != wanted
+        assert first != read(1)
+
+
+def test_a_shuffled_batch_mixes_all_shards(folder):
+    (place,) = [{tuple(tokens): n // 40 for n, (tokens,) in enumerate(rows(folder, "tokens"))}]
+    batches = GameDataset(folder).batches(25, rng=np.random.default_rng(0))
+    for batch in batches:
+        assert {place[row] for row in unpad(batch["tokens"])} == {0, 1, 2}
+
+
+def test_fields_are_computed_from_the_tokens(folder):
+    dataset = GameDataset(folder)
+    assert dataset.game == make_game(**OTHELLO)
+    fields = ["mask", "packed_mask", "board_states", "side_to_move"]
+    (batch,) = dataset.batches(200, ["tokens", *fields], split="train")
+    for name in fields:
+        wanted = getattr(dataset.game, datasets.FIELDS[name])(batch["tokens"])
+        np.testing.assert_array_equal(batch[name], wanted)
+    for options, message in [
+        ({"fields": ["board"]}, "fields = .*'board'.* allowed: tokens, mask, packed_mask, board_"),
+        ({"split": "tset"}, "split = 'tset' is not possible; allowed: None, train, validation, t"),
+        ({"batch_size": 0}, "batch_size = 0 is not possible; allowed: at least 1"),
+    ]:
+        with pytest.raises(ParameterError, match=message):
+            dataset.batches(**{"batch_size": 5, **options})
+
+
+def test_reading_takes_no_more_memory_for_more_shards(tmp_path):
+    def peak(num_shards):
+        folder = tmp_path / str(num_shards)
+        folder.mkdir()
+        for shard in range(num_shards):
+            generate(folder, MNK, 20000, shard)[0].rename(folder / f"shard-{shard:05d}.parquet")
+        rng = np.random.default_rng(0)
+        tracemalloc.start()
+        batches = GameDataset(folder).batches(256, rng=rng, buffer_size=1 << 14)
+        assert sum(len(batch["tokens"]) for batch in batches) == 20000 * num_shards
+        return tracemalloc.get_traced_memory()[1], tracemalloc.stop()
+
+    assert peak(6)[0] < 1.2 * peak(3)[0]
+
+
+def test_a_dataset_that_is_not_whole_is_refused(folder):
+    shard = folder / "shard-00001.parquet"
+    content = shard.read_bytes()
+    foreign = {
+        "seed": generate(folder, OTHELLO, 40, 1, seed=2)[0].read_bytes(),
+        "game": generate(folder, MNK, 40, 1)[0].read_bytes(),
+        "name": generate(folder, OTHELLO, 40, 1, name="h")[0].read_bytes(),
+    }
+    for found, message in [
+        (None, "shard-00001.parquet is missing; make it with:  snakemake '.*shard-00001.parquet'"),
+        ((folder / "shard-00002.parquet").read_bytes(), "shard-00001.parquet is missing"),
+        (content[:-9], "shard-00001.parquet is damaged .*; delete it and run again:  rm '"),
+        *((other, "made by another config or other code") for other in foreign.values()),
+    ]:
+        shard.unlink() if found is None else shard.write_bytes(found)
+        with pytest.raises(ArtefactError, match=message):
+            GameDataset(folder)
+    pd.DataFrame({"tokens": [[1]]}).to_parquet(shard)
+    with pytest.raises(ArtefactError, match="is no shard of games that gamecircuits made"):
+        GameDataset(folder)
+    shard.write_bytes(content)
+    with pytest.raises(ArtefactError, match="has 100 games, not 120; make the others"):
+        GameDataset(folder, num_games=120)
+    with pytest.raises(ArtefactError, match="has no shards"):
+        GameDataset(folder / "nothing")
+    flipped = bytearray(content)
+    flipped[len(content) // 3] ^= 0xFF
+    shard.write_bytes(flipped)
+    with pytest.raises(ArtefactError, match="damaged"):
+        list(GameDataset(folder).batches(10))

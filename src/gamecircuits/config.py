@@ -8,6 +8,7 @@ line, key, value, and what is allowed. config/README.md explains the keys to use
 
 import contextlib
 import json
+import math
 import os
 import re
 import sys
@@ -27,6 +28,7 @@ from pydantic import (
     Field,
     ValidationError,
     create_model,
+    model_validator,
 )
 from pydantic_core import PydanticCustomError
 
@@ -61,6 +63,25 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Splits(Strict):
+    """Shares of all distinct games, up to symmetry, for training, validation and test."""
+
+    train: Share = Field(default=0.8, description="share of the games to train on")
+    validation: Share = Field(default=0.1, description="share of the games to choose models by")
+    test: Share = Field(default=0.1, description="share of the games to report results on")
+
+    @model_validator(mode="after")
+    def _check_sum(self):
+        shares = (self.train, self.validation, self.test)
+        if not math.isclose(sum(shares), 1, abs_tol=1e-9):
+            found = " + ".join(f"{share:g}" for share in shares)
+            raise PydanticCustomError("sum", f"train + validation + test = {found} must be 1")
+        return self
+
+
 class GameEntry(Strict):
     """A game and how many of its random plays to generate; further keys are those of the kind."""
 
@@ -68,6 +89,10 @@ class GameEntry(Strict):
     num_games: int = Field(default=10000, ge=1, le=10**10, description="random games to generate")
     games_per_shard: int = Field(
         default=1_000_000, ge=1, le=10**8, description="games in one parquet file"
+    )
+
+    splits: Splits = Field(
+        default=Splits(), description="sides that games fall on by a hash of their moves"
     )
 
 
@@ -155,6 +180,7 @@ class NamedGame:
     game: Game
     num_games: int
     games_per_shard: int
+    splits: dict[str, float]  # shares of SPLITS
 
     @property
     def shards(self) -> list[str]:
@@ -369,9 +395,10 @@ class _Checker:
         value, kind, context = problem["input"], problem["type"], problem.get("ctx", {})
         for step in problem["loc"][:-1]:  # into a section that is a model of its own
             if isinstance(step, str) and step in model.model_fields:
+                annotation = model.model_fields[step].annotation
                 nested = [
                     part
-                    for part in typing.get_args(model.model_fields[step].annotation)
+                    for part in (annotation, *typing.get_args(annotation))
                     if isinstance(part, type) and issubclass(part, BaseModel)
                 ]
                 model = nested[0] if nested else model
@@ -472,9 +499,8 @@ def check_config(source: Source) -> Config:
     for name, value in checker.entries("games", sections["games"]):
         if made := checker.make("games", name, value, GAMES, GameEntry):
             entry, game, settings = made
-            games[name] = NamedGame(
-                name, entry.kind, settings, game, entry.num_games, entry.games_per_shard
-            )
+            size, splits = (entry.num_games, entry.games_per_shard), entry.splits.model_dump()
+            games[name] = NamedGame(name, entry.kind, settings, game, *size, splits)
             if (count := -(-entry.num_games // entry.games_per_shard)) > MAX_SHARDS:
                 message = f"makes {count} shards of the games; at most {MAX_SHARDS} are possible"
                 checker.report(("games", name, "games_per_shard"), message, entry.games_per_shard)

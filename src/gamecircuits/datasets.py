@@ -5,18 +5,29 @@ shards exist, or how many jobs write them, does not change a byte. Rows are made
 in batches, so memory does not grow with the shard.
 """
 
+import json
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from gamecircuits.games.game import PAD, Game, token_dtype
+from gamecircuits.errors import ArtefactError, ParameterError
+from gamecircuits.games.game import PAD, Game, make_game, token_dtype
 from gamecircuits.masks import pack_mask, unpack_mask
-from gamecircuits.parquet import iter_row_groups
+from gamecircuits.parquet import iter_row_groups, open_parquet, read_job
+from gamecircuits.provenance import repair_command
+from gamecircuits.splits import SPLITS
 
 MAX_BATCH = 16384  # games
 MAX_BATCH_MASK = 1 << 27  # bytes of unpacked mask
+FIELDS = {  # of batches: the game's method that computes them from tokens
+    "mask": "get_valid_next_token_mask",
+    "packed_mask": "get_packed_valid_next_token_mask",
+    "board_states": "get_board_states",
+    "side_to_move": "get_side_to_move",
+}
 
 
 def batch_size(game: Game) -> int:
@@ -35,12 +46,21 @@ def _offsets(sizes: np.ndarray) -> np.ndarray:
     return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int32)
 
 
-def tokens_to_table(tokens: np.ndarray) -> pa.Table:
-    """Tokens (N, L) as columns `tokens: list<int8|int16>` without padding, and `length: int16`."""
+def tokens_to_table(tokens: np.ndarray, split: np.ndarray) -> pa.Table:
+    """Tokens (N, L) without padding and indices into SPLITS (N,) as a table.
+
+    Columns `tokens: list<int8|int16>`, `length: int16`, `split: string`.
+    """
     is_played = tokens != PAD
     lengths = is_played.sum(axis=1)
     column = pa.ListArray.from_arrays(_offsets(lengths), pa.array(tokens[is_played]))
-    return pa.table({"tokens": column, "length": pa.array(lengths.astype(np.int16))})
+    return pa.table(
+        {
+            "tokens": column,
+            "length": pa.array(lengths.astype(np.int16)),
+            "split": pa.array(SPLITS).take(pa.array(split)),
+        }
+    )
 
 
 def mask_to_table(mask: np.ndarray, lengths: np.ndarray) -> pa.Table:
@@ -91,6 +111,131 @@ def iter_games_and_masks(
     size = game.max_length, game.vocab_size
     for tokens_table, masks_table in zip(tokens, masks, strict=True):
         yield table_to_tokens(tokens_table, *size), table_to_mask(masks_table, *size)
+
+
+class GameDataset:
+    """A folder of shards, read in batches of numpy arrays.
+
+        dataset = GameDataset("results/games/othello")
+        for batch in dataset.batches(1024, ["tokens", "mask"], split="train", rng=rng):
+            batch["tokens"], batch["mask"]  # int8 (1024, 60), bool (1024, 60, 64)
+
+    What is not in the shards is computed from the tokens when it is asked for: that takes less time
+    than reading it would. Only the batches in hand are in memory, however large the dataset.
+
+    Attributes:
+        game: whose games these are, as the shards themselves say.
+        num_games: in all shards.
+    """
+
+    def __init__(self, folder: Path | str, num_games: int | None = None):
+        """Open every shard in the folder.
+
+        Args:
+            folder: GAME's in results/games.
+            num_games: how many there must be. Shards that are missing at the end cannot be noticed
+                without it, gaps are.
+
+        Raises:
+            ArtefactError: shards that are missing, damaged or not of one dataset.
+        """
+        self.paths = sorted(Path(folder).glob("shard-*.parquet"))
+        if not self.paths:
+            raise ArtefactError(f"{folder} has no shards; make them with:  snakemake games")
+        files = [open_parquet(path) for path in self.paths]
+        origins = [_get_origin(path) for path in self.paths]
+        for number, (path, origin) in enumerate(zip(self.paths, origins, strict=True)):
+            if path.name != f"shard-{number:05d}.parquet" or origin.pop("shard") != number:
+                wanted = path.with_name(f"shard-{number:05d}.parquet")
+                raise ArtefactError(f"{wanted} is missing; make it with:  snakemake '{wanted}'")
+            if origin != origins[0]:
+                raise ArtefactError(
+                    f"{path} was made by another config or other code than {self.paths[0]}; "
+                    f"{repair_command(path)}"
+                )
+        self.game = make_game(**origins[0]["game"])
+        self.num_games = sum(file.metadata.num_rows for file in files)
+        if num_games not in (None, self.num_games):
+            raise ArtefactError(
+                f"{folder} has {self.num_games:,} games, not {num_games:,}; "
+                "make the others with:  snakemake games"
+            )
+        self._groups = [
+            (path, group)
+            for path, file in zip(self.paths, files, strict=True)
+            for group in range(file.num_row_groups)
+        ]
+
+    def batches(
+        self,
+        batch_size: int,
+        fields: Iterable[str] = ("tokens",),
+        *,
+        split: str | None = None,
+        rng: np.random.Generator | None = None,
+        buffer_size: int = 1 << 17,
+    ) -> Iterator[dict[str, np.ndarray]]:
+        """Yield all games once, `batch_size` at a time; the last batch may be smaller.
+
+        Args:
+            fields: of the batches' dictionaries. tokens (n, max_length) and what `FIELDS` names:
+                the game's method of these tokens; see there for shapes.
+            split: one of SPLITS; None takes all games.
+            rng: shuffles; without one the order is that of the files. Row groups of all shards are
+                taken in random order, and `buffer_size` games at a time are shuffled, so a batch
+                mixes games of many places. The same rng gives the same batches.
+            buffer_size: games in memory, about twice max_length bytes each; not used without rng.
+        """
+        fields = list(fields)
+        allowed = ["tokens", *(name for name in FIELDS if hasattr(self.game, FIELDS[name]))]
+        if unknown := set(fields) - set(allowed):
+            raise ParameterError("fields", sorted(unknown), ", ".join(allowed))
+        if split not in (None, *SPLITS):
+            raise ParameterError("split", split, f"None, {', '.join(SPLITS)}")
+        if batch_size < 1:
+            raise ParameterError("batch_size", batch_size, "at least 1")
+        return self._iter_batches(batch_size, fields, split, rng, max(buffer_size, batch_size))
+
+    def _iter_batches(self, batch_size, fields, split, rng, buffer_size):
+        groups = self._groups
+        if rng is not None:
+            groups = [groups[n] for n in rng.permutation(len(groups))]
+        held, num_held = [], 0
+        for number, (path, group) in enumerate(groups, start=1):
+            (table,) = iter_row_groups(path, [group])
+            if split is not None:
+                table = table.filter(pc.field("split") == split)
+            held.append(table_to_tokens(table, self.game.max_length, self.game.vocab_size))
+            num_held += table.num_rows
+            is_last = number == len(groups)
+            if num_held < (batch_size if rng is None else buffer_size) and not is_last:
+                continue
+            tokens = np.concatenate(held)
+            if rng is not None:
+                tokens = tokens[rng.permutation(num_held)]
+            end = num_held if is_last else num_held // batch_size * batch_size
+            for start in range(0, end, batch_size):
+                yield self._make_batch(tokens[start : min(start + batch_size, end)], fields)
+            held, num_held = [tokens[end:]], num_held - end
+
+    def _make_batch(self, tokens: np.ndarray, fields: list[str]) -> dict[str, np.ndarray]:
+        return {
+            name: tokens if name == "tokens" else getattr(self.game, FIELDS[name])(tokens)
+            for name in fields
+        }
+
+
+def _get_origin(path: Path) -> dict:
+    """What a shard's job says that all shards of a dataset share, and the shard's number."""
+    text = read_job(path) or "{}"
+    try:
+        job = json.loads(text)
+        settings = job["settings"]
+        origin = {key: settings[key] for key in ("name", "seed", "game", "splits", "shard")}
+        return {**origin, "stage": job["stage"], "code": job["code"]}
+    except (ValueError, KeyError, TypeError):
+        message = f"{path} is no shard of games that gamecircuits made; {repair_command(path)}"
+        raise ArtefactError(message) from None
 
 
 def with_progress(

@@ -159,6 +159,7 @@ class Plan:
             "seed": self.config.seed,
             "shard": number,
             "num_games": named.games_in_shard(number),
+            "splits": named.splits,
             "game": named.settings,
         }
         return settings, [GAMES.module(named.kind)], {}

@@ -76,10 +76,10 @@ def read_table(path: Path | str) -> pa.Table:
         raise _damaged(path, error) from error
 
 
-def iter_row_groups(path: Path | str) -> Iterator[pa.Table]:
-    """The row groups of a parquet file one by one, verified against their checksums."""
+def iter_row_groups(path: Path | str, groups: Iterable[int] | None = None) -> Iterator[pa.Table]:
+    """The row groups of a parquet file one by one, verified; only the given ones if any are."""
     file = open_parquet(path)
-    for group in range(file.num_row_groups):
+    for group in range(file.num_row_groups) if groups is None else groups:
         try:
             table = file.read_row_group(group)
         except (OSError, pa.ArrowException) as error:

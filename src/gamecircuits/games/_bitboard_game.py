@@ -95,6 +95,19 @@ class BitboardGame(Game):
         return tuple(found)
 
 
+def get_board_symmetries(rows: int, columns: int) -> np.ndarray:
+    """Rotations and reflections of a board as permutations of its squares, (4 or 8, squares).
+
+    Row g holds the square that each square is mapped to. The first four keep rows rows: identity,
+    left and right exchanged, above and below exchanged, both; a square board has also the same
+    after its transposition.
+    """
+    squares = np.arange(rows * columns).reshape(rows, columns)
+    boards = [squares, squares.T] if rows == columns else [squares]
+    images = [b[::down, ::right] for b in boards for down in (1, -1) for right in (1, -1)]
+    return np.array(images).reshape(len(images), -1)
+
+
 def _to_bytes(words: np.ndarray, num_bits: int) -> np.ndarray:
     """The low bits of uint64 words (...), as packed masks (..., ceil(num_bits/8))."""
     octets = np.ascontiguousarray(words, "<u8")[..., None].view(np.uint8)

@@ -6,6 +6,8 @@ row · columns + column, row 0 at the bottom. But for what a token means it is a
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from gamecircuits.errors import ParameterError
 from gamecircuits.games import _line_kernels
 from gamecircuits.games.mnk import Mnk
@@ -37,6 +39,11 @@ class ConnectFour(Mnk):
     @property
     def board(self) -> _line_kernels.Board:
         return _line_kernels.make_board(self.rows, self.columns, self.in_a_row, falls=True)
+
+    @property
+    def symmetries(self) -> np.ndarray:
+        """Left and right may be exchanged."""
+        return np.array([range(self.columns), range(self.columns)[::-1]])
 
     def why_illegal(self, prefix: list[int], token: int) -> str:
         return f"column {token} is full"

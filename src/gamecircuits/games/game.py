@@ -57,6 +57,14 @@ class Game(ABC):
         """Legal first tokens, bool (V,); by default all."""
         return np.ones(self.vocab_size, dtype=bool)
 
+    @property
+    def symmetries(self) -> np.ndarray:
+        """Permutations of the tokens that map games to games, (G, V): a group, identity first.
+
+        Games that they map to one another are kept on one side of a split.
+        """
+        return np.arange(self.vocab_size)[None]
+
     def play(self, num_games: int, rng: np.random.Generator) -> np.ndarray:
         """Return tokens (N, max_length) of games of uniformly random legal tokens.
 

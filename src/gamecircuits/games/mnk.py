@@ -6,9 +6,11 @@ somebody has won: set complement with an early end.
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from gamecircuits.errors import ParameterError
 from gamecircuits.games import _line_kernels
-from gamecircuits.games._bitboard_game import BitboardGame
+from gamecircuits.games._bitboard_game import BitboardGame, get_board_symmetries
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,11 @@ class Mnk(BitboardGame):
     @property
     def board(self) -> _line_kernels.Board:
         return _line_kernels.make_board(self.rows, self.columns, self.in_a_row, falls=False)
+
+    @property
+    def symmetries(self) -> np.ndarray:
+        """Rotations and reflections of the board: 8 of a square, else 4."""
+        return get_board_symmetries(self.rows, self.columns)
 
     def why_illegal(self, prefix: list[int], token: int) -> str:
         return f"the square was taken at position {prefix.index(token)}"

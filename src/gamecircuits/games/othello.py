@@ -11,7 +11,7 @@ import numpy as np
 
 from gamecircuits.errors import ParameterError
 from gamecircuits.games import _othello_kernels
-from gamecircuits.games._bitboard_game import BitboardGame
+from gamecircuits.games._bitboard_game import BitboardGame, get_board_symmetries
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,15 @@ class Othello(BitboardGame):
     @property
     def board(self) -> _othello_kernels.Board:
         return _othello_kernels.make_board(self.board_size)
+
+    @property
+    def symmetries(self) -> np.ndarray:
+        """The four symmetries of the board that keep every disc's colour at the start.
+
+        The identity, both diagonals' reflections and half a turn; the others exchange the colours.
+        """
+        images = get_board_symmetries(self.board_size, self.board_size)
+        return images[[0, 3, 4, 7]]
 
     def why_illegal(self, prefix: list[int], token: int) -> str:
         state = self.get_board_states(np.array([prefix], np.int8))[0, -1]

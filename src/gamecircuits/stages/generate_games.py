@@ -6,15 +6,19 @@ from gamecircuits.datasets import play_batches, tokens_to_table, with_progress
 from gamecircuits.games.game import make_game
 from gamecircuits.parquet import write_parquet
 from gamecircuits.randomness import get_rng
+from gamecircuits.splits import assign_splits
 from gamecircuits.stages.command import run_stage, say
 
 
 def generate_games(job: str, settings: dict, output: str) -> None:
-    """Play random games and write their tokens."""
+    """Play random games; write their tokens, and which split each belongs to."""
     game = make_game(**settings["game"])
     num_games = settings["num_games"]
     rng = get_rng(settings["seed"], settings["name"], settings["shard"])
-    tables = map(tokens_to_table, play_batches(game, num_games, rng))
+    tables = (
+        tokens_to_table(tokens, assign_splits(tokens, game.symmetries, settings["splits"]))
+        for tokens in play_batches(game, num_games, rng)
+    )
     write_parquet(output, with_progress(tables, num_games, say), job)
 
 
