@@ -16,6 +16,11 @@ from numba import njit
 
 PAD = np.int8(-1)
 ZERO, ONE, HALF_WORD = np.uint64(0), np.uint64(1), np.uint64(32)
+HALVES = tuple(np.uint64(1 << bits) for bits in (5, 4, 3, 2, 1, 0))
+SIDE_BY_SIDE = 64  # games
+
+# A loop that calls a kernel becomes vector instructions only if the kernel is inlined.
+inlined = njit(cache=True, nogil=True, forceinline=True)
 
 
 class Board(NamedTuple):
@@ -51,7 +56,7 @@ def count_bits(word):
     return count
 
 
-@njit(cache=True, nogil=True)
+@inlined
 def _follow(start, through, step):
     """Squares of `through` in unbroken lines from `start`, in the two directions of `step`."""
     up, down = (start << step) & through, (start >> step) & through
@@ -65,13 +70,13 @@ def _follow(start, through, step):
     return up, down
 
 
-@njit(cache=True, nogil=True)
+@inlined
 def _legal_in_line(mine, through, step):
     up, down = _follow(mine, through, step)
     return (up << step) | (down >> step)
 
 
-@njit(cache=True, nogil=True)
+@inlined
 def _flips_in_line(move, mine, through, step):
     up, down = _follow(move, through, step)
     flips = ZERO
@@ -82,7 +87,7 @@ def _flips_in_line(move, mine, through, step):
     return flips
 
 
-@njit(cache=True, nogil=True)
+@inlined
 def get_legal(mine, theirs, board):
     """Squares on which `mine` may move."""
     inner = theirs & board.inner
@@ -93,7 +98,7 @@ def get_legal(mine, theirs, board):
     return reached & board.squares & ~(mine | theirs)
 
 
-@njit(cache=True, nogil=True)
+@inlined
 def get_flips(move, mine, theirs, board):
     """Discs of `theirs` that `move`, one bit, turns."""
     inner = theirs & board.inner
@@ -104,14 +109,20 @@ def get_flips(move, mine, theirs, board):
     return flips
 
 
+@inlined
+def move_discs(move, mine, theirs, board):
+    """Play `move`, one bit or none; return mine, theirs of the other side."""
+    flips = get_flips(move, mine, theirs, board)
+    return theirs ^ flips, mine | move | flips
+
+
 @njit(cache=True, nogil=True)
 def advance(move, mine, theirs, board):
     """Play `move`; return mine, theirs, legal of the side to move then, and if one was skipped.
 
     If neither side can move, the game is over: legal is 0 and nobody is skipped.
     """
-    flips = get_flips(move, mine, theirs, board)
-    mine, theirs = theirs ^ flips, mine | move | flips
+    mine, theirs = move_discs(move, mine, theirs, board)
     legal = get_legal(mine, theirs, board)
     if legal == ZERO:
         legal = get_legal(theirs, mine, board)
@@ -136,23 +147,46 @@ def _draw_below(bound, state):
             return scaled >> HALF_WORD, state
 
 
+@inlined
+def _get_nth_bit(word, nth):
+    """The `nth` lowest set bit, found by halving: a loop over bits has no predictable end."""
+    place = ZERO
+    for half in HALVES:
+        below = np.uint64(count_bits((word >> place) & ((ONE << half) - ONE)))
+        if nth >= below:
+            nth -= below
+            place += half
+    return place
+
+
 @njit(cache=True, nogil=True)
 def play(seeds, max_length, board):
-    """Tokens int8 (N, max_length) of random games, one for each of the uint64 `seeds` (N,)."""
+    """Tokens int8 (N, max_length) of random games, one for each of the uint64 `seeds` (N,).
+
+    Games are played side by side, which LLVM makes vector instructions of; those that are over wait
+    for the others with an empty move.
+    """
     tokens = np.full((len(seeds), max_length), PAD)
-    for n in range(len(seeds)):
-        state = seeds[n]
-        mine, theirs = board.black, board.white
-        legal = get_legal(mine, theirs, board)
-        s = 0
-        while legal != ZERO:
-            nth, state = _draw_below(np.uint64(count_bits(legal)), state)
-            for _ in range(nth):
-                legal &= legal - ONE
-            move = legal & (~legal + ONE)  # the lowest bit
-            tokens[n, s] = count_bits(move - ONE)
-            mine, theirs, legal, _ = advance(move, mine, theirs, board)
-            s += 1
+    mine = np.empty(SIDE_BY_SIDE, np.uint64)
+    theirs, legal, moves = np.empty_like(mine), np.empty_like(mine), np.empty_like(mine)
+    for first in range(0, len(seeds), SIDE_BY_SIDE):
+        states = seeds[first : first + SIDE_BY_SIDE].copy()
+        mine[:], theirs[:] = board.black, board.white
+        legal[:] = get_legal(board.black, board.white, board)
+        for s in range(max_length):
+            for n in range(len(states)):
+                moves[n] = ZERO
+                if legal[n] == ZERO:  # skipped, or the game is over
+                    mine[n], theirs[n] = theirs[n], mine[n]
+                    legal[n] = get_legal(mine[n], theirs[n], board)
+                if legal[n] != ZERO:
+                    nth, states[n] = _draw_below(np.uint64(count_bits(legal[n])), states[n])
+                    token = _get_nth_bit(legal[n], nth)
+                    moves[n] = ONE << token
+                    tokens[first + n, s] = token
+            for n in range(SIDE_BY_SIDE):
+                mine[n], theirs[n] = move_discs(moves[n], mine[n], theirs[n], board)
+                legal[n] = get_legal(mine[n], theirs[n], board)
     return tokens
 
 
@@ -209,8 +243,8 @@ def _count(mine, theirs, depth, pass_is_ply, board):
     while legal != ZERO:
         move = legal & (~legal + ONE)
         legal ^= move
-        flips = get_flips(move, mine, theirs, board)
-        total += _count(theirs ^ flips, mine | move | flips, depth - 1, pass_is_ply, board)
+        next_mine, next_theirs = move_discs(move, mine, theirs, board)
+        total += _count(next_mine, next_theirs, depth - 1, pass_is_ply, board)
     return total
 
 
