@@ -91,7 +91,9 @@ def main():
     clock = Clock()
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
         games_path, masks_path, raw_path = (Path(folder) / name for name in ("games", "masks", "x"))
-        game.get_packed_valid_next_token_mask(game.play(1, np.random.default_rng(0)))
+        first = game.play(1, np.random.default_rng(0))
+        game.get_packed_valid_next_token_mask(first)
+        tokens_to_table(first)  # pyarrow imports pandas when it first sees an array
 
         batches = clock.each("play", play_batches(game, num_games, np.random.default_rng(0)))
         clock.call("all", write_parquet, games_path, encode(clock, batches), JOB)
