@@ -9,7 +9,7 @@ several repeats. On all cores, a process for each starts at the same time and th
 (ours as well); only pgx is a single process, whose threads are JAX's. Masks are compared with ours
 before they are timed. A simulator that is not installed is left out:
 
-    pip install 'gamecircuits[peers]'
+    pip install '.[peers]'
 
 How each is used, always the fastest way found in its Python interface:
 

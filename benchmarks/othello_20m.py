@@ -26,8 +26,10 @@ from gamecircuits.datasets import (
 )
 from gamecircuits.games.game import PAD, make_game
 from gamecircuits.parquet import iter_row_groups, write_parquet
+from gamecircuits.splits import assign_splits
 
 JOB = "benchmarks/othello_20m.py"
+SHARES = {"train": 0.8, "validation": 0.1, "test": 0.1}
 
 
 class Clock:
@@ -48,9 +50,8 @@ class Clock:
             yield item
 
 
-def encode(clock, batches):
-    for tokens in batches:
-        yield clock.call("encode", tokens_to_table, tokens)
+def encode(game, tokens):
+    return tokens_to_table(tokens, assign_splits(tokens, game.symmetries, SHARES))
 
 
 def write_raw(path, content):
@@ -93,10 +94,11 @@ def main():
         games_path, masks_path, raw_path = (Path(folder) / name for name in ("games", "masks", "x"))
         first = game.play(1, np.random.default_rng(0))
         game.get_packed_valid_next_token_mask(first)
-        tokens_to_table(first)  # pyarrow imports pandas when it first sees an array
+        encode(game, first)  # pyarrow imports pandas when it first sees an array
 
         batches = clock.each("play", play_batches(game, num_games, np.random.default_rng(0)))
-        clock.call("all", write_parquet, games_path, encode(clock, batches), JOB)
+        tables = (clock.call("encode", encode, game, tokens) for tokens in batches)
+        clock.call("all", write_parquet, games_path, tables, JOB)
         content = games_path.read_bytes()
         clock.call("raw", write_raw, raw_path, content)
         seconds, size = clock.seconds, len(content)
@@ -106,14 +108,14 @@ def main():
         print(f"\n{num_games:_} games, peak {memory:.0f} MiB\n".replace("_", " "))
         print("| | s | games/s | MB/s | bytes/game |\n|---|---|---|---|---|")
         show("play (`Game.play`)", seconds["play"], num_games)
-        show("encode (`tokens_to_table`)", seconds["encode"], num_games)
+        show("splits and encode (`assign_splits`, `tokens_to_table`)", seconds["encode"], num_games)
         show("compress and write (`write_parquet`)", writing, num_games, size)
         show("all three", seconds["all"], num_games, size)
         show("raw write of the same bytes, fsync", seconds["raw"], num_games, size)
 
         some = min(num_games, 8 * batch_size(game))  # the masks of some games are enough
         batches = play_batches(game, some, np.random.default_rng(1))
-        write_parquet(games_path, map(tokens_to_table, batches), JOB)
+        write_parquet(games_path, (encode(game, tokens) for tokens in batches), JOB)
         write_masks(masks_path, game, games_path)
         clock.call("tokens", exhaust, iter_games(games_path, game))
         masks = map(game.get_packed_valid_next_token_mask, iter_games(games_path, game))

@@ -19,7 +19,7 @@ SKIPS_BLACK = "d3 c3 f5 d2 d1 e1 b3 c1"  # white has moved and moves again
 
 
 def require(module):
-    return pytest.importorskip(module, reason=f"no {module}: pip install 'gamecircuits[peers]'")
+    return pytest.importorskip(module, reason=f"no {module}: pip install '.[peers]'")
 
 
 class OneByOne:
