@@ -45,6 +45,20 @@ def test_nothing_to_follow(game):
     game.check(np.empty((0, length), np.int8))
 
 
+@pytest.mark.parametrize(
+    "settings", [*GAMES, {"kind": "connect_four", "rows": 1, "columns": 64, "in_a_row": 64}]
+)
+def test_legal_tokens_occupy_one_empty_square_each(settings):
+    game = make_game(**settings)
+    tokens = game.play(64, np.random.default_rng(3))
+    squares, boards = game.get_legal_squares(tokens), game.get_board_states(tokens)
+    assert not boards[squares].any()
+    num_legal = game.get_valid_next_token_mask(tokens).sum(axis=2)
+    np.testing.assert_array_equal(squares[:, 1:].sum(axis=2), num_legal)
+    is_new = (boards[:, 1:] != 0) & (boards[:, :-1] == 0)
+    assert squares[:, :-1][is_new].all()
+
+
 def test_games_do_not_depend_on_each_other_or_on_threads(game, tokens):
     np.testing.assert_array_equal(game.play(10, np.random.default_rng(2)), tokens[:10])
     seeds = np.random.default_rng(2).integers(1 << 64, size=64, dtype=np.uint64)

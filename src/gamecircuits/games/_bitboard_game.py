@@ -5,6 +5,7 @@ games and `replay` follows given ones. This class gives them shapes and words.
 """
 
 from abc import abstractmethod
+from math import prod
 from types import ModuleType
 from typing import ClassVar, NamedTuple
 
@@ -19,6 +20,8 @@ class BitboardGame(Game):
     """A game whose kernels have `play` and `replay` as `_line_kernels` has them."""
 
     kernels: ClassVar[ModuleType]
+    players: ClassVar[tuple[str, str]] = ("black", "white")  # who begins, and the other
+    row_0_is_below: ClassVar[bool] = False  # how the board is drawn
 
     @property
     @abstractmethod
@@ -27,8 +30,13 @@ class BitboardGame(Game):
 
     @property
     @abstractmethod
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of the board: square = row · columns + column."""
+
+    @property
     def num_squares(self) -> int:
         """Squares of the board, at most 64."""
+        return prod(self.shape)
 
     @property
     def opening_mask(self) -> np.ndarray:
@@ -70,6 +78,19 @@ class BitboardGame(Game):
         Raises GameError at a token that is illegal.
         """
         return self._replay(tokens)[3]
+
+    def get_legal_squares(self, tokens: np.ndarray) -> np.ndarray:
+        """Squares that a legal token would occupy after 0..L tokens: bool (N, L+1, num_squares).
+
+        Raises GameError at a token that is illegal.
+        """
+        mine, theirs, legal, _ = self._replay(tokens)
+        squares = self._to_squares(legal, mine | theirs)
+        return unpack_mask(_to_bytes(squares, self.num_squares), self.num_squares)
+
+    def _to_squares(self, legal: np.ndarray, occupied: np.ndarray) -> np.ndarray:
+        """Legal tokens as the squares that they would occupy, uint64 (...); by default the same."""
+        return legal
 
     def check(self, tokens: np.ndarray) -> None:
         _, length = np.shape(check_token_array(tokens, self.vocab_size))

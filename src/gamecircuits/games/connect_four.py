@@ -27,6 +27,9 @@ class ConnectFour(Mnk):
     columns: int = 7
     in_a_row: int = 4
 
+    players = ("red", "yellow")
+    row_0_is_below = True
+
     def __post_init__(self):
         super().__post_init__()
         if self.columns < 2:
@@ -44,6 +47,11 @@ class ConnectFour(Mnk):
     def symmetries(self) -> np.ndarray:
         """Left and right may be exchanged."""
         return np.array([range(self.columns), range(self.columns)[::-1]])
+
+    def _to_squares(self, legal: np.ndarray, occupied: np.ndarray) -> np.ndarray:
+        row_0 = np.uint64((1 << self.columns) - 1)
+        lowest = (occupied << np.uint64(self.columns) | row_0) & ~occupied & self.board.squares
+        return np.where(legal != 0, lowest, np.uint64(0))  # none once somebody has won
 
     def why_illegal(self, prefix: list[int], token: int) -> str:
         return f"column {token} is full"

@@ -27,6 +27,7 @@ class Mnk(BitboardGame):
     in_a_row: int
 
     kernels = _line_kernels
+    players = ("X", "O")
 
     def __post_init__(self):
         for key in ("rows", "columns"):
@@ -39,8 +40,8 @@ class Mnk(BitboardGame):
             raise ParameterError("in_a_row", self.in_a_row, f"1 to the longer side, {longest}")
 
     @property
-    def num_squares(self) -> int:
-        return self.rows * self.columns
+    def shape(self) -> tuple[int, int]:
+        return self.rows, self.columns
 
     @property
     def vocab_size(self) -> int:

@@ -39,8 +39,8 @@ class Othello(BitboardGame):
         return self.board_size**2 - 4
 
     @property
-    def num_squares(self) -> int:
-        return self.vocab_size
+    def shape(self) -> tuple[int, int]:
+        return self.board_size, self.board_size
 
     @property
     def board(self) -> _othello_kernels.Board:
@@ -61,5 +61,5 @@ class Othello(BitboardGame):
         square = f"{'abcdefgh'[column]}{row + 1}"
         if state[token]:
             return f"{square} is occupied"
-        side = ("black", "white")[self.get_side_to_move(np.array([prefix], np.int8))[0, -1]]
+        side = self.players[self.get_side_to_move(np.array([prefix], np.int8))[0, -1]]
         return f"on {square} {side} turns no disc"
