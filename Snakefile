@@ -23,7 +23,7 @@ ONLY_LOOKS = (  # options with which snakemake runs no jobs
 
 from gamecircuits.config import load_config
 from gamecircuits.errors import GamecircuitsError
-from gamecircuits.jobs import METRIC_FIGURES, Plan, find_stale
+from gamecircuits.jobs import GAME_FIGURES, METRIC_FIGURES, Plan, find_stale
 from snakemake.cli import get_argument_parser
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
@@ -48,7 +48,6 @@ wildcard_constraints:
     game="[A-Za-z][A-Za-z0-9_]*",
     model="[A-Za-z][A-Za-z0-9_]*",
     evaluation="[A-Za-z][A-Za-z0-9_]*",
-    figure="|".join(METRIC_FIGURES),
     experiment="|".join(PLAN.config.experiments) or "none",
     shard=r"shard-\d+",
 
@@ -119,14 +118,16 @@ rule models:
 
 rule metrics:
     input:
-        PLAN.files("evaluate_model", "collect_metrics", "measure_branching"),
+        PLAN.files("evaluate_model", "collect_metrics", "measure_branching", "measure_legality"),
 
 
 rule figures:
     input:
         PLAN.files(
             "plot_metrics",
-            "plot_branching_factor",
+            "plot_games",
+            "plot_legality",
+            "plot_filmstrip",
             "plot_circuits",
             "plot_predictions",
             "diagnose_model",

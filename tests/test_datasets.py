@@ -24,7 +24,7 @@ from gamecircuits.games.game import PAD, make_game
 from gamecircuits.parquet import read_job, write_parquet
 from gamecircuits.provenance import describe_job
 from gamecircuits.randomness import get_rng
-from gamecircuits.stages import compute_masks, generate_games, measure_branching
+from gamecircuits.stages import compute_masks, generate_games, measure_branching, measure_legality
 
 MNK = {"kind": "mnk", "rows": 3, "columns": 3, "in_a_row": 3}
 SHARES = {"train": 0.5, "validation": 0.3, "test": 0.2}
@@ -135,10 +135,41 @@ def test_measure_branching_counts_every_prefix(tmp_path):
     assert measure_branching.main([*arguments, "--output", str(output)]) == 0
     wanted = Counter({(0, 9): 300})
     for tokens in pd.read_parquet(games)["tokens"]:
-        for ply in range(1, min(len(tokens), 8) + 1):
+        for ply in range(1, len(tokens) + 1):
             wanted[ply, len(legal_after("mnk", MNK, tokens[:ply].tolist()))] += 1
     found = pd.read_parquet(output).set_index(["ply", "num_legal"])["num_games"]
     assert found.to_dict() == wanted
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        MNK,
+        {"kind": "connect_four", "rows": 3, "columns": 4, "in_a_row": 3},
+        {"kind": "othello", "board_size": 4},
+    ],
+    ids=lambda settings: settings["kind"],
+)
+def test_measure_legality_counts_every_position(tmp_path, settings):
+    games, _ = generate(tmp_path, settings, num_games=100)
+    inputs = {"games": [read_job(games)]}
+    job = describe_job("measure_legality", {"name": "g", "game": settings}, inputs=inputs)
+    output = tmp_path / "legality.parquet"
+    arguments = ["--job", job, "--games", str(games), "--output", str(output)]
+    assert measure_legality.main(arguments) == 0
+    positions, wanted = Counter(), Counter()
+    for tokens in pd.read_parquet(games)["tokens"]:
+        for ply in range(len(tokens)):
+            positions[ply] += 1
+            played = tokens[:ply].tolist()
+            for token in legal_after(settings["kind"], settings, played):
+                falls = 4 * played.count(token) if settings["kind"] == "connect_four" else 0
+                wanted[ply, token + falls] += 1
+    found = pd.read_parquet(output)
+    assert dict(zip(found["ply"], found["num_positions"], strict=True)) == positions
+    assert len(found) == len(positions) * make_game(**settings).num_squares
+    found = found.set_index(["ply", "square"])["num_legal"]
+    assert found[found > 0].to_dict() == wanted
 
 
 def test_a_stage_refuses_inputs_that_another_job_made(tmp_path, capsys):

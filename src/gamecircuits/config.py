@@ -45,8 +45,9 @@ MAX_SHARDS = 300  # all are named in one command line
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,59}")
 PATH = re.compile(r"(?!-)[A-Za-z0-9_./-]{1,80}")
 OTHER_TABLES = re.compile(  # names in tables/ and figures/ that experiments must not take
-    "metrics|config|claims|claims_summary|diagnosis|branching_factor|length_generalization"
-    "|displacement|attention_entropy|(circuits|diagnosis|predictions)_.*",
+    "metrics|config|claims|claims_summary|diagnosis|branching_factor|game_lengths"
+    "|length_generalization|displacement|attention_entropy"
+    "|(circuits|diagnosis|predictions|legality|filmstrip)_.*",
     flags=re.IGNORECASE,
 )
 SOURCES = {"benchmarks", "config", "docs", "profiles", "src", "tests", "workflow"}

@@ -16,6 +16,7 @@ import yaml
 from gamecircuits.claims.claim import claim_modules
 from gamecircuits.config import Config
 from gamecircuits.experiments.experiment import EXPERIMENTS
+from gamecircuits.games._bitboard_game import BitboardGame
 from gamecircuits.games.game import GAMES
 from gamecircuits.parquet import read_job, read_table
 from gamecircuits.provenance import describe_job
@@ -28,13 +29,16 @@ CARRIERS = {
     "generate_games": "games/{game}/{shard}.parquet",
     "compute_masks": "masks/{game}/{shard}.parquet",
     "measure_branching": "branching/{game}.parquet",
+    "measure_legality": "legality/{game}.parquet",
     "construct_model": "models/{model}.safetensors",
     "diagnose_model": "tables/diagnosis_{model}.parquet",
     "evaluate_model": "metrics/{evaluation}/{model}.parquet",
     "collect_metrics": "tables/metrics.parquet",
     "write_config": "tables/config.parquet",
     "plot_metrics": "tables/{figure}.parquet",
-    "plot_branching_factor": "tables/branching_factor.parquet",
+    "plot_games": "tables/{figure}.parquet",
+    "plot_legality": "tables/legality_{game}.parquet",
+    "plot_filmstrip": "tables/filmstrip_{game}.parquet",
     "plot_circuits": "tables/circuits_{model}.parquet",
     "plot_predictions": "tables/predictions_{game}.parquet",
     "check_claims": "tables/claims.parquet",
@@ -45,6 +49,7 @@ CARRIERS = {
 SHOWN_VERSIONS = ("numpy", "pandas", "pyarrow", "matplotlib", "safetensors", "snakemake")
 MAX_VERIFIED = 1 << 24  # bytes; larger files are verified by the stages that read them
 METRIC_FIGURES = ("length_generalization", "displacement", "attention_entropy")
+GAME_FIGURES = ("branching_factor", "game_lengths")
 
 
 class Plan:
@@ -98,7 +103,11 @@ class Plan:
                 yield "generate_games", {"game": game.name, "shard": shard}
                 yield "compute_masks", {"game": game.name, "shard": shard}
             yield "measure_branching", {"game": game.name}
-        yield "plot_branching_factor", {}
+            if isinstance(game.game, BitboardGame):
+                for stage in ("measure_legality", "plot_legality", "plot_filmstrip"):
+                    yield stage, {"game": game.name}
+        for figure in GAME_FIGURES:
+            yield "plot_games", {"figure": figure}
         yield "write_config", {}
         for model in self.config.models:
             yield "construct_model", {"model": model}
@@ -182,9 +191,26 @@ class Plan:
         settings = {"name": game, "game": named.settings, "num_games": named.num_games}
         return settings, [GAMES.module(named.kind)], self._jobs_of_dataset(game)
 
-    def _plot_branching_factor(self):
+    def _measure_legality(self, game: str):
+        named = self.games[game]
+        settings = {"name": game, "game": named.settings}
+        inputs = {"games": self._jobs_of_dataset(game)["games"]}
+        return settings, [GAMES.module(named.kind)], inputs
+
+    def _plot_games(self, figure: str):
         jobs = [self.job("measure_branching", game=game) for game in self.games]
-        return {}, [], {"branching": jobs}
+        return {"figure": figure}, [f"gamecircuits.figures.{figure}"], {"branching": jobs}
+
+    def _plot_legality(self, game: str):
+        named = self.games[game]
+        inputs = {"legality": [self.job("measure_legality", game=game)]}
+        return {"game": named.settings}, [GAMES.module(named.kind)], inputs
+
+    def _plot_filmstrip(self, game: str):
+        named = self.games[game]
+        settings = {"name": game, "game": named.settings}
+        inputs = {"games": [self.job("generate_games", game=game, shard=named.shards[0])]}
+        return settings, [GAMES.module(named.kind)], inputs
 
     def _write_config(self):
         python = ".".join(map(str, sys.version_info[:3]))

@@ -6,11 +6,20 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
+from twins import naive_states
 
 from gamecircuits.evaluation import evaluate_by_length, evaluate_exhaustively
-from gamecircuits.figures import branching_factor, circuits, predictions
+from gamecircuits.figures import (
+    branching_factor,
+    circuits,
+    filmstrip,
+    game_lengths,
+    legality,
+    predictions,
+)
 from gamecircuits.figures.style import KINDS, letter, look, new_figure, render
 from gamecircuits.games.game import PAD, make_game
+from gamecircuits.games.mnk import Mnk
 from gamecircuits.jobs import METRIC_FIGURES
 from gamecircuits.metrics import METRICS
 from gamecircuits.transformer.circuits import ov_circuit
@@ -128,6 +137,72 @@ def test_branching_table_and_figure():
     assert last["std"] == pytest.approx(np.std([1, 3, 3]))
     assert (last["min"], last["median"], last["max"]) == (1, 3, 3)
     assert isinstance(branching_factor.draw(table), Figure)
+
+
+def test_game_lengths_table_and_figure():
+    rows = [("fixed", 0, 2, 9), ("fixed", 4, 0, 9), ("free", 1, 0, 3), ("free", 2, 0, 5)]
+    rows += [("peaked", 5, 0, 1), ("peaked", 6, 0, 999), ("free", 2, 1, 9), ("free", 3, 0, 2)]
+    counts = pd.DataFrame(rows, columns=["game", "ply", "num_legal", "num_games"])
+    table = game_lengths.get_table(counts)
+    assert table.groupby("game")["share"].sum().to_dict() == {"fixed": 1, "free": 1, "peaked": 1}
+    free = table[table["game"] == "free"].set_index("length")
+    assert free["num_games"].to_dict() == {1: 3, 2: 5, 3: 2}
+    fixed, free, peaked, *_ = game_lengths.draw(table).axes
+    assert [text.get_text() for text in fixed.texts] == ["4", "tokens, every game"]
+    assert (free.get_yscale(), peaked.get_yscale()) == ("linear", "log")
+    assert "mean 1.9" in free.get_title(loc="left")
+    np.testing.assert_allclose([bar.get_height() for bar in free.patches], [30, 50, 20])
+
+
+def test_legality_table_and_figure():
+    game = make_game("connect_four", rows=2, columns=3, in_a_row=3)
+    ply, square = np.indices((8, 6)).reshape(2, -1)
+    counts = pd.DataFrame(
+        {"game": "g", "ply": ply, "square": square, "num_positions": 10 - ply, "num_legal": square}
+    )
+    table = legality.get_table(counts, game)
+    stages = table.drop_duplicates("stage")
+    assert stages["first_ply"].tolist() == [0, 2, 4, 5, 6, 7]
+    assert stages["last_ply"].tolist() == [1, 3, 4, 5, 6, 7]
+    assert stages["num_positions"].tolist() == [19, 15, 6, 5, 4, 3]
+    top = table[(table["stage"] == 1) & (table["row"] == 1)]
+    np.testing.assert_allclose(top["share_legal"], np.array([6, 8, 10]) / 15)
+    first = legality.draw(table, game).axes[0]
+    shown = {text.get_position(): text.get_text() for text in first.texts}
+    assert shown == {(1, 0): "11", (2, 0): "21", (0, 1): "32", (1, 1): "42", (2, 1): "53"}
+    assert first.get_ylim() == (-0.5, 1.5)  # row 0 is below
+
+
+def test_filmstrip_follows_the_rules():
+    game = make_game("othello", board_size=4)
+    games = game.play(50, np.random.default_rng(0))
+    side = game.get_side_to_move(games)
+    has_pass = ((side[:, 1:] == side[:, :-1]) & (side[:, 1:] != PAD)).any(axis=1)
+    tokens = games[has_pass & (games[:, -1] == PAD)][0]
+    moves = tokens[tokens != PAD].tolist()
+    table = filmstrip.get_table(tokens, game, "g")
+    names = {0: "black", 1: "white", None: ""}
+    for ply, (board, colour, legal) in enumerate(naive_states(4, moves)):
+        rows = table[table["ply"] == ply].set_index("square")
+        assert rows["content"].tolist() == [names[disc] for disc in board]
+        assert rows["to_move"].unique().tolist() == [names[colour]]
+        assert set(rows.index[rows["legal"]]) == legal
+        assert rows.index[rows["last_move"]].tolist() == moves[:ply][-1:]
+    titles = [axes.get_title(loc="left") for axes in filmstrip.draw(table, game).axes]
+    assert any(" passes, " in title for title in titles)
+    assert sum(title.endswith("the game is over") for title in titles) == 1
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(1, 2), (1, 64), (40, 1), (3, 5)])
+def test_boards_of_any_shape_and_players_can_be_drawn(rows, columns):
+    class Own(Mnk):
+        players = ("left", "right")
+
+    game = Own(rows, columns, 1 if columns == 2 else 2)
+    tokens = game.play(1, np.random.default_rng(0))[0]
+    figure = filmstrip.draw(filmstrip.get_table(tokens, game, "own"), game)
+    figure.draw_without_rendering()
+    assert figure.axes[0].get_title(loc="left") == "ply 0\nleft to move"
 
 
 def test_a_kind_looks_the_same_everywhere():

@@ -36,6 +36,7 @@ TINY = {
 }
 METRIC_FIGURES = {f"plot_metrics:{f}" for f in ("attention_entropy", "displacement")}
 METRIC_FIGURES.add("plot_metrics:length_generalization")
+GAME_FIGURES = {"plot_games:branching_factor", "plot_games:game_lengths"}
 AFTER_EVALUATION = {"collect_metrics", *METRIC_FIGURES}
 
 
@@ -136,9 +137,9 @@ A = {f"{stage}:a:{shard}" for stage in ("generate_games", "compute_masks") for s
 B = {"generate_games:b:0", "compute_masks:b:0"}
 ON_B = {
     "measure_branching:b",
-    "plot_branching_factor",
     "plot_predictions:b",
     "evaluate_model:some:m",
+    *GAME_FIGURES,
 }
 OF_M = {f"{stage}:m" for stage in ("construct_model", "plot_circuits", "diagnose_model")}
 OF_M |= {"evaluate_model:whole:m", "evaluate_model:some:m"}
@@ -155,7 +156,15 @@ CLAIMS = {"check_claims", "confirm_claims"}
         (
             edited(games__a__num_games=31),
             {"generate_games:a:1", "compute_masks:a:1", "measure_branching:a"}
-            | {"plot_branching_factor", "write_config"},
+            | GAME_FIGURES
+            | {"write_config"},
+        ),
+        # a board game on its own
+        (
+            edited(games__c={"kind": "mnk", "rows": 2, "columns": 2, "in_a_row": 2}),
+            {"generate_games:c:0", "compute_masks:c:0", "measure_branching:c"}
+            | {"measure_legality:c", "plot_legality:c", "plot_filmstrip:c", "write_config"}
+            | GAME_FIGURES,
         ),
         # a parameter of one model
         (
@@ -237,7 +246,7 @@ def test_a_change_of_the_config_reruns_what_depends_on_it(finished, config, jobs
             "stages/measure_branching.py",
             "counts = np.zeros",
             "counts = counts_by_ply = np.zeros",
-            {"measure_branching:a", "measure_branching:b", "plot_branching_factor"},
+            {"measure_branching:a", "measure_branching:b"} | GAME_FIGURES,
         ),
         (
             "evaluation.py",

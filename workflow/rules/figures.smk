@@ -24,6 +24,8 @@ rule plot_metrics:
         svg=image("{figure}", "svg"),
     log:
         f"{RESULTS}/logs/plot_metrics/{{figure}}.log",
+    wildcard_constraints:
+        figure="|".join(METRIC_FIGURES),
     params:
         job=lambda w: PLAN.job("plot_metrics", figure=w.figure),
     shell:
@@ -78,27 +80,75 @@ rule plot_predictions:
         " --games {input.games} --models {input.models}" + DRAW
 
 
-rule plot_branching_factor:
+rule plot_games:
     input:
         [PLAN.path("measure_branching", game=game) for game in PLAN.games],
     output:
-        table=PLAN.path("plot_branching_factor"),
-        csv=f"{RESULTS}/tables/branching_factor.csv",
+        table=PLAN.path("plot_games"),
+        csv=f"{RESULTS}/tables/{{figure}}.csv",
         png=image(
-            "branching_factor",
+            "{figure}",
             "png",
-            caption="../report/branching_factor.rst",
+            caption="../report/games.rst",
             category="6 Games",
-            labels={"figure": "branching factor"},
+            labels=lambda w: {"figure": w.figure.replace("_", " ")},
         ),
-        svg=image("branching_factor", "svg"),
+        svg=image("{figure}", "svg"),
     log:
-        f"{RESULTS}/logs/plot_branching_factor.log",
+        f"{RESULTS}/logs/plot_games/{{figure}}.log",
+    wildcard_constraints:
+        figure="|".join(GAME_FIGURES),
     params:
-        job=lambda w: PLAN.job("plot_branching_factor"),
+        job=lambda w: PLAN.job("plot_games", figure=w.figure),
     shell:
-        "{PYTHON:q} -m gamecircuits.stages.plot_branching_factor --job {params.job:q}"
-        " --branching {input}" + DRAW
+        "{PYTHON:q} -m gamecircuits.stages.plot_games --job {params.job:q} --branching {input}"
+        + DRAW
+
+
+rule plot_legality:
+    input:
+        PLAN.path("measure_legality"),
+    output:
+        table=PLAN.path("plot_legality"),
+        csv=f"{RESULTS}/tables/legality_{{game}}.csv",
+        png=image(
+            "legality_{game}",
+            "png",
+            caption="../report/legality.rst",
+            category="6 Games",
+            labels={"figure": "legality {game}"},
+        ),
+        svg=image("legality_{game}", "svg"),
+    log:
+        f"{RESULTS}/logs/plot_legality/{{game}}.log",
+    params:
+        job=lambda w: PLAN.job("plot_legality", game=w.game),
+    shell:
+        "{PYTHON:q} -m gamecircuits.stages.plot_legality --job {params.job:q} --legality {input}"
+        + DRAW
+
+
+rule plot_filmstrip:
+    input:
+        lambda w: PLAN.all_shards("generate_games", w.game)[0],
+    output:
+        table=PLAN.path("plot_filmstrip"),
+        csv=f"{RESULTS}/tables/filmstrip_{{game}}.csv",
+        png=image(
+            "filmstrip_{game}",
+            "png",
+            caption="../report/filmstrip.rst",
+            category="6 Games",
+            labels={"figure": "filmstrip {game}"},
+        ),
+        svg=image("filmstrip_{game}", "svg"),
+    log:
+        f"{RESULTS}/logs/plot_filmstrip/{{game}}.log",
+    params:
+        job=lambda w: PLAN.job("plot_filmstrip", game=w.game),
+    shell:
+        "{PYTHON:q} -m gamecircuits.stages.plot_filmstrip --job {params.job:q} --games {input}"
+        + DRAW
 
 
 rule write_config:

@@ -37,3 +37,17 @@ rule measure_branching:
     shell:
         "{PYTHON:q} -m gamecircuits.stages.measure_branching --job {params.job:q}"
         " --games {input.games} --masks {input.masks} --output {output} > {log} 2>&1"
+
+
+rule measure_legality:
+    input:
+        lambda w: PLAN.all_shards("generate_games", w.game),
+    output:
+        PLAN.path("measure_legality"),
+    log:
+        f"{RESULTS}/logs/measure_legality/{{game}}.log",
+    params:
+        job=lambda w: PLAN.job("measure_legality", game=w.game),
+    shell:
+        "{PYTHON:q} -m gamecircuits.stages.measure_legality"
+        " --job {params.job:q} --games {input} --output {output} > {log} 2>&1"

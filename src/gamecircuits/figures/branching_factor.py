@@ -7,7 +7,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from gamecircuits.figures.style import COLOURS, GREY, integer_ticks, letter, new_figure, readable
+from gamecircuits.figures.style import COLOURS, GREY, integer_ticks, letter, new_panels, readable
 
 
 def get_table(counts: pd.DataFrame) -> pd.DataFrame:
@@ -47,11 +47,8 @@ def get_table(counts: pd.DataFrame) -> pd.DataFrame:
 def draw(table: pd.DataFrame) -> Figure:
     """A panel for each game: mean, quantiles and range, and the share of games still running."""
     games = list(table["game"].unique())
-    columns = min(len(games), 4)
-    lines = -(-len(games) // columns)
-    figure, grid = new_figure(lines, columns, 2.9 * columns + 0.8, 2.7 * lines + 0.4)
-    for axes in grid.flat[len(games) :]:
-        axes.set_visible(False)
+    figure, grid = new_panels(len(games), 4, 2.9, 2.7)
+    columns = grid.shape[1]
     for index, game in enumerate(games):
         axes, rows = grid.flat[index], table[table["game"] == game]
         ply, colour = rows["ply"], COLOURS[0]

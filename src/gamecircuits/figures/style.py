@@ -59,6 +59,16 @@ def new_figure(rows: int, columns: int, width: float, height: float, **options):
     return figure, figure.subplots(rows, columns, squeeze=False, **options)
 
 
+def new_panels(count: int, per_line: int, width: float, height: float):
+    """Figure and 2-D array of axes of that size, `count` of which are to be seen."""
+    columns = min(count, per_line)
+    lines = -(-count // columns)
+    figure, grid = new_figure(lines, columns, width * columns + 0.8, height * lines + 0.4)
+    for axes in grid.flat[count:]:
+        axes.set_visible(False)
+    return figure, grid
+
+
 def look(kind: str, all_kinds: list[str]) -> dict:
     """Colour and marker of a kind of model; new kinds take the next free ones, in order."""
     order = [*KINDS, *(k for k in dict.fromkeys(all_kinds) if k not in KINDS)]

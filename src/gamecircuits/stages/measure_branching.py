@@ -17,14 +17,15 @@ def measure_branching(
 ) -> None:
     """Count the games that have so many legal tokens at each ply; 0 means that the game is over."""
     game = make_game(**settings["game"])
-    counts = np.zeros((game.max_length, game.vocab_size + 1), dtype=np.int64)  # [ply, num_legal]
+    shape = game.max_length + 1, game.vocab_size + 1  # ply, num_legal
+    counts = np.zeros(shape, dtype=np.int64)
     counts[0, game.opening_mask.sum()] = settings["num_games"]
-    plies = np.arange(1, game.max_length)
+    plies = np.arange(1, game.max_length + 1)
     for shards in zip(games, masks, strict=True):
         for tokens, mask in iter_games_and_masks(*shards, game):
-            cell = plies * counts.shape[1] + mask[:, :-1].sum(axis=2)
-            is_played = tokens[:, :-1] != PAD
-            counts += np.bincount(cell[is_played], minlength=counts.size).reshape(counts.shape)
+            cell = plies * shape[1] + mask.sum(axis=2)
+            is_played = tokens != PAD
+            counts += np.bincount(cell[is_played], minlength=counts.size).reshape(shape)
     ply, num_legal = np.nonzero(counts)
     table = pd.DataFrame(
         {

@@ -1,0 +1,127 @@
+"""What the figures of boards have in common: coordinates, squares and stones."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.collections import PatchCollection
+from matplotlib.figure import Figure
+from matplotlib.patches import Annulus, Circle, Patch, Polygon, Rectangle
+
+from gamecircuits.figures.style import COLOURS, new_panels
+from gamecircuits.games._bitboard_game import BitboardGame
+
+WIDTH, MAX_HEIGHT = 9.6, 4.0  # inches, of all boards in a line and of one
+MAX_TICKS = 16
+
+
+class Look(NamedTuple):
+    """Colours of a board: squares, lines between them, the last move, and holes for the stones."""
+
+    square: str
+    line: str
+    last_move: str
+    hole: str | None = None
+
+
+LOOKS = {  # by the names of the players
+    ("black", "white"): Look("#86ab8f", "#5d7f67", "#e6d98c"),
+    ("X", "O"): Look("#ffffff", "#a8a8a8", "#fbe9b7"),
+    ("red", "yellow"): Look("#6288b5", "#6288b5", "#27486f", hole="#f4f6f9"),
+}
+PLAIN = Look("#e6e2da", "#b4afa4", "#f5dca3")
+PLAYERS = {
+    **{"black": "#1f1f1f", "white": "#fbfbfb", "red": "#c8403d", "yellow": "#f0c441"},
+    **{"X": COLOURS[0], "O": COLOURS[1]},
+}
+
+
+def get_look(game: BitboardGame) -> Look:
+    return LOOKS.get(game.players, PLAIN)
+
+
+def get_colour(player: str, game: BitboardGame) -> str:
+    return PLAYERS.get(player, COLOURS[game.players.index(player)])
+
+
+def new_boards(game: BitboardGame, count: int, per_line: int) -> tuple[Figure, np.ndarray, float]:
+    """Figure, 2-D array of axes for `count` boards, and the side of a square in inches.
+
+    At most `per_line` of them are in a line, fewer if they are wide. The outer ones have
+    coordinates.
+    """
+    rows, columns = game.shape
+    per_line = max(1, min(per_line, 12 * per_line // columns))
+    width = WIDTH / per_line
+    side = min((width - 0.2) / columns, MAX_HEIGHT / rows)
+    per_line = -(-count // -(-count // per_line))  # lines of the same length, if possible
+    figure, grid = new_panels(count, per_line, width, side * rows + 0.45)
+    for index, axes in enumerate(grid.flat[:count]):
+        axes.set_aspect("equal", anchor="W")
+        axes.set_xlim(-0.5, columns - 0.5)
+        axes.set_ylim(*((-0.5, rows - 0.5) if game.row_0_is_below else (rows - 0.5, -0.5)))
+        x = _ticks(columns) if index + per_line >= count else []
+        y = _ticks(rows) if index % per_line == 0 else []
+        axes.set_xticks(x, [column_name(column) for column in x])
+        axes.set_yticks(y, [str(row + 1) for row in y])
+        axes.tick_params(length=0, pad=2, labelsize=6.5)
+        axes.grid(False)
+        axes.spines[:].set_visible(False)
+    return figure, grid, side
+
+
+def _ticks(size: int) -> range:
+    return range(0, size, -(-size // MAX_TICKS))
+
+
+def column_name(column: int) -> str:
+    """Letters as in chess; aa, ab, ... after z."""
+    first = chr(ord("a") + column // 26 - 1) if column >= 26 else ""
+    return first + chr(ord("a") + column % 26)
+
+
+def draw_on(
+    axes: Axes, rows: pd.DataFrame, shape: Callable[[np.ndarray], Patch], colour: str, **style
+) -> None:
+    """Draw a shape on squares.
+
+    Args:
+        rows: one for each square, with columns row and column.
+        shape: one of the functions below, of a square's centre (2,).
+    """
+    patches = [shape(centre) for centre in rows[["column", "row"]].to_numpy(float)]
+    style = {"edgecolor": "none", "clip_on": False, **style}
+    axes.add_collection(PatchCollection(patches, facecolor=colour, **style))
+
+
+def square(centre: np.ndarray) -> Patch:
+    return Rectangle(centre - 0.5, 1, 1)
+
+
+def dot(centre: np.ndarray) -> Patch:
+    return Circle(centre, 0.11)
+
+
+def disc(centre: np.ndarray) -> Patch:
+    return Circle(centre, 0.4)
+
+
+def ring(centre: np.ndarray) -> Patch:
+    return Annulus(centre, 0.32, 0.1)
+
+
+def cross(centre: np.ndarray) -> Patch:
+    arm = np.array([0.1, 0.3 + 0.2j, 0.2 + 0.3j])
+    outline = np.concatenate([arm * 1j**quarter for quarter in range(4)])
+    return Polygon(np.stack([outline.real, outline.imag], axis=1) + centre)
+
+
+def draw_stones(axes: Axes, rows: pd.DataFrame, player: str, game: BitboardGame) -> None:
+    """The player's stones, discs if the player has no other sign; `rows` as in `draw_on`."""
+    colour = get_colour(player, game)
+    if sign := {"X": cross, "O": ring}.get(player):
+        draw_on(axes, rows, sign, colour)
+    else:
+        draw_on(axes, rows, disc, colour, edgecolor="#303030", linewidth=0.5)
