@@ -6,11 +6,13 @@ library its weights come from. N stands for leading axes, L positions, V vocabul
 residual stream, d_k of queries and keys, d_v of values.
 """
 
+from collections.abc import Callable
 from math import log
 from typing import Any, Literal, NamedTuple
 
 Array = Any  # any array of the array API standard
 Norm = Literal["none", "attention", "residual"]
+Site = Literal["embedding", "attention", "residual"]
 
 
 class Parameters(NamedTuple):
@@ -88,6 +90,7 @@ def forward(
     norm: Norm = "none",
     gain: float = 1.0,
     sink: float = 0.0,
+    drop: Callable[[Site, Array], Array] = lambda site, values: values,
 ) -> Array:
     """Next-token logits after every prefix.
 
@@ -101,17 +104,20 @@ def forward(
         gain: see `norm`.
         sink: attention weight of something that is always there and has no value, like the first
             token of a text in large models: exp(score) of a key whose value is zero.
+        drop: what to do with the "embedding" of the tokens (..., L, d), the "attention" weights
+            (..., L, L) and the head's output before it is added to the "residual" stream
+            (..., L, d); for dropout in training.
 
     Returns:
         logits (..., L, V).
     """
     xp = parameters.W_E.__array_namespace__()
-    residual = _embed(xp, parameters.W_E, tokens)  # (..., L, d)
-    pattern = _attention_pattern(xp, parameters, residual, sink)  # (..., L, L)
+    residual = drop("embedding", _embed(xp, parameters.W_E, tokens))  # (..., L, d)
+    pattern = drop("attention", _attention_pattern(xp, parameters, residual, sink))  # (..., L, L)
     attended = pattern @ (residual @ parameters.W_V) @ parameters.W_O  # (..., L, d)
     if norm == "attention":
         attended = normalize(xp, attended, gain)
-    residual = residual + attended
+    residual = residual + drop("residual", attended)
     if norm == "residual":
         residual = normalize(xp, residual, gain)
     elif norm not in ("none", "attention"):

@@ -1,0 +1,128 @@
+"""Averages of the weights along a training run, all of one and the same trajectory.
+
+Every average here is a running one, A_t = A_{t−1} + w_t (θ_t − A_{t−1}) with A_0 = θ_0, so it is
+known by its weights w_1, ..., w_T of the newest iterate; they are worked out beforehand. BEMA adds
+α_t (θ_t − θ_0) to what it shows.
+
+Mind the two conventions: `decay` weighs the old average (optax, ema-pytorch), w = 1 − decay the new
+iterate (Block and Zhang's β).
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+
+from gamecircuits.errors import ParameterError
+
+
+def _check_share(key: str, value: float) -> None:
+    if not 0 <= value <= 1:
+        raise ParameterError(key, value, "0 to 1")
+
+
+@dataclass(frozen=True)
+class Average(ABC):
+    """A running average of the iterates θ_0, θ_1, ..., θ_T."""
+
+    @abstractmethod
+    def get_weights(self, num_steps: int) -> np.ndarray:
+        """w_t of the newest iterate for t = 1..T, float64 (T,)."""
+
+    def get_correction(self, step: int) -> float:
+        """α_t: the share of θ_t − θ_0 that is added to A_t when it is shown."""
+        return 0.0
+
+
+@dataclass(frozen=True)
+class Last(Average):
+    """No average: the last iterate itself."""
+
+    def get_weights(self, num_steps: int) -> np.ndarray:
+        return np.ones(num_steps)
+
+
+@dataclass(frozen=True)
+class Ema(Average):
+    """Exponential moving average; `decay` weighs the old one.
+
+    Attributes:
+        decay: β of A_t = β A_{t−1} + (1−β) θ_t.
+    """
+
+    decay: float
+
+    def __post_init__(self):
+        _check_share("decay", self.decay)
+
+    def get_weights(self, num_steps: int) -> np.ndarray:
+        return np.full(num_steps, 1 - self.decay)
+
+
+@dataclass(frozen=True)
+class PowerEma(Average):
+    """EMA that warms up: its window grows with the run, so the start is forgotten.
+
+    decay_t = min(max_decay, 1 − (1 + t/inv_gamma)^−power), as in ema-pytorch.
+
+    Attributes:
+        power: 1 averages a fixed share of the run, 0 the newest iterate alone.
+        inv_gamma: steps before the window grows.
+        max_decay: the window's end.
+    """
+
+    power: float = 2 / 3
+    inv_gamma: float = 1.0
+    max_decay: float = 0.9999
+
+    def __post_init__(self):
+        _check_share("power", self.power)
+        _check_share("max_decay", self.max_decay)
+        if self.inv_gamma <= 0:
+            raise ParameterError("inv_gamma", self.inv_gamma, "above 0")
+
+    def get_weights(self, num_steps: int) -> np.ndarray:
+        t = np.arange(1, num_steps + 1)
+        return np.maximum((1 + t / self.inv_gamma) ** -self.power, 1 - self.max_decay)
+
+
+@dataclass(frozen=True)
+class Bema(Average):
+    """Bias-corrected EMA (Block and Zhang, arXiv 2508.00180); defaults as in TRL.
+
+    Every `every` steps, at t = every, 2·every, ...: A_t = (1−β_t) A + β_t θ_t with
+    β_t = (ρ+γt)^−κ; shown is A_t + α_t (θ_t − θ_0) with α_t = (ρ+γt)^−η, t the last update.
+
+    Attributes:
+        kappa: κ; 0 gives the newest iterate alone.
+        eta: η; 0 is the largest correction, not none.
+        rho: ρ.
+        gamma: γ.
+        every: steps between updates.
+    """
+
+    kappa: float = 0.5
+    eta: float = 0.2
+    rho: float = 10.0
+    gamma: float = 1.0
+    every: int = 1
+
+    def __post_init__(self):
+        for key in ("kappa", "eta", "gamma"):
+            if getattr(self, key) < 0:
+                raise ParameterError(key, getattr(self, key), "at least 0")
+        if self.rho < 1:
+            raise ParameterError("rho", self.rho, "at least 1")
+        if self.every < 1:
+            raise ParameterError("every", self.every, "at least 1")
+
+    def get_weights(self, num_steps: int) -> np.ndarray:
+        t = np.arange(1, num_steps + 1)
+        return np.where(t % self.every == 0, (self.rho + self.gamma * t) ** -self.kappa, 0.0)
+
+    def get_correction(self, step: int) -> float:
+        updated = step // self.every * self.every
+        return (self.rho + self.gamma * updated) ** -self.eta if updated else 0.0
+
+
+AVERAGES = {"last": Last, "ema": Ema, "power_ema": PowerEma, "bema": Bema}

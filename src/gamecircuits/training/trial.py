@@ -1,0 +1,170 @@
+"""What a training run may choose, and a random search over it.
+
+A search names, for every hyperparameter that it does not leave at its default, a value, a list to
+choose from or a range. Trial i is a pure function of (seed, name of the search, i): how many others
+there are, and which job runs it, does not matter.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from math import exp, log
+from typing import Any, Literal
+
+import numpy as np
+
+from gamecircuits.errors import ParameterError
+from gamecircuits.randomness import get_rng
+
+STATIC = ("norm", "tied", "targets", "d_model", "d_k", "d_v", "batch_size")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Hyperparameters of one training run.
+
+    Attributes:
+        norm: none, attention or residual, as in `forward`.
+        gain: the norm's gain before training; it is learned. √d_model makes an L2 norm RMS.
+        tied: whether W_U is the transpose of W_E.
+        d_model: width of the residual stream.
+        d_k: width of queries and keys; 0 is uniform attention.
+        d_v: width of values.
+        init_scale: standard deviation of a weight before training × √(rows of its matrix).
+        targets: sampled next tokens, or the exact uniform distribution over the legal ones.
+        batch_size: games in a step.
+        learning_rate: AdamW's, at its highest.
+        schedule: constant, or linear or cosine to zero, after the warm-up.
+        warmup: share of the steps over which the learning rate rises linearly.
+        weight_decay: AdamW's, times the learning rate; the gain does not decay.
+        clip_norm: gradients longer than this are shortened to it.
+        embedding_dropout: share of the embedding's entries that are dropped.
+        attention_dropout: share of the attention weights that are dropped.
+        residual_dropout: share of the head's output that is dropped before it is added.
+    """
+
+    norm: Literal["none", "attention", "residual"] = "none"
+    gain: float = 1.0
+    tied: bool = False
+    d_model: int = 32
+    d_k: int = 32
+    d_v: int = 32
+    init_scale: float = 1.0
+    targets: Literal["sampled", "exact"] = "sampled"
+    batch_size: int = 64
+    learning_rate: float = 1e-3
+    schedule: Literal["constant", "linear", "cosine"] = "constant"
+    warmup: float = 0.05
+    weight_decay: float = 0.0
+    clip_norm: float = 1.0
+    embedding_dropout: float = 0.0
+    attention_dropout: float = 0.0
+    residual_dropout: float = 0.0
+
+    def __post_init__(self):
+        allowed = {
+            "norm": ("none", "attention", "residual"),
+            "targets": ("sampled", "exact"),
+            "schedule": ("constant", "linear", "cosine"),
+            "tied": (True, False),
+        }
+        for key, choices in allowed.items():
+            if getattr(self, key) not in choices:
+                raise ParameterError(key, getattr(self, key), ", ".join(map(str, choices)))
+        for key, least in [("d_model", 1), ("d_k", 0), ("d_v", 1), ("batch_size", 1)]:
+            value = getattr(self, key)
+            if type(value) is not int or not least <= value <= 65536:
+                raise ParameterError(key, value, f"an integer from {least} to 65536")
+        for key in ("gain", "init_scale", "learning_rate", "clip_norm"):
+            if not _is_number(getattr(self, key)) or getattr(self, key) <= 0:
+                raise ParameterError(key, getattr(self, key), "a number above 0")
+        if not _is_number(self.weight_decay) or self.weight_decay < 0:
+            raise ParameterError("weight_decay", self.weight_decay, "a number from 0")
+        if not _is_number(self.warmup) or not 0 <= self.warmup <= 1:
+            raise ParameterError("warmup", self.warmup, "a number from 0 to 1")
+        for key in ("embedding_dropout", "attention_dropout", "residual_dropout"):
+            if not _is_number(getattr(self, key)) or not 0 <= getattr(self, key) < 1:
+                raise ParameterError(key, getattr(self, key), "a number from 0 to below 1")
+
+    @property
+    def static(self) -> tuple:
+        """What the compiled program depends on; trials that share it are trained together."""
+        return tuple(getattr(self, key) for key in STATIC)
+
+    def get_learning_rates(self, num_steps: int) -> np.ndarray:
+        """The learning rate of every step, float64 (num_steps,)."""
+        step = np.arange(num_steps)
+        rising = round(self.warmup * num_steps)
+        done = (step - rising) / max(num_steps - rising, 1)  # share of what follows the warm-up
+        shape = {
+            "constant": np.ones(num_steps),
+            "linear": 1 - done,
+            "cosine": (1 + np.cos(np.pi * done)) / 2,
+        }[self.schedule]
+        return self.learning_rate * np.where(step < rising, (step + 1) / max(rising, 1), shape)
+
+
+HYPERPARAMETERS = tuple(field.name for field in fields(Trial))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def check_space(space: Mapping[str, Any]) -> None:
+    """Raise ParameterError unless every trial that the space allows makes sense."""
+    for key, choice in space.items():
+        if key not in HYPERPARAMETERS:
+            raise ParameterError("space", key, ", ".join(HYPERPARAMETERS))
+        if isinstance(choice, Mapping):
+            _check_range(key, choice)
+            ends = [choice["low"], choice["high"]]
+        else:
+            ends = choice if isinstance(choice, list) else [choice]
+        if not ends:
+            raise ParameterError(key, choice, "a list that is not empty")
+        for value in ends:
+            Trial(**{key: value})
+
+
+def _check_range(key: str, choice: Mapping[str, Any]) -> None:
+    scale = choice.get("scale", "linear")
+    known = set(choice) <= {"low", "high", "scale"} and {"low", "high"} <= set(choice)
+    if not known or scale not in ("linear", "log"):
+        raise ParameterError(key, dict(choice), "{low: ..., high: ..., scale: linear or log}")
+    low, high = choice["low"], choice["high"]
+    if not isinstance(getattr(Trial(), key), float):
+        raise ParameterError(key, dict(choice), "a value or a list; only numbers have ranges")
+    if not (_is_number(low) and _is_number(high) and low <= high) or (scale == "log" and low <= 0):
+        raise ParameterError(key, dict(choice), "low <= high, and low > 0 on a log scale")
+
+
+def draw_trial(space: Mapping[str, Any], seed: int, name: str, number: int) -> Trial:
+    """Trial `number` of a search: one draw for each hyperparameter in the space."""
+    rng = get_rng(seed, f"{name} trial", number)
+    chosen = {}
+    for key in HYPERPARAMETERS:  # in a fixed order
+        choice = space.get(key, getattr(Trial(), key))
+        uniform = rng.random()  # drawn for all, so that a change of one leaves the others alone
+        if isinstance(choice, Mapping):
+            low, high = float(choice["low"]), float(choice["high"])
+            if choice.get("scale", "linear") == "log":
+                chosen[key] = exp(log(low) + uniform * (log(high) - log(low)))
+            else:
+                chosen[key] = low + uniform * (high - low)
+        elif isinstance(choice, list):
+            chosen[key] = choice[int(uniform * len(choice))]
+        else:
+            chosen[key] = choice
+    return Trial(**chosen)
+
+
+def group_trials(trials: Iterable[Trial], size: int) -> list[list[int]]:
+    """Numbers of the trials that one job trains together: at most `size`, all of one program."""
+    alike: dict[tuple, list[int]] = {}
+    for number, trial in enumerate(trials):
+        alike.setdefault(trial.static, []).append(number)
+    return [
+        numbers[start : start + size]
+        for numbers in alike.values()
+        for start in range(0, len(numbers), size)
+    ]
