@@ -19,6 +19,20 @@ from gamecircuits.masks import pack_mask
 
 PERFT_7_BY_6 = [7, 49, 343, 2401, 16807, 117649, 823536, 5673234]
 TIC_TAC_TOE = {"kind": "mnk", "rows": 3, "columns": 3, "in_a_row": 3}
+# Late positions (the columns played, from 1) and what they are worth to the player to move, of the
+# set "End-Easy" of Pascal Pons (blog.gamesolver.org/solving-connect-four/02-test-protocol): 1 wins
+# with the last stone, 2 with the one before, and so on; negative, the opponent does.
+END_EASY = {
+    "2252576253462244111563365343671351441": -1,
+    "7422341735647741166133573473242566": 1,
+    "71255763773133525731261364622167124446454": 0,
+    "65214673556155731566316327373221417": -1,
+    "233377345754465174223731671122611552": 1,
+    "6763525635134453444361412671365712": -1,
+    "3642756176227637211322113551637574556": 2,
+    "5775265212657176476365522624313714333": 2,
+    "3575316255751336464276636772271112": -3,
+}
 SMALL = [  # few games, all of which are enumerated
     {"kind": "connect_four", "rows": 3, "columns": 3, "in_a_row": 3},
     {"kind": "connect_four", "rows": 2, "columns": 4, "in_a_row": 2},
@@ -82,6 +96,23 @@ def as_tokens(games, length):
 @pytest.mark.parametrize("depth", range(1, 9))
 def test_perft_7_by_6(depth):
     assert kernels.count_prefixes(6, 7, 4, depth, falls=True) == PERFT_7_BY_6[depth - 1]
+
+
+def solve(game, moves):
+    """The worth of a position as in END_EASY, by playing it out in all ways."""
+    tokens = np.array([moves], np.int8)
+    legal = np.flatnonzero(game.get_valid_next_token_mask(tokens)[0, -1])
+    if len(legal):
+        return max(-solve(game, [*moves, token]) for token in legal)
+    board = game.get_board_states(tokens)[0, -1].reshape(6, 7)
+    theirs = set(zip(*np.nonzero(board == 2), strict=True))
+    return -(22 - (len(moves) + 1) // 2) if naive_has_line(theirs, 4) else 0
+
+
+@pytest.mark.parametrize("columns", END_EASY)
+def test_late_positions_have_their_published_worth(columns):
+    moves = [int(column) - 1 for column in columns]
+    assert solve(make_game("connect_four"), moves) == END_EASY[columns]
 
 
 def test_tic_tac_toe_prefixes():

@@ -29,6 +29,58 @@ def squares(names: str) -> list[int]:
     return [(int(name[1]) - 1) * 8 + "abcdefgh".index(name[0]) for name in names.split()]
 
 
+# Recorded games with their published final discs, black and white: the games of the World Othello
+# Championship 2010 as in ReplayTest.java of de.earthlingz.games.reversi, the others as in the tests
+# of the Rust crate game_theory; Wikipedia ("Reversi") shows the last boards of Hassan - Verstuyft
+# and Vecchi - Nicolas. Squares that stay empty count for the winner in tournaments, not here.
+RECORDED = {
+    "Takizawa - Terkelsen, World Championship 2010": (
+        "f5f6e6f4g5g6g4c6f3f7e7d6d7f8e8f2g3c7g8h5h6h3d8g7h4h7h8e3h2c5b6c8c4b3c3b8a3a6a7a8b7b5b4d3"
+        "c2d1g2f1g1h1d2e2e1b1a4a5a2c1",
+        (62, 0),
+    ),
+    "Ortiz - Berg, World Championship 2010": (
+        "f5f6e6f4g5g6g4e7f3d6f7h3d8d3h4h5d7e3e2d2g3f8c5e8g8b5c4b4c3d1f2c6f1h2b3c2b1c7a5a3a4a6c8b6"
+        "h7c1e1g2b7a7h6h8b2b8g1h1g7a1a2a8",
+        (20, 44),
+    ),
+    "van den Biggelaar - Takanashi, World Championship 2010": (
+        "f5d6c3d3c4f4f6f3e6e7d7g6f8f7h6c5c6d8e3b6g4b4b5h3h4e2d2g3f1f2g5e8c8c7a3e1d1c1b1c2a6g2b8a5"
+        "g8h5h1a7b2g1a4b7h2a2a8a1b3h7g7h8",
+        (32, 32),
+    ),
+    "Nagano - Schotte, World Championship 2016": (
+        "f5f6e6f4g5e7e3f3c5d3g4g3g6c3d7c6c4d6b5b3b4h4c7d8h5h3f8f7h2a6a5h7f2c8b6a4b7e2g2f1b8a8a7h1"
+        "h6g7g1d2c1c2d1e1h8g8e8b1a1b2a3a2",
+        (50, 14),
+    ),
+    "Hassan - Verstuyft, European Grand Prix Ghent 2017": (
+        "d3e3f4g3f3c5h3f2c4c3e2e1b3h4h5a3",
+        (3, 17),
+    ),
+    "Vecchi - Nicolas, World Championship 2017": (
+        "f5d6c5f6c4f4e6d7e7c6f7d8c8e8g5b8e3f8b6b5a6a4a5a7c7b4g6h6h7b3d3c3c2c1h5d2e2f1b1d1b2a3e1h4"
+        "h3g4g3f3g1f2b7h2h1g7",
+        (13, 45),
+    ),
+    "Aunchulee - Fukuchi, World Championship 2018": (
+        "d3c5f6f5e6e3c3f3c4b4b3d6c7c2d2c6a4d7g5f4d1g4f7e7g6h5e8c8d8f8e2f2b6a6b5a5a7a3a2f1e1h6g1b2"
+        "g3b7h4b1a8b8g7h8h7g8a1h2c1h3g2h1",
+        (30, 34),
+    ),
+    "a draw with empty squares, Othello Quest 2018": (
+        "e6f4c3c4d3d6c5c6d7b5b6f7a6a5b4a7f3c8e8c7f6e7g8g6f8f5g4e3d2h3g5g3h4h5h7d8b8a4b3d1c1b1c2e1"
+        "e2a3b7f2f1g1b2a2g2h6h2g7",
+        (30, 30),
+    ),
+    "Chitra - Fu, U.S. Open 2019": (
+        "f5d6c3d3c4f4f6g5e6d7e3g6c7c5c6b6g3b5b4f2a5a6h5c2e8f3e2a3a4b3g4e7d2f7d8d1h6c8f8e1b8h4b7h7"
+        "g7b2a1a2b1c1f1h8g8a8a7g2h2h3g1h1",
+        (32, 32),
+    ),
+}
+
+
 def naive_play(size, rng):
     board, colour, legal = naive_start(size)
     moves = []
@@ -193,6 +245,18 @@ def test_two_stuck_players_end_the_game():
     game.check(tokens)
     assert set(game.get_board_states(tokens)[0, -1]) == {0, 1, 2}
     assert not game.get_valid_next_token_mask(tokens)[0, 15:].any()
+
+
+@pytest.mark.parametrize("players", RECORDED)
+def test_recorded_games_end_as_published(players):
+    """They are legal move by move, over only after the last one, and leave the published discs."""
+    moves, discs = RECORDED[players]
+    tokens = np.array([squares(" ".join(moves[i : i + 2] for i in range(0, len(moves), 2)))])
+    game = make_game("othello")
+    game.check(tokens)
+    mover = game.get_side_to_move(tokens)[0, -2]  # of the last move; the board is seen by the other
+    found = np.bincount(game.get_board_states(tokens)[0, -1], minlength=3)
+    assert (found[2 - mover], found[1 + mover]) == discs
 
 
 @pytest.mark.parametrize("size", [-8, 0, 2, 5, 7, 10, "8"])
