@@ -24,6 +24,7 @@ ONLY_LOOKS = (  # options with which snakemake runs no jobs
 from gamecircuits.config import load_config
 from gamecircuits.errors import GamecircuitsError
 from gamecircuits.jobs import GAME_FIGURES, METRIC_FIGURES, Plan, find_stale
+from gamecircuits.lock import lock_run
 from snakemake.cli import get_argument_parser
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
@@ -72,17 +73,26 @@ shell.prefix(
 # What files say of themselves is checked too: Snakemake's own records can be lost, and do not see
 # damage. Files that must not be used are removed when this call is to run jobs, and only named when
 # it is to do something else.
-if STALE := find_stale(PLAN) if workflow.is_main_process else {}:
-    found = "\n".join(f"  {path}: {reason}" for path, reason in STALE.items())
+if workflow.is_main_process:
     options, _ = get_argument_parser().parse_known_args(sys.argv[1:])
-    if options.report is not None:
-        raise WorkflowError(f"These results must be made again; run snakemake first:\n{found}")
-    if any(getattr(options, option, None) for option in ONLY_LOOKS):
-        logger.warning(f"The next run will make these results again:\n{found}")
-    else:
-        logger.warning(f"Making these results again:\n{found}")
-        for path in STALE:
-            Path(path).unlink()
+    makes_report = options.report is not None
+    runs_jobs = not makes_report and not any(getattr(options, o, None) for o in ONLY_LOOKS)
+    if runs_jobs:
+        try:
+            lock_run(f"{RESULTS}/.lock", logger.warning)
+        except GamecircuitsError as error:
+            logger.error(str(error))
+            sys.exit(1)
+    if stale := find_stale(PLAN):
+        found = "\n".join(f"  {path}: {reason}" for path, reason in stale.items())
+        if makes_report:
+            raise WorkflowError(f"These results must be made again; run snakemake first:\n{found}")
+        if runs_jobs:
+            logger.warning(f"Making these results again:\n{found}")
+            for path in stale:
+                Path(path).unlink()
+        else:
+            logger.warning(f"The next run will make these results again:\n{found}")
 
 
 localrules:

@@ -4,6 +4,7 @@ Every test works on a copy of the project, with a tiny experiment. Expected job 
 out, so a job too many fails as one too few does.
 """
 
+import base64
 import copy as copy_module
 import os
 import re
@@ -92,10 +93,22 @@ class Project:
         return jobs - {"all"}
 
     def results(self) -> dict[str, bytes]:
-        """Content of every result but the logs."""
+        """Content of every result but the logs, and of what should not be there."""
         files = (path for path in (self.folder / "results").rglob("*") if path.is_file())
         found = {str(path.relative_to(self.folder)): path.read_bytes() for path in files}
-        return {name: content for name, content in found.items() if "/logs/" not in name}
+        others = "results/logs/", "results/.lock"
+        return {name: content for name, content in found.items() if not name.startswith(others)}
+
+    def start(self, *arguments: str) -> subprocess.Popen:
+        """Begin a run in a process group of its own."""
+        return subprocess.Popen(
+            self.command(*arguments),
+            cwd=self.folder,
+            env=self.environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
 
     def change(self, path: str, old: str, new: str) -> None:
         file = self.folder / path
@@ -379,46 +392,99 @@ def test_files_of_another_run_are_not_used(copy, tmp_path):
     wanted = copy.results()
     other = Project(tmp_path / "other", {**TINY, "seed": 1})
     other.run("masks")
-    foreign = [f"results/{kind}/a/shard-00000.parquet" for kind in ("games", "masks")]
-    for path in foreign:
-        shutil.copy(other.folder / path, copy.folder / path)
+    ours, theirs = copy.folder / "results", other.folder / "results"
+    foreign = {
+        "games/a/shard-00001.parquet": ours / "games/a/shard-00000.parquet",  # another number
+        "games/b/shard-00000.parquet": ours / "games/a/shard-00000.parquet",  # another game
+        "games/a/shard-00000.parquet": theirs / "games/a/shard-00000.parquet",  # another seed
+        "masks/a/shard-00000.parquet": theirs / "masks/a/shard-00000.parquet",
+    }
+    for path, source in foreign.items():
+        shutil.copy(source, ours / path)
     for look in (["-n"], ["-S"], ["--touch"], ["--list-rules"], ["--unlock"]):
         output = copy.run(*look)
-        assert f"{foreign[0]}: made by another config" in output, look
-        assert (copy.folder / foreign[0]).exists(), look
+        for path in foreign:
+            assert f"results/{path}: made by another config" in output, look
+            assert (ours / path).exists(), look
     output = copy.run("--report=results/report.html", check=False)
     assert "must be made again; run snakemake first" in output
     copy.run()
     assert copy.results() == wanted
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("how", ["interrupt", "kill"])
-def test_an_aborted_run_is_taken_up_again(finished, tmp_path, how):
-    project = Project(tmp_path / "aborted")
-    process = subprocess.Popen(
-        project.command(),
-        cwd=project.folder,
-        env=project.environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+def wait_until(condition, process):
     deadline = time.monotonic() + 120
-    while len(list((project.folder / "results").rglob("*.parquet"))) < 4:
+    while not condition():
         assert process.poll() is None
         assert time.monotonic() < deadline
-        time.sleep(0.05)
-    if how == "interrupt":
-        process.send_signal(signal.SIGINT)
-    else:
-        os.killpg(process.pid, signal.SIGKILL)
+        time.sleep(0.01)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_an_aborted_run_is_taken_up_again(finished, tmp_path, how):
+    project = Project(tmp_path / "aborted")
+    process = project.start()
+    wait_until(lambda: len(list((project.folder / "results").rglob("*.parquet"))) >= 4, process)
+    os.killpg(process.pid, how)
     process.wait(60)
-    output = project.run(check=False)
-    if "--unlock" in output:  # after kill -9 Snakemake names the command that is needed
-        project.run("--unlock")
-        project.run()
+    project.run()
     assert project.results() == finished.results()
+
+
+SHARDS = {
+    "games": {
+        "g": {
+            "kind": "set_complement",
+            "vocab_size": 40,
+            "num_games": 500000,
+            "games_per_shard": 100000,
+        }
+    }
+}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    project = Project(tmp_path_factory.mktemp("undisturbed"), SHARDS)
+    project.run("masks")
+    return project
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kill", [os.killpg, os.kill], ids=["all", "only-snakemake"])
+def test_a_run_killed_in_the_middle_of_shards_goes_on(undisturbed, tmp_path, kill):
+    """Whatever is killed, and when: the same command goes on, and what is finished stays."""
+    project = Project(tmp_path / "killed", SHARDS)
+    results = project.folder / "results"
+
+    def finished():
+        """Those that Snakemake knows to be finished, by the time at which they were."""
+        records = project.folder / ".snakemake/metadata"
+        return {
+            base64.urlsafe_b64decode(path.name).decode(): path.stat().st_mtime_ns
+            for path in records.glob("*")
+        }
+
+    for at_least in (1, 3, 5):
+        process = project.start("masks")
+        wait_until(lambda n=at_least: len(finished()) >= n and any(results.rglob("*.tmp")), process)
+        if at_least == 1:
+            os.killpg(process.pid, signal.SIGSTOP)
+            output = project.run("masks", check=False)
+            assert "another run is at work in results; let it finish or stop it" in output
+            assert "Unlocked" in project.run("--unlock")
+            project.run("masks", "-n")
+            os.killpg(process.pid, signal.SIGCONT)
+        before = finished()
+        kill(process.pid, signal.SIGKILL)
+        process.wait()
+    gone = results / "games/gone/.shard-00000.parquet.1234.tmp"
+    gone.parent.mkdir()
+    gone.write_text("of a game that is no longer in the config")
+    project.run("masks")
+    assert finished().items() >= before.items()
+    assert project.results() == undisturbed.results()
 
 
 def test_a_wrong_config_leaves_everything_as_it_is(copy):

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 
 from gamecircuits.errors import ArtefactError, GamecircuitsError
+from gamecircuits.lock import lock_job
 from gamecircuits.provenance import check_origin, code_digest
 
 DRAWN = ("output", "csv", "images")  # what the stages that draw a figure write
@@ -47,6 +48,7 @@ def run_stage(
     job = arguments.pop("job")
     about = json.loads(job)
     try:
+        lock_job()
         if code_digest(about["stage"], about.get("modules", []))[0] != about["code"]:
             raise ArtefactError("the source was changed after this job was planned; run again")
         for name, read_job in (inputs or {}).items():
