@@ -5,6 +5,7 @@ file that carries it, is worked out in src/gamecircuits/jobs.py.
 """
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -93,6 +94,11 @@ if workflow.is_main_process:
                 Path(path).unlink()
         else:
             logger.warning(f"The next run will make these results again:\n{found}")
+
+
+onerror:
+    if shutil.disk_usage(RESULTS).free < 1 << 20:  # then logs are cut off, too
+        logger.error(f"The disk of {RESULTS} is full; free space and run again")
 
 
 localrules:

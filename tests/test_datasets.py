@@ -1,3 +1,7 @@
+import os
+import re
+import subprocess
+import sys
 import tracemalloc
 from collections import Counter
 
@@ -19,11 +23,12 @@ from gamecircuits.datasets import (
     table_to_tokens,
     tokens_to_table,
 )
-from gamecircuits.errors import ArtefactError, ParameterError
+from gamecircuits.errors import ArtefactError, ParameterError, StorageError
 from gamecircuits.games.game import PAD, make_game
 from gamecircuits.parquet import read_job, write_parquet
 from gamecircuits.provenance import describe_job
 from gamecircuits.randomness import get_rng
+from gamecircuits.results import write_results
 from gamecircuits.stages import compute_masks, generate_games, measure_branching, measure_legality
 
 MNK = {"kind": "mnk", "rows": 3, "columns": 3, "in_a_row": 3}
@@ -221,7 +226,7 @@ def test_nothing_half_written(tmp_path):
     for old in (None, "old"):
         if old:
             path.write_text(old)
-        with pytest.raises(OSError, match="disk full"):
+        with pytest.raises(StorageError, match=r"x.parquet cannot be written \(disk full\); free"):
             write_parquet(path, tables(), "{}")
         assert [p.name for p in tmp_path.iterdir()] == (["x.parquet"] if old else [])
     assert path.read_text() == "old"
@@ -229,6 +234,57 @@ def test_nothing_half_written(tmp_path):
     write_parquet(path, [table], "{}")
     assert [p.name for p in tmp_path.iterdir()] == ["x.parquet"]
     assert read_job(path) == "{}"
+
+
+WITH_LITTLE_SPACE = """
+import importlib, resource, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2)
+sys.exit(importlib.import_module(f"gamecircuits.stages.{sys.argv[2]}").main(sys.argv[3:]))
+"""
+
+
+@pytest.mark.parametrize("stage", ["generate_games", "compute_masks", "plot_branching_factor"])
+def test_a_full_disk_leaves_nothing_half_written(tmp_path, stage):
+    """Files cannot grow beyond half of what is to be written."""
+    pytest.importorskip("resource")
+    games, masks = generate(tmp_path, LARGE)
+    output = {"generate_games": games, "compute_masks": masks}.get(stage, tmp_path / "b.parquet")
+    arguments = ["--output", str(output)]
+    if stage == "compute_masks":
+        arguments += ["--games", str(games)]
+    if stage == "plot_branching_factor":
+        table = pd.DataFrame({"game": ["g"], "ply": [0], "num_legal": [200], "num_games": [50]})
+        branching = describe_job("measure_branching", {})
+        write_results(branching, table, tmp_path / "branching.parquet")
+        job = describe_job(stage, {}, inputs={"branching": [branching]})
+        images = [str(tmp_path / f"b.{kind}") for kind in ("png", "svg")]
+        arguments += ["--branching", str(tmp_path / "branching.parquet"), "--job", job]
+        arguments += ["--csv", str(tmp_path / "b.csv"), "--images", *images]
+        half = 1000
+    else:
+        arguments += ["--job", read_job(output)]
+        half = output.stat().st_size // 2
+
+    def run(size):
+        command = [sys.executable, "-c", WITH_LITTLE_SPACE, str(size), stage, *arguments]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+    assert run(1 << 30).returncode == 0
+    wanted = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    for path in tmp_path.glob(f"{output.stem}.*"):
+        path.unlink()
+    failed = run(half)
+    assert failed.returncode == 1
+    line = (
+        rf"error: {tmp_path}/{output.stem}\.\w+ cannot be written \(File too large\); free space .*"
+    )
+    assert re.fullmatch(line, failed.stderr.strip())
+    found = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert found.items() < wanted.items()
+    assert output.name not in found
+    assert run(1 << 30).returncode == 0
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == wanted
 
 
 # --- reading ---

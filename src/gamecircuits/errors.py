@@ -22,3 +22,7 @@ class GameError(GamecircuitsError):
 
 class ArtefactError(GamecircuitsError):
     """A file that is damaged or not the one expected; says which command repairs it."""
+
+
+class StorageError(GamecircuitsError):
+    """A file that cannot be written, for want of space or of permission; says why."""

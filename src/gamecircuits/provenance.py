@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
 
-from gamecircuits.errors import ArtefactError
+from gamecircuits.errors import ArtefactError, StorageError
 
 PACKAGE = "gamecircuits"
 SOURCE = Path(__file__).resolve().parent.parent
@@ -163,18 +163,25 @@ def write_atomically(path: Path | str) -> Iterator[Path]:
     """Yield a temporary path that replaces `path` on success and is removed on failure.
 
     A reader sees the old file or the whole new one, never half of it. What an earlier, killed
-    writer of the same file left behind is removed too.
+    writer of the same file left behind is removed too. A full disk is a StorageError.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    for leftover in path.parent.glob(f".{path.name}.*.tmp"):
-        leftover.unlink(missing_ok=True)
     temporary = path.parent / f".{path.name}.{os.getpid()}.tmp"
     try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for leftover in path.parent.glob(f".{path.name}.*.tmp"):
+            leftover.unlink(missing_ok=True)
+        try:
+            yield temporary
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else error
+        raise StorageError(
+            f"{path} cannot be written ({reason}); free space there, or permit writing, and run "
+            "again: all files that were finished are kept"
+        ) from error
 
 
 def file_digest(path: Path | str) -> str:
