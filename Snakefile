@@ -26,6 +26,7 @@ from gamecircuits.config import load_config
 from gamecircuits.errors import GamecircuitsError
 from gamecircuits.jobs import GAME_FIGURES, METRIC_FIGURES, Plan, find_stale
 from gamecircuits.lock import lock_run
+from gamecircuits.run_progress import RunProgress
 from snakemake.cli import get_argument_parser
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
@@ -94,6 +95,11 @@ if workflow.is_main_process:
                 Path(path).unlink()
         else:
             logger.warning(f"The next run will make these results again:\n{found}")
+
+
+onstart:
+    if workflow.is_main_process and runs_jobs:
+        logger.addHandler(RunProgress(PLAN, workflow.dag))
 
 
 onerror:

@@ -17,6 +17,7 @@ from gamecircuits.errors import ArtefactError, ParameterError
 from gamecircuits.games.game import PAD, Game, make_game, token_dtype
 from gamecircuits.masks import pack_mask, unpack_mask
 from gamecircuits.parquet import iter_row_groups, open_parquet, read_job
+from gamecircuits.progress import Progress
 from gamecircuits.provenance import repair_command
 from gamecircuits.splits import SPLITS
 
@@ -241,9 +242,8 @@ def _get_origin(path: Path) -> dict:
 def with_progress(
     batches: Iterable[pa.Table], total: int, say: Callable[[str], None]
 ) -> Iterator[pa.Table]:
-    """Pass batches through, saying how many of `total` rows are done."""
-    done = 0
+    """Pass batches through, saying how many of `total` games are done."""
+    progress = Progress(total, say)
     for batch in batches:
         yield batch
-        done += batch.num_rows
-        say(f"{done:,} of {total:,} games")
+        progress.add(batch.num_rows)
