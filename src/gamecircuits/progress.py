@@ -14,11 +14,11 @@ class Progress:
     def __init__(self, total: int, say: Callable[[str], None], *, done: int = 0, pause: float = 1):
         self.total, self.say, self.pause = total, say, pause
         self.before = self.done = done
-        self.begin = self.said = time.monotonic()
+        self.begin = self.said = time.perf_counter()
 
     def add(self, games: int) -> None:
         self.done += games
-        now = time.monotonic()
+        now = time.perf_counter()
         if now < self.said + self.pause and self.done < self.total:
             return
         self.said = now

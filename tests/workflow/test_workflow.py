@@ -447,7 +447,10 @@ SHARDS = {
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
     project = Project(tmp_path_factory.mktemp("undisturbed"), SHARDS)
-    project.run("masks")
+    output = project.run("masks")
+    for rule in ("generate_games", "compute_masks"):
+        line = rf"^{rule}: 500,000 of 500,000 games, [\d,]+ games/s, 0:00:00 left$"
+        assert len(re.findall(line, output, flags=re.MULTILINE)) == 1
     return project
 
 
