@@ -24,7 +24,7 @@ ONLY_LOOKS = (  # options with which snakemake runs no jobs
 
 from gamecircuits.config import load_config
 from gamecircuits.errors import GamecircuitsError
-from gamecircuits.jobs import GAME_FIGURES, METRIC_FIGURES, Plan, find_stale
+from gamecircuits.jobs import GAME_FIGURES, METRIC_FIGURES, SEARCH_FIGURES, Plan, find_stale
 from gamecircuits.lock import lock_run
 from gamecircuits.run_progress import RunProgress
 from snakemake.cli import get_argument_parser
@@ -53,6 +53,8 @@ wildcard_constraints:
     evaluation="[A-Za-z][A-Za-z0-9_]*",
     experiment="|".join(PLAN.config.experiments) or "none",
     shard=r"shard-\d+",
+    search="|".join(PLAN.config.searches) or "none",
+    group=r"group-\d+",
 
 
 report: "workflow/report/workflow.rst"
@@ -63,6 +65,7 @@ include: "workflow/rules/models.smk"
 include: "workflow/rules/metrics.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/theory.smk"
+include: "workflow/rules/training.smk"
 
 
 # One thread of BLAS in every job: several would change last digits with the number of cores, and

@@ -38,6 +38,8 @@ from gamecircuits.experiments.experiment import EXPERIMENTS, Experiment
 from gamecircuits.games.game import GAMES, Game
 from gamecircuits.provenance import source_file
 from gamecircuits.registry import Registry, suggest
+from gamecircuits.training.averaging import make_average
+from gamecircuits.training.trial import Trial, check_space, draw_trial, group_trials
 from gamecircuits.transformer.constructions.construction import CONSTRUCTIONS, Construction
 
 KeyPath = tuple[str | int, ...]
@@ -159,6 +161,47 @@ class ClaimsEntry(Strict):
     )
 
 
+DEFAULT_AVERAGES = {
+    "last": {"kind": "last"},
+    "ema_0.9": {"kind": "ema", "decay": 0.9},
+    "ema_0.99": {"kind": "ema", "decay": 0.99},
+    "ema_0.999": {"kind": "ema", "decay": 0.999},
+    "power_ema": {"kind": "power_ema"},
+    "bema": {"kind": "bema"},
+}
+
+
+class SearchEntry(Strict):
+    """A random search over ways of training, on short prefixes of one game."""
+
+    game: str = Field(description="name of an entry of games; trained on its training split")
+    length: int = Field(ge=1, description="longest prefix that is continued in training")
+    steps: int = Field(default=4000, ge=1, le=10**7, description="of the optimiser")
+    checkpoints: int = Field(
+        default=40,
+        ge=1,
+        le=10_000,
+        description="times at which a trial is looked at; divides steps",
+    )
+    trials: int = Field(default=8, ge=1, le=10_000, description="random draws from the space")
+    trials_per_job: int = Field(default=8, ge=1, le=4096, description="trained at once")
+    test_games: int = Field(
+        default=1000, ge=1, le=10**6, description="games of the test split to evaluate on"
+    )
+    space: dict[str, Any] = Field(
+        default={}, description="hyperparameters: a value, a list, or {low, high, scale}"
+    )
+    variants: dict[str, dict[str, Any]] = Field(
+        default={"plain": {}},
+        min_length=1,
+        description="hyperparameters that each draw is trained with, by name; the first is the "
+        "one that others are compared with",
+    )
+    averages: dict[str, dict[str, Any]] = Field(
+        default=DEFAULT_AVERAGES, min_length=1, description="of the weights, by name"
+    )
+
+
 class TopLevel(Strict):
     """Configuration of a gamecircuits experiment."""
 
@@ -168,6 +211,7 @@ class TopLevel(Strict):
     models: dict[str, Any] = Field(default={}, description="models by name")
     evaluations: dict[str, Any] = Field(default={}, description="evaluations by name")
     experiments: dict[str, Any] = Field(default={}, description="experiments on the theory by name")
+    searches: dict[str, Any] = Field(default={}, description="searches over training by name")
     claims: ClaimsEntry | None = Field(
         default=None, description="evaluate every statement of the theory; left out: do not"
     )
@@ -218,6 +262,15 @@ class NamedExperiment:
 
 
 @dataclass(frozen=True)
+class NamedSearch:
+    name: str
+    game: NamedGame
+    entry: SearchEntry
+    trials: dict[tuple[str, int], Trial]  # by (variant, number)
+    groups: list[list[tuple[str, int]]]  # of trials; each is a job
+
+
+@dataclass(frozen=True)
 class Config:
     seed: int
     results: str
@@ -225,6 +278,7 @@ class Config:
     models: dict[str, NamedModel]
     evaluations: dict[str, NamedEvaluation]
     experiments: dict[str, NamedExperiment]
+    searches: dict[str, NamedSearch]
     claims: ClaimsEntry | None
     raw: dict  # as read, for the report
 
@@ -485,7 +539,7 @@ def check_config(source: Source) -> Config:
     top = checker.fit(TopLevel, source.values, ())
     sections = {
         section: values if isinstance(values := source.values.get(section), Mapping) else {}
-        for section in ("games", "models", "evaluations", "experiments")
+        for section in ("games", "models", "evaluations", "experiments", "searches")
     }
     if top:
         parts = Path(os.path.normpath(top.results)).parts
@@ -525,6 +579,11 @@ def check_config(source: Source) -> Config:
                 message = f"needs src/gamecircuits/figures/{entry.kind}.py with draw(table)"
                 checker.report(("experiments", name, "kind"), message, entry.kind)
             experiments[name] = NamedExperiment(name, entry.kind, settings, experiment)
+    searches: dict[str, NamedSearch] = {}
+    for name, value in checker.entries("searches", sections["searches"]):
+        entry = checker.fit(SearchEntry, value, ("searches", name))
+        if entry and (found := _check_search(checker, name, entry, top, sections, games)):
+            searches[name] = found
     if checker.problems:
         raise _error(checker)
     return Config(
@@ -534,9 +593,59 @@ def check_config(source: Source) -> Config:
         models,
         evaluations,
         experiments,
+        searches,
         top.claims,
         raw=dict(source.values),
     )
+
+
+def _check_search(
+    checker: _Checker,
+    name: str,
+    entry: SearchEntry,
+    top: TopLevel | None,
+    sections: dict[str, Mapping],
+    games: dict[str, NamedGame],
+) -> NamedSearch | None:
+    path, before = ("searches", name), len(checker.problems)
+    if entry.game not in sections["games"]:
+        known = ", ".join(sections["games"])
+        hint = suggest(entry.game, list(sections["games"]))
+        checker.report((*path, "game"), f"no such game{hint}; known: {known}", entry.game)
+    named = games.get(entry.game)
+    if named and entry.length >= named.game.max_length:
+        message = f"allowed: 1 to {named.game.max_length - 1}, so that a token follows"
+        checker.report((*path, "length"), message, entry.length)
+    if named and not (named.splits["train"] and named.splits["test"]):
+        checker.report((*path, "game"), "needs games of the splits train and test", entry.game)
+    if entry.steps % entry.checkpoints:
+        message = f"must divide steps = {entry.steps}"
+        checker.report((*path, "checkpoints"), message, entry.checkpoints)
+    spaces = {("space",): entry.space}
+    spaces |= {("variants", variant): values for variant, values in entry.variants.items()}
+    for where, space in spaces.items():
+        try:
+            check_space(space)
+        except ParameterError as error:
+            key = () if error.key == "space" else (error.key,)
+            checker.report((*path, *where, *key), f"allowed: {error.allowed}", error.value)
+    for variant, values in entry.variants.items():
+        if chosen := [key for key, value in values.items() if isinstance(value, (list, Mapping))]:
+            message = "a variant has one value for each of its hyperparameters"
+            checker.report((*path, "variants", variant, chosen[0]), message, values[chosen[0]])
+    for average, values in entry.averages.items():
+        try:
+            make_average(**values)
+        except (ParameterError, TypeError) as error:
+            checker.report((*path, "averages", average), str(error), values)
+    if top is None or named is None or len(checker.problems) > before:
+        return None
+    trials = {
+        (variant, number): draw_trial(entry.space, top.seed, name, number, **values)
+        for variant, values in entry.variants.items()
+        for number in range(entry.trials)
+    }
+    return NamedSearch(name, named, entry, trials, group_trials(trials, entry.trials_per_job))
 
 
 def _check_evaluation(

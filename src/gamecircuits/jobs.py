@@ -8,6 +8,7 @@ import base64
 import json
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 
@@ -45,9 +46,13 @@ CARRIERS = {
     "confirm_claims": "tables/claims_summary.parquet",
     "run_experiment": "experiments/{experiment}.parquet",
     "plot_experiment": "tables/{experiment}.parquet",
+    "train_trials": "searches/{search}/{group}/metrics.parquet",
+    "collect_search": "tables/search_{search}.parquet",
+    "plot_search": "tables/{search_figure}_{search}.parquet",
 }
 SHOWN_VERSIONS = ("numpy", "pandas", "pyarrow", "matplotlib", "safetensors", "snakemake")
 MAX_VERIFIED = 1 << 24  # bytes; larger files are verified by the stages that read them
+SEARCH_FIGURES = ("training_curves", "training_effects", "training_dynamics", "training_scatter")
 METRIC_FIGURES = ("length_generalization", "displacement", "attention_entropy")
 GAME_FIGURES = ("branching_factor", "game_lengths")
 
@@ -82,6 +87,13 @@ class Plan:
         if stage == "check_claims":
             csv = str(Path(carrier).with_suffix(".csv"))
             return [carrier, csv, f"{self.config.results}/claims.html"]
+        if stage == "train_trials":
+            others = ("trials.parquet", "dynamics.parquet", "noise.parquet", "weights.safetensors")
+            return [carrier, *(str(Path(carrier).with_name(name)) for name in others)]
+        if stage == "collect_search":
+            parts = ("trials", "dynamics", "noise", "effects")
+            tables = [str(Path(carrier).with_stem(f"{stem}_{part}")) for part in parts]
+            return [carrier, *tables, str(Path(tables[-1]).with_suffix(".csv"))]
         if stage in ("collect_metrics", "confirm_claims"):
             return [carrier, str(Path(carrier).with_suffix(".csv"))]
         if stage == "write_config":
@@ -124,6 +136,12 @@ class Plan:
         for experiment in self.config.experiments:
             yield "run_experiment", {"experiment": experiment}
             yield "plot_experiment", {"experiment": experiment}
+        for search, named in self.config.searches.items():
+            for number in range(len(named.groups)):
+                yield "train_trials", {"search": search, "group": f"group-{number:04d}"}
+            yield "collect_search", {"search": search}
+            for figure in SEARCH_FIGURES:
+                yield "plot_search", {"search_figure": figure, "search": search}
         if self.evaluated:
             yield "collect_metrics", {}
             for figure in METRIC_FIGURES:
@@ -282,6 +300,50 @@ class Plan:
         kind = self.config.experiments[experiment].kind
         inputs = {"experiment": [self.job("run_experiment", experiment=experiment)]}
         return {"kind": kind}, [f"gamecircuits.figures.{kind}"], inputs
+
+    def all_groups(self, search: str) -> list[str]:
+        names = [f"group-{n:04d}" for n in range(len(self.config.searches[search].groups))]
+        return [self.path("train_trials", search=search, group=group) for group in names]
+
+    def _train_trials(self, search: str, group: str):
+        named = self.config.searches[search]
+        keys = named.groups[int(group.removeprefix("group-"))]
+        settings = {
+            "search": search,
+            "seed": self.config.seed,
+            "game": named.game.settings,
+            "splits": named.game.splits,
+            "trials": [
+                {"variant": variant, "number": number, **asdict(named.trials[variant, number])}
+                for variant, number in keys
+            ],
+            "averages": list(named.entry.averages.items()),
+            **named.entry.model_dump(include={"length", "steps", "checkpoints", "test_games"}),
+        }
+        return settings, [GAMES.module(named.game.kind)], {}
+
+    def _collect_search(self, search: str):
+        named = self.config.searches[search]
+        groups = [f"group-{n:04d}" for n in range(len(named.groups))]
+        jobs = [self.job("train_trials", search=search, group=group) for group in groups]
+        settings = {
+            "seed": self.config.seed,
+            "search": search,
+            "length": named.entry.length,
+            "variants": list(named.entry.variants),
+            "averages": list(named.entry.averages),
+        }
+        return settings, [], {"metrics": jobs}
+
+    def _plot_search(self, search_figure: str, search: str):
+        named, module = self.config.searches[search], f"gamecircuits.figures.{search_figure}"
+        settings = {
+            "search": search,
+            "figure": search_figure,
+            "game": named.game.name,
+            "length": named.entry.length,
+        }
+        return settings, [module], {"search": [self.job("collect_search", search=search)]}
 
     def _plot_metrics(self, figure: str):
         module = f"gamecircuits.figures.{figure}"

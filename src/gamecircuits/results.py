@@ -4,6 +4,7 @@ The parquet file carries the job and the digests of the files that were written 
 damaged or edited sibling is noticed.
 """
 
+import io
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -37,6 +38,13 @@ def write_results(
     content = pa.Table.from_pandas(table, preserve_index=False).replace_schema_metadata(None)
     extra = {FILES_KEY: json.dumps(digests, sort_keys=True).encode()}
     write_parquet(parquet, [content], job, extra)
+
+
+def to_parquet(table: pd.DataFrame) -> bytes:
+    """A table as the content of a parquet file that is written beside another's."""
+    buffer = io.BytesIO()
+    table.to_parquet(buffer, index=False, compression="zstd")
+    return buffer.getvalue()
 
 
 def changed_siblings(parquet: Path | str, siblings: Iterable[str]) -> list[str]:

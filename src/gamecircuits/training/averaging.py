@@ -9,7 +9,7 @@ iterate (Block and Zhang's β).
 """
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -126,3 +126,13 @@ class Bema(Average):
 
 
 AVERAGES = {"last": Last, "ema": Ema, "power_ema": PowerEma, "bema": Bema}
+
+
+def make_average(kind: str = "", **parameters: float) -> Average:
+    """Make an average; unknown kinds and parameters are answered with those that exist."""
+    if kind not in AVERAGES:
+        raise ParameterError("kind", kind, ", ".join(AVERAGES))
+    known = [field.name for field in fields(AVERAGES[kind])]
+    if unknown := sorted(set(parameters) - set(known)):
+        raise ParameterError(unknown[0], parameters[unknown[0]], f"the keys {known} of {kind}")
+    return AVERAGES[kind](**parameters)

@@ -20,6 +20,7 @@ import numpy as np
 import optax
 from jax.flatten_util import ravel_pytree
 
+from gamecircuits.errors import GameError
 from gamecircuits.games.game import PAD, Game, token_dtype
 from gamecircuits.randomness import get_rng
 from gamecircuits.splits import SPLITS, assign_splits
@@ -29,6 +30,7 @@ from gamecircuits.transformer.model import Model, Parameters, forward
 
 SITES = ("embedding", "attention", "residual")  # of dropout
 GAMES_AT_ONCE = 4096
+MAX_TRIES = 100
 
 
 class Weights(NamedTuple):
@@ -104,16 +106,19 @@ def _unravel(trial: Trial, vocab_size: int) -> Callable[[Any], Weights]:
     return ravel_pytree(init_weights(trial, vocab_size, np.random.default_rng(0)))[1]
 
 
-def iter_training_games(
-    game: Game, batch_size: int, fractions: dict[str, float], rng: np.random.Generator
+def iter_split(
+    game: Game, split: str, batch_size: int, fractions: dict[str, float], rng: np.random.Generator
 ) -> Iterator[np.ndarray]:
-    """Endless batches of random games of the training split, tokens (batch_size, max_length)."""
+    """Endless batches of random games of one split, tokens (batch_size, max_length)."""
     held = np.empty((0, game.max_length), token_dtype(game.vocab_size))
     while True:
+        tries = 0
         while len(held) < batch_size:
             tokens = game.play(max(GAMES_AT_ONCE, batch_size), rng)
-            is_training = assign_splits(tokens, game.symmetries, fractions) == SPLITS.index("train")
-            held = np.concatenate([held, tokens[is_training]])
+            belongs = assign_splits(tokens, game.symmetries, fractions) == SPLITS.index(split)
+            held = np.concatenate([held, tokens[belongs]])
+            if not len(held) and (tries := tries + 1) == MAX_TRIES:
+                raise GameError(f"none of {tries * len(tokens):,} random games is of split {split}")
         yield held[:batch_size]
         held = held[batch_size:]
 
@@ -221,7 +226,7 @@ def train(
     )
     rates = np.array([t.get_learning_rates(num_steps) for t in trials], np.float32)
     shares = np.array([a.get_weights(num_steps) for a in averages], np.float32).T  # (steps, K)
-    games = [iter_training_games(game, first.batch_size, fractions, rng) for rng in rngs]
+    games = [iter_split(game, "train", first.batch_size, fractions, rng) for rng in rngs]
     program = _make_program(trials, V)
     stride = num_steps // num_checkpoints
     initial, trajectory, losses = np.asarray(start), [], []

@@ -1,11 +1,13 @@
 """What a training run may choose, and a random search over it.
 
 A search names, for every hyperparameter that it does not leave at its default, a value, a list to
-choose from or a range. Trial i is a pure function of (seed, name of the search, i): how many others
-there are, and which job runs it, does not matter.
+choose from or a range; and variants, each of which overrides some of them. Trial i of a variant is
+a pure function of (seed, name of the search, i): how many others there are, and which job runs it,
+does not matter. Trials of one number have all but the variant in common, their weights before
+training and their games too, so that variants are compared in pairs.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from math import exp, log
 from typing import Any, Literal
@@ -138,8 +140,8 @@ def _check_range(key: str, choice: Mapping[str, Any]) -> None:
         raise ParameterError(key, dict(choice), "low <= high, and low > 0 on a log scale")
 
 
-def draw_trial(space: Mapping[str, Any], seed: int, name: str, number: int) -> Trial:
-    """Trial `number` of a search: one draw for each hyperparameter in the space."""
+def draw_trial(space: Mapping[str, Any], seed: int, name: str, number: int, **variant) -> Trial:
+    """Trial `number` of a search: one draw for each hyperparameter, but for those of `variant`."""
     rng = get_rng(seed, f"{name} trial", number)
     chosen = {}
     for key in HYPERPARAMETERS:  # in a fixed order
@@ -155,16 +157,14 @@ def draw_trial(space: Mapping[str, Any], seed: int, name: str, number: int) -> T
             chosen[key] = choice[int(uniform * len(choice))]
         else:
             chosen[key] = choice
-    return Trial(**chosen)
+    return Trial(**chosen | variant)
 
 
-def group_trials(trials: Iterable[Trial], size: int) -> list[list[int]]:
-    """Numbers of the trials that one job trains together: at most `size`, all of one program."""
-    alike: dict[tuple, list[int]] = {}
-    for number, trial in enumerate(trials):
-        alike.setdefault(trial.static, []).append(number)
+def group_trials(trials: Mapping[tuple[str, int], Trial], size: int) -> list[list[tuple[str, int]]]:
+    """Keys of the trials that one job trains together: at most `size`, all of one program."""
+    alike: dict[tuple, list[tuple[str, int]]] = {}
+    for key, trial in trials.items():
+        alike.setdefault(trial.static, []).append(key)
     return [
-        numbers[start : start + size]
-        for numbers in alike.values()
-        for start in range(0, len(numbers), size)
+        keys[start : start + size] for keys in alike.values() for start in range(0, len(keys), size)
     ]

@@ -1,0 +1,34 @@
+"""Stage: one figure of a search."""
+
+import sys
+from importlib import import_module
+from pathlib import Path
+
+from gamecircuits.figures.style import render
+from gamecircuits.parquet import read_job, read_table
+from gamecircuits.results import write_results
+from gamecircuits.stages.command import DRAWN, run_stage
+
+
+def plot_search(
+    job: str, settings: dict, search: list[str], output: str, csv: str, images: list[str]
+) -> None:
+    """Draw a figure of gamecircuits.figures from the tables of a search."""
+    figure = import_module(f"gamecircuits.figures.{settings['figure']}")
+    (path,) = map(Path, search)
+    tables = {
+        part: read_table(path.with_stem(f"{path.stem}_{part}")).to_pandas()
+        for part in ("trials", "dynamics", "noise", "effects")
+    }
+    tables["metrics"] = read_table(path).to_pandas()
+    table = figure.get_table(tables, settings["length"])
+    drawn = figure.draw(table, settings["game"], settings["length"])
+    write_results(job, table, output, csv=csv, others=render(drawn, images, job))
+
+
+def main(argv=None) -> int:
+    return run_stage(plot_search, argv, inputs={"search": read_job}, outputs=DRAWN)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
