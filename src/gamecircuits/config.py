@@ -49,7 +49,7 @@ PATH = re.compile(r"(?!-)[A-Za-z0-9_./-]{1,80}")
 OTHER_TABLES = re.compile(  # names in tables/ and figures/ that experiments must not take
     "metrics|config|claims|claims_summary|diagnosis|branching_factor|game_lengths"
     "|length_generalization|displacement|attention_entropy"
-    "|(circuits|diagnosis|predictions|legality|filmstrip)_.*",
+    "|(circuits|diagnosis|predictions|legality|filmstrip|search|training)_.*",
     flags=re.IGNORECASE,
 )
 SOURCES = {"benchmarks", "config", "docs", "profiles", "src", "tests", "workflow"}

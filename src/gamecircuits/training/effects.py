@@ -31,10 +31,11 @@ def get_effects(
         variants, averages: in order; the first of each is what others are compared with.
 
     Returns:
-        one row per (variant, average, reach, metric), where `reach` names the length: num_trials, mean,
-        std over trials (of a sample), best_mean of the best quarter at the trained length; and for
-        each of the comparisons `vs_average` (same trajectory) and `vs_variant` (same draw): pairs,
-        difference, low, high (Student's 95 % interval of the mean difference), share_better.
+        one row per (variant, average, reach, metric), where `reach` names the length: num_trials,
+        mean, std over trials (of a sample), best_mean of the best quarter at the trained length;
+        and for each of the comparisons `vs_average` (same trajectory) and `vs_variant` (same
+        draw): pairs, difference, low, high (Student's 95 % interval of the mean difference),
+        share_better.
     """
     wide = metrics[metrics["metric"].isin(METRICS)].pivot_table(
         index=["length", "metric", "number"], columns=["variant", "average"], values="mean"
