@@ -82,3 +82,9 @@ def test_bad_tokens_are_named(tokens, message):
 def test_unpack_rejects_the_wrong_width():
     with pytest.raises(ValueError, match="9 tokens has 2 bytes, not 1"):
         unpack_mask(np.zeros((3, 1), np.uint8), 9)
+
+
+@pytest.mark.parametrize("vocab_size", [3, 9, 15, 17])
+def test_unpack_ignores_bits_beyond_the_vocabulary(vocab_size):
+    packed = np.full((2, -(-vocab_size // 8)), 255, np.uint8)
+    assert unpack_mask(packed, vocab_size).tolist() == [[True] * vocab_size] * 2
