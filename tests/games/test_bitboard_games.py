@@ -72,6 +72,28 @@ def test_games_do_not_depend_on_each_other_or_on_threads(game, tokens):
     assert len(np.unique(tokens, axis=0)) == 64
 
 
+@pytest.mark.parametrize("num_games", [0, 1, 63, 64, 65, 130])
+def test_games_side_by_side_are_as_alone(game, num_games):
+    """Kernels follow 64 games at once; here each game is followed alone, and its draws repeated."""
+    seeds = np.random.default_rng(3).integers(1 << 64, size=num_games, dtype=np.uint64)
+    tokens = game.kernels.play(seeds, game.max_length, game.board)
+    assert tokens.shape == (num_games, game.max_length)
+    mask, states = game.get_valid_next_token_mask(tokens), game.get_board_states(tokens)
+    side = game.get_side_to_move(tokens)
+    for n in range(num_games):
+        state, alone = seeds[n], tokens[n : n + 1]
+        np.testing.assert_array_equal(game.get_valid_next_token_mask(alone)[0], mask[n])
+        np.testing.assert_array_equal(game.get_board_states(alone)[0], states[n])
+        np.testing.assert_array_equal(game.get_side_to_move(alone)[0], side[n])
+        legal = game.opening_mask
+        for s in range(np.count_nonzero(tokens[n] != PAD)):
+            bound = np.uint64(legal.sum())
+            nth, state = map(np.uint64, _line_kernels._draw_below(bound, state))
+            assert tokens[n, s] == np.flatnonzero(legal)[nth]
+            legal = mask[n, s]
+        assert not legal.any()
+
+
 def test_illegal_tokens_have_no_mask_and_no_board(game, tokens):
     legal = game.get_valid_next_token_mask(tokens[:1])[0]
     position = int(np.flatnonzero(~legal.all(axis=1))[0])  # the first with an illegal token

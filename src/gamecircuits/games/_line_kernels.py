@@ -10,6 +10,7 @@ what `_othello_kernels` has: numba does not see that a cached kernel's callee ha
 one.
 """
 
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -17,23 +18,27 @@ from numba import njit
 
 PAD = np.int8(-1)
 ZERO, ONE, HALF_WORD = np.uint64(0), np.uint64(1), np.uint64(32)
+SIDE_BY_SIDE = 64  # games
+
+# A loop that calls a kernel becomes vector instructions only if the kernel is inlined.
+inlined = njit(cache=True, nogil=True, forceinline=True)
 
 
 class Board(NamedTuple):
     """A board's squares and lines, all np.uint64 (numba makes floats of mixed integers).
 
     squares: all of them; file: those of token 0; last_rank: how many come before the last squares
-    of all files; in_a_row: stones in a winning line; lines: for each of the four directions the
-    step to the next square and the squares at which a line of in_a_row starts, 0, 0 if none does.
+    of all files; lines: for each of the four directions the shifts that find winning lines and the
+    squares at which one starts.
     """
 
     squares: np.uint64
     file: np.uint64
     last_rank: np.uint64
-    in_a_row: np.uint64
-    lines: tuple[tuple[np.uint64, np.uint64], ...]
+    lines: tuple[tuple[tuple[np.uint64, ...], np.uint64], ...]
 
 
+@cache
 def make_board(rows: int, columns: int, in_a_row: int, falls: bool) -> Board:
     """Board of at most 64 squares; if `falls`, tokens are columns (2 or more), else squares."""
     num_squares = rows * columns
@@ -46,10 +51,16 @@ def make_board(rows: int, columns: int, in_a_row: int, falls: bool) -> Board:
                 last_row, last_column = row + (in_a_row - 1) * down, column + (in_a_row - 1) * right
                 if last_row < rows and 0 <= last_column < columns:
                     starts |= 1 << (row * columns + column)
-        # Without a line there is no step either: shifts by 64 bits or more are undefined.
-        lines.append((np.uint64(down * columns + right if starts else 0), np.uint64(starts)))
+        # A line of length + more stones is two of length, one shifted. No line, no shifts: by 64
+        # bits or more they are undefined.
+        shifts, length = [], 1
+        while length < in_a_row or not shifts:
+            more = min(length, in_a_row - length)
+            shifts.append(more * (down * columns + right) if starts else 0)
+            length += more
+        lines.append((tuple(map(np.uint64, shifts)), np.uint64(starts)))
     file = sum(1 << square for square in range(0, num_squares, num_tokens))
-    words = ((1 << num_squares) - 1, file, num_squares - num_tokens, in_a_row)
+    words = ((1 << num_squares) - 1, file, num_squares - num_tokens)
     return Board(*map(np.uint64, words), tuple(lines))
 
 
@@ -62,34 +73,37 @@ def count_bits(word):
     return count
 
 
-@njit(cache=True, nogil=True)
+@inlined
 def has_line(stones, board):
-    """Whether `in_a_row` of the stones are in a row, a column or a diagonal."""
-    for step, starts in board.lines:
-        line, length = stones, ONE  # where lines of `length` start, if one may leave the board
-        while length < board.in_a_row:
-            more = min(length, board.in_a_row - length)
-            line &= line >> (more * step)
-            length += more
-        if line & starts != ZERO:
-            return True
-    return False
+    """Whether a winning line of the stones is in a row, a column or a diagonal.
+
+    The number of shifts is part of the board's type, so that no loop or branch is left of this.
+    """
+    found = ZERO
+    for shifts, starts in board.lines:
+        line = stones  # where lines of 1 start, then of more, if one may leave the board
+        for shift in shifts:
+            line &= line >> shift
+        found |= line & starts
+    return found != ZERO
 
 
-@njit(cache=True, nogil=True)
+@inlined
 def get_legal(mine, theirs, board):
     """Tokens whose file has a free square, if nobody has won: token t is bit t."""
     return (board.squares & ~(mine | theirs)) >> board.last_rank
 
 
-@njit(cache=True, nogil=True)
-def advance(token, mine, theirs, board):
-    """Play a legal token, np.uint64; return mine, theirs, legal of the side to move then."""
-    free = (board.file << token) & ~(mine | theirs)
-    mine |= free & (~free + ONE)  # the lowest bit
-    if has_line(mine, board):
-        return theirs, mine, ZERO
-    return theirs, mine, get_legal(mine, theirs, board)
+@inlined
+def advance(file, mine, theirs, board):
+    """Play a legal token, given as its file's squares; if it is ZERO, no token.
+
+    Return mine, theirs, legal of the side to move then.
+    """
+    free = file & ~(mine | theirs)
+    moved = mine | (free & (~free + ONE))  # the lowest bit
+    legal = ZERO if has_line(moved, board) else get_legal(moved, theirs, board)
+    return theirs, moved, legal
 
 
 @njit(cache=True, nogil=True)
@@ -110,22 +124,42 @@ def _draw_below(bound, state):
 
 @njit(cache=True, nogil=True)
 def play(seeds, max_length, board):
-    """Tokens int8 (N, max_length) of random games, one for each of the uint64 `seeds` (N,)."""
-    tokens = np.full((len(seeds), max_length), PAD)
-    for n in range(len(seeds)):
-        state = seeds[n]
-        mine, theirs = ZERO, ZERO
-        legal = get_legal(mine, theirs, board)
-        s = 0
-        while legal != ZERO:
-            nth, state = _draw_below(np.uint64(count_bits(legal)), state)
-            for _ in range(nth):
-                legal &= legal - ONE
-            token = count_bits((legal & (~legal + ONE)) - ONE)  # the place of the lowest bit
-            tokens[n, s] = token
-            mine, theirs, legal = advance(np.uint64(token), mine, theirs, board)
-            s += 1
-    return tokens
+    """Tokens int8 (N, max_length) of random games, one for each of the uint64 `seeds` (N,).
+
+    Games are played side by side, which LLVM makes vector instructions of; when one is over, the
+    next takes its place.
+    """
+    tokens = np.full(len(seeds) * max_length, PAD)
+    places = np.empty(SIDE_BY_SIDE, np.int64)  # of the games' next tokens
+    states, legal = np.empty(SIDE_BY_SIDE, np.uint64), np.zeros(SIDE_BY_SIDE, np.uint64)
+    mine, theirs = np.empty_like(legal), np.empty_like(legal)
+    nth, files = np.empty_like(legal), np.empty_like(legal)
+    num_started, is_playing = 0, True
+    while is_playing:
+        is_playing, highest = False, ZERO
+        for n in range(SIDE_BY_SIDE):
+            if legal[n] == ZERO and num_started < len(seeds):
+                states[n], places[n] = seeds[num_started], num_started * max_length
+                mine[n], theirs[n], legal[n] = ZERO, ZERO, get_legal(ZERO, ZERO, board)
+                num_started += 1
+            if legal[n] != ZERO:
+                nth[n], states[n] = _draw_below(np.uint64(count_bits(legal[n])), states[n])
+                is_playing, highest = True, max(highest, nth[n])
+        for i in range(highest):  # drop the lowest bit of those that are not yet at their nth
+            for n in range(SIDE_BY_SIDE):
+                rest = legal[n] & (legal[n] - ONE)
+                legal[n] = rest if i < nth[n] else legal[n]
+        for n in range(SIDE_BY_SIDE):
+            files[n] = ZERO
+            if legal[n] != ZERO:
+                token = count_bits((legal[n] & (~legal[n] + ONE)) - ONE)  # place of the lowest bit
+                files[n] = board.file << np.uint64(token)
+                tokens[places[n]] = token
+                places[n] += 1
+        for n in range(SIDE_BY_SIDE):
+            mine[n], theirs[n], next_legal = advance(files[n], mine[n], theirs[n], board)
+            legal[n] = next_legal if files[n] != ZERO else ZERO
+    return tokens.reshape(len(seeds), max_length)
 
 
 @njit(cache=True, nogil=True)
@@ -161,7 +195,7 @@ def replay(tokens, must_end, board):
             token = np.uint64(tokens[n, s])
             if (legal >> token) & ONE == ZERO:
                 return all_mine, all_theirs, all_legal, sides, n, s
-            mine, theirs, legal = advance(token, mine, theirs, board)
+            mine, theirs, legal = advance(board.file << token, mine, theirs, board)
     return all_mine, all_theirs, all_legal, sides, -1, -1
 
 
@@ -175,7 +209,7 @@ def _count(mine, theirs, legal, depth, board):
     while legal != ZERO:
         token = np.uint64(count_bits((legal & (~legal + ONE)) - ONE))
         legal &= legal - ONE
-        next_mine, next_theirs, next_legal = advance(token, mine, theirs, board)
+        next_mine, next_theirs, next_legal = advance(board.file << token, mine, theirs, board)
         total += _count(next_mine, next_theirs, next_legal, depth - 1, board)
     return total
 
