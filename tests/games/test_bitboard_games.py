@@ -94,6 +94,19 @@ def test_games_side_by_side_are_as_alone(game, num_games):
         assert not legal.any()
 
 
+@pytest.mark.parametrize("wrong", [[(0, 9)], [(63, 9), (64, 8)], [(64, 9), (65, 2)], [(129, 9)]])
+def test_the_first_illegal_game_is_named_wherever_it_is(game, wrong):
+    tokens = game.play(130, np.random.default_rng(4))
+    for n, s in [*wrong, (129, 9)]:
+        tokens[n, s] = PAD
+    with pytest.raises(GameError, match=f"^game {wrong[0][0]}, position 9: PAD is illegal"):
+        game.check(tokens)
+    for n, s in [*wrong, (129, 9)]:
+        tokens[n, s + 1 :] = 0
+    with pytest.raises(GameError, match=f"^game {wrong[0][0]}, position 10: .*after the padding"):
+        game.get_valid_next_token_mask(tokens)
+
+
 def test_illegal_tokens_have_no_mask_and_no_board(game, tokens):
     legal = game.get_valid_next_token_mask(tokens[:1])[0]
     position = int(np.flatnonzero(~legal.all(axis=1))[0])  # the first with an illegal token

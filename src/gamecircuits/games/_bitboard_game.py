@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import ClassVar, NamedTuple
 
 import numpy as np
+from numba import njit
 
 from gamecircuits.errors import GameError
 from gamecircuits.games.game import Game, check_token_array
@@ -64,11 +65,9 @@ class BitboardGame(Game):
         those after it, which go with the mask. The last board is repeated under the padding, as the
         last mover's opponent would see it. Raises GameError at a token that is illegal.
         """
-        mine, theirs, _, _ = self._replay(tokens)
-        size = self.num_squares
-        states = unpack_mask(_to_bytes(theirs, size), size).view(np.int8)
-        states *= 2
-        states += unpack_mask(_to_bytes(mine, size), size).view(np.int8)
+        mine, theirs, _, _ = self._replay(tokens, with_boards=True)
+        states = np.empty((*mine.shape, self.num_squares), np.int8)
+        _unpack_boards(mine, theirs, states)
         return states
 
     def get_side_to_move(self, tokens: np.ndarray) -> np.ndarray:
@@ -105,10 +104,12 @@ class BitboardGame(Game):
                 f"game {unfinished[0]} is cut off after {length} tokens: legal moves are left"
             )
 
-    def _replay(self, tokens: np.ndarray, must_end: bool = False) -> tuple[np.ndarray, ...]:
+    def _replay(
+        self, tokens: np.ndarray, must_end: bool = False, with_boards: bool = False
+    ) -> tuple[np.ndarray, ...]:
         """mine, theirs, legal, side of `kernels.replay`; illegal tokens raise GameError."""
         tokens = check_token_array(tokens, self.vocab_size).astype(np.int8, order="C", copy=False)
-        *found, game, position = self.kernels.replay(tokens, must_end, self.board)
+        *found, game, position = self.kernels.replay(tokens, must_end, with_boards, self.board)
         if game >= 0:
             legal = _to_bytes(found[2][game, position], self.vocab_size)
             legal = unpack_mask(legal, self.vocab_size)
@@ -129,7 +130,20 @@ def get_board_symmetries(rows: int, columns: int) -> np.ndarray:
     return np.array(images).reshape(len(images), -1)
 
 
+@njit(cache=True, nogil=True)
+def _unpack_boards(mine, theirs, states):
+    """Fill the boards (N, L, squares) that uint64 words (N, L) hold: 1 mine, 2 theirs, else 0."""
+    one = np.uint64(1)
+    for n in range(len(states)):
+        for s in range(states.shape[1]):
+            for square in range(states.shape[2]):
+                place = np.uint64(square)
+                is_mine, is_theirs = (mine[n, s] >> place) & one, (theirs[n, s] >> place) & one
+                states[n, s, square] = is_mine | is_theirs << one
+
+
 def _to_bytes(words: np.ndarray, num_bits: int) -> np.ndarray:
     """The low bits of uint64 words (...), as packed masks (..., ceil(num_bits/8))."""
-    octets = np.ascontiguousarray(words, "<u8")[..., None].view(np.uint8)
-    return octets[..., : -(-num_bits // 8)]
+    num_bytes = -(-num_bits // 8)
+    word = f"<u{1 << (num_bytes - 1).bit_length()}"  # the shortest that holds them
+    return words.astype(word)[..., None].view(np.uint8)[..., :num_bytes]

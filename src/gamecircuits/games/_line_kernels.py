@@ -163,28 +163,29 @@ def play(seeds, max_length, board):
 
 
 @njit(cache=True, nogil=True)
-def replay(tokens, must_end, board):
+def replay(tokens, must_end, with_boards, board):
     """Follow int8 tokens (N, L), each PAD or below the vocabulary size.
 
     Returns:
         mine, theirs, legal: uint64 (N, L+1), after s tokens, of the side to move then; legal are
             tokens, the others squares. After the end nobody is to move: legal is 0 and the board
-            that of the last mover's opponent.
+            that of the last mover's opponent. Unless `with_boards`, mine and theirs have no rows.
         side: int8 (N, L+1), 0 if the first player is to move then, 1 the second, PAD nobody.
-        game, position: of the first illegal token, after which nothing is filled in; (−1, −1) if
-            there is none. PAD is legal, and ends the game; if `must_end`, only where it is over.
+        game, position: of the first illegal token, (−1, −1) if there is none. Of the rest only
+            legal[game, position] is filled in then for sure. PAD is legal, and ends the game; if
+            `must_end`, only where it is over.
     """
     num_games, length = tokens.shape
-    all_mine = np.zeros((num_games, length + 1), np.uint64)
-    all_theirs, all_legal = np.zeros_like(all_mine), np.zeros_like(all_mine)
-    sides = np.full((num_games, length + 1), PAD)
+    all_legal = np.empty((num_games, length + 1), np.uint64)
+    all_mine = np.empty((num_games if with_boards else 0, length + 1), np.uint64)
+    all_theirs, sides = np.empty_like(all_mine), np.empty((num_games, length + 1), np.int8)
     for n in range(num_games):
         mine, theirs = ZERO, ZERO
         legal = get_legal(mine, theirs, board)
         for s in range(length + 1):
-            all_mine[n, s], all_theirs[n, s], all_legal[n, s] = mine, theirs, legal
-            if legal != ZERO:
-                sides[n, s] = s % 2
+            all_legal[n, s], sides[n, s] = legal, s % 2 if legal != ZERO else PAD
+            if with_boards:
+                all_mine[n, s], all_theirs[n, s] = mine, theirs
             if s == length:
                 break
             if tokens[n, s] == PAD:

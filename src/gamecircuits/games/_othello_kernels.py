@@ -9,6 +9,7 @@ The kernels are compiled at their first call and kept in __pycache__. All are in
 does not see that a cached kernel's callee has changed in another one.
 """
 
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -37,6 +38,7 @@ class Board(NamedTuple):
     white: np.uint64
 
 
+@cache
 def make_board(size: int) -> Board:
     """Board of size × size squares, size even and at most 8."""
     row = sum(1 << column for column in range(1, size - 1))
@@ -117,21 +119,6 @@ def move_discs(move, mine, theirs, board):
 
 
 @njit(cache=True, nogil=True)
-def advance(move, mine, theirs, board):
-    """Play `move`; return mine, theirs, legal of the side to move then, and if one was skipped.
-
-    If neither side can move, the game is over: legal is 0 and nobody is skipped.
-    """
-    mine, theirs = move_discs(move, mine, theirs, board)
-    legal = get_legal(mine, theirs, board)
-    if legal == ZERO:
-        legal = get_legal(theirs, mine, board)
-        if legal != ZERO:
-            return theirs, mine, legal, True
-    return mine, theirs, legal, False
-
-
-@njit(cache=True, nogil=True)
 def _draw_below(bound, state):
     """Exactly uniform integer below `bound` < 2³² and the next state of the generator.
 
@@ -191,41 +178,60 @@ def play(seeds, max_length, board):
 
 
 @njit(cache=True, nogil=True)
-def replay(tokens, must_end, board):
-    """Follow int8 tokens (N, L), each PAD or a square.
+def replay(tokens, must_end, with_boards, board):
+    """Follow int8 tokens (N, L), each PAD or a square, side by side as `play` does.
 
     Returns:
         mine, theirs, legal: uint64 (N, L+1), after s tokens, of the side to move then. After the
             end nobody is to move: legal is 0 and the board that of the last mover's opponent.
+            Unless `with_boards`, mine and theirs have no rows.
         side: int8 (N, L+1), 0 if black is to move then, 1 white, PAD nobody.
-        game, position: of the first illegal token, after which nothing is filled in; (−1, −1) if
-            there is none. PAD is legal, and ends the game; if `must_end`, only where it is over.
+        game, position: of the first illegal token, (−1, −1) if there is none. Of the rest only
+            legal[game, position] is filled in then for sure. PAD is legal, and ends the game; if
+            `must_end`, only where it is over.
     """
     num_games, length = tokens.shape
-    all_mine = np.zeros((num_games, length + 1), np.uint64)
-    all_theirs, all_legal = np.zeros_like(all_mine), np.zeros_like(all_mine)
-    sides = np.full((num_games, length + 1), PAD)
-    for n in range(num_games):
-        mine, theirs, side = board.black, board.white, 0
-        legal = get_legal(mine, theirs, board)
+    all_legal = np.empty((num_games, length + 1), np.uint64)
+    all_mine = np.empty((num_games if with_boards else 0, length + 1), np.uint64)
+    all_theirs, all_sides = np.empty_like(all_mine), np.empty((num_games, length + 1), np.int8)
+    mine, sides = np.empty(SIDE_BY_SIDE, np.uint64), np.empty(SIDE_BY_SIDE, np.int8)
+    theirs, legal, moves = np.empty_like(mine), np.empty_like(mine), np.empty_like(mine)
+    for first in range(0, num_games, SIDE_BY_SIDE):
+        count, position = min(SIDE_BY_SIDE, num_games - first), -1
+        mine[:], theirs[:], sides[:], moves[:] = board.black, board.white, 0, ZERO
+        legal[:] = get_legal(board.black, board.white, board)
         for s in range(length + 1):
-            all_mine[n, s], all_theirs[n, s], all_legal[n, s] = mine, theirs, legal
-            if legal != ZERO:
-                sides[n, s] = side
-            if s == length:
-                break
-            if tokens[n, s] == PAD:
-                if must_end and legal != ZERO:
-                    return all_mine, all_theirs, all_legal, sides, n, s
-                legal = ZERO
-                continue
-            move = ONE << np.uint64(tokens[n, s])
-            if move & legal == ZERO:
-                return all_mine, all_theirs, all_legal, sides, n, s
-            mine, theirs, legal, is_skipped = advance(move, mine, theirs, board)
-            if not is_skipped:
-                side = 1 - side
-    return all_mine, all_theirs, all_legal, sides, -1, -1
+            for n in range(count):
+                if moves[n] != ZERO and legal[n] == ZERO:  # skipped, or the game is over
+                    legal[n] = get_legal(theirs[n], mine[n], board)
+                    if legal[n] != ZERO:
+                        mine[n], theirs[n], sides[n] = theirs[n], mine[n], 1 - sides[n]
+                all_legal[first + n, s] = legal[n]
+                all_sides[first + n, s] = sides[n] if legal[n] != ZERO else PAD
+                if with_boards:
+                    all_mine[first + n, s], all_theirs[first + n, s] = mine[n], theirs[n]
+                if s == length:
+                    continue
+                token = tokens[first + n, s]
+                if token == PAD:
+                    moves[n], is_legal = ZERO, not must_end or legal[n] == ZERO
+                else:
+                    moves[n] = ONE << np.uint64(token)
+                    is_legal, sides[n] = moves[n] & legal[n] != ZERO, 1 - sides[n]
+                if not is_legal:  # only games above this one matter now
+                    count, position = n, s
+                    break
+            for n in range(SIDE_BY_SIDE):
+                own, other = mine[n], theirs[n]  # read here, else stores get masks: slow on AMD
+                next_mine, next_theirs = move_discs(moves[n], own, other, board)
+                next_legal = get_legal(next_mine, next_theirs, board)
+                has_moved = moves[n] != ZERO
+                mine[n] = next_mine if has_moved else own
+                theirs[n] = next_theirs if has_moved else other
+                legal[n] = next_legal if has_moved else ZERO
+        if position >= 0:
+            return all_mine, all_theirs, all_legal, all_sides, first + count, position
+    return all_mine, all_theirs, all_legal, all_sides, -1, -1
 
 
 @njit(nogil=True)  # not cached: loading a cached function that calls itself can crash numba
