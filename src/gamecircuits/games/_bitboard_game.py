@@ -83,7 +83,7 @@ class BitboardGame(Game):
 
         Raises GameError at a token that is illegal.
         """
-        mine, theirs, legal, _ = self._replay(tokens)
+        mine, theirs, legal, _ = self._replay(tokens, with_boards=True)
         squares = self._to_squares(legal, mine | theirs)
         return unpack_mask(_to_bytes(squares, self.num_squares), self.num_squares)
 
