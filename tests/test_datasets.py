@@ -243,7 +243,7 @@ sys.exit(importlib.import_module(f"gamecircuits.stages.{sys.argv[2]}").main(sys.
 """
 
 
-@pytest.mark.parametrize("stage", ["generate_games", "compute_masks", "plot_branching_factor"])
+@pytest.mark.parametrize("stage", ["generate_games", "compute_masks", "plot_games"])
 def test_a_full_disk_leaves_nothing_half_written(tmp_path, stage):
     """Files cannot grow beyond half of what is to be written."""
     pytest.importorskip("resource")
@@ -252,11 +252,12 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path, stage):
     arguments = ["--output", str(output)]
     if stage == "compute_masks":
         arguments += ["--games", str(games)]
-    if stage == "plot_branching_factor":
+    if stage == "plot_games":
         table = pd.DataFrame({"game": ["g"], "ply": [0], "num_legal": [200], "num_games": [50]})
         branching = describe_job("measure_branching", {})
         write_results(branching, table, tmp_path / "branching.parquet")
-        job = describe_job(stage, {}, inputs={"branching": [branching]})
+        figure, inputs = {"figure": "branching_factor"}, {"branching": [branching]}
+        job = describe_job(stage, figure, ["gamecircuits.figures.branching_factor"], inputs)
         images = [str(tmp_path / f"b.{kind}") for kind in ("png", "svg")]
         arguments += ["--branching", str(tmp_path / "branching.parquet"), "--job", job]
         arguments += ["--csv", str(tmp_path / "b.csv"), "--images", *images]
