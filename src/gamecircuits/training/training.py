@@ -139,17 +139,12 @@ def _loss(unravel, norm: str, vector, tokens, legal, dropout, key):
     logits = forward(
         _to_parameters(weights), jnp.maximum(seen, 0), norm=norm, gain=weights.gain, drop=drop
     )
-    log_probabilities = jax.nn.log_softmax(logits)
     if legal is None:
-        goes_on = following != PAD
-        target = jnp.maximum(following, 0)[..., None]
-        losses = -jnp.take_along_axis(log_probabilities, target, axis=-1)[..., 0]
-    else:
-        num_legal = legal.sum(axis=-1)
-        goes_on = num_legal > 0
-        total = jnp.where(legal, log_probabilities, 0.0).sum(axis=-1)
-        losses = -total / jnp.maximum(num_legal, 1)
-    return jnp.where(goes_on, losses, 0.0).sum() / jnp.maximum(goes_on.sum(), 1)
+        legal = following[..., None] == jnp.arange(logits.shape[-1])  # nothing is PAD
+    num_legal = legal.sum(axis=-1)
+    total = jnp.where(legal, jax.nn.log_softmax(logits), 0.0).sum(axis=-1)
+    losses = -total / jnp.maximum(num_legal, 1)
+    return losses.sum() / jnp.maximum((num_legal > 0).sum(), 1)
 
 
 def _optimizer(clip_norm=1.0) -> optax.GradientTransformation:
