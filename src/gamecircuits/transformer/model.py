@@ -52,8 +52,9 @@ def _embed(xp, W_E: Array, tokens: Array) -> Array:
 
 def normalize(xp, vectors: Array, gain: float) -> Array:
     """Divide by the L2 norm over the last axis and multiply by `gain`; zero stays zero."""
-    length = xp.sqrt(xp.sum(vectors * vectors, axis=-1, keepdims=True))
-    return gain * vectors / xp.where(length == 0, xp.ones_like(length), length)
+    squared = xp.sum(vectors * vectors, axis=-1, keepdims=True)
+    length = xp.sqrt(xp.where(squared == 0, xp.ones_like(squared), squared))  # so is its gradient
+    return gain * vectors / length
 
 
 def _attention_pattern(xp, parameters: Parameters, residual: Array, sink: float) -> Array:
