@@ -9,7 +9,7 @@ training and their games too, so that variants are compared in pairs.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from math import exp, log
+from math import exp, inf, isnan, log
 from typing import Any, Literal
 
 import numpy as np
@@ -70,8 +70,9 @@ class Trial:
             "tied": (True, False),
         }
         for key, choices in allowed.items():
-            if getattr(self, key) not in choices:
-                raise ParameterError(key, getattr(self, key), ", ".join(map(str, choices)))
+            value = getattr(self, key)
+            if type(value) is not type(choices[0]) or value not in choices:  # 1 == True
+                raise ParameterError(key, value, ", ".join(map(str, choices)))
         for key, least in [("d_model", 1), ("d_k", 0), ("d_v", 1), ("batch_size", 1)]:
             value = getattr(self, key)
             if type(value) is not int or not least <= value <= 65536:
@@ -109,7 +110,7 @@ HYPERPARAMETERS = tuple(field.name for field in fields(Trial))
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and not isnan(value)
 
 
 def check_space(space: Mapping[str, Any]) -> None:
@@ -136,8 +137,9 @@ def _check_range(key: str, choice: Mapping[str, Any]) -> None:
     low, high = choice["low"], choice["high"]
     if not isinstance(getattr(Trial(), key), float):
         raise ParameterError(key, dict(choice), "a value or a list; only numbers have ranges")
-    if not (_is_number(low) and _is_number(high) and low <= high) or (scale == "log" and low <= 0):
-        raise ParameterError(key, dict(choice), "low <= high, and low > 0 on a log scale")
+    ordered = _is_number(low) and _is_number(high) and low <= high < inf
+    if not ordered or (scale == "log" and low <= 0):
+        raise ParameterError(key, dict(choice), "low <= high < inf, and low > 0 on a log scale")
 
 
 def draw_trial(space: Mapping[str, Any], seed: int, name: str, number: int, **variant) -> Trial:
