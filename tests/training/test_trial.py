@@ -1,0 +1,114 @@
+"""Trials: draws that depend on nothing else, schedules by hand, and spaces that make sense."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.stats import kstest
+
+from gamecircuits.errors import ParameterError
+from gamecircuits.training.trial import (
+    HYPERPARAMETERS,
+    Trial,
+    check_space,
+    draw_trial,
+    group_trials,
+)
+
+SPACE = {
+    "norm": ["none", "residual"],
+    "tied": [True, False],
+    "d_model": [8, 16, 32],
+    "learning_rate": {"low": 1e-4, "high": 1e-1, "scale": "log"},
+    "warmup": {"low": 0.0, "high": 0.5},
+    "batch_size": 16,
+}
+
+
+def draw(space=SPACE, seed=0, name="search", size=200):
+    return [draw_trial(space, seed, name, number) for number in range(size)]
+
+
+def test_draws_depend_on_seed_name_and_number_alone():
+    trials = draw()
+    assert trials == draw() and trials[7] == draw_trial(SPACE, 0, "search", 7)
+    assert draw_trial(dict(reversed(SPACE.items())), 0, "search", 7) == trials[7]
+    assert len(set(trials)) == len(trials)
+    assert not set(trials) & set(draw(seed=1)) and not set(trials) & set(draw(name="other"))
+
+
+@pytest.mark.parametrize("key", ["norm", "learning_rate", "batch_size"])
+def test_a_change_of_one_hyperparameter_leaves_the_others_alone(key):
+    default = getattr(Trial(), key)
+    without = draw({other: choice for other, choice in SPACE.items() if other != key})
+    assert without == [replace(trial, **{key: default}) for trial in draw()]
+
+
+def test_draws_are_uniform_on_their_scale():
+    trials = draw(size=2000)
+    rates = np.log10([trial.learning_rate for trial in trials])
+    assert kstest(rates, "uniform", args=(-4, 3)).pvalue > 1e-3
+    assert kstest([t.warmup for t in trials], "uniform", args=(0, 0.5)).pvalue > 1e-3
+    counts = np.unique([trial.d_model for trial in trials], return_counts=True)
+    assert counts[0].tolist() == SPACE["d_model"] and min(counts[1]) > 580
+    assert {trial.batch_size for trial in trials} == {16}
+
+
+def test_groups_share_a_program_and_cover_every_trial_once():
+    trials = draw(size=50)
+    groups = group_trials(trials, 4)
+    assert sorted(sum(groups, [])) == list(range(50))
+    assert all(1 <= len(group) <= 4 for group in groups)
+    programs = [{trials[number].static for number in group} for group in groups]
+    assert all(len(program) == 1 for program in programs)
+    wanted = sum(-(-count // 4) for count in np.unique(  # no more groups than are needed
+        [str(trial.static) for trial in trials], return_counts=True)[1])  # fmt: skip
+    assert len(groups) == wanted
+
+
+@pytest.mark.parametrize(("schedule", "warmup", "wanted"), [
+    ("constant", 0.0, [1, 1, 1, 1]),
+    ("linear", 0.0, [1, 3 / 4, 2 / 4, 1 / 4]),
+    ("cosine", 0.0, [1, (1 + 2**-0.5) / 2, 1 / 2, (1 - 2**-0.5) / 2]),
+    ("constant", 0.5, [1 / 2, 1, 1, 1]),
+    ("linear", 0.5, [1 / 2, 1, 1, 1 / 2]),
+    ("cosine", 0.5, [1 / 2, 1, 1, 1 / 2]),
+    ("constant", 1.0, [1 / 4, 2 / 4, 3 / 4, 1]),
+    ("linear", 1.0, [1 / 4, 2 / 4, 3 / 4, 1]),
+    ("cosine", 1.0, [1 / 4, 2 / 4, 3 / 4, 1]),
+])  # fmt: skip
+def test_learning_rates_by_hand(schedule, warmup, wanted):
+    trial = Trial(learning_rate=0.3, schedule=schedule, warmup=warmup)
+    np.testing.assert_allclose(trial.get_learning_rates(4), 0.3 * np.array(wanted), rtol=1e-12)
+
+
+@pytest.mark.parametrize(("space", "message"), [
+    ({"depth": 2}, r"^space = 'depth' is not possible; allowed: norm, gain, "),
+    ({"norm": ["none", "rms"]}, "^norm = 'rms' .* none, attention, residual$"),
+    ({"tied": 1.5}, "^tied = 1.5 .* True, False$"),
+    ({"tied": [1]}, "^tied = 1 .* True, False$"),
+    ({"schedule": []}, r"^schedule = \[\] .* a list that is not empty$"),
+    ({"d_model": 0}, "^d_model = 0 .* an integer from 1 to 65536$"),
+    ({"batch_size": [8, 8.0]}, "^batch_size = 8.0 .* an integer from 1"),
+    ({"d_model": {"low": 8, "high": 32}}, "^d_model = {.*} .* only numbers have ranges$"),
+    ({"gain": {"low": 0.0, "high": 1.0, "scale": "log"}}, "^gain = {.*low > 0 on a log scale$"),
+    ({"gain": {"low": 2.0, "high": 1.0}}, "^gain = {.*} .* low <= high"),
+    ({"gain": {"low": 1.0, "high": float("inf")}}, "^gain = {.*} .* low <= high < inf"),
+    ({"gain": {"low": 1.0, "hi": 2.0}}, "^gain = {.*} .* {low: ..., high: ..., scale"),
+    ({"gain": {"low": 1.0, "high": 2.0, "scale": "ln"}}, "^gain = {.*linear or log}$"),
+    ({"gain": {"low": 0.0, "high": 1.0}}, "^gain = 0.0 .* a number above 0$"),
+    ({"learning_rate": "1e-3"}, "^learning_rate = '1e-3' .* a number above 0$"),
+    ({"clip_norm": float("nan")}, "^clip_norm = nan .* a number above 0$"),
+    ({"warmup": 1.1}, "^warmup = 1.1 .* a number from 0 to 1$"),
+    ({"weight_decay": -1}, "^weight_decay = -1 .* a number from 0$"),
+    ({"residual_dropout": [0, 1]}, "^residual_dropout = 1 .* a number from 0 to below 1$"),
+])  # fmt: skip
+def test_mistakes_are_named(space, message):
+    check_space(SPACE)
+    with pytest.raises(ParameterError, match=message):
+        check_space(space)
+
+
+def test_every_hyperparameter_is_explained():
+    for key in HYPERPARAMETERS:
+        assert f"        {key}: " in Trial.__doc__
