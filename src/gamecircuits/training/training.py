@@ -21,7 +21,7 @@ import optax
 from jax.flatten_util import ravel_pytree
 
 from gamecircuits.errors import GameError
-from gamecircuits.games.game import PAD, Game, token_dtype
+from gamecircuits.games.game import Game, token_dtype
 from gamecircuits.randomness import get_rng
 from gamecircuits.splits import SPLITS, assign_splits
 from gamecircuits.training.averaging import Average
@@ -140,7 +140,7 @@ def _loss(unravel, norm: str, vector, tokens, legal, dropout, key):
         _to_parameters(weights), jnp.maximum(seen, 0), norm=norm, gain=weights.gain, drop=drop
     )
     if legal is None:
-        legal = following[..., None] == jnp.arange(logits.shape[-1])  # nothing is PAD
+        legal = following[..., None] == jnp.arange(logits.shape[-1])  # none at PAD
     num_legal = legal.sum(axis=-1)
     total = jnp.where(legal, jax.nn.log_softmax(logits), 0.0).sum(axis=-1)
     losses = -total / jnp.maximum(num_legal, 1)
