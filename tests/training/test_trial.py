@@ -31,10 +31,11 @@ def draw(space=SPACE, seed=0, name="search", size=200):
 
 def test_draws_depend_on_seed_name_and_number_alone():
     trials = draw()
-    assert trials == draw() and trials[7] == draw_trial(SPACE, 0, "search", 7)
+    assert trials == draw()
+    assert trials[7] == draw_trial(SPACE, 0, "search", 7)
     assert draw_trial(dict(reversed(SPACE.items())), 0, "search", 7) == trials[7]
     assert len(set(trials)) == len(trials)
-    assert not set(trials) & set(draw(seed=1)) and not set(trials) & set(draw(name="other"))
+    assert not set(trials) & {*draw(seed=1), *draw(name="other")}
 
 
 @pytest.mark.parametrize("key", ["norm", "learning_rate", "batch_size"])
@@ -49,15 +50,16 @@ def test_draws_are_uniform_on_their_scale():
     rates = np.log10([trial.learning_rate for trial in trials])
     assert kstest(rates, "uniform", args=(-4, 3)).pvalue > 1e-3
     assert kstest([t.warmup for t in trials], "uniform", args=(0, 0.5)).pvalue > 1e-3
-    counts = np.unique([trial.d_model for trial in trials], return_counts=True)
-    assert counts[0].tolist() == SPACE["d_model"] and min(counts[1]) > 580
+    widths, counts = np.unique([trial.d_model for trial in trials], return_counts=True)
+    assert widths.tolist() == SPACE["d_model"]
+    assert counts.min() > 580
     assert {trial.batch_size for trial in trials} == {16}
 
 
 def test_groups_share_a_program_and_cover_every_trial_once():
     trials = draw(size=50)
     groups = group_trials(trials, 4)
-    assert sorted(sum(groups, [])) == list(range(50))
+    assert sorted(number for group in groups for number in group) == list(range(50))
     assert all(1 <= len(group) <= 4 for group in groups)
     programs = [{trials[number].static for number in group} for group in groups]
     assert all(len(program) == 1 for program in programs)
