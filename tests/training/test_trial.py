@@ -58,7 +58,7 @@ def test_draws_are_uniform_on_their_scale():
 
 def test_groups_share_a_program_and_cover_every_trial_once():
     trials = draw(size=50)
-    groups = group_trials(trials, 4)
+    groups = group_trials(dict(enumerate(trials)), 4)
     assert sorted(number for group in groups for number in group) == list(range(50))
     assert all(1 <= len(group) <= 4 for group in groups)
     programs = [{trials[number].static for number in group} for group in groups]

@@ -26,11 +26,10 @@ from gamecircuits.games.game import Game, token_dtype
 from gamecircuits.randomness import get_rng
 from gamecircuits.splits import SPLITS, assign_splits
 from gamecircuits.training.averaging import Average
-from gamecircuits.training.trial import Trial
+from gamecircuits.training.trial import SITES, Trial
 from gamecircuits.transformer.circuits import direct_path, ov_circuit, qk_circuit
 from gamecircuits.transformer.model import Model, Parameters, forward, normalize
 
-SITES = ("embedding", "attention", "residual")  # of dropout
 GAMES_AT_ONCE = 4096
 MAX_TRIES = 100
 
@@ -181,7 +180,7 @@ def _make_program(trials: Sequence[Trial], vocab_size: int):
     like = init_weights(trials[0], vocab_size, np.random.default_rng(0))
     _, unravel = ravel_pytree(like)
     decays, _ = ravel_pytree(Weights(*map(np.ones_like, like[:-1]), gain=np.float32(0)))
-    is_used = [any(getattr(t, f"{site}_dropout") > 0 for t in trials) for site in SITES]
+    is_used = [getattr(trials[0], f"{site}_dropout") > 0 for site in SITES]
     loss = jax.value_and_grad(partial(_loss, unravel, trials[0].norm))
 
     def advance(state: State, data, knobs: Knobs):

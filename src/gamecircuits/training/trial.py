@@ -17,6 +17,7 @@ import numpy as np
 from gamecircuits.errors import ParameterError
 from gamecircuits.randomness import get_rng
 
+SITES = ("embedding", "attention", "residual")  # of dropout
 STATIC = ("norm", "tied", "targets", "d_model", "d_k", "d_v", "batch_size")
 
 
@@ -91,7 +92,8 @@ class Trial:
     @property
     def static(self) -> tuple:
         """What the compiled program depends on; trials that share it are trained together."""
-        return tuple(getattr(self, key) for key in STATIC)
+        drops = tuple(getattr(self, f"{site}_dropout") > 0 for site in SITES)
+        return (*(getattr(self, key) for key in STATIC), *drops)
 
     def get_learning_rates(self, num_steps: int) -> np.ndarray:
         """The learning rate of every step, float64 (num_steps,)."""
