@@ -93,11 +93,11 @@ if workflow.is_main_process:
         if makes_report:
             raise WorkflowError(f"These results must be made again; run snakemake first:\n{found}")
         if runs_jobs:
-            logger.warning(f"Making these results again:\n{found}")
+            logger.warning(f"These results are removed, and made again where wanted:\n{found}")
             for path in stale:
                 Path(path).unlink()
         else:
-            logger.warning(f"The next run will make these results again:\n{found}")
+            logger.warning(f"The next run will remove these results, and make them again:\n{found}")
 
 
 onstart:

@@ -36,11 +36,11 @@ SHARES = {"train": 0.5, "validation": 0.3, "test": 0.2}
 LARGE = {"kind": "set_complement", "vocab_size": 200}
 
 
-def generate(folder, settings, num_games=50, shard=0, name="g", seed=1):
+def generate(folder, settings, num_games=50, shard=0, name="g", seed=1, per_shard=None):
     """Run the two stages for one shard; return the paths of games and masks."""
     games, masks = folder / f"games-{shard}.parquet", folder / f"masks-{shard}.parquet"
     about = {"name": name, "seed": seed, "shard": shard, "num_games": num_games}
-    about |= {"game": settings, "splits": SHARES}
+    about |= {"game": settings, "splits": SHARES, "games_per_shard": per_shard or num_games}
     first = describe_job("generate_games", about)
     assert generate_games.main(["--job", first, "--output", str(games)]) == 0
     about, inputs = {"game": settings, "num_games": num_games}, {"games": [first]}
@@ -298,7 +298,7 @@ def folder(tmp_path, monkeypatch):
     """Three shards of 4 × 4 Othello, 100 games in all, in row groups of 16."""
     monkeypatch.setattr(datasets, "MAX_BATCH", 16)
     for shard, num_games in enumerate([40, 40, 20]):
-        games, masks = generate(tmp_path, OTHELLO, num_games, shard)
+        games, masks = generate(tmp_path, OTHELLO, num_games, shard, per_shard=40)
         games.rename(tmp_path / f"shard-{shard:05d}.parquet")
         masks.unlink()
     return tmp_path
@@ -350,13 +350,16 @@ def test_fields_are_computed_from_the_tokens(folder):
     assert dataset.game == make_game(**OTHELLO)
     fields = ["mask", "packed_mask", "board_states", "side_to_move"]
     (batch,) = dataset.batches(200, ["tokens", *fields], split="train")
+    assert list(next(dataset.batches(9, "mask"))) == ["mask"]
     for name in fields:
         wanted = getattr(dataset.game, datasets.FIELDS[name])(batch["tokens"])
         np.testing.assert_array_equal(batch[name], wanted)
     for options, message in [
         ({"fields": ["board"]}, "fields = .*'board'.* allowed: tokens, mask, packed_mask, board_"),
         ({"split": "tset"}, "split = 'tset' is not possible; allowed: None, train, validation, t"),
-        ({"batch_size": 0}, "batch_size = 0 is not possible; allowed: at least 1"),
+        ({"batch_size": 0}, "batch_size = 0 is not possible; allowed: an integer from 1"),
+        ({"buffer_size": 2.5}, r"buffer_size = 2\.5 is not possible; allowed: an integer from 1"),
+        ({"rng": 3}, r"rng = 3 is not possible; allowed: None or a numpy.random.Generator"),
     ]:
         with pytest.raises(ParameterError, match=message):
             dataset.batches(**{"batch_size": 5, **options})
@@ -382,12 +385,14 @@ def test_a_dataset_that_is_not_whole_is_refused(folder):
     content = shard.read_bytes()
     foreign = {
         "seed": generate(folder, OTHELLO, 40, 1, seed=2)[0].read_bytes(),
+        "games_per_shard": generate(folder, OTHELLO, 40, 1, per_shard=50)[0].read_bytes(),
+        "cut": generate(folder, OTHELLO, 39, 1, per_shard=40)[0].read_bytes(),
         "game": generate(folder, MNK, 40, 1)[0].read_bytes(),
         "name": generate(folder, OTHELLO, 40, 1, name="h")[0].read_bytes(),
     }
     for found, message in [
-        (None, "shard-00001.parquet is missing; make it with:  snakemake '.*shard-00001.parquet'"),
-        ((folder / "shard-00002.parquet").read_bytes(), "shard-00001.parquet is missing"),
+        (None, "shard-00001.parquet is missing; run the pipeline with its config again"),
+        ((folder / "shard-00002.parquet").read_bytes(), "shard-00001.parquet was made as shard 2"),
         (content[:-9], "shard-00001.parquet is damaged .*; delete it and run again:  rm '"),
         *((other, "made by another config or other code") for other in foreign.values()),
     ]:
@@ -398,7 +403,7 @@ def test_a_dataset_that_is_not_whole_is_refused(folder):
     with pytest.raises(ArtefactError, match="is no shard of games that gamecircuits made"):
         GameDataset(folder)
     shard.write_bytes(content)
-    with pytest.raises(ArtefactError, match="has 100 games, not 120; make the others"):
+    with pytest.raises(ArtefactError, match="has 100 games, not 120; run the pipeline"):
         GameDataset(folder, num_games=120)
     with pytest.raises(ArtefactError, match="has no shards"):
         GameDataset(folder / "nothing")

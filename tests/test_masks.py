@@ -69,7 +69,7 @@ def test_input_is_not_changed():
         ([[0, 1, 2], [3, 0, 3]], r"game 1, position 2: token 3 is repeated.*position 0"),
         ([[0, 1], [2, 4]], r"game 1, position 1: token 4 is out of range; allowed: 0 to 3"),
         ([[0, -2]], r"game 0, position 1: token -2 is out of range"),
-        ([[0, -1, 1]], r"game 0 has a token after its padding"),
+        ([[0, -1, 1]], r"game 0, position 2: token 1 is illegal: it comes after the padding"),
         ([[0.0, 1.0]], r"tokens must be integers, not float64"),
         (3, r"shape"),
     ],

@@ -130,7 +130,32 @@ def test_hashes_are_stable_and_ignore_padding():
     distinct = len(np.unique(tokens, axis=0))
     assert len(np.unique(hashes)) == distinct
     found = hash_games(np.array([[0, 1, 2], [2, 1, PAD]], np.int8), 3).tolist()
-    assert found == [9376977803704281170, 17506144758970242551]
+    assert found == [16927074844001248777, 3261796560617048377]
+
+
+def rank_of_parities(words):
+    """Rank over GF(2) of one-hot words (N, L, V) and a constant, by elimination."""
+    rows = np.hstack([words.reshape(len(words), -1), np.ones((len(words), 1), bool)])
+    rank = 0
+    for column in range(rows.shape[1]):
+        pivots = rank + np.flatnonzero(rows[rank:, column])
+        if len(pivots):
+            rows[[rank, pivots[0]]] = rows[[pivots[0], rank]]
+            others = np.flatnonzero(rows[:, column])
+            others = others[others != rank]
+            rows[others] ^= rows[rank]
+            rank += 1
+    return rank
+
+
+def test_no_split_is_a_parity_of_the_moves():
+    """All binary words: a side obeys no linear equation that the others do not."""
+    words = (np.arange(1 << 12)[:, None] >> np.arange(12) & 1).astype(np.int8)
+    split = assign_splits(
+        words, np.arange(2)[None], {"train": 0.5, "validation": 0.25, "test": 0.25}
+    )
+    for side in range(3):
+        assert rank_of_parities(words[split == side][..., None] == np.arange(2)) == 13
 
 
 def test_a_larger_share_only_adds_games():

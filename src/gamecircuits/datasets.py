@@ -6,6 +6,7 @@ in batches, so memory does not grow with the shard.
 """
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from gamecircuits.splits import SPLITS
 
 MAX_BATCH = 16384  # games
 MAX_BATCH_MASK = 1 << 27  # bytes of unpacked mask
+MAX_BUFFER = 1 << 25  # bytes of tokens that are shuffled together
 FIELDS = {  # of batches: the game's method that computes them from tokens
     "mask": "get_valid_next_token_mask",
     "packed_mask": "get_packed_valid_next_token_mask",
@@ -140,26 +142,31 @@ class GameDataset:
         Raises:
             ArtefactError: shards that are missing, damaged or not of one dataset.
         """
-        self.paths = sorted(Path(folder).glob("shard-*.parquet"))
+        found = sorted(Path(folder).glob("shard-*.parquet"))
+        self.paths = [path for path in found if re.fullmatch(r"shard-\d{5}", path.stem)]
         if not self.paths:
-            raise ArtefactError(f"{folder} has no shards; make them with:  snakemake games")
+            raise ArtefactError(f"{folder} has no shards; run the pipeline with their config")
         files = [open_parquet(path) for path in self.paths]
         origins = [_get_origin(path) for path in self.paths]
+        sizes = [file.metadata.num_rows for file in files]
         for number, (path, origin) in enumerate(zip(self.paths, origins, strict=True)):
-            if path.name != f"shard-{number:05d}.parquet" or origin.pop("shard") != number:
-                wanted = path.with_name(f"shard-{number:05d}.parquet")
-                raise ArtefactError(f"{wanted} is missing; make it with:  snakemake '{wanted}'")
-            if origin != origins[0]:
+            if path.stem != f"shard-{number:05d}":
+                missing = path.with_stem(f"shard-{number:05d}")
+                raise ArtefactError(f"{missing} is missing; run the pipeline with its config again")
+            if (shard := origin.pop("shard")) != number:
+                raise ArtefactError(f"{path} was made as shard {shard}; {repair_command(path)}")
+            is_last = number == len(files) - 1
+            if origin != origins[0] or not (is_last or sizes[number] == origin["games_per_shard"]):
                 raise ArtefactError(
                     f"{path} was made by another config or other code than {self.paths[0]}; "
                     f"{repair_command(path)}"
                 )
         self.game = make_game(**origins[0]["game"])
-        self.num_games = sum(file.metadata.num_rows for file in files)
+        self.num_games = sum(sizes)
         if num_games not in (None, self.num_games):
             raise ArtefactError(
                 f"{folder} has {self.num_games:,} games, not {num_games:,}; "
-                "make the others with:  snakemake games"
+                "run the pipeline with their config"
             )
         self._groups = [
             (path, group)
@@ -174,7 +181,7 @@ class GameDataset:
         *,
         split: str | None = None,
         rng: np.random.Generator | None = None,
-        buffer_size: int = 1 << 17,
+        buffer_size: int | None = None,
     ) -> Iterator[dict[str, np.ndarray]]:
         """Yield all games once, `batch_size` at a time; the last batch may be smaller.
 
@@ -183,18 +190,25 @@ class GameDataset:
                 the game's method of these tokens; see there for shapes.
             split: one of SPLITS; None takes all games.
             rng: shuffles; without one the order is that of the files. Row groups of all shards are
-                taken in random order, and `buffer_size` games at a time are shuffled, so a batch
+                taken in random order and then shuffled in blocks of `buffer_size` games, so a batch
                 mixes games of many places. The same rng gives the same batches.
-            buffer_size: games in memory, about twice max_length bytes each; not used without rng.
+            buffer_size: games in a block; by default as many as fill 32 MiB. Memory is about three
+                times that of a block's tokens.
         """
-        fields = list(fields)
+        fields = [fields] if isinstance(fields, str) else list(fields)
+        if buffer_size is None:
+            game = self.game
+            buffer_size = MAX_BUFFER // (game.max_length * token_dtype(game.vocab_size).itemsize)
         allowed = ["tokens", *(name for name in FIELDS if hasattr(self.game, FIELDS[name]))]
         if unknown := set(fields) - set(allowed):
             raise ParameterError("fields", sorted(unknown), ", ".join(allowed))
         if split not in (None, *SPLITS):
             raise ParameterError("split", split, f"None, {', '.join(SPLITS)}")
-        if batch_size < 1:
-            raise ParameterError("batch_size", batch_size, "at least 1")
+        for key, value in {"batch_size": batch_size, "buffer_size": buffer_size}.items():
+            if not isinstance(value, int) or value < 1:
+                raise ParameterError(key, value, "an integer from 1")
+        if not isinstance(rng, np.random.Generator | None):
+            raise ParameterError("rng", rng, "None or a numpy.random.Generator")
         return self._iter_batches(batch_size, fields, split, rng, max(buffer_size, batch_size))
 
     def _iter_batches(self, batch_size, fields, split, rng, buffer_size):
@@ -232,7 +246,8 @@ def _get_origin(path: Path) -> dict:
     try:
         job = json.loads(text)
         settings = job["settings"]
-        origin = {key: settings[key] for key in ("name", "seed", "game", "splits", "shard")}
+        shared = ("name", "seed", "game", "splits", "games_per_shard", "shard")
+        origin = {key: settings[key] for key in shared}
         return {**origin, "stage": job["stage"], "code": job["code"]}
     except (ValueError, KeyError, TypeError):
         message = f"{path} is no shard of games that gamecircuits made; {repair_command(path)}"

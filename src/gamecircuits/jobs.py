@@ -186,6 +186,7 @@ class Plan:
             "seed": self.config.seed,
             "shard": number,
             "num_games": named.games_in_shard(number),
+            "games_per_shard": named.games_per_shard,
             "splits": named.splits,
             "game": named.settings,
         }
@@ -363,13 +364,23 @@ def _snakemake_tracks(path: str, job: str | None) -> bool:
         return False
 
 
+def _leftover_shards(plan: Plan) -> Iterator[str]:
+    """Shards of the config's games beyond its number of games: readers would take them for its."""
+    for stage in ("generate_games", "compute_masks"):
+        for game in plan.games:
+            planned = set(plan.all_shards(stage, game))
+            folder = Path(plan.path(stage, game=game, shard="x")).parent
+            found = map(str, sorted(folder.glob("shard-*.parquet")))
+            yield from (path for path in found if path not in planned)
+
+
 def find_stale(plan: Plan) -> dict[str, str]:
     """Existing results that must not be used, with the reason.
 
-    These are files that are damaged or were changed by hand, and files made by another config or
-    other code, unless Snakemake knows that too.
+    These are files that are damaged or were changed by hand, files made by another config or other
+    code, unless Snakemake knows that too, and shards that the config does not have.
     """
-    stale = {}
+    stale = dict.fromkeys(_leftover_shards(plan), "left from a config with more shards")
     for stage, wildcards in plan.instances():
         carrier, *others = plan.outputs(stage, **wildcards)
         if not Path(carrier).exists():

@@ -87,9 +87,12 @@ def get_packed_valid_next_token_mask(tokens: np.ndarray, vocab_size: int) -> np.
         length = (rows != PAD).sum(axis=1) if has_padding else rows.shape[1]
         if np.any(distinct != length):
             _raise_repeated(rows)
-        if has_padding and np.any((rows[:, :-1] == PAD) & (rows[:, 1:] != PAD)):
-            game = int(np.argwhere((rows[:, :-1] == PAD) & (rows[:, 1:] != PAD))[0, 0])
-            raise GameError(f"game {game} has a token after its padding: {rows[game].tolist()}")
+        if has_padding and np.any(after := (rows[:, :-1] == PAD) & (rows[:, 1:] != PAD)):
+            game, position = np.argwhere(after)[0].tolist()
+            raise GameError(
+                f"game {game}, position {position + 1}: token {rows[game, position + 1]} "
+                "is illegal: it comes after the padding"
+            )
 
     legal = np.invert(seen, out=seen)
     spare = num_words * bits - vocab_size

@@ -19,7 +19,7 @@ class Progress:
     def add(self, games: int) -> None:
         self.done += games
         now = time.perf_counter()
-        if now < self.said + self.pause and self.done < self.total:
+        if games == 0 or (now < self.said + self.pause and self.done < self.total):
             return
         self.said = now
         speed = (self.done - self.before) / (now - self.begin)

@@ -27,6 +27,8 @@ def canonicalise(tokens: np.ndarray, symmetries: np.ndarray) -> np.ndarray:
     Returns:
         (N, L): equal for two games if and only if some symmetry maps one to the other.
     """
+    if len(symmetries) == 1:
+        return tokens
     images = np.pad(symmetries, [(0, 0), (0, 1)], constant_values=PAD).astype(tokens.dtype)
     is_least = np.ones((len(images), len(tokens)), dtype=bool)  # of the images of each game so far
     for token in tokens.T:
@@ -46,9 +48,16 @@ def _zobrist_keys(length: int, vocab_size: int) -> np.ndarray:
 
 
 def hash_games(tokens: np.ndarray, vocab_size: int) -> np.ndarray:
-    """Zobrist hash of games (N, L): uint64 (N,), the same on every machine and for any padding."""
+    """Zobrist hash of games (N, L): uint64 (N,), the same on every machine and for any padding.
+
+    It is mixed at the end (by SplitMix64's last step, Steele, Lea and Flood 2014): bits of a bare
+    Zobrist hash are parities of the moves, so a split by them would be one, too.
+    """
     keys = _zobrist_keys(tokens.shape[1], vocab_size)
-    return np.bitwise_xor.reduce(keys[np.arange(tokens.shape[1]), tokens], axis=1)
+    word = np.bitwise_xor.reduce(keys[np.arange(tokens.shape[1]), tokens], axis=1)
+    word = (word ^ (word >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    word = (word ^ (word >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return word ^ (word >> np.uint64(31))
 
 
 def assign_splits(

@@ -18,6 +18,7 @@ from gamecircuits.games.dyck import Dyck
 from gamecircuits.games.flip_flop import IGNORE, ONE, READ, WRITE, ZERO, FlipFlop
 from gamecircuits.games.game import PAD, Game, make_game
 from gamecircuits.games.regular import Regular
+from gamecircuits.games.windowed_complement import WindowedComplement
 
 LAWS = ["uniform_token", "uniform_word"]
 PARITY = {
@@ -282,7 +283,7 @@ TOMITA["transitions"]["two"] = {"1": "none"}
         (Dyck(2, 2, 6), [0, 2, 2], "position 2: token 2 is illegal: no bracket is open"),
         (Dyck(2, 2, 6), [0, 1, 2], "token 2 is illegal: kind 1 was opened last, at position 1"),
         (Dyck(2, 2, 6), [0, 1, 1], "2 open brackets are as many as max_depth allows"),
-        (Dyck(2, 3, 6), [0, 1, 3, 1, 1], "the 2 tokens left must close 2 brackets"),
+        (Dyck(2, 3, 6), [0, 1, 3, 1, 1], "the 2 tokens left must close 2 open ones"),
         (Dyck(2, 3, 6), [0, 2, PAD], r"position 2: PAD is illegal: the game is not over: \[0, 1\]"),
         (FlipFlop(6), [READ, ONE], "position 0: token 2 is illegal: the first instruction must"),
         (FlipFlop(6), [WRITE, ONE, READ, ZERO], "position 3.*: 1 was written last, at position 1"),
@@ -292,9 +293,28 @@ TOMITA["transitions"]["two"] = {"1": "none"}
         (FlipFlop(6), [WRITE, ONE], "game 0 is cut off after 2 tokens"),
         (Regular(**TOMITA), [0, 0, 0], "token 0 is illegal: state two has no transition for 0"),
         (Regular(**TOMITA), [1, 1, 1, 1, 0], "0 leads to state one, from where 0 more tokens make"),
-        (Regular(**TOMITA), [1, 1, 1, 1, 1, 1], "games have 6 positions; words have 5"),
+        (Regular(**TOMITA), [1, 1, 1, 1, 1, 1], "games have 6 positions; at most 5 are possible"),
     ],
 )
 def test_reasons(game, word, reason):
     with pytest.raises(GameError, match=reason):
         game.check(np.array([word]))
+
+
+@pytest.mark.parametrize(
+    ("game", "tokens", "message"),
+    [
+        (Dyck(2, 3, 6), [[0, 2, 0], [2, 0, 2]], "game 1, position 0: token 2 is illegal"),
+        (Dyck(2, 3, 6), [[0, 3]], "game 0, position 1: token 3 is illegal"),
+        (Dyck(2, 3, 6), [[0, PAD, 2]], r"position 2: token 2 .* the game is over \(a token after"),
+        (Dyck(1, 3, 4), [[0, 1, 0, 1, 0]], "games have 5 positions; at most 4 are possible"),
+        (FlipFlop(6), [[READ, ZERO]], "game 0, position 0: token 2 is illegal: the first"),
+        (FlipFlop(6), [[WRITE, ZERO, READ, ONE]], "position 3: .* 0 was written last"),
+        (Regular(**TOMITA), [[1] * 6], "games have 6 positions; at most 5 are possible"),
+        (WindowedComplement(4, 2), [[0, 1, 0]], "position 2: token 0 .* played at position 0"),
+    ],
+    ids=str,
+)
+def test_masks_refuse_illegal_tokens(game, tokens, message):
+    with pytest.raises(GameError, match=message):
+        game.get_valid_next_token_mask(np.array(tokens))

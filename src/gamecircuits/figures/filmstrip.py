@@ -99,8 +99,9 @@ def draw(table: pd.DataFrame, game: BitboardGame) -> Figure:
 def _describe(ply: int, to_move: np.ndarray, last: pd.DataFrame, game: BitboardGame) -> str:
     """The last move, and who is next; `last` are the rows of the squares it occupied."""
     title, before, now = f"ply {ply}", to_move[max(ply - 1, 0)], to_move[ply]
-    for row, column in zip(last["row"], last["column"], strict=True):
-        title += f": {before} {column_name(column)}{row + 1}"
+    squares = zip(last["row"], last["column"], strict=True)
+    if moves := " ".join(f"{column_name(column)}{row + 1}" for row, column in squares):
+        title += f": {before} {moves}"
     if not now:
         return f"{title}\nthe game is over"
     passing = [f"{player} passes, " for player in game.players if ply and player != before == now]

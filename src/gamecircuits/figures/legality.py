@@ -60,7 +60,7 @@ def draw(table: pd.DataFrame, game: BitboardGame) -> Figure:
         for (row, column), value in np.ndenumerate(percent):
             if value and size >= MIN_SIZE:
                 axes.text(
-                    column, row, f"{value:.0f}" if value >= 0.5 else "<1", fontsize=size,
+                    column, row, f"{value:.0f}" if value >= 1 else "<1", fontsize=size,
                     color="white" if mesh.norm(value) > 0.6 else "#303030",
                     ha="center", va="center",
                 )  # fmt: skip

@@ -58,6 +58,11 @@ class BitboardGame(Game):
         _, _, legal, _ = self._replay(tokens)
         return _to_bytes(legal[:, 1:], self.vocab_size)
 
+    @property
+    @abstractmethod
+    def symmetries(self) -> np.ndarray:
+        """As in Game; `get_board_symmetries` has those of the board."""
+
     def get_board_states(self, tokens: np.ndarray) -> np.ndarray:
         """Boards after 0..L tokens as the side to move sees them: int8 (N, L+1, num_squares).
 
@@ -92,17 +97,9 @@ class BitboardGame(Game):
         return legal
 
     def check(self, tokens: np.ndarray) -> None:
-        _, length = np.shape(check_token_array(tokens, self.vocab_size))
-        if length > self.max_length:
-            raise GameError(
-                f"games have {length} positions; at most {self.max_length} are possible"
-            )
+        tokens = check_token_array(tokens, self.vocab_size, max_length=self.max_length)
         _, _, legal, _ = self._replay(tokens, must_end=True)
-        unfinished = np.flatnonzero(legal[:, -1])
-        if len(unfinished):
-            raise GameError(
-                f"game {unfinished[0]} is cut off after {length} tokens: legal moves are left"
-            )
+        self._raise_unfinished(legal[:, -1:], tokens.shape[1])
 
     def _replay(
         self, tokens: np.ndarray, must_end: bool = False, with_boards: bool = False

@@ -14,8 +14,8 @@ from typing import Literal
 import numpy as np
 
 from gamecircuits.errors import ParameterError
-from gamecircuits.games._language import Language
-from gamecircuits.games.game import PAD, check_token_array, token_dtype
+from gamecircuits.games._causal_game import Language
+from gamecircuits.games.game import PAD, token_dtype
 
 MAX_LENGTH = 1024  # the exact counts of uniform_word then take a quarter of a second, and 40 MB
 
@@ -80,8 +80,7 @@ class Dyck(Language):
         tokens[:, 1:] = np.where(opens[:, 1:], tokens[:, 1:], closing[:, :-1])
         return tokens
 
-    def get_valid_next_token_mask(self, tokens: np.ndarray) -> np.ndarray:
-        tokens = check_token_array(tokens, self.vocab_size)
+    def compute_mask(self, tokens: np.ndarray) -> np.ndarray:
         k, is_pad = self.num_brackets, tokens == PAD
         opens = (tokens < k) & ~is_pad
         step = np.where(is_pad, 0, np.where(opens, 1, -1))
@@ -127,7 +126,7 @@ class Dyck(Language):
             return "kind {} was opened last, at position {}".format(*stack[-1])
         if len(stack) == self.max_depth:
             return f"{len(stack)} open brackets are as many as max_depth allows"
-        return f"the {self.length - len(prefix)} tokens left must close {len(stack)} brackets"
+        return f"the {self.length - len(prefix)} tokens left must close {len(stack)} open ones"
 
 
 def count_completions(max_depth: int, length: int) -> list[list[int]]:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from gamecircuits.errors import ParameterError
-from gamecircuits.games._language import Language
-from gamecircuits.games.game import PAD, check_token_array, token_dtype
+from gamecircuits.games._causal_game import Language
+from gamecircuits.games.game import PAD, token_dtype
 
 NAMES = ("w", "i", "r", "0", "1")
 WRITE, IGNORE, READ, ZERO, ONE = range(5)
@@ -54,8 +54,7 @@ class FlipFlop(Language):
         )
         return tokens
 
-    def get_valid_next_token_mask(self, tokens: np.ndarray) -> np.ndarray:
-        tokens = check_token_array(tokens, self.vocab_size)
+    def compute_mask(self, tokens: np.ndarray) -> np.ndarray:
         mask = np.zeros((*tokens.shape, self.vocab_size), dtype=bool)
         is_free, written = tokens[:, ::2] != READ, _last_written(tokens)[:, ::2]
         for bit in (ZERO, ONE):  # after an instruction

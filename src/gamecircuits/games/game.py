@@ -82,12 +82,8 @@ class Game(ABC):
 
         The message names the game (row), the position, the token and the reason.
         """
-        tokens = check_token_array(tokens, self.vocab_size)
+        tokens = check_token_array(tokens, self.vocab_size, max_length=self.max_length)
         num_games, length = tokens.shape
-        if length > self.max_length:
-            raise GameError(
-                f"games have {length} positions; at most {self.max_length} are possible"
-            )
         # Replay with legal tokens only: PAD is legal exactly when nothing else is.
         legal = np.empty((num_games, length, self.vocab_size), dtype=bool)
         legal[:, :1] = self.opening_mask
@@ -109,19 +105,22 @@ class Game(ABC):
         if len(bad):
             game, position = int(bad[0]), int(first_bad[bad[0]])
             raise GameError(self._explain(game, position, tokens[game], legal[game, position]))
-        if length < self.max_length:
-            unfinished = (
-                self.get_valid_next_token_mask(tokens)[:, -1].any(axis=1) if length else [True]
-            )
-            if np.any(unfinished):
-                game = int(np.flatnonzero(unfinished)[0])
-                raise GameError(
-                    f"game {game} is cut off after {length} tokens: legal moves are left"
-                )
+        last = np.broadcast_to(self.opening_mask, (num_games, self.vocab_size))
+        self._raise_unfinished(
+            self.get_valid_next_token_mask(tokens)[:, -1] if length else last, length
+        )
 
     def why_illegal(self, prefix: list[int], token: int) -> str:
         """Why `token` may not follow `prefix`, in the game's own words; may be overridden."""
         return ""
+
+    def _raise_unfinished(self, legal: np.ndarray, length: int) -> None:
+        """Raise GameError if a token is legal, bool (N, V), after the last one of a game."""
+        unfinished = np.flatnonzero(legal.any(axis=1))
+        if len(unfinished):
+            raise GameError(
+                f"game {unfinished[0]} is cut off after {length} tokens: legal moves are left"
+            )
 
     def _explain(self, game: int, position: int, tokens: np.ndarray, legal: np.ndarray) -> str:
         prefix, token = tokens[:position].tolist(), int(tokens[position])
@@ -136,13 +135,22 @@ class Game(ABC):
         return f"game {game}, position {position}: {name} is illegal: {reason}"
 
 
-def check_token_array(tokens: np.ndarray, vocab_size: int, ndim: int | None = 2) -> np.ndarray:
+def check_token_array(
+    tokens: np.ndarray, vocab_size: int, ndim: int | None = 2, max_length: int | None = None
+) -> np.ndarray:
     """Return `tokens` as an array of integers in PAD..vocab_size−1, or raise GameError."""
-    tokens = np.asarray(tokens)
+    try:
+        tokens = np.asarray(tokens)
+    except ValueError:
+        raise GameError(f"games of different lengths must be padded with {PAD}") from None
     if not np.issubdtype(tokens.dtype, np.integer):
         raise GameError(f"tokens must be integers, not {tokens.dtype}")
     if tokens.ndim == 0 or (ndim is not None and tokens.ndim != ndim):
         raise GameError(f"tokens must have shape (games, positions), not {tokens.shape}")
+    if max_length is not None and tokens.shape[-1] > max_length:
+        raise GameError(
+            f"games have {tokens.shape[-1]} positions; at most {max_length} are possible"
+        )
     if tokens.size and (tokens.min() < PAD or tokens.max() >= vocab_size):
         *game, position = np.argwhere((tokens < PAD) | (tokens >= vocab_size))[0].tolist()
         value = tokens[(*game, position)]

@@ -10,8 +10,8 @@ from functools import cached_property
 import numpy as np
 
 from gamecircuits.errors import ParameterError
-from gamecircuits.games._language import Language
-from gamecircuits.games.game import check_token_array, token_dtype
+from gamecircuits.games._causal_game import Language
+from gamecircuits.games.game import token_dtype
 
 MAX_TABLE = 1 << 26  # length × states × tokens: bytes of the table of legal tokens
 
@@ -150,8 +150,7 @@ class Regular(Language):
             state = self._next_state[state, tokens[step]]
         return np.ascontiguousarray(tokens.T)
 
-    def get_valid_next_token_mask(self, tokens: np.ndarray) -> np.ndarray:
-        tokens = check_token_array(tokens, self.vocab_size)
+    def compute_mask(self, tokens: np.ndarray) -> np.ndarray:
         states = self._walk(tokens)
         return self._legal[1 + np.arange(tokens.shape[1]), states]
 

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from gamecircuits.errors import ParameterError
-from gamecircuits.games.game import PAD, Game, check_token_array, token_dtype
+from gamecircuits.games._causal_game import CausalGame
+from gamecircuits.games.game import PAD, token_dtype
 
 
 @dataclass(frozen=True)
-class WindowedComplement(Game):
+class WindowedComplement(CausalGame):
     """Set complement with a bounded memory: the last `window` tokens are illegal, all others legal.
 
     A model that handles set complement by averaging over the whole prefix cannot forget, so this
@@ -54,8 +55,7 @@ class WindowedComplement(Game):
             order[:, -1] = tokens[:, step]
         return tokens
 
-    def get_valid_next_token_mask(self, tokens: np.ndarray) -> np.ndarray:
-        tokens = check_token_array(tokens, self.vocab_size)
+    def compute_mask(self, tokens: np.ndarray) -> np.ndarray:
         num_games, length = tokens.shape
         last_played = np.full((num_games, length, self.vocab_size), -1 - self.window, np.int16)
         game, position = np.nonzero(tokens != PAD)
@@ -69,4 +69,6 @@ class WindowedComplement(Game):
 
     def why_illegal(self, prefix: list[int], token: int) -> str:
         ago = prefix[::-1].index(token) + 1
-        return f"it was played {ago} moves ago; it is legal after {self.window}"
+        return (
+            f"it was played at position {len(prefix) - ago}; it is legal after {self.window} others"
+        )
