@@ -17,6 +17,7 @@ from gamecircuits.masks import pack_mask
 SIZES = [4, 6, 8]
 # Of exactly 1, 2, ... moves; see "Perft for Reversi" (aartbik.blogspot.com, 2009) for 8 × 8.
 PERFT_8 = [4, 12, 56, 244, 1396, 8200, 55092, 390216, 3005288, 24571284, 212258800, 1939886636]
+PREFIXES_6 = [4, 12, 56, 244, 1364, 7604, 47740, 308716, 2115128]  # by two programs
 PREFIXES_4 = [4, 12, 44, 128, 436, 1296, 3784, 9756, 22152, 41296, 58912, 53580]
 COMPLETE_4 = 60060
 
@@ -113,6 +114,10 @@ def test_perft_8_deep(depth):
 def test_prefixes_4():
     counts = [kernels.count_prefixes(4, depth) for depth in range(14)]
     assert counts == [1, *PREFIXES_4, 0]
+
+
+def test_prefixes_6():
+    assert [kernels.count_prefixes(6, depth) for depth in range(1, 10)] == PREFIXES_6
 
 
 @pytest.mark.parametrize(("size", "depth"), [(4, 6), (6, 5), (8, 4)])

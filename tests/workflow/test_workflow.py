@@ -524,3 +524,19 @@ def test_report(copy):
     ):
         assert words in page
     assert len(page) > 1_000_000  # everything is inside
+
+
+def test_shards_beyond_the_number_of_games_are_removed(copy):
+    """Readers of the folder would take them for games of the dataset."""
+    config = copy_module.deepcopy(TINY)
+    config["games"]["a"]["num_games"] = 20
+    copy.config(config)
+    extra = [copy.folder / f"results/{kind}/a/shard-00001.parquet" for kind in ("games", "masks")]
+    assert all(path.exists() for path in extra)
+    output = copy.run("games", "-n")
+    assert all(path.exists() for path in extra)
+    for text in (output, copy.run("games")):
+        for path in extra:
+            assert f"{path.relative_to(copy.folder)}: left from a config with more shards" in text
+    assert not any(path.exists() for path in extra)
+    assert (copy.folder / "results/games/a/shard-00000.parquet").exists()
