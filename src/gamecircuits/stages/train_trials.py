@@ -16,6 +16,7 @@ from gamecircuits.randomness import get_rng
 from gamecircuits.results import to_parquet, write_results
 from gamecircuits.stages.command import run_stage, say
 from gamecircuits.training.averaging import make_average
+from gamecircuits.training.effects import name_lengths
 from gamecircuits.training.measure import (
     GAMES_ON_THE_WAY,
     LATE,
@@ -55,8 +56,8 @@ def train_trials(
     rng = get_rng(settings["seed"], f"{search} test")
     tokens = next(iter_split(game, "test", settings["test_games"], settings["splits"], rng))
     mask = game.get_valid_next_token_mask(tokens)
-    lengths = range(1, game.max_length)
-    named = {"trained": length, "twice": min(2 * length, lengths[-1]), "longest": lengths[-1]}
+    lengths = np.flatnonzero(mask.any(axis=(0, 2))) + 1  # after which some game goes on
+    named = name_lengths(length, lengths[-1])
 
     tables = {name: [] for name in ("metrics", "trials", "dynamics", "noise")}
     tensors = {}

@@ -10,14 +10,15 @@ import pandas as pd
 from scipy.stats import t as student_t
 
 METRICS = ("illegal_token_rate", "total_variation", "kl_divergence")
+REACHES = ("trained", "twice", "longest")
 COVERAGE = 0.95
 BEST = 4  # the best 1/BEST of the trials, by total variation at the trained length
 
 
-def name_lengths(metrics: pd.DataFrame, trained: int) -> dict[str, int]:
-    """The lengths that effects are given at: as trained, twice that, the longest there is."""
-    longest = int(metrics["length"].max())
-    return {"trained": trained, "twice": min(2 * trained, longest), "longest": longest}
+def name_lengths(trained: int, longest: int) -> dict[str, int]:
+    """The lengths that trials are compared at: as trained, twice that, the longest measured."""
+    wanted = (trained, 2 * trained, longest)
+    return {name: min(n, longest) for name, n in zip(REACHES, wanted, strict=True)}
 
 
 def get_effects(
@@ -33,38 +34,39 @@ def get_effects(
     Returns:
         one row per (variant, average, reach, metric), where `reach` names the length: num_trials,
         mean, std over trials (of a sample), best_mean of the best quarter at the trained length;
-        and for each of the comparisons `vs_average` (same trajectory) and `vs_variant` (same
-        draw): pairs, difference, low, high (Student's 95 % interval of the mean difference),
-        share_better.
+        and for each of the comparisons `vs_average` (same trajectory) and `vs_variant` (same draw):
+        pairs, difference, low, high (Student's 95 % interval of the mean difference), share_better.
+        Where all trials diverged, num_trials and pairs are 0.
     """
     wide = metrics[metrics["metric"].isin(METRICS)].pivot_table(
         index=["length", "metric", "number"], columns=["variant", "average"], values="mean"
     )
+    wide = wide.reindex(columns=pd.MultiIndex.from_product([variants, averages]))
+    lengths = name_lengths(trained, int(metrics["length"].max()))
     rows = []
-    for reach, length in name_lengths(metrics, trained).items():
+    for reach, length in lengths.items():
         for metric in METRICS:
             values = wide.loc[(length, metric)]
-            in_training = wide.loc[(trained, "total_variation")].reindex(values.index)
+            in_training = wide.loc[(lengths["trained"], "total_variation")].reindex(values.index)
             for variant in variants:
                 for average in averages:
-                    if (variant, average) not in values:
-                        continue  # all of its trials diverged
                     found = values[variant, average]
-                    best = in_training[variant, average].nsmallest(-(-len(found) // BEST)).index
+                    num_trials = int(found.notna().sum())
+                    best = in_training[variant, average].nsmallest(-(-num_trials // BEST)).index
                     row = {
                         "variant": variant,
                         "average": average,
                         "reach": reach,
                         "length": length,
                         "metric": metric,
-                        "num_trials": int(found.notna().sum()),
+                        "num_trials": num_trials,
                         "mean": found.mean(),
                         "std": found.std(),
                         "best_mean": found[best].mean(),
                     }
                     others = {"average": (variant, averages[0]), "variant": (variants[0], average)}
                     for name, other in others.items():
-                        if other != (variant, average) and other in values:
+                        if other != (variant, average):
                             differences = (found - values[other]).dropna().to_numpy()
                             about = _describe(differences)
                             row |= {f"{key}_vs_{name}": value for key, value in about.items()}
