@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from gamecircuits.errors import GamecircuitsError
 from gamecircuits.parquet import read_job, read_table
 from gamecircuits.results import to_parquet, write_results
 from gamecircuits.stages.command import run_stage
@@ -27,7 +28,9 @@ def collect_search(
 
     def join(name: str) -> pd.DataFrame:
         tables = [read_table(Path(path).with_name(name)).to_pandas() for path in metrics]
-        table = pd.concat([part for part in tables if len(part)], ignore_index=True)
+        table = pd.concat([part for part in tables if len(part)] or tables, ignore_index=True)
+        if table.empty:  # then it has no columns, either
+            return table
         places = {"number": table["number"]}
         for key, names in orders.items():
             if key in table:
@@ -36,6 +39,8 @@ def collect_search(
         return table.loc[order.sort_values(list(order), kind="stable").index].reset_index(drop=True)
 
     joined = join("metrics.parquet")
+    if joined.empty or settings["averages"][0] not in joined["average"].to_numpy():
+        raise GamecircuitsError("all trials of the search diverged; lower the learning rate")
     found = get_effects(joined, settings["length"], *orders.values())
     found.insert(0, "search", settings["search"])
     others = {trials: "trials.parquet", dynamics: "dynamics.parquet", noise: "noise.parquet"}
