@@ -46,6 +46,8 @@ evaluations:
 claims: {vocab_sizes: [4, 6]}
 experiments:
   x: {kind: remedies, vocab_size: 8}
+searches:
+  s: {game: a, length: 3, space: {learning_rate: 1e-3}, variants: {v: {}}}
 """
 
 
@@ -150,6 +152,15 @@ BROKEN = [  # (replace, by, line, message)
     ("lengths: [1, 4]", "lengths: [4, 1]", 14, "allowed: all, or ascending positive integers"),
     ("lengths: [1, 4]", "lengths: [0, 1]", 14, "allowed: all, or ascending positive integers"),
     ("lengths: [1, 4]", "dtype: float16", 14, "allowed: float64, float32"),
+    ("  s: {game", "  s_noise: {game", 19, "searches.s_noise: must not end in _trials, _dyna"),
+    ("game: a, length", "game: b, length", 19, "searches.s.game = 'b': no such game; known: a, w"),
+    ("length: 3", "length: 8", 19, "searches.s.length = 8: allowed: 1 to 7, so that a token follo"),
+    ("length: 3", "length: 3, steps: 50", 19, "s.checkpoints = 40: must divide steps = 50"),
+    ("{learning_rate: 1e-3}", "{rate: 1}", 19, "searches.s.space = 'rate': allowed: norm, gain, "),
+    ("1e-3}, var", "-1}, var", 19, "searches.s.space.learning_rate = -1: allowed: a number above"),
+    ("1e-3}, var", "{low: 2}}, var", 19, "allowed: {low: ..., high: ..., scale: linear or log}"),
+    ("{v: {}}", "{v: {norm: [none]}}", 19, "variants.v.norm = ['none']: a variant has one value"),
+    ("{v: {}}", "{v: {}}, averages: {e: {kind: ema}}", 19, "searches.s.averages.e = {'kind': 'em"),
     (GOOD, "", None, "must hold keys at the top level: seed, results, games"),
     (GOOD, "- 1", 1, "config = [1]: must hold keys at the top level"),
     (GOOD, "games: {}", 1, "games = {}: must not be empty"),

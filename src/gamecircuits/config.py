@@ -49,9 +49,11 @@ PATH = re.compile(r"(?!-)[A-Za-z0-9_./-]{1,80}")
 OTHER_TABLES = re.compile(  # names in tables/ and figures/ that experiments must not take
     "metrics|config|claims|claims_summary|diagnosis|branching_factor|game_lengths"
     "|length_generalization|displacement|attention_entropy"
-    "|(circuits|diagnosis|predictions|legality|filmstrip|search|training)_.*",
+    "|(circuits|diagnosis|predictions|legality|filmstrip)_.*"
+    "|(search|training_(curves|effects|dynamics|scatter))_.*",
     flags=re.IGNORECASE,
 )
+PARTS = ("_trials", "_dynamics", "_noise", "_effects")  # of a search: ends of its tables' names
 SOURCES = {"benchmarks", "config", "docs", "profiles", "src", "tests", "workflow"}
 
 
@@ -581,6 +583,9 @@ def check_config(source: Source) -> Config:
             experiments[name] = NamedExperiment(name, entry.kind, settings, experiment)
     searches: dict[str, NamedSearch] = {}
     for name, value in checker.entries("searches", sections["searches"]):
+        if name.lower().endswith(PARTS):
+            message = f"must not end in {', '.join(PARTS)}: tables of other searches do"
+            checker.report(("searches", name), message)
         entry = checker.fit(SearchEntry, value, ("searches", name))
         if entry and (found := _check_search(checker, name, entry, top, sections, games)):
             searches[name] = found
@@ -786,6 +791,7 @@ def json_schema() -> dict:
         models=described("models", section(CONSTRUCTIONS, ModelEntry)),
         evaluations=described("evaluations", dict[str, EvaluationEntry]),
         experiments=described("experiments", section(EXPERIMENTS, ExperimentEntry)),
+        searches=described("searches", dict[str, SearchEntry]),
     )
     return whole.model_json_schema()
 
