@@ -1,0 +1,106 @@
+"""Figures of searches: they draw any search, and say what is missing."""
+
+import importlib
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from gamecircuits.figures import training_curves, training_effects, training_scatter
+from gamecircuits.figures.searches import choose_averages
+from gamecircuits.figures.training_dynamics import NOISE, PANELS, RANGE
+from gamecircuits.jobs import SEARCH_FIGURES
+from gamecircuits.training.effects import METRICS, get_effects
+from gamecircuits.training.trial import HYPERPARAMETERS, Trial
+
+
+def make_tables(variants=("plain", "normed"), trials=3, averages=("last", "ema"), lost=()):
+    """Tables as collect_search writes them; trials `lost` diverged and have no measurements."""
+    rng = np.random.default_rng(0)
+    keys = [{"variant": v, "number": n} for v in variants for n in range(trials)]
+    kept = [key for key in keys if tuple(key.values()) not in lost]
+    default = {name: getattr(Trial(), name) for name in HYPERPARAMETERS}
+    drawn = [{"learning_rate": 10.0 ** -(n + 1), "tied": n == 1} for n in range(trials)]
+    metrics = pd.DataFrame(
+        key | {"average": a, "length": s, "metric": m, "count": 9, "mean": rng.uniform(0.1, 0.9)}
+        for key in kept for a in averages for s in range(1, 5) for m in METRICS
+    )  # fmt: skip
+    return {
+        "metrics": metrics,
+        "trials": pd.DataFrame(key | default | drawn[key["number"]] for key in keys),
+        "dynamics": pd.DataFrame(
+            key | {"step": step} | dict.fromkeys([*PANELS, *RANGE], 0.1 * step)
+            for key in kept for step in (2, 4)
+        ),
+        "noise": pd.DataFrame(
+            key | {"num_legal": n} | dict.fromkeys(NOISE, 0.1) for key in kept for n in (3.0, 2.0)
+        ),
+        "effects": get_effects(metrics, 2, list(variants), list(averages)),
+    }  # fmt: skip
+
+
+SEARCHES = {
+    "whole": {},
+    "one trial": {"trials": 1},
+    "one variant": {"variants": ("plain",)},
+    "nothing to compare": {"variants": ("plain",), "averages": ("last",), "trials": 1},
+    "many variants": {"variants": tuple("abcdefghi"), "averages": ("last",)},
+    "first trial lost": {"lost": [("plain", 0)]},
+    "first variant lost": {"lost": [("plain", n) for n in range(3)]},
+}
+
+
+@pytest.mark.parametrize("search", SEARCHES.values(), ids=SEARCHES)
+@pytest.mark.parametrize("name", SEARCH_FIGURES)
+def test_any_search_can_be_drawn(name, search):
+    module = importlib.import_module(f"gamecircuits.figures.{name}")
+    tables = make_tables(**search)
+    figure = module.draw(module.get_table(tables, 2), "my_game", 2)
+    figure.draw_without_rendering()
+    assert "my game, trained on prefixes of 1 to 2 tokens" in figure.get_suptitle()
+
+
+def test_curves_are_the_trials_and_their_median_and_titles_count_what_diverged():
+    tables = make_tables(lost=[("plain", 1)])
+    table = training_curves.get_table(tables, 2)
+    axes = training_curves.draw(table, "g", 2).axes[0]
+    assert axes.get_title(loc="left").endswith("plain\n3 trials, 1 diverged")
+    rows = tables["metrics"].query(
+        "variant == 'plain' and average == 'last' and metric == 'illegal_token_rate'"
+    )
+    first, second, median, *_ = (line.get_ydata() for line in axes.lines)
+    np.testing.assert_array_equal(first, rows.loc[rows["number"] == 0, "mean"])
+    np.testing.assert_array_equal(second, rows.loc[rows["number"] == 2, "mean"])
+    np.testing.assert_allclose(median, (first + second) / 2)
+
+
+def test_at_most_three_averages_are_shown_the_first_among_them():
+    assert choose_averages(make_tables(averages=tuple("abcdef"))) == ["a", "c", "f"]
+    assert choose_averages(make_tables(averages=("last",))) == ["last"]
+
+
+def test_effects_have_the_sign_of_a_difference_from_the_first():
+    tables = make_tables()
+    table = training_effects.get_table(tables, 2)
+    row = table.query(
+        "versus == 'variant' and average == 'last' and reach == 'longest'"
+        " and metric == 'total_variation'"
+    ).iloc[0]
+    values = tables["metrics"].query(
+        "average == 'last' and length == 4 and metric == 'total_variation'"
+    )
+    means = values.groupby("variant")["mean"].mean()
+    assert (row["variant"], row["baseline"], row["pairs"]) == ("normed", "plain", 3)
+    assert row["difference"] == pytest.approx(means["normed"] - means["plain"])
+
+
+def test_scatter_shows_what_varied_and_marks_what_diverged():
+    table = training_scatter.get_table(make_tables(lost=[("normed", 2)]), 2)
+    assert {"learning_rate", "tied"} <= set(table)
+    assert not {"norm", "d_model"} & set(table)
+    figure = training_scatter.draw(table, "g", 2)
+    panels = {axes.get_xlabel(): axes for axes in figure.axes if axes.get_visible()}
+    assert panels["learning rate"].get_xscale() == "log"
+    assert [text.get_text() for text in panels["tied"].get_xticklabels()] == ["False", "True"]
+    crosses = [line for line in panels["learning rate"].lines if line.get_marker() == "x"]
+    assert [x for line in crosses for x in line.get_xdata()] == [pytest.approx(1e-3)]
