@@ -118,6 +118,7 @@ localrules:
     metrics,
     figures,
     theory,
+    training,
 
 
 rule all:
@@ -169,3 +170,8 @@ rule theory:
             "run_experiment",
             "plot_experiment",
         ),
+
+
+rule training:
+    input:
+        PLAN.files("train_trials", "collect_search", "plot_search"),

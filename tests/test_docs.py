@@ -80,7 +80,9 @@ def test_every_result_is_explained():
             folder = named.rsplit("/", 1)[0]
         elif "." in named and not named.endswith(".html"):
             entry = f"{folder}/{named}"
-        patterns.append(re.sub("GAME|MODEL|EVALUATION|EXPERIMENT|FIGURE|RULE", "*", entry))
+        patterns.append(
+            re.sub("GAME|MODEL|EVALUATION|EXPERIMENT|SEARCH|GROUP|FIGURE|RULE", "*", entry)
+        )
     for path in Plan(load_config(ROOT / "config/config.yaml")).files():
         relative = str(Path(path).relative_to("results"))
         if relative.startswith("tables/"):
