@@ -228,10 +228,14 @@ def train(
     if len({trial.static for trial in trials}) != 1:
         raise ValueError("trials of several programs cannot be trained together")
     V, first = game.vocab_size, trials[0]
-    rngs = [get_rng(seed, f"{name} training", number) for number in numbers]
-    start = [ravel_pytree(init_weights(t, V, rng))[0] for t, rng in zip(trials, rngs, strict=True)]
-    start = jnp.stack(start)
-    keys = [jax.random.key(rng.integers(1 << 32, dtype=np.uint32)) for rng in rngs]
+
+    def get_rngs(use: str) -> list[np.random.Generator]:
+        # One for each use: trials of other shapes see the same games all the same.
+        return [get_rng(seed, f"{name} {use}", number) for number in numbers]
+
+    pairs = zip(trials, get_rngs("weights"), strict=True)
+    start = jnp.stack([ravel_pytree(init_weights(t, V, rng))[0] for t, rng in pairs])
+    keys = [jax.random.key(rng.integers(1 << 32, dtype=np.uint32)) for rng in get_rngs("dropout")]
     state = State(
         weights=start,
         optimizer=jax.vmap(_optimizer().init)(start),
@@ -245,7 +249,8 @@ def train(
     )
     rates = np.array([t.get_learning_rates(num_steps) for t in trials], np.float32)
     shares = np.array([a.get_weights(num_steps) for a in averages], np.float32).T  # (steps, K)
-    games = [iter_split(game, "train", first.batch_size, fractions, rng) for rng in rngs]
+    split = partial(iter_split, game, "train", first.batch_size, fractions)
+    games = [split(rng) for rng in get_rngs("games")]
     program = _make_program(trials, V)
     stride = num_steps // num_checkpoints
     initial, trajectory, losses = np.asarray(start), [], []
