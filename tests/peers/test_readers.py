@@ -18,7 +18,7 @@ def require(module):
 def shards(tmp_path_factory):
     """Two shards of Othello, and the games in them as lists by the split."""
     folder = tmp_path_factory.mktemp("othello")
-    about = {"name": "g", "seed": 1, "num_games": 50, "splits": SPLITS}
+    about = {"name": "g", "seed": 1, "num_games": 50, "games_per_shard": 50, "splits": SPLITS}
     about["game"] = {"kind": "othello", "board_size": 6}
     for shard in range(2):
         job = describe_job("generate_games", {**about, "shard": shard})
