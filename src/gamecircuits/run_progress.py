@@ -10,6 +10,7 @@ from gamecircuits.jobs import Plan
 from gamecircuits.progress import Progress
 
 PAUSE = 5  # seconds between lines, at least
+MANY = 1_000_000  # games; with fewer, the other jobs of a run take longer than they do
 
 
 class RunProgress(logging.Handler):
@@ -24,6 +25,8 @@ class RunProgress(logging.Handler):
             for job in (job for job in dag.jobs if job.rule.name == rule):
                 number = int(job.wildcards.shard.removeprefix("shard-"))
                 games[job] = plan.games[job.wildcards.game].games_in_shard(number)
+            if sum(games.values()) < MANY:
+                continue
             done = sum(games[job] for job in games.keys() - to_run)
             say = partial(logger.info, f"{rule}: %s")
             progress = Progress(sum(games.values()), say, done=done, pause=PAUSE)
