@@ -10,7 +10,7 @@ from gamecircuits.jobs import Plan
 from gamecircuits.progress import Progress
 
 PAUSE = 5  # seconds between lines, at least
-MANY = 1_000_000  # games; with fewer, the other jobs of a run take longer than they do
+MANY = 500_000  # games; with fewer, the other jobs of a run take longer than they do
 
 
 class RunProgress(logging.Handler):
