@@ -95,7 +95,6 @@ class GameEntry(Strict):
     games_per_shard: int = Field(
         default=1_000_000, ge=1, le=10**8, description="games in one parquet file"
     )
-
     splits: Splits = Field(
         default=Splits(), description="sides that games fall on by a hash of their moves"
     )
@@ -270,6 +269,10 @@ class NamedSearch:
     entry: SearchEntry
     trials: dict[tuple[str, int], Trial]  # by (variant, number)
     groups: list[list[tuple[str, int]]]  # of trials; each is a job
+
+    @property
+    def group_names(self) -> list[str]:
+        return [f"group-{n:04d}" for n in range(len(self.groups))]
 
 
 @dataclass(frozen=True)

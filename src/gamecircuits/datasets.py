@@ -123,8 +123,8 @@ class GameDataset:
         for batch in dataset.batches(1024, ["tokens", "mask"], split="train", rng=rng):
             batch["tokens"], batch["mask"]  # int8 (1024, 60), bool (1024, 60, 64)
 
-    What is not in the shards is computed from the tokens when it is asked for: that takes less time
-    than reading it would. Only the batches in hand are in memory, however large the dataset.
+    What is not in the shards is computed from the tokens when it is asked for: that takes no space,
+    and masks about the time that reading them would. Memory does not grow with the dataset.
 
     Attributes:
         game: whose games these are, as the shards themselves say.

@@ -137,8 +137,8 @@ class Plan:
             yield "run_experiment", {"experiment": experiment}
             yield "plot_experiment", {"experiment": experiment}
         for search, named in self.config.searches.items():
-            for number in range(len(named.groups)):
-                yield "train_trials", {"search": search, "group": f"group-{number:04d}"}
+            for group in named.group_names:
+                yield "train_trials", {"search": search, "group": group}
             yield "collect_search", {"search": search}
             for figure in SEARCH_FIGURES:
                 yield "plot_search", {"search_figure": figure, "search": search}
@@ -303,7 +303,7 @@ class Plan:
         return {"kind": kind}, [f"gamecircuits.figures.{kind}"], inputs
 
     def all_groups(self, search: str) -> list[str]:
-        names = [f"group-{n:04d}" for n in range(len(self.config.searches[search].groups))]
+        names = self.config.searches[search].group_names
         return [self.path("train_trials", search=search, group=group) for group in names]
 
     def _train_trials(self, search: str, group: str):
@@ -325,10 +325,8 @@ class Plan:
 
     def _collect_search(self, search: str):
         named = self.config.searches[search]
-        groups = [f"group-{n:04d}" for n in range(len(named.groups))]
-        jobs = [self.job("train_trials", search=search, group=group) for group in groups]
+        jobs = [self.job("train_trials", search=search, group=group) for group in named.group_names]
         settings = {
-            "seed": self.config.seed,
             "search": search,
             "length": named.entry.length,
             "variants": list(named.entry.variants),
