@@ -174,4 +174,4 @@ rule theory:
 
 rule training:
     input:
-        PLAN.files("train_trials", "collect_search", "plot_search"),
+        PLAN.files("train_trials", "measure_trials", "collect_search", "plot_search"),

@@ -156,7 +156,7 @@ BROKEN = [  # (replace, by, line, message)
     ("game: a, length", "game: b, length", 19, "searches.s.game = 'b': no such game; known: a, w"),
     ("length: 3", "length: 8", 19, "searches.s.length = 8: allowed: 1 to 7, so that a token follo"),
     ("length: 3", "length: 3, steps: 50", 19, "s.checkpoints = 40: must divide steps = 50"),
-    ("{learning_rate: 1e-3}", "{rate: 1}", 19, "searches.s.space = 'rate': allowed: norm, gain, "),
+    ("{learning_rate: 1e-3}", "{rate: 1}", 19, "searches.s.space = 'rate': allowed: norm, normali"),
     ("1e-3}, var", "-1}, var", 19, "searches.s.space.learning_rate = -1: allowed: a number above"),
     ("1e-3}, var", "{low: 2}}, var", 19, "allowed: {low: ..., high: ..., scale: linear or log}"),
     ("{v: {}}", "{v: {norm: [none]}}", 19, "variants.v.norm = ['none']: a variant has one value"),

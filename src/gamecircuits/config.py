@@ -176,6 +176,11 @@ class SearchEntry(Strict):
     """A random search over ways of training, on short prefixes of one game."""
 
     game: str = Field(description="name of an entry of games; trained on its training split")
+    data: Literal["stream", "dataset"] = Field(
+        default="stream",
+        description="stream: games played anew for every trial; dataset: the generated games, "
+        "epoch after epoch",
+    )
     length: int = Field(ge=1, description="longest prefix that is continued in training")
     steps: int = Field(default=4000, ge=1, le=10**7, description="of the optimiser")
     checkpoints: int = Field(

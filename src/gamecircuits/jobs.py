@@ -46,7 +46,8 @@ CARRIERS = {
     "confirm_claims": "tables/claims_summary.parquet",
     "run_experiment": "experiments/{experiment}.parquet",
     "plot_experiment": "tables/{experiment}.parquet",
-    "train_trials": "searches/{search}/{group}/metrics.parquet",
+    "train_trials": "searches/{search}/{group}/trials.parquet",
+    "measure_trials": "searches/{search}/{group}/metrics.parquet",
     "collect_search": "tables/search_{search}.parquet",
     "plot_search": "tables/{search_figure}_{search}.parquet",
 }
@@ -87,8 +88,11 @@ class Plan:
         if stage == "check_claims":
             csv = str(Path(carrier).with_suffix(".csv"))
             return [carrier, csv, f"{self.config.results}/claims.html"]
-        if stage == "train_trials":
-            others = ("trials.parquet", "dynamics.parquet", "noise.parquet", "weights.safetensors")
+        if stage in ("train_trials", "measure_trials"):
+            others = {
+                "train_trials": ("weights.safetensors", "trajectory.safetensors"),
+                "measure_trials": ("dynamics.parquet", "noise.parquet"),
+            }[stage]
             return [carrier, *(str(Path(carrier).with_name(name)) for name in others)]
         if stage == "collect_search":
             parts = ("trials", "dynamics", "noise", "effects")
@@ -139,6 +143,7 @@ class Plan:
         for search, named in self.config.searches.items():
             for group in named.group_names:
                 yield "train_trials", {"search": search, "group": group}
+                yield "measure_trials", {"search": search, "group": group}
             yield "collect_search", {"search": search}
             for figure in SEARCH_FIGURES:
                 yield "plot_search", {"search_figure": figure, "search": search}
@@ -302,30 +307,56 @@ class Plan:
         inputs = {"experiment": [self.job("run_experiment", experiment=experiment)]}
         return {"kind": kind}, [f"gamecircuits.figures.{kind}"], inputs
 
-    def all_groups(self, search: str) -> list[str]:
+    def all_groups(self, stage: str, search: str) -> list[str]:
         names = self.config.searches[search].group_names
-        return [self.path("train_trials", search=search, group=group) for group in names]
+        return [self.path(stage, search=search, group=group) for group in names]
 
-    def _train_trials(self, search: str, group: str):
+    def games_of_search(self, search: str) -> list[str]:
+        """Shards that the search reads: none if its games are played anew."""
         named = self.config.searches[search]
-        keys = named.groups[int(group.removeprefix("group-"))]
+        from_dataset = named.entry.data == "dataset"
+        return self.all_shards("generate_games", named.game.name) if from_dataset else []
+
+    def _describe_group(self, search: str, group: str) -> tuple[dict, list[str], dict]:
+        """What training a group and measuring it have in common."""
+        named = self.config.searches[search]
         settings = {
             "search": search,
             "seed": self.config.seed,
             "game": named.game.settings,
-            "splits": named.game.splits,
             "trials": [
                 {"variant": variant, "number": number, **asdict(named.trials[variant, number])}
-                for variant, number in keys
+                for variant, number in named.groups[int(group.removeprefix("group-"))]
             ],
-            "averages": list(named.entry.averages.items()),
-            **named.entry.model_dump(include={"length", "steps", "checkpoints", "test_games"}),
+            "length": named.entry.length,
         }
-        return settings, [GAMES.module(named.game.kind)], {}
+        games = []
+        if named.entry.data == "dataset":
+            settings["num_games"] = named.game.num_games
+            games = self._jobs_of_dataset(named.game.name)["games"]
+        else:
+            settings["splits"] = named.game.splits
+        return settings, [GAMES.module(named.game.kind)], {"games": games}
+
+    def _train_trials(self, search: str, group: str):
+        settings, modules, inputs = self._describe_group(search, group)
+        entry = self.config.searches[search].entry
+        settings |= {"steps": entry.steps, "checkpoints": entry.checkpoints}
+        settings["averages"] = list(entry.averages.items())
+        return settings, modules, inputs
+
+    def _measure_trials(self, search: str, group: str):
+        settings, modules, inputs = self._describe_group(search, group)
+        entry = self.config.searches[search].entry
+        settings |= {"test_games": entry.test_games, "averages": list(entry.averages)}
+        inputs["trials"] = [self.job("train_trials", search=search, group=group)]
+        return settings, modules, inputs
 
     def _collect_search(self, search: str):
         named = self.config.searches[search]
-        jobs = [self.job("train_trials", search=search, group=group) for group in named.group_names]
+        jobs = [
+            self.job("measure_trials", search=search, group=group) for group in named.group_names
+        ]
         settings = {
             "search": search,
             "length": named.entry.length,

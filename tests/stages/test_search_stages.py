@@ -12,7 +12,7 @@ from gamecircuits.config import load_config
 from gamecircuits.errors import GamecircuitsError
 from gamecircuits.jobs import SEARCH_FIGURES, Plan
 from gamecircuits.results import write_results
-from gamecircuits.stages import collect_search, plot_search, train_trials
+from gamecircuits.stages import collect_search, measure_trials, plot_search, train_trials
 
 SEARCH = {
     "game": "g",
@@ -46,10 +46,13 @@ def results(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         about, group = {"search": "s"}, {"group": "group-0000"}
-        options = "--output --trials --dynamics --noise"
-        run(train_trials, plan, f"{options} --weights", **about, **group)
-        options, groups = f"{options} --effects --csv", plan.all_groups("s")
-        run(collect_search, plan, options, "--metrics", *groups, **about)
+        words = ["--checkpoint", "checkpoint.safetensors"]
+        run(train_trials, plan, "--output --weights --trajectory", *words, **about, **group)
+        words = ["--trials", *plan.all_groups("train_trials", "s")]
+        run(measure_trials, plan, "--output --dynamics --noise", *words, **about, **group)
+        options = "--output --trials --dynamics --noise --effects --csv"
+        words = ["--metrics", *plan.all_groups("measure_trials", "s")]
+        run(collect_search, plan, options, *words, **about)
         for figure in SEARCH_FIGURES:
             table, csv, *images = plan.outputs("plot_search", search_figure=figure, **about)
             job = plan.job("plot_search", search_figure=figure, **about)
@@ -65,7 +68,7 @@ def read(folder: Path, name: str) -> pd.DataFrame:
 
 def test_every_file_of_the_plan_is_there(results):
     folder, plan = results
-    planned = plan.files("train_trials", "collect_search", "plot_search")
+    planned = plan.files("train_trials", "measure_trials", "collect_search", "plot_search")
     assert all((folder / path).stat().st_size for path in planned)
 
 
@@ -95,9 +98,16 @@ def test_lengths_are_those_at_which_games_go_on(results):
 
 def test_weights_are_those_that_were_measured(results):
     folder, plan = results
-    (group,) = plan.all_groups("s")
+    (group,) = plan.all_groups("train_trials", "s")
     weights = load_file((folder / group).with_name("weights.safetensors"))
+    trajectory = load_file((folder / group).with_name("trajectory.safetensors"))
     assert weights["plain/0/last/W_E"].shape == (6, 4)
+    assert trajectory["steps"].tolist() == [2, 4, 6, 8]
+    assert trajectory["plain/0/loss"].shape == (8,)
+    for part in ("W_E", "W_Q", "W_K", "W_V", "W_O", "W_U"):
+        on_the_way = trajectory[f"plain/0/{part}"]
+        assert (on_the_way[-1] == weights[f"plain/0/last/{part}"]).all()
+        assert (on_the_way[-1] != weights[f"plain/0/start/{part}"]).any()
     assert not np.isfinite(weights["hot/0/last/W_E"]).all()
 
 

@@ -13,7 +13,10 @@ from gamecircuits.games.game import PAD, make_game
 from gamecircuits.splits import SPLITS, assign_splits
 from gamecircuits.training import training
 from gamecircuits.training.averaging import Bema, Ema, Last, PowerEma
+from gamecircuits.training.checkpoint import Checkpoint
+from gamecircuits.training.streams import iter_dataset, iter_split
 from gamecircuits.training.trial import Trial
+from gamecircuits.training.weights import from_vector, init_weights, make_model
 from gamecircuits.transformer.circuits import token_logits
 from gamecircuits.transformer.model import Parameters, forward
 
@@ -22,15 +25,22 @@ SHARES = {"train": 0.7, "validation": 0.2, "test": 0.1}
 AVERAGES = [Last(), Ema(0.8), PowerEma(0.7, 2.0), Bema(0.5, 0.3, 2.0, 1.0, every=2)]
 SMALL = Trial(d_model=4, d_k=3, d_v=2, batch_size=8, learning_rate=0.02, warmup=0.3)
 DROPPING = replace(SMALL, embedding_dropout=0.3, attention_dropout=0.2, residual_dropout=0.4)
+SMALL_DROPPING = replace(DROPPING, learning_rate=0.01, residual_dropout=0.1)
 
 
-def train(*trials, game=("mnk", STRIP), averages=AVERAGES, numbers=None, **options):
+def train(*trials, game=("mnk", STRIP), averages=AVERAGES, numbers=None, batches=None, **options):
     defaults = {"length": 4, "num_steps": 6, "num_checkpoints": 6, "seed": 0, "name": "test"}
     kind, settings = game
+    played = make_game(kind, **settings)
+
+    def open_games(batch_size, rng):
+        return iter(batches) if batches is not None else iter_split(
+            played, "train", batch_size, SHARES, rng
+        )  # fmt: skip
+
     return training.train(
-        make_game(kind, **settings), trials, numbers or range(len(trials)), averages,
-        fractions=SHARES, **defaults | options,
-    )  # fmt: skip
+        played, trials, numbers or range(len(trials)), averages, open_games, **defaults | options
+    )
 
 
 # --- the twin ---
@@ -50,6 +60,8 @@ def twin_parameters(trial, vector, V=5):
 def twin_loss(trial, vector, tokens):
     """Prefix by prefix; `forward` on numpy has its own tests."""
     parameters, gain = twin_parameters(trial, vector)
+    if trial.normalizer == "rms":
+        gain *= 2  # √d_model
     losses = []
     logits = forward(parameters, np.maximum(tokens, 0), norm=trial.norm, gain=gain)
     logs = logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
@@ -87,16 +99,16 @@ def twin_train(trial, start, batches):
 
 @pytest.mark.parametrize("changes", [
     {"norm": "attention", "gain": 2.0}, {"norm": "residual", "gain": 3.0, "tied": True},
+    {"norm": "residual", "normalizer": "rms"},
     {"targets": "exact", "weight_decay": 2.0}, {"tied": True, "clip_norm": 1e-7, "d_k": 0},
     {"norm": "residual", "gain": 2.0, "targets": "exact", "clip_norm": 0.1, "weight_decay": 0.5},
 ], ids=str)  # fmt: skip
-def test_training_equals_its_twin(monkeypatch, changes):
+def test_training_equals_its_twin(changes):
     """clip_norm = 1e-7 is so small that Adam's ε, hence the scale of the gradient, matters."""
     trial = replace(SMALL, **changes)
     games = make_game("mnk", **STRIP).play(6 * 8, np.random.default_rng(3)).reshape(6, 8, 5)
     assert (games[:, :, 3] == PAD).any()
-    monkeypatch.setattr(training, "iter_split", lambda *_: iter(games))
-    run = train(trial)
+    run = train(trial, batches=games)
     trajectory, losses = twin_train(trial, run.start[0], games)
     assert run.checkpoints.tolist() == [1, 2, 3, 4, 5, 6]
     np.testing.assert_allclose(run.losses[0], losses, rtol=2e-5)
@@ -152,7 +164,7 @@ def test_only_games_of_the_training_split_are_used():
 
     def take():
         rng = np.random.default_rng(0)
-        return np.array(list(islice(training.iter_split(game, "train", 64, SHARES, rng), 100)))
+        return np.array(list(islice(iter_split(game, "train", 64, SHARES, rng), 100)))
 
     batches = take()
     np.testing.assert_array_equal(batches, take())
@@ -161,6 +173,66 @@ def test_only_games_of_the_training_split_are_used():
     assert len(np.unique(games, axis=0)) > 5500  # nothing is served twice
     split = assign_splits(games, game.symmetries, SHARES)
     assert (split == SPLITS.index("train")).all()
+
+
+def test_games_of_a_dataset_are_each_taken_once_an_epoch(tmp_path):
+    game = make_game("mnk", rows=3, columns=3, in_a_row=3)
+    tokens = game.play(500, np.random.default_rng(0))
+    split = assign_splits(tokens, game.symmetries, SHARES)
+    rng = np.random.default_rng(1)
+
+    class Dataset:  # GameDataset has its own tests
+        num_games = 500
+
+        def batches(self, size, split=None, rng=None):
+            chosen = rng.permutation(tokens[assign == SPLITS.index(split)])
+            yield from ({"tokens": chosen[n : n + size]} for n in range(0, len(chosen), size))
+
+    assign = split
+    mine = tokens[split == SPLITS.index("train")]
+    batches = np.array(list(islice(iter_dataset(Dataset(), "train", 7, rng), len(mine))))
+    epochs = batches.reshape(7, *mine.shape)
+    for epoch in epochs:
+        np.testing.assert_array_equal(np.sort(epoch, axis=0), np.sort(mine, axis=0))
+    assert (epochs[0] != epochs[1]).any()
+
+
+# --- interruptions ---
+
+
+def test_an_interrupted_run_goes_on_and_ends_with_the_same_bits(tmp_path):
+    path = tmp_path / "checkpoint.safetensors"
+    whole = train(DROPPING, SMALL_DROPPING, num_checkpoints=3)
+    said = []
+
+    def stop(text):
+        said.append(text)
+        if text.startswith("step 4"):
+            raise KeyboardInterrupt
+
+    def go_on(job, say):
+        checkpoint = Checkpoint(path, job, interval=0)
+        return train(DROPPING, SMALL_DROPPING, num_checkpoints=3, checkpoint=checkpoint, say=say)
+
+    with pytest.raises(KeyboardInterrupt):
+        go_on("job", stop)
+    assert path.exists()
+    for job, first in [("job", "goes on after step 2 of 6"), ("other job", "step 2 of 6")]:
+        said.clear()
+        for found, wanted in zip(go_on(job, said.append), whole, strict=True):
+            np.testing.assert_array_equal(found, wanted)
+        assert said[0].startswith(first)
+    path.write_bytes(path.read_bytes()[:100])
+    assert Checkpoint(path, "other job").load() == {}
+
+
+def test_steps_are_handed_over_in_parts_that_fit_into_memory(monkeypatch):
+    exact = replace(SMALL, targets="exact")
+    whole = train(exact, num_checkpoints=1)
+    monkeypatch.setattr(training, "MAX_BYTES", 2 * 8 * 5 * (2 + 5))  # of two steps
+    parts = train(exact, num_checkpoints=1)
+    np.testing.assert_allclose(parts.trajectory, whole.trajectory, atol=1e-6)
+    assert parts.losses.shape == (1, 6)
 
 
 # --- dropout ---
@@ -177,12 +249,12 @@ def test_each_site_drops_its_share_where_forward_says(monkeypatch):
         return jnp.zeros((*tokens.shape, 5))
 
     monkeypatch.setattr(training, "forward", record)
-    weights = training.init_weights(SMALL, 5, np.random.default_rng(0))
+    weights = init_weights(SMALL, 5, np.random.default_rng(0))
     rates = dict(zip(training.SITES, (0.25, None, 0.5), strict=True))
 
     def drop(key):
         tokens = jnp.zeros((4, 4), int)
-        training._loss(lambda vector: weights, "none", None, tokens, None, rates, key)
+        training._loss(lambda vector: weights, SMALL, None, tokens, None, rates, key)
         return dict(seen)
 
     found = jax.vmap(drop)(jax.random.split(jax.random.key(0), 4000))
@@ -234,7 +306,7 @@ def test_set_complement_is_learned(norm):
     best = np.log([5, 4, 3]).mean()
     assert run.losses[0, 0] > best + 0.2
     assert best - 1e-5 < run.losses[0, -20:].mean() < best + 0.02
-    model = training.make_model(trial, 6, run.averages[0, 0])
+    model = make_model(trial, from_vector(trial, 6, run.averages[0, 0]))
     tokens = make_game("set_complement", vocab_size=6).play(50, np.random.default_rng(0))[:, :3]
     single = Parameters(*(jnp.asarray(matrix, jnp.float32) for matrix in model.parameters))
     np.testing.assert_allclose(

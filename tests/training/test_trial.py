@@ -85,7 +85,7 @@ def test_learning_rates_by_hand(schedule, warmup, wanted):
 
 
 @pytest.mark.parametrize(("space", "message"), [
-    ({"depth": 2}, r"^space = 'depth' is not possible; allowed: norm, gain, "),
+    ({"depth": 2}, r"^space = 'depth' is not possible; allowed: norm, normalizer, "),
     ({"norm": ["none", "rms"]}, "^norm = 'rms' .* none, attention, residual$"),
     ({"tied": 1.5}, "^tied = 1.5 .* True, False$"),
     ({"tied": [1]}, "^tied = 1 .* True, False$"),

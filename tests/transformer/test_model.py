@@ -7,6 +7,7 @@ from gamecircuits.metrics import attention_entropy
 from gamecircuits.transformer.circuits import (
     TokenTables,
     direct_path,
+    forward_by_tokens,
     from_circuits,
     ov_circuit,
     qk_circuit,
@@ -59,12 +60,13 @@ def test_forward_equals_a_loop_over_tokens(parameters, tokens, options):
 
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 def test_token_logits_equals_forward(parameters, tokens, options):
-    np.testing.assert_allclose(
-        token_logits(parameters, tokens, **options),
-        forward(parameters, tokens, **options),
-        rtol=1e-12,
-        atol=1e-12,
-    )
+    for function in (token_logits, forward_by_tokens):
+        np.testing.assert_allclose(
+            function(parameters, tokens, **options),
+            forward(parameters, tokens, **options),
+            rtol=1e-12,
+            atol=1e-12,
+        )
     counts = np.cumsum(tokens[..., None] == np.arange(V), axis=1, dtype=float)
     tables = TokenTables(Model(parameters, **options))
     logits, entropy = tables.count_logits_and_entropy(counts.reshape(-1, V), tokens.ravel())
@@ -80,14 +82,14 @@ def test_token_logits_equals_forward(parameters, tokens, options):
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 def test_float32_stays_float32_and_close(parameters, tokens, options):
     single = Parameters(*(matrix.astype(np.float32) for matrix in parameters))
-    for function in (forward, token_logits):
+    for function in (forward, token_logits, forward_by_tokens):
         logits = function(single, tokens, **options)
         assert logits.dtype == np.float32
         wanted = function(parameters, tokens, **options)
         np.testing.assert_allclose(logits, wanted, rtol=1e-3, atol=1e-3)
 
 
-@pytest.mark.parametrize("function", [forward, token_logits])
+@pytest.mark.parametrize("function", [forward, token_logits, forward_by_tokens])
 def test_causality(parameters, tokens, function):
     changed = tokens.copy()
     changed[:, 4:] = (changed[:, 4:] + 1) % V
@@ -96,7 +98,7 @@ def test_causality(parameters, tokens, function):
     assert not np.allclose(before[:, 4:], after[:, 4:])
 
 
-@pytest.mark.parametrize("function", [forward, token_logits])
+@pytest.mark.parametrize("function", [forward, token_logits, forward_by_tokens])
 def test_padding_changes_nothing_before_it(parameters, tokens, function):
     padded = tokens.copy()
     padded[:, 5:] = -1
@@ -104,7 +106,7 @@ def test_padding_changes_nothing_before_it(parameters, tokens, function):
     np.testing.assert_allclose(before[:, :5], after[:, :5], rtol=1e-13, atol=1e-13)
 
 
-@pytest.mark.parametrize("function", [forward, token_logits])
+@pytest.mark.parametrize("function", [forward, token_logits, forward_by_tokens])
 def test_order_before_the_last_token_does_not_matter(parameters, tokens, rng, function):
     shuffled = np.concatenate([rng.permuted(tokens[:, :-1], axis=1), tokens[:, -1:]], axis=1)
     np.testing.assert_allclose(
@@ -112,11 +114,12 @@ def test_order_before_the_last_token_does_not_matter(parameters, tokens, rng, fu
     )
 
 
-def test_forward_uses_the_array_api_standard_alone(parameters, tokens):
+@pytest.mark.parametrize("function", [forward, forward_by_tokens])
+def test_the_array_api_standard_alone_is_used(parameters, tokens, function):
     xp = array_api_strict
     strict = Parameters(*(xp.asarray(matrix) for matrix in parameters))
     for options in OPTIONS:
-        logits = forward(strict, xp.asarray(tokens), **options)
+        logits = function(strict, xp.asarray(tokens), **options)
         wanted = forward(parameters, tokens, **options)
         np.testing.assert_allclose(np.asarray(logits), wanted, rtol=1e-13, atol=1e-13)
 
@@ -173,3 +176,6 @@ def test_mistakes_are_named(parameters, tokens):
     steep = parameters._replace(W_Q=np.ones((5, 1)) * 1e3, W_K=np.ones((5, 1)) * 1e3)
     with pytest.raises(ValueError, match="lose precision in float64: use forward"):
         token_logits(steep, tokens)
+    with np.errstate(all="raise", under="ignore"):
+        found = forward_by_tokens(steep, tokens)
+    np.testing.assert_allclose(found, forward(steep, tokens), rtol=1e-9)

@@ -1,25 +1,48 @@
 rule train_trials:
+    input:
+        games=lambda w: PLAN.games_of_search(w.search),
     output:
-        metrics=PLAN.path("train_trials"),
-        trials=f"{RESULTS}/searches/{{search}}/{{group}}/trials.parquet",
-        dynamics=f"{RESULTS}/searches/{{search}}/{{group}}/dynamics.parquet",
-        noise=f"{RESULTS}/searches/{{search}}/{{group}}/noise.parquet",
+        trials=PLAN.path("train_trials"),
         weights=f"{RESULTS}/searches/{{search}}/{{group}}/weights.safetensors",
+        trajectory=f"{RESULTS}/searches/{{search}}/{{group}}/trajectory.safetensors",
     log:
         f"{RESULTS}/logs/train_trials/{{search}}-{{group}}.log",
     benchmark:
         f"{RESULTS}/logs/train_trials/{{search}}-{{group}}.tsv"
     params:
         job=lambda w: PLAN.job("train_trials", search=w.search, group=w.group),
+    # The checkpoint is no output: outputs of a job that fails are removed, but it goes on from this.
     shell:
         "{PYTHON:q} -m gamecircuits.stages.train_trials --job {params.job:q}"
-        " --output {output.metrics} --trials {output.trials} --dynamics {output.dynamics}"
-        " --noise {output.noise} --weights {output.weights} > {log} 2>&1"
+        " --games {input.games} --output {output.trials} --weights {output.weights}"
+        " --trajectory {output.trajectory}"
+        " --checkpoint {RESULTS}/checkpoints/{wildcards.search}-{wildcards.group}.safetensors"
+        " > {log} 2>&1"
+
+
+rule measure_trials:
+    input:
+        trials=PLAN.path("train_trials"),
+        weights=f"{RESULTS}/searches/{{search}}/{{group}}/weights.safetensors",
+        trajectory=f"{RESULTS}/searches/{{search}}/{{group}}/trajectory.safetensors",
+        games=lambda w: PLAN.games_of_search(w.search),
+    output:
+        metrics=PLAN.path("measure_trials"),
+        dynamics=f"{RESULTS}/searches/{{search}}/{{group}}/dynamics.parquet",
+        noise=f"{RESULTS}/searches/{{search}}/{{group}}/noise.parquet",
+    log:
+        f"{RESULTS}/logs/measure_trials/{{search}}-{{group}}.log",
+    params:
+        job=lambda w: PLAN.job("measure_trials", search=w.search, group=w.group),
+    shell:
+        "{PYTHON:q} -m gamecircuits.stages.measure_trials --job {params.job:q}"
+        " --trials {input.trials} --games {input.games} --output {output.metrics}"
+        " --dynamics {output.dynamics} --noise {output.noise} > {log} 2>&1"
 
 
 rule collect_search:
     input:
-        metrics=lambda w: PLAN.all_groups(w.search),
+        metrics=lambda w: PLAN.all_groups("measure_trials", w.search),
     output:
         metrics=PLAN.path("collect_search"),
         trials=f"{RESULTS}/tables/search_{{search}}_trials.parquet",

@@ -1,7 +1,8 @@
-"""Stage: train one group of a search's trials and measure them."""
+"""Stage: train one group of a search's trials."""
 
 import os
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,108 +12,84 @@ os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_multi_th
 
 from safetensors.numpy import save
 
+from gamecircuits.datasets import GameDataset
 from gamecircuits.games.game import make_game
-from gamecircuits.randomness import get_rng
-from gamecircuits.results import to_parquet, write_results
+from gamecircuits.parquet import read_job
+from gamecircuits.results import write_results
 from gamecircuits.stages.command import run_stage, say
 from gamecircuits.training.averaging import make_average
-from gamecircuits.training.effects import name_lengths
-from gamecircuits.training.measure import (
-    GAMES_ON_THE_WAY,
-    LATE,
-    is_usable,
-    measure_average,
-    measure_checkpoint,
-    measure_noise,
-)
-from gamecircuits.training.training import iter_split, make_model, train
+from gamecircuits.training.checkpoint import Checkpoint
+from gamecircuits.training.streams import iter_dataset, iter_split
+from gamecircuits.training.training import train
 from gamecircuits.training.trial import HYPERPARAMETERS, Trial
-
-KEYS = ("variant", "number")
+from gamecircuits.training.weights import from_vector, make_model
 
 
 def train_trials(
-    job: str, settings: dict, output: str, trials: str, dynamics: str, noise: str, weights: str
+    job: str,
+    settings: dict,
+    games: list[str],
+    output: str,
+    weights: str,
+    trajectory: str,
+    checkpoint: str,
 ) -> None:
-    """Train, then measure every average of every trial at every length."""
-    game, length = make_game(**settings["game"]), settings["length"]
-    search = settings["search"]
-    keys = [{"search": search, **{k: row[k] for k in KEYS}} for row in settings["trials"]]
-    group = [Trial(**{key: row[key] for key in HYPERPARAMETERS}) for row in settings["trials"]]
+    """Train; keep the weights before and after, every average, and the iterates on the way."""
+    game, rows = make_game(**settings["game"]), settings["trials"]
+    group = [Trial(**{key: row[key] for key in HYPERPARAMETERS}) for row in rows]
     averages = {name: make_average(**about) for name, about in settings["averages"]}
+    if games:
+        dataset = GameDataset(Path(games[0]).parent, settings["num_games"])
+
+    def open_games(batch_size: int, rng: np.random.Generator):
+        if games:
+            return iter_dataset(dataset, "train", batch_size, rng)
+        return iter_split(game, "train", batch_size, settings["splits"], rng)
+
+    progress = Checkpoint(checkpoint, job)
     run = train(
         game,
         group,
-        [key["number"] for key in keys],
+        [row["number"] for row in rows],
         list(averages.values()),
-        length=length,
+        open_games,
+        length=settings["length"],
         num_steps=settings["steps"],
         num_checkpoints=settings["checkpoints"],
-        fractions=settings["splits"],
         seed=settings["seed"],
-        name=search,
+        name=settings["search"],
+        checkpoint=progress,
         say=say,
     )
-    rng = get_rng(settings["seed"], f"{search} test")
-    tokens = next(iter_split(game, "test", settings["test_games"], settings["splits"], rng))
-    mask = game.get_valid_next_token_mask(tokens)
-    lengths = np.flatnonzero(mask.any(axis=(0, 2))) + 1  # after which some game goes on
-    named = name_lengths(length, lengths[-1])
-
-    tables = {name: [] for name in ("metrics", "trials", "dynamics", "noise")}
-    tensors = {}
     interval = settings["steps"] // settings["checkpoints"]
-    for n, (key, trial) in enumerate(zip(keys, group, strict=True)):
-        say(f"measuring trial {n + 1} of {len(group)}")
+    table, after, on_the_way = [], {}, {"steps": run.checkpoints}
+    for n, (row, trial) in enumerate(zip(rows, group, strict=True)):
+        key = f"{row['variant']}/{row['number']}"
+        for name, vector in [("start", run.start[n]), *zip(averages, run.averages[n], strict=True)]:
+            model = make_model(trial, from_vector(trial, game.vocab_size, vector))
+            parts = model.parameters._asdict() | {"gain": np.array(model.gain)}
+            after |= {f"{key}/{name}/{part}": matrix for part, matrix in parts.items()}
+        iterates = from_vector(trial, game.vocab_size, run.trajectory[n])._asdict()
+        on_the_way |= {f"{key}/{part}": matrices for part, matrices in iterates.items()}
+        on_the_way[f"{key}/loss"] = run.losses[n]
         losses = run.losses[n].astype(np.float64)
         diverged = np.flatnonzero(~np.isfinite(losses))
-        row = {**key, **settings["trials"][n]}
-        row["diverged_at"] = float(diverged[0]) if len(diverged) else np.nan
-        row["final_loss"] = losses[-interval:].mean()
-        tables["trials"].append(pd.DataFrame([row]))
-        for average, vector in zip(averages, run.averages[n], strict=True):
-            model = make_model(trial, game.vocab_size, vector)
-            tensors |= {
-                f"{key['variant']}/{key['number']}/{average}/{name}": np.ascontiguousarray(matrix)
-                for name, matrix in model.parameters._asdict().items()
-            }
-            tensors[f"{key['variant']}/{key['number']}/{average}/gain"] = np.array(model.gain)
-            if is_usable(model):
-                table = measure_average(model, tokens, mask, lengths)
-                tables["metrics"].append(table.assign(**key, average=average))
-        late = []
-        for step, vector in zip(run.checkpoints, run.trajectory[n], strict=True):
-            model = make_model(trial, game.vocab_size, vector)
-            if not is_usable(model):
-                break
-            about = {**key, "step": step, "loss": losses[step - interval : step].mean()}
-            found = measure_checkpoint(model, tokens, mask, named)
-            tables["dynamics"].append(pd.DataFrame([about | found]))
-            if step > run.checkpoints[-1] * (1 - 1 / LATE):
-                late.append(model)
-        else:
-            some = slice(GAMES_ON_THE_WAY)
-            table = measure_noise(late, tokens[some], mask[some], lengths)
-            tables["noise"].append(table.assign(**key))
-    paths = {"trials": trials, "dynamics": dynamics, "noise": noise}
-    frames = {
-        name: _order(pd.concat(parts, ignore_index=True) if parts else pd.DataFrame())
-        for name, parts in tables.items()
-    }
-    others = {path: to_parquet(frames[name]) for name, path in paths.items()}
-    others[weights] = save(tensors)
-    write_results(job, frames["metrics"], output, others=others)
+        about = {"diverged_at": float(diverged[0]) if len(diverged) else np.nan}
+        about["final_loss"] = losses[-interval:].mean()
+        table.append({"search": settings["search"], **row, **about})
+    others = {weights: _to_bytes(after), trajectory: _to_bytes(on_the_way)}
+    write_results(job, pd.DataFrame(table), output, others=others)
+    progress.remove()
 
 
-def _order(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with the columns that name its rows in front."""
-    front = [column for column in ("search", *KEYS, "average", "step") if column in table]
-    return table[front + [column for column in table if column not in front]]
+def _to_bytes(tensors: dict[str, np.ndarray]) -> bytes:
+    return save({name: np.asarray(tensor, order="C") for name, tensor in tensors.items()})
 
 
 def main(argv=None) -> int:
-    outputs = ("output", "trials", "dynamics", "noise", "weights")
-    return run_stage(train_trials, argv, outputs=outputs)
+    outputs = ("output", "weights", "trajectory")
+    inputs = {"games": read_job}
+    return run_stage(train_trials, argv, inputs=inputs, outputs=outputs, options=["checkpoint"])
 
 
 if __name__ == "__main__":

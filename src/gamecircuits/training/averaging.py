@@ -10,15 +10,16 @@ iterate (Block and Zhang's β).
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
+from math import inf
 
 import numpy as np
 
 from gamecircuits.errors import ParameterError
 
 
-def _check_share(key: str, value: float) -> None:
-    if not 0 <= value <= 1:
-        raise ParameterError(key, value, "0 to 1")
+def _check(key: str, value: float, low: float, high: float = inf) -> None:
+    if not (low <= value <= high and value < inf):  # NaN is refused, too
+        raise ParameterError(key, value, f"{low} to {high}" if high < inf else f"at least {low}")
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Ema(Average):
     decay: float
 
     def __post_init__(self):
-        _check_share("decay", self.decay)
+        _check("decay", self.decay, 0, 1)
 
     def get_weights(self, num_steps: int) -> np.ndarray:
         return np.full(num_steps, 1 - self.decay)
@@ -76,9 +77,9 @@ class PowerEma(Average):
     max_decay: float = 0.9999
 
     def __post_init__(self):
-        _check_share("power", self.power)
-        _check_share("max_decay", self.max_decay)
-        if self.inv_gamma <= 0:
+        _check("power", self.power, 0, 1)
+        _check("max_decay", self.max_decay, 0, 1)
+        if not 0 < self.inv_gamma < inf:
             raise ParameterError("inv_gamma", self.inv_gamma, "above 0")
 
     def get_weights(self, num_steps: int) -> np.ndarray:
@@ -109,12 +110,10 @@ class Bema(Average):
 
     def __post_init__(self):
         for key in ("kappa", "eta", "gamma"):
-            if getattr(self, key) < 0:
-                raise ParameterError(key, getattr(self, key), "at least 0")
-        if self.rho < 1:
-            raise ParameterError("rho", self.rho, "at least 1")
-        if self.every < 1:
-            raise ParameterError("every", self.every, "at least 1")
+            _check(key, getattr(self, key), 0)
+        _check("rho", self.rho, 1)
+        if not isinstance(self.every, int) or self.every < 1:
+            raise ParameterError("every", self.every, "an integer from 1")
 
     def get_weights(self, num_steps: int) -> np.ndarray:
         t = np.arange(1, num_steps + 1)

@@ -1,14 +1,14 @@
 """Train transformers on short prefixes of random games: many trials at once, in JAX.
 
-The model is the very `forward` that everything else uses; without dropout, its equal by way of the
-vocabulary, which takes a fifth of the arithmetic and no small product for every game. A trial's
-weights are one vector: AdamW and all averages are then a few operations on it, and what differs
-between trials (rates, dropout, seeds) is data, so that one compiled program trains a whole group of
-trials under `vmap`, hundreds of steps a call. Games are played as they are needed, and only those
-of the training split, so what is evaluated was never seen.
+The model is the very `forward` that everything else uses; where nothing is dropped, its equal by
+way of the vocabulary, `forward_by_tokens`, which takes a fifth of the arithmetic and no small
+product for every game. A trial's weights are one vector: AdamW and all averages are then a few
+operations on it, and what differs between trials (rates, dropout, seeds) is data, so that one
+compiled program trains a whole group of trials under `vmap`, hundreds of steps a call.
 
-Everything that is random about a trial comes from its own generator; but the last bits of sums can
-depend on how many trials are trained together, so a search fixes its groups.
+Everything that is random about a trial comes from its own generators; but the last bits of sums can
+depend on how many trials are trained together, so a search fixes its groups. An interrupted run
+goes on from its checkpoint and ends with the same bits.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -21,29 +21,16 @@ import numpy as np
 import optax
 from jax.flatten_util import ravel_pytree
 
-from gamecircuits.errors import GameError
-from gamecircuits.games.game import Game, token_dtype
+from gamecircuits.games.game import Game
 from gamecircuits.randomness import get_rng
-from gamecircuits.splits import SPLITS, assign_splits
 from gamecircuits.training.averaging import Average
+from gamecircuits.training.checkpoint import Checkpoint
 from gamecircuits.training.trial import SITES, Trial
-from gamecircuits.transformer.circuits import direct_path, ov_circuit, qk_circuit
-from gamecircuits.transformer.model import Model, Parameters, forward, normalize
+from gamecircuits.training.weights import Weights, get_gain, init_weights, to_parameters
+from gamecircuits.transformer.circuits import forward_by_tokens
+from gamecircuits.transformer.model import forward
 
-GAMES_AT_ONCE = 4096
-MAX_TRIES = 100
-
-
-class Weights(NamedTuple):
-    """What is trained; W_U is empty if it is the transpose of W_E."""
-
-    W_E: Any
-    W_Q: Any
-    W_K: Any
-    W_V: Any
-    W_O: Any
-    W_U: Any
-    gain: Any
+MAX_BYTES = 1 << 28  # of games and exact targets that are handed over at once
 
 
 class Knobs(NamedTuple):
@@ -78,75 +65,11 @@ class Run(NamedTuple):
     losses: np.ndarray
 
 
-def init_weights(trial: Trial, vocab_size: int, rng: np.random.Generator) -> Weights:
-    """Independent normal weights of variance init_scale² / rows; embeddings init_scale² / d."""
-    V, d, d_k, d_v = vocab_size, trial.d_model, trial.d_k, trial.d_v
-    shapes = [(V, d), (d, d_k), (d, d_k), (d, d_v), (d_v, d), (d, 0 if trial.tied else V)]
-    scales = [d, d, d, d, d_v, d]
-    matrices = [
-        (rng.standard_normal(shape) * trial.init_scale / scale**0.5).astype(np.float32)
-        for shape, scale in zip(shapes, scales, strict=True)
-    ]
-    return Weights(*matrices, gain=np.float32(trial.gain))
+def _loss(unravel, trial: Trial, vector, tokens, legal, dropout, key):
+    """Mean cross-entropy in nats over all prefixes that go on; legal: None for sampled targets.
 
-
-def _to_parameters(weights: Weights) -> Parameters:
-    is_tied = weights.W_U.shape[1] == 0
-    return Parameters(*weights[:5], weights.W_E.T if is_tied else weights.W_U)
-
-
-def make_model(trial: Trial, vocab_size: int, vector: np.ndarray) -> Model:
-    """The model of a vector of weights (P,), in float64 on numpy."""
-    weights = _unravel(trial, vocab_size)(vector)
-    parameters = Parameters(*(np.asarray(m, np.float64) for m in _to_parameters(weights)))
-    gain = 1.0 if trial.norm == "none" else float(weights.gain)
-    return Model(parameters, trial.norm, gain)
-
-
-def _unravel(trial: Trial, vocab_size: int) -> Callable[[Any], Weights]:
-    return ravel_pytree(init_weights(trial, vocab_size, np.random.default_rng(0)))[1]
-
-
-def iter_split(
-    game: Game, split: str, batch_size: int, fractions: dict[str, float], rng: np.random.Generator
-) -> Iterator[np.ndarray]:
-    """Endless batches of random games of one split, tokens (batch_size, max_length)."""
-    held = np.empty((0, game.max_length), token_dtype(game.vocab_size))
-    while True:
-        tries = 0
-        while len(held) < batch_size:
-            tokens = game.play(max(GAMES_AT_ONCE, batch_size), rng)
-            belongs = assign_splits(tokens, game.symmetries, fractions) == SPLITS.index(split)
-            held = np.concatenate([held, tokens[belongs]])
-            if not len(held) and (tries := tries + 1) == MAX_TRIES:
-                raise GameError(f"none of {tries * len(tokens):,} random games is of split {split}")
-        yield held[:batch_size]
-        held = held[batch_size:]
-
-
-def _forward_by_tokens(parameters: Parameters, tokens, norm: str, gain):
-    """`forward` by way of the token tables (see `circuits`), with fast gradients.
-
-    Unlike TokenTables, scores are relative to the largest in the context, so none underflows.
+    trial: any of the group, for what they have in common.
     """
-    is_token = jax.nn.one_hot(tokens, len(parameters.W_E))  # products with it, not gathers
-    counts = jnp.cumsum(is_token, axis=-2)
-    scores = jnp.where(counts > 0, is_token @ qk_circuit(parameters), -jnp.inf)
-    weights = counts * jnp.exp(scores - scores.max(axis=-1, keepdims=True))
-    attention = weights / weights.sum(axis=-1, keepdims=True)
-    if norm == "none":
-        return attention @ ov_circuit(parameters) + is_token @ direct_path(parameters)
-    attended = attention @ (parameters.W_E @ parameters.W_V @ parameters.W_O)
-    if norm == "attention":
-        attended = normalize(jnp, attended, gain)
-    residual = is_token @ parameters.W_E + attended
-    if norm == "residual":
-        residual = normalize(jnp, residual, gain)
-    return residual @ parameters.W_U
-
-
-def _loss(unravel, norm: str, vector, tokens, legal, dropout, key):
-    """Mean cross-entropy in nats over all prefixes that go on; legal: None for sampled targets."""
     weights = unravel(vector)
     keys = dict(zip(SITES, jax.random.split(key, len(SITES)), strict=True))
 
@@ -158,11 +81,12 @@ def _loss(unravel, norm: str, vector, tokens, legal, dropout, key):
         return jnp.where(kept, values / (1 - rate), 0.0)
 
     seen, following = jnp.maximum(tokens[:, :-1], 0), tokens[:, 1:]
-    parameters, gain = _to_parameters(weights), weights.gain
+    parameters = to_parameters(weights)
+    how = {"norm": trial.norm, "gain": get_gain(trial, weights)}
     if all(rate is None for rate in dropout.values()):
-        logits = _forward_by_tokens(parameters, seen, norm, gain)
+        logits = forward_by_tokens(parameters, seen, **how)
     else:
-        logits = forward(parameters, seen, norm=norm, gain=gain, drop=drop)
+        logits = forward(parameters, seen, drop=drop, **how)
     if legal is None:
         legal = following[..., None] == jnp.arange(logits.shape[-1])  # none at PAD
     num_legal = legal.sum(axis=-1)
@@ -181,7 +105,7 @@ def _make_program(trials: Sequence[Trial], vocab_size: int):
     _, unravel = ravel_pytree(like)
     decays, _ = ravel_pytree(Weights(*map(np.ones_like, like[:-1]), gain=np.float32(0)))
     is_used = [getattr(trials[0], f"{site}_dropout") > 0 for site in SITES]
-    loss = jax.value_and_grad(partial(_loss, unravel, trials[0].norm))
+    loss = jax.value_and_grad(partial(_loss, unravel, trials[0]))
 
     def advance(state: State, data, knobs: Knobs):
         optimizer = _optimizer(knobs.clip_norm)
@@ -203,27 +127,50 @@ def _make_program(trials: Sequence[Trial], vocab_size: int):
     return jax.jit(jax.vmap(advance, in_axes=(0, (0, 0, 0, None), 0)), donate_argnums=0)
 
 
+def _choose_steps(stride: int, bytes_per_step: int) -> int:
+    """Steps of one call: as many as memory allows, a divisor of the steps between checkpoints."""
+    most = max(1, MAX_BYTES // bytes_per_step)
+    return next(
+        stride // k for k in range(1, stride + 1) if stride % k == 0 and stride // k <= most
+    )
+
+
+def _to_tensors(state: State) -> dict[str, np.ndarray]:
+    leaves = jax.tree.leaves(state._replace(key=jax.random.key_data(state.key)))
+    return {f"state/{n}": np.asarray(leaf) for n, leaf in enumerate(leaves)}
+
+
+def _from_tensors(like: State, tensors: dict[str, np.ndarray]) -> State:
+    leaves = [jnp.asarray(tensors[f"state/{n}"]) for n in range(len(jax.tree.leaves(like)))]
+    state = jax.tree.unflatten(jax.tree.structure(like), leaves)
+    return state._replace(key=jax.random.wrap_key_data(state.key))
+
+
 def train(
     game: Game,
     trials: Sequence[Trial],
     numbers: Sequence[int],
     averages: Sequence[Average],
+    open_games: Callable[[int, np.random.Generator], Iterator[np.ndarray]],
     *,
     length: int,
     num_steps: int,
     num_checkpoints: int,
-    fractions: dict[str, float],
     seed: int,
     name: str,
+    checkpoint: Checkpoint | None = None,
     say: Callable[[str], None] = lambda text: None,
 ) -> Run:
     """Train a group of trials that share one program.
 
     Args:
+        game: says which tokens are legal, for exact targets.
         trials: of one `static`; numbers: theirs in the search, which seed them.
+        open_games: gives endless batches of games, tokens (batch size, longer than `length`), from
+            a batch size and a generator.
         length: longest prefix that the model is trained to continue.
         num_steps: a multiple of num_checkpoints.
-        fractions: of the splits; only games of the training split are used.
+        checkpoint: where an interrupted run of the same arguments goes on.
     """
     if len({trial.static for trial in trials}) != 1:
         raise ValueError("trials of several programs cannot be trained together")
@@ -249,22 +196,39 @@ def train(
     )
     rates = np.array([t.get_learning_rates(num_steps) for t in trials], np.float32)
     shares = np.array([a.get_weights(num_steps) for a in averages], np.float32).T  # (steps, K)
-    split = partial(iter_split, game, "train", first.batch_size, fractions)
-    games = [split(rng) for rng in get_rngs("games")]
+    games = [open_games(first.batch_size, rng) for rng in get_rngs("games")]
     program = _make_program(trials, V)
+    is_exact = first.targets == "exact"
+
+    def take(steps: int) -> tuple[np.ndarray, np.ndarray | None]:
+        tokens = np.stack([[next(g)[:, : length + 1] for _ in range(steps)] for g in games])
+        if not is_exact:
+            return tokens, None
+        mask = game.get_valid_next_token_mask(tokens[..., :-1].reshape(-1, length))
+        return tokens, mask.reshape(*tokens.shape[:3], length, V)
+
     stride = num_steps // num_checkpoints
+    bytes_per_step = len(trials) * first.batch_size * (length + 1) * (2 + is_exact * V)
+    at_once = _choose_steps(stride, bytes_per_step)
     initial, trajectory, losses = np.asarray(start), [], []
-    for begin in range(0, num_steps, stride):
-        now = slice(begin, begin + stride)
-        tokens = np.stack([[next(g)[:, : length + 1] for _ in range(stride)] for g in games])
-        legal = None
-        if first.targets == "exact":
-            rows = tokens[..., :-1].reshape(-1, length)
-            legal = game.get_valid_next_token_mask(rows).reshape(*tokens.shape[:3], length, V)
-        state, found = program(state, (tokens, legal, rates[:, now], shares[now]), knobs)
+    if checkpoint and (saved := checkpoint.load()):
+        state = _from_tensors(state, saved)
+        trajectory, losses = [*np.moveaxis(saved["trajectory"], 1, 0)], [saved["losses"]]
+        for g in games:  # those of the steps that are done
+            for _ in range(stride * len(trajectory)):
+                next(g)
+        say(f"goes on after step {stride * len(trajectory):,} of {num_steps:,}")
+    while len(trajectory) < num_checkpoints:
+        end = stride * (len(trajectory) + 1)
+        for begin in range(end - stride, end, at_once):
+            now = slice(begin, begin + at_once)
+            state, found = program(state, (*take(at_once), rates[:, now], shares[now]), knobs)
+            losses.append(np.asarray(found))
         trajectory.append(np.asarray(state.weights))
-        losses.append(np.asarray(found))
-        say(f"step {begin + stride:,} of {num_steps:,}: mean loss {losses[-1].mean():.4f} nats")
+        say(f"step {end:,} of {num_steps:,}: mean loss {losses[-1].mean():.4f} nats")
+        if checkpoint and checkpoint.is_due():
+            so_far = {"trajectory": np.stack(trajectory, 1), "losses": np.concatenate(losses, 1)}
+            checkpoint.write(_to_tensors(state) | so_far)
     corrections = np.array([a.get_correction(num_steps) for a in averages], np.float32)
     moved = trajectory[-1] - initial
     return Run(

@@ -18,7 +18,7 @@ from gamecircuits.errors import ParameterError
 from gamecircuits.randomness import get_rng
 
 SITES = ("embedding", "attention", "residual")  # of dropout
-STATIC = ("norm", "tied", "targets", "d_model", "d_k", "d_v", "batch_size")
+STATIC = ("norm", "normalizer", "tied", "targets", "d_model", "d_k", "d_v", "batch_size")
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,9 @@ class Trial:
 
     Attributes:
         norm: none, attention or residual, as in `forward`.
-        gain: the norm's gain before training; it is learned. √d_model makes an L2 norm RMS.
+        normalizer: what the norm divides by: l2, the length of the vector, or rms, the root mean
+            square of its entries, which is the length over √d_model.
+        gain: the norm's gain before training; it is learned.
         tied: whether W_U is the transpose of W_E.
         d_model: width of the residual stream.
         d_k: width of queries and keys; 0 is uniform attention.
@@ -46,6 +48,7 @@ class Trial:
     """
 
     norm: Literal["none", "attention", "residual"] = "none"
+    normalizer: Literal["l2", "rms"] = "l2"
     gain: float = 1.0
     tied: bool = False
     d_model: int = 32
@@ -66,6 +69,7 @@ class Trial:
     def __post_init__(self):
         allowed = {
             "norm": ("none", "attention", "residual"),
+            "normalizer": ("l2", "rms"),
             "targets": ("sampled", "exact"),
             "schedule": ("constant", "linear", "cosine"),
             "tied": (True, False),
@@ -146,11 +150,11 @@ def _check_range(key: str, choice: Mapping[str, Any]) -> None:
 
 def draw_trial(space: Mapping[str, Any], seed: int, name: str, number: int, **variant) -> Trial:
     """Trial `number` of a search: one draw for each hyperparameter, but for those of `variant`."""
-    rng = get_rng(seed, f"{name} trial", number)
     chosen = {}
-    for key in HYPERPARAMETERS:  # in a fixed order
+    for key in HYPERPARAMETERS:
         choice = space.get(key, getattr(Trial(), key))
-        uniform = rng.random()  # drawn for all, so that a change of one leaves the others alone
+        # Each has its own generator, so that a change of one leaves the others alone.
+        uniform = get_rng(seed, f"{name} trial {key}", number).random()
         if isinstance(choice, Mapping):
             low, high = float(choice["low"]), float(choice["high"])
             if choice.get("scale", "linear") == "log":

@@ -6,10 +6,12 @@ its last token ℓ:  logits = direct[ℓ] + Σ_t a[ℓ, t] n_t OV[t] / Σ_t a[�
 So attention over L positions becomes one matrix product over the vocabulary.
 """
 
+from math import inf, log
+
 import numpy as np
 from scipy.special import xlogy
 
-from gamecircuits.transformer.model import Model, Norm, Parameters, normalize
+from gamecircuits.transformer.model import Array, Model, Norm, Parameters, normalize
 
 # Attention weights are exponentials of scores relative to the row's largest; a wider range of
 # scores would underflow in a context that lacks the largest.
@@ -142,3 +144,41 @@ def token_logits(
     tables = TokenTables(Model(parameters, norm, gain, sink))
     _, attention, _ = tables.attend(tokens)
     return tables.logits(attention @ tables.values, tokens)
+
+
+def forward_by_tokens(
+    parameters: Parameters,
+    tokens: Array,
+    *,
+    norm: Norm = "none",
+    gain: float = 1.0,
+    sink: float = 0.0,
+) -> Array:
+    """`forward` by way of the vocabulary, on any array library: for gradients.
+
+    Equal to `forward` and `token_logits` to rounding. Products with one-hot rows take the place of
+    look-ups, whose gradients are slow, and scores are relative to the largest of the context, so
+    that none underflows whatever the weights become in training. On numpy token_logits is faster.
+
+    Args and result as in `forward`: tokens (..., L) to logits (..., L, V).
+    """
+    xp = parameters.W_E.__array_namespace__()
+    tokens_of_rows = xp.arange(parameters.W_E.shape[0])
+    is_token = xp.astype(tokens[..., None] == tokens_of_rows, parameters.W_E.dtype)
+    counts = xp.cumulative_sum(is_token, axis=-2)
+    scores = xp.where(counts > 0, is_token @ qk_circuit(parameters), -inf)
+    highest = xp.max(scores, axis=-1, keepdims=True)
+    if sink:
+        highest = xp.where(highest > log(sink), highest, log(sink))
+    attention = counts * xp.exp(scores - highest)
+    total = xp.sum(attention, axis=-1, keepdims=True) + sink * xp.exp(-highest)
+    attention = attention / total
+    if norm == "none":
+        return attention @ ov_circuit(parameters) + is_token @ direct_path(parameters)
+    attended = attention @ (parameters.W_E @ parameters.W_V @ parameters.W_O)
+    if norm == "attention":
+        attended = normalize(xp, attended, gain)
+    residual = is_token @ parameters.W_E + attended
+    if norm == "residual":
+        residual = normalize(xp, residual, gain)
+    return residual @ parameters.W_U

@@ -1,0 +1,111 @@
+"""Stage: measure one group of trained trials."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from safetensors.numpy import load_file
+
+from gamecircuits.datasets import GameDataset
+from gamecircuits.games.game import make_game
+from gamecircuits.parquet import read_job
+from gamecircuits.randomness import get_rng
+from gamecircuits.results import to_parquet, write_results
+from gamecircuits.stages.command import run_stage, say
+from gamecircuits.training.effects import name_lengths
+from gamecircuits.training.measure import (
+    GAMES_ON_THE_WAY,
+    LATE,
+    is_usable,
+    measure_average,
+    measure_checkpoint,
+    measure_noise,
+)
+from gamecircuits.training.streams import iter_dataset, iter_split
+from gamecircuits.training.trial import HYPERPARAMETERS, Trial
+from gamecircuits.training.weights import Weights, make_model
+from gamecircuits.transformer.model import Model, Parameters
+
+KEYS = ("search", "variant", "number")
+
+
+def measure_trials(
+    job: str,
+    settings: dict,
+    trials: list[str],
+    games: list[str],
+    output: str,
+    dynamics: str,
+    noise: str,
+) -> None:
+    """Measure every average of every trial at every length, and the iterates on the way."""
+    game, length = make_game(**settings["game"]), settings["length"]
+    rng = get_rng(settings["seed"], f"{settings['search']} test")
+    if games:
+        dataset = GameDataset(Path(games[0]).parent, settings["num_games"])
+        stream = iter_dataset(dataset, "test", settings["test_games"], rng)
+    else:
+        stream = iter_split(game, "test", settings["test_games"], settings["splits"], rng)
+    tokens = next(stream)
+    mask = game.get_valid_next_token_mask(tokens)
+    lengths = np.flatnonzero(mask.any(axis=(0, 2))) + 1  # after which some game goes on
+    named = name_lengths(length, lengths[-1])
+    folder = Path(trials[0]).parent
+    after = load_file(folder / "weights.safetensors")
+    on_the_way = load_file(folder / "trajectory.safetensors")
+    steps = on_the_way["steps"]
+    tables = {name: [] for name in ("metrics", "dynamics", "noise")}
+    for n, row in enumerate(settings["trials"]):
+        say(f"measuring trial {n + 1} of {len(settings['trials'])}")
+        trial = Trial(**{name: row[name] for name in HYPERPARAMETERS})
+        key = {"search": settings["search"], "variant": row["variant"], "number": row["number"]}
+        prefix = f"{row['variant']}/{row['number']}/"
+        for average in settings["averages"]:
+            model = _read_model(after, f"{prefix}{average}/", trial.norm)
+            if is_usable(model):
+                table = measure_average(model, tokens, mask, lengths)
+                tables["metrics"].append(table.assign(**key, average=average))
+        losses = on_the_way[f"{prefix}loss"].astype(np.float64).reshape(len(steps), -1)
+        late = []
+        for index, step in enumerate(steps):
+            iterate = Weights(*(on_the_way[f"{prefix}{name}"][index] for name in Weights._fields))
+            model = make_model(trial, iterate)
+            if not is_usable(model):
+                break
+            about = {**key, "step": step, "loss": losses[index].mean()}
+            found = measure_checkpoint(model, tokens, mask, named)
+            tables["dynamics"].append(pd.DataFrame([about | found]))
+            if step > steps[-1] * (1 - 1 / LATE):
+                late.append(model)
+        else:
+            some = slice(GAMES_ON_THE_WAY)
+            table = measure_noise(late, tokens[some], mask[some], lengths)
+            tables["noise"].append(table.assign(**key))
+    frames = {
+        name: _order(pd.concat(parts, ignore_index=True) if parts else pd.DataFrame())
+        for name, parts in tables.items()
+    }
+    others = {dynamics: to_parquet(frames["dynamics"]), noise: to_parquet(frames["noise"])}
+    write_results(job, frames["metrics"], output, others=others)
+
+
+def _read_model(tensors: Mapping[str, np.ndarray], prefix: str, norm: str) -> Model:
+    parameters = Parameters(*(tensors[f"{prefix}{name}"] for name in Parameters._fields))
+    return Model(parameters, norm, float(tensors[f"{prefix}gain"]))
+
+
+def _order(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with the columns that name its rows in front."""
+    front = [column for column in (*KEYS, "average", "step") if column in table]
+    return table[front + [column for column in table if column not in front]]
+
+
+def main(argv=None) -> int:
+    inputs = {"trials": read_job, "games": read_job}
+    return run_stage(measure_trials, argv, inputs=inputs, outputs=("output", "dynamics", "noise"))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
