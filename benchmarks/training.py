@@ -56,31 +56,35 @@ def measure_peak(*_) -> dict:
 
 def measure_data(V: int, d: int, length: int) -> dict:
     from gamecircuits.games.game import make_game
-    from gamecircuits.training.training import iter_training_games
+    from gamecircuits.training.streams import iter_split
 
     game = make_game("set_complement", vocab_size=V)
-    games = iter_training_games(game, BATCH, FRACTIONS, np.random.default_rng(0))
+    games = iter_split(game, "train", BATCH, FRACTIONS, np.random.default_rng(0))
     return {"seconds": best_of(lambda: [next(games) for _ in range(STEPS)]) / STEPS}
 
 
-def measure_ours(V: int, d: int, length: int, trials: int = 1, **hyperparameters) -> dict:
-    """Seconds between calls of `say`, less those that games take, which are measured apart."""
+def measure_ours(
+    V: int, d: int, length: int, trials: int = 1, over_positions: bool = False, **hyperparameters
+) -> dict:
+    """Seconds between calls of `say`, without those that games take, which are measured apart."""
     from gamecircuits.games.game import make_game
     from gamecircuits.training import training
     from gamecircuits.training.averaging import Bema, Ema, Last, PowerEma
     from gamecircuits.training.trial import Trial
+    from gamecircuits.transformer.model import forward
 
-    games = make_game("set_complement", vocab_size=V).play(STEPS * BATCH, np.random.default_rng(0))
-    batches = games.reshape(STEPS, BATCH, V)
-    training.iter_training_games = lambda *_: (b for _ in range(REPEATS + 1) for b in batches)
+    if over_positions:
+        training.forward_by_tokens = forward
+    game = make_game("set_complement", vocab_size=V)
+    batches = game.play(STEPS * BATCH, np.random.default_rng(0)).reshape(STEPS, BATCH, V)
     trial = Trial(d_model=d, d_k=d, d_v=d, batch_size=BATCH, weight_decay=0.01, **hyperparameters)
     clock = [time.perf_counter()]
     training.train(
-        make_game("set_complement", vocab_size=V), [trial] * trials, range(trials),
+        game, [trial] * trials, range(trials),
         [Last(), Ema(0.9), Ema(0.99), Ema(0.999), PowerEma(), Bema()],
+        lambda *_: (batch for _ in range(REPEATS + 1) for batch in batches),
         length=length, num_steps=STEPS * (REPEATS + 1), num_checkpoints=REPEATS + 1,
-        fractions=FRACTIONS, seed=0, name="benchmark",
-        say=lambda text: clock.append(time.perf_counter()),
+        seed=0, name="benchmark", say=lambda text: clock.append(time.perf_counter()),
     )  # fmt: skip
     first, *others = np.diff(clock)
     return {"seconds": min(others) / STEPS / trials, "compile": first - min(others)}
@@ -133,6 +137,7 @@ OURS = {
     "gamecircuits, 1 trial": {},
     "gamecircuits, 8 trials": {"trials": 8},
     "gamecircuits, 32 trials": {"trials": 32},
+    "gamecircuits, 8 trials, `forward` over positions": {"trials": 8, "over_positions": True},
     "gamecircuits, 8 trials, exact targets": {"trials": 8, "targets": "exact"},
     "gamecircuits, 8 trials, dropout at all sites": {"trials": 8, **DROPOUT},
 }
