@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-# One thread: a job is one core, and sums are the same whatever the number of cores. On a GPU: sums in
-# one order, and of single precision.
-FLAGS = "--xla_cpu_multi_thread_eigen=false --xla_gpu_deterministic_ops=true"
-os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {FLAGS}"
+# One thread: a job is one core, and sums are the same whatever the number of cores.
+os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_multi_thread_eigen=false"
+# On a GPU: sums in one order, and of single precision.
+os.environ["XLA_FLAGS"] += " --xla_gpu_deterministic_ops=true"
 os.environ["JAX_DEFAULT_MATMUL_PRECISION"] = "highest"
 
 from safetensors.numpy import save
