@@ -139,7 +139,7 @@ rule masks:
 
 rule models:
     input:
-        PLAN.files("construct_model"),
+        PLAN.files("construct_model", "extract_model"),
 
 
 rule metrics:

@@ -161,6 +161,20 @@ BROKEN = [  # (replace, by, line, message)
     ("1e-3}, var", "{low: 2}}, var", 19, "allowed: {low: ..., high: ..., scale: linear or log}"),
     ("{v: {}}", "{v: {norm: [none]}}", 19, "variants.v.norm = ['none']: a variant has one value"),
     ("{v: {}}", "{v: {}}, averages: {e: {kind: ema}}", 19, "searches.s.averages.e = {'kind': 'em"),
+    ("{v: {}}", "{v: {}}, averages: {start: {kind: last}}", 19,
+     "searches.s.averages.start: means the weights before training; choose another name"),
+    *(
+        ("  m:\n", f"  t: {{kind: {about}}}\n  m:\n", 8, message)
+        for about, message in [
+            ("tained, search: s", "tied, trained, untrained; did you mean 'trained'?"),
+            ("trained", "models.t: the key 'search' is missing (name of an entry of searches)"),
+            ("trained, search: r", "models.t.search = 'r': no such search; known: s"),
+            ("trained, search: s, variant: w", "variant = 'w': no such variant of s; known: v"),
+            ("trained, search: s, average: ema_0.91", "bema, start; did you mean 'ema_0.9'?"),
+            ("trained, search: s, number: 8", "number = 8: allowed: 0 to 7, the trials of s"),
+            ("trained, search: s, numbr: 0", "t.numbr: unknown key; did you mean 'number'?"),
+        ]
+    ),
     (GOOD, "", None, "must hold keys at the top level: seed, results, games"),
     (GOOD, "- 1", 1, "config = [1]: must hold keys at the top level"),
     (GOOD, "games: {}", 1, "games = {}: must not be empty"),
@@ -226,6 +240,20 @@ def test_merge_keys_may_be_overridden(load):
     assert load(text).games["b"].game.vocab_size == 9
     with pytest.raises(ConfigError, match=r"c\.yaml:6: games\.b\.x: the key stands twice"):
         load(text.replace("vocab_size: 9}", "x: 1, x: 2}"))
+
+
+def test_trained_models(load):
+    """What is not said is the search's first; a model has the vocabulary of its search's game."""
+    text = GOOD.replace("  m:\n", "  t: {kind: trained, search: s}\n  m:\n")
+    text = text.replace("models: [m], len", "models: [m, t], len")
+    model = load(text).models["t"]
+    wanted = {"search": "s", "variant": "v", "number": 0, "average": "last"}
+    assert model.settings == {"kind": "trained", **wanted}
+    assert (model.vocab_size, model.is_trained) == (8, True)
+    with pytest.raises(ConfigError, match="'t': the model has vocab_size 8, the game w has 9"):
+        load(text.replace("complement, vocab_size: 8", "complement, vocab_size: 9"))
+    with pytest.raises(ConfigError, match=r"^1 problem"):  # that of the search
+        load(text.replace("length: 3", "length: 8"))
 
 
 def test_experiments_cannot_take_the_name_of_another_table():

@@ -13,7 +13,7 @@ import os
 import re
 import sys
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields
 from functools import cache
 from pathlib import Path
@@ -54,6 +54,8 @@ OTHER_TABLES = re.compile(  # names in tables/ and figures/ that experiments mus
     flags=re.IGNORECASE,
 )
 PARTS = ("_trials", "_dynamics", "_noise", "_effects")  # of a search: ends of its tables' names
+TRAINED = "trained"  # a kind of models that is no construction
+START = "start"  # in place of an average: the weights before training
 SOURCES = {"benchmarks", "config", "docs", "profiles", "src", "tests", "workflow"}
 
 
@@ -104,6 +106,19 @@ class ModelEntry(Strict):
     """A model; further keys are those of the kind."""
 
     kind: str = Field(description="a file in src/gamecircuits/transformer/constructions")
+
+
+class TrainedEntry(ModelEntry):
+    """The weights of a trial of a search."""
+
+    kind: Literal["trained"] = Field(description="The weights of a trial of a search.")
+    search: str = Field(description="name of an entry of searches")
+    variant: str | None = Field(default=None, description="of the search; its first by default")
+    number: int = Field(default=0, ge=0, description="of the trial, from 0")
+    average: str | None = Field(
+        default=None,
+        description="of the weights, the search's first by default; start: before training",
+    )
 
 
 def _check_lengths(value: Any) -> Any:
@@ -246,7 +261,12 @@ class NamedModel:
     name: str
     kind: str
     settings: dict
-    construction: Construction
+    vocab_size: int
+    construction: Construction | None  # None: it is trained
+
+    @property
+    def is_trained(self) -> bool:
+        return self.construction is None
 
 
 @dataclass(frozen=True)
@@ -278,6 +298,11 @@ class NamedSearch:
     @property
     def group_names(self) -> list[str]:
         return [f"group-{n:04d}" for n in range(len(self.groups))]
+
+    def group_of(self, variant: str, number: int) -> str:
+        """Name of the group that a trial is trained in."""
+        groups = zip(self.group_names, self.groups, strict=True)
+        return next(name for name, trials in groups if (variant, number) in trials)
 
 
 @dataclass(frozen=True)
@@ -504,12 +529,30 @@ class _Checker:
             else:
                 yield name, value
 
-    def make(self, section: str, name: str, value: Any, registry: Registry, base: type[BaseModel]):
-        """(entry, instance, settings) of an entry with a kind, None when there is a problem."""
+    def look_up(self, path: KeyPath, wanted: str, noun: str, known: Collection[str]) -> None:
+        """Report a name that is not among the known ones."""
+        if wanted not in known:
+            message = f"no such {noun}; known: {', '.join(known) or 'none'}"
+            self.report(path, message + suggest(wanted, known), wanted)
+
+    def make(
+        self,
+        section: str,
+        name: str,
+        value: Any,
+        registry: Registry,
+        base: type[BaseModel],
+        others: Iterable[str] = (),
+    ):
+        """(entry, instance, settings) of an entry with a kind, None when there is a problem.
+
+        Args:
+            others: kinds that are allowed too, but are made elsewhere.
+        """
         path = (section, name)
         if not isinstance(value, Mapping):
             return self.report(path, "must be a mapping of keys to values", value)
-        kinds, kind = registry.kinds(), value.get("kind")
+        kinds, kind = sorted([*registry.kinds(), *others]), value.get("kind")
         if "kind" not in value:
             return self.report(path, f"the key 'kind' is missing; allowed: {', '.join(kinds)}")
         if kind not in kinds:
@@ -569,11 +612,23 @@ def check_config(source: Source) -> Config:
             if (count := -(-entry.num_games // entry.games_per_shard)) > MAX_SHARDS:
                 message = f"makes {count} shards of the games; at most {MAX_SHARDS} are possible"
                 checker.report(("games", name, "games_per_shard"), message, entry.games_per_shard)
+    searches: dict[str, NamedSearch] = {}
+    for name, value in checker.entries("searches", sections["searches"]):
+        if name.lower().endswith(PARTS):
+            message = f"must not end in {', '.join(PARTS)}: tables of other searches do"
+            checker.report(("searches", name), message)
+        entry = checker.fit(SearchEntry, value, ("searches", name))
+        if entry and (found := _check_search(checker, name, entry, top, sections, games)):
+            searches[name] = found
     models: dict[str, NamedModel] = {}
     for name, value in checker.entries("models", sections["models"]):
-        if made := checker.make("models", name, value, CONSTRUCTIONS, ModelEntry):
+        if isinstance(value, Mapping) and value.get("kind") == TRAINED:
+            if found := _check_trained(checker, name, value, sections, searches):
+                models[name] = found
+        elif made := checker.make("models", name, value, CONSTRUCTIONS, ModelEntry, [TRAINED]):
             entry, construction, settings = made
-            models[name] = NamedModel(name, entry.kind, settings, construction)
+            size = construction.vocab_size
+            models[name] = NamedModel(name, entry.kind, settings, size, construction)
     evaluations: dict[str, NamedEvaluation] = {}
     for name, value in checker.entries("evaluations", sections["evaluations"]):
         entry = checker.fit(EvaluationEntry, value, ("evaluations", name))
@@ -589,14 +644,6 @@ def check_config(source: Source) -> Config:
                 message = f"needs src/gamecircuits/figures/{entry.kind}.py with draw(table)"
                 checker.report(("experiments", name, "kind"), message, entry.kind)
             experiments[name] = NamedExperiment(name, entry.kind, settings, experiment)
-    searches: dict[str, NamedSearch] = {}
-    for name, value in checker.entries("searches", sections["searches"]):
-        if name.lower().endswith(PARTS):
-            message = f"must not end in {', '.join(PARTS)}: tables of other searches do"
-            checker.report(("searches", name), message)
-        entry = checker.fit(SearchEntry, value, ("searches", name))
-        if entry and (found := _check_search(checker, name, entry, top, sections, games)):
-            searches[name] = found
     if checker.problems:
         raise _error(checker)
     return Config(
@@ -621,10 +668,7 @@ def _check_search(
     games: dict[str, NamedGame],
 ) -> NamedSearch | None:
     path, before = ("searches", name), len(checker.problems)
-    if entry.game not in sections["games"]:
-        known = ", ".join(sections["games"])
-        hint = suggest(entry.game, list(sections["games"]))
-        checker.report((*path, "game"), f"no such game{hint}; known: {known}", entry.game)
+    checker.look_up((*path, "game"), entry.game, "game", sections["games"])
     named = games.get(entry.game)
     if named and entry.length >= named.game.max_length:
         message = f"allowed: 1 to {named.game.max_length - 1}, so that a token follows"
@@ -651,6 +695,9 @@ def _check_search(
             make_average(**values)
         except (ParameterError, TypeError) as error:
             checker.report((*path, "averages", average), str(error), values)
+    if START in entry.averages:
+        message = "means the weights before training; choose another name"
+        checker.report((*path, "averages", START), message)
     if top is None or named is None or len(checker.problems) > before:
         return None
     trials = {
@@ -659,6 +706,35 @@ def _check_search(
         for number in range(entry.trials)
     }
     return NamedSearch(name, named, entry, trials, group_trials(trials, entry.trials_per_job))
+
+
+def _check_trained(
+    checker: _Checker,
+    name: str,
+    value: Mapping,
+    sections: dict[str, Mapping],
+    searches: dict[str, NamedSearch],
+) -> NamedModel | None:
+    path, before = ("models", name), len(checker.problems)
+    entry = checker.fit(TrainedEntry, value, path)
+    if entry is None:
+        return None
+    checker.look_up((*path, "search"), entry.search, "search", sections["searches"])
+    search = searches.get(entry.search)
+    if search is None:  # or it has a problem of its own
+        return None
+    variants, averages = list(search.entry.variants), list(search.entry.averages)
+    variant = variants[0] if entry.variant is None else entry.variant
+    average = averages[0] if entry.average is None else entry.average
+    checker.look_up((*path, "variant"), variant, f"variant of {search.name}", variants)
+    checker.look_up((*path, "average"), average, f"average of {search.name}", [*averages, START])
+    if entry.number >= search.entry.trials:
+        message = f"allowed: 0 to {search.entry.trials - 1}, the trials of {search.name}"
+        checker.report((*path, "number"), message, entry.number)
+    if len(checker.problems) > before:
+        return None
+    settings = entry.model_dump() | {"variant": variant, "average": average}
+    return NamedModel(name, entry.kind, settings, search.game.game.vocab_size, construction=None)
 
 
 def _check_evaluation(
@@ -673,10 +749,7 @@ def _check_evaluation(
     before = len(checker.problems)
 
     def look_up(key_path: KeyPath, wanted: str, section: str, found: Mapping):
-        if wanted not in sections[section]:
-            known = ", ".join(sections[section]) or "none"
-            message = f"no such entry of {section}; known: {known}"
-            checker.report(key_path, message + suggest(wanted, sections[section]), wanted)
+        checker.look_up(key_path, wanted, f"entry of {section}", sections[section])
         return found.get(wanted)  # an entry with a problem of its own is None too
 
     game = look_up((*path, "game"), entry.game, "games", games)
@@ -685,10 +758,10 @@ def _check_evaluation(
         model = look_up((*path, "models", index), wanted, "models", models)
         if wanted in entry.models[:index]:
             checker.report((*path, "models", index), "is listed twice", wanted)
-        if model and game and model.construction.vocab_size != game.game.vocab_size:
+        if model and game and model.vocab_size != game.game.vocab_size:
             checker.report(
                 (*path, "models", index),
-                f"the model has vocab_size {model.construction.vocab_size}, "
+                f"the model has vocab_size {model.vocab_size}, "
                 f"the game {game.name} has {game.game.vocab_size}; they must be equal",
                 wanted,
             )
@@ -782,9 +855,9 @@ def _key_paths(values: Any, path: KeyPath = ()) -> Iterable[tuple[KeyPath, Any]]
 def json_schema() -> dict:
     """JSON schema of config files, for completion and checks in editors."""
 
-    def section(registry: Registry, base: type[BaseModel]) -> Any:
-        models = tuple(entry_model(registry, base, kind) for kind in registry.kinds())
-        union = typing.Union[models]  # noqa: UP007  (the members are known only here)
+    def section(registry: Registry, base: type[BaseModel], *others: type[BaseModel]) -> Any:
+        models = (entry_model(registry, base, kind) for kind in registry.kinds())
+        union = typing.Union[(*models, *others)]  # known only here
         return dict[str, Annotated[union, Field(discriminator="kind")]]
 
     def described(name: str, annotation: Any) -> tuple:
@@ -796,7 +869,7 @@ def json_schema() -> dict:
         "Configuration",
         __base__=TopLevel,
         games=described("games", section(GAMES, GameEntry)),
-        models=described("models", section(CONSTRUCTIONS, ModelEntry)),
+        models=described("models", section(CONSTRUCTIONS, ModelEntry, TrainedEntry)),
         evaluations=described("evaluations", dict[str, EvaluationEntry]),
         experiments=described("experiments", section(EXPERIMENTS, ExperimentEntry)),
         searches=described("searches", dict[str, SearchEntry]),

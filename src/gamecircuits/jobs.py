@@ -32,6 +32,7 @@ CARRIERS = {
     "measure_branching": "branching/{game}.parquet",
     "measure_legality": "legality/{game}.parquet",
     "construct_model": "models/{model}.safetensors",
+    "extract_model": "models/{model}.safetensors",  # each model is made by one of the two
     "diagnose_model": "tables/diagnosis_{model}.parquet",
     "evaluate_model": "metrics/{evaluation}/{model}.parquet",
     "collect_metrics": "tables/metrics.parquet",
@@ -126,7 +127,7 @@ class Plan:
             yield "plot_games", {"figure": figure}
         yield "write_config", {}
         for model in self.config.models:
-            yield "construct_model", {"model": model}
+            yield self.maker(model), {"model": model}
             yield "plot_circuits", {"model": model}
             yield "diagnose_model", {"model": model}
         for game in self.games:
@@ -170,6 +171,17 @@ class Plan:
             if evaluation.game.name == game
         }
         return [name for name in self.config.models if name in on]
+
+    def maker(self, model: str) -> str:
+        """The stage that makes a model."""
+        return "extract_model" if self.config.models[model].is_trained else "construct_model"
+
+    def trained_in(self, model: str) -> dict[str, str]:
+        """Search and group of a trained model."""
+        about = self.config.models[model].settings
+        search = self.config.searches[about["search"]]
+        group = search.group_of(about["variant"], about["number"])
+        return {"search": search.name, "group": group}
 
     def all_shards(self, stage: str, game: str) -> list[str]:
         return [self.path(stage, game=game, shard=shard) for shard in self.games[game].shards]
@@ -246,19 +258,28 @@ class Plan:
         named = self.config.models[model]
         return {"construction": named.settings}, [CONSTRUCTIONS.module(named.kind)], {}
 
+    def _extract_model(self, model: str):
+        about = self.config.models[model].settings
+        search, trial = self.config.searches[about["search"]], (about["variant"], about["number"])
+        settings = {"model": model, **about, "norm": search.trials[trial].norm}
+        return settings, [], {"metrics": [self.job("train_trials", **self.trained_in(model))]}
+
+    def _job_of_model(self, model: str) -> str:
+        return self.job(self.maker(model), model=model)
+
     def _diagnose_model(self, model: str):
         settings = {"model": model, "seed": self.config.seed}
-        return settings, [], {"model": [self.job("construct_model", model=model)]}
+        return settings, [], {"model": [self._job_of_model(model)]}
 
     def _plot_circuits(self, model: str):
-        return {"model": model}, [], {"model": [self.job("construct_model", model=model)]}
+        return {"model": model}, [], {"model": [self._job_of_model(model)]}
 
     def _plot_predictions(self, game: str):
         named, models = self.games[game], self.models_on(game)
         settings = {"name": game, "game": named.settings, "models": models}
         inputs = {
             "games": [self.job("generate_games", game=game, shard=named.shards[0])],
-            "models": [self.job("construct_model", model=model) for model in models],
+            "models": [self._job_of_model(model) for model in models],
         }
         return settings, [GAMES.module(named.kind)], inputs
 
@@ -272,10 +293,11 @@ class Plan:
             "name": named.game.name,
             "game": named.game.settings,
             "model": model,
-            "construction": chosen.settings,
+            "kind": chosen.kind,
+            "construction": None if chosen.is_trained else chosen.settings,
         }
-        modules = [CONSTRUCTIONS.module(chosen.kind)]
-        inputs = {"model": [self.job("construct_model", model=model)], "games": [], "masks": []}
+        modules = [] if chosen.is_trained else [CONSTRUCTIONS.module(chosen.kind)]
+        inputs = {"model": [self._job_of_model(model)], "games": [], "masks": []}
         if not self.is_exhaustive(evaluation):
             settings["num_games"] = named.game.num_games
             modules.append(GAMES.module(named.game.kind))

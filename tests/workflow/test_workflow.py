@@ -18,6 +18,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from gamecircuits.jobs import SEARCH_FIGURES
+
 ROOT = Path(__file__).parents[2]
 TINY = {
     "games": {
@@ -210,6 +212,16 @@ CLAIMS = {"check_claims", "confirm_claims"}
         (
             edited(models__n={"kind": "minimal", "vocab_size": 4}),
             {"construct_model:n", "plot_circuits:n", "diagnose_model:n", "write_config"},
+        ),
+        # a trained model
+        (
+            edited(
+                searches={"s": {"game": "a", "length": 2, "variants": {"v": {}}}},
+                models__t={"kind": "trained", "search": "s"},
+            ),
+            {"train_trials:s:group-0000", "collect_search:s", "extract_model:t", "write_config"}
+            | {f"plot_search:{figure}:s" for figure in SEARCH_FIGURES}
+            | {"plot_circuits:t", "diagnose_model:t"},
         ),
         # the theory
         (edited(claims__instances=2), CLAIMS | {"write_config"}),

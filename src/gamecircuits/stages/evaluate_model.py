@@ -43,7 +43,7 @@ def evaluate_model(
         "evaluation": settings["evaluation"],
         "game": settings["name"],
         "model": settings["model"],
-        "kind": settings["construction"]["kind"],
+        "kind": settings["kind"],
         "contexts": settings["contexts"],
         "vocab_size": len(loaded.parameters.W_E),
         "dtype": settings["dtype"],
@@ -58,10 +58,10 @@ def evaluate_model(
 def add_closed_form(settings: dict, table: pd.DataFrame) -> None:
     """Add what theory says of the mean, minimum and maximum over all contexts of set complement.
 
-    NaN where it does not say, and for other games.
+    NaN where it does not say, for other games and for trained models.
     """
     columns = np.full((3, len(table)), np.nan)
-    if settings["game"]["kind"] == "set_complement":
+    if settings["construction"] and settings["game"]["kind"] == "set_complement":
         construction = make_construction(**settings["construction"])
         lengths = table["length"].unique()
         laws = construction.closed_form(lengths)

@@ -12,7 +12,7 @@ from safetensors.numpy import save
 
 from gamecircuits.errors import ArtefactError
 from gamecircuits.provenance import repair_command, write_atomically
-from gamecircuits.transformer.model import Model, Parameters, check_parameters
+from gamecircuits.transformer.model import Model, Norm, Parameters, check_parameters
 
 NAMES = {
     "W_E": "embed.W_E",
@@ -76,6 +76,13 @@ def read_model(path: Path | str) -> Model:
             raise ValueError("its content is not what was written")
         squeezed = {n: tensors[k][0] if n in HEAD_AXIS else tensors[k] for n, k in NAMES.items()}
         return Model(Parameters(**squeezed), about["norm"], about["gain"], about["sink"])
+
+
+def read_trained_model(path: Path | str, name: str, norm: Norm) -> Model:
+    """The model `name` (VARIANT/NUMBER/AVERAGE) among the weights of a search's group."""
+    with _opened(path) as (file, _):
+        matrices = [file.get_tensor(f"{name}/{matrix}") for matrix in Parameters._fields]
+        return Model(Parameters(*matrices), norm, float(file.get_tensor(f"{name}/gain")))
 
 
 def read_any_model(path: Path | str) -> Model:
