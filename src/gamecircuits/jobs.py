@@ -262,7 +262,7 @@ class Plan:
         about = self.config.models[model].settings
         search, trial = self.config.searches[about["search"]], (about["variant"], about["number"])
         settings = {"model": model, **about, "norm": search.trials[trial].norm}
-        return settings, [], {"metrics": [self.job("train_trials", **self.trained_in(model))]}
+        return settings, [], {"trials": [self.job("train_trials", **self.trained_in(model))]}
 
     def _job_of_model(self, model: str) -> str:
         return self.job(self.maker(model), model=model)

@@ -16,8 +16,14 @@ from gamecircuits.parquet import write_parquet
 from gamecircuits.provenance import code_closure
 from gamecircuits.randomness import get_rng
 from gamecircuits.splits import SPLITS
-from gamecircuits.stages import compute_masks, evaluate_model, extract_model, train_trials
-from gamecircuits.training.training import iter_split
+from gamecircuits.stages import (
+    compute_masks,
+    evaluate_model,
+    extract_model,
+    measure_trials,
+    train_trials,
+)
+from gamecircuits.training.streams import iter_split
 from gamecircuits.transformer.weights import read_model
 
 CONFIG = {
@@ -51,15 +57,19 @@ def plan(tmp_path_factory):
         plan = Plan(load_config("c.yaml"))
         for group in plan.config.searches["s"].group_names:
             about = {"search": "s", "group": group}
-            options = ("--output", "--trials", "--dynamics", "--noise", "--weights")
-            files = zip(options, plan.outputs("train_trials", **about), strict=True)
-            words = [word for pair in files for word in pair]
-            assert train_trials.main(["--job", plan.job("train_trials", **about), *words]) == 0
+            trials, weights, trajectory = plan.outputs("train_trials", **about)
+            words = ["--output", trials, "--weights", weights, "--trajectory", trajectory]
+            words += ["--checkpoint", "checkpoint", "--job", plan.job("train_trials", **about)]
+            assert train_trials.main(words) == 0
+            measured = plan.outputs("measure_trials", **about)
+            files = zip(["--output", "--dynamics", "--noise"], measured, strict=True)
+            words = ["--trials", trials, *(word for pair in files for word in pair)]
+            assert measure_trials.main(["--job", plan.job("measure_trials", **about), *words]) == 0
         yield plan
 
 
 def extract(plan: Plan, model: str) -> int:
-    words = ["--metrics", plan.path("train_trials", **plan.trained_in(model))]
+    words = ["--trials", plan.path("train_trials", **plan.trained_in(model))]
     words += ["--output", plan.path("extract_model", model=model)]
     return extract_model.main(["--job", plan.job("extract_model", model=model), *words])
 

@@ -31,4 +31,4 @@ rule extract_model:
         job=lambda w: PLAN.job("extract_model", model=w.model),
     shell:
         "{PYTHON:q} -m gamecircuits.stages.extract_model"
-        " --job {params.job:q} --metrics {input[0]} --output {output} > {log} 2>&1"
+        " --job {params.job:q} --trials {input[0]} --output {output} > {log} 2>&1"

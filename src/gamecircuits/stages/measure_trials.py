@@ -1,7 +1,6 @@
 """Stage: measure one group of trained trials."""
 
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +25,7 @@ from gamecircuits.training.measure import (
 from gamecircuits.training.streams import iter_dataset, iter_split
 from gamecircuits.training.trial import HYPERPARAMETERS, Trial
 from gamecircuits.training.weights import Weights, make_model
-from gamecircuits.transformer.model import Model, Parameters
+from gamecircuits.transformer.weights import find_beside, read_trained_model
 
 KEYS = ("search", "variant", "number")
 
@@ -52,9 +51,8 @@ def measure_trials(
     mask = game.get_valid_next_token_mask(tokens)
     lengths = np.flatnonzero(mask.any(axis=(0, 2))) + 1  # after which some game goes on
     named = name_lengths(length, lengths[-1])
-    folder = Path(trials[0]).parent
-    after = load_file(folder / "weights.safetensors")
-    on_the_way = load_file(folder / "trajectory.safetensors")
+    weights = find_beside(*trials, "weights.safetensors")
+    on_the_way = load_file(find_beside(*trials, "trajectory.safetensors"))
     steps = on_the_way["steps"]
     tables = {name: [] for name in ("metrics", "dynamics", "noise")}
     for n, row in enumerate(settings["trials"]):
@@ -63,7 +61,7 @@ def measure_trials(
         key = {"search": settings["search"], "variant": row["variant"], "number": row["number"]}
         prefix = f"{row['variant']}/{row['number']}/"
         for average in settings["averages"]:
-            model = _read_model(after, f"{prefix}{average}/", trial.norm)
+            model = read_trained_model(weights, f"{prefix}{average}", trial.norm)
             if is_usable(model):
                 table = measure_average(model, tokens, mask, lengths)
                 tables["metrics"].append(table.assign(**key, average=average))
@@ -89,11 +87,6 @@ def measure_trials(
     }
     others = {dynamics: to_parquet(frames["dynamics"]), noise: to_parquet(frames["noise"])}
     write_results(job, frames["metrics"], output, others=others)
-
-
-def _read_model(tensors: Mapping[str, np.ndarray], prefix: str, norm: str) -> Model:
-    parameters = Parameters(*(tensors[f"{prefix}{name}"] for name in Parameters._fields))
-    return Model(parameters, norm, float(tensors[f"{prefix}gain"]))
 
 
 def _order(table: pd.DataFrame) -> pd.DataFrame:

@@ -12,6 +12,7 @@ from safetensors.numpy import save
 
 from gamecircuits.errors import ArtefactError
 from gamecircuits.provenance import repair_command, write_atomically
+from gamecircuits.results import changed_siblings
 from gamecircuits.transformer.model import Model, Norm, Parameters, check_parameters
 
 NAMES = {
@@ -76,6 +77,14 @@ def read_model(path: Path | str) -> Model:
             raise ValueError("its content is not what was written")
         squeezed = {n: tensors[k][0] if n in HEAD_AXIS else tensors[k] for n, k in NAMES.items()}
         return Model(Parameters(**squeezed), about["norm"], about["gain"], about["sink"])
+
+
+def find_beside(carrier: Path | str, name: str) -> Path:
+    """A file that was written with a table; refused if it is not as it was written."""
+    path = Path(carrier).with_name(name)
+    if changed_siblings(carrier, [str(path)]):
+        raise ArtefactError(f"{path} is damaged; {repair_command(path)}")
+    return path
 
 
 def read_trained_model(path: Path | str, name: str, norm: Norm) -> Model:
