@@ -1,8 +1,9 @@
 """What a trained trial is like: its averages length by length, its mechanism on the way, its noise.
 
 The mechanism is that of the theory: x and β of the standard form, and what of the circuits does not
-fit it. Noise is how far the predictions of late iterates are from their own mean; what then remains
-between that mean and the truth is no noise, and no averaging of predictions takes it away.
+fit it. A model of the same attention and of exactly this form says what the mechanism alone does at
+every length. Noise is how far the predictions of late iterates are from their own mean; what then
+remains between that mean and the truth is no noise, and no averaging of predictions takes it away.
 """
 
 from collections.abc import Iterable
@@ -10,15 +11,25 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from gamecircuits.diagnosis import fit_standard_form
+from gamecircuits.diagnosis import StandardForm, fit_standard_form
 from gamecircuits.evaluation import evaluate_by_length
 from gamecircuits.games.game import PAD
-from gamecircuits.transformer.circuits import TokenTables, direct_path, ov_circuit, token_logits
+from gamecircuits.theory import centering
+from gamecircuits.transformer.circuits import (
+    TokenTables,
+    direct_path,
+    from_circuits,
+    ov_circuit,
+    qk_circuit,
+    token_logits,
+)
 from gamecircuits.transformer.model import Model
 
+PREDICTED = "standard_form"  # column: the mean that the standard form alone would give
 STATISTICS = ["length", "metric", "count", "mean", "std", "min", "max"]
 LOOKED_AT = ("illegal_token_rate", "total_variation", "displacement")
 GAMES_ON_THE_WAY = 200  # at each checkpoint
+MAX_TOKENS = 64  # of circuits that are kept; beyond, single cells cannot be seen
 LATE = 4  # the last 1/LATE of the checkpoints shows the noise
 
 
@@ -33,23 +44,54 @@ def is_usable(model: Model) -> bool:
     return True
 
 
+def fit_model(model: Model) -> StandardForm:
+    """The standard form of a model's circuits. Under a norm the r of the two do not cancel."""
+    ov, direct = ov_circuit(model.parameters), direct_path(model.parameters)
+    return fit_standard_form(ov, direct, cancels=model.norm == "none")
+
+
+def idealize(model: Model) -> Model:
+    """The model of the same attention that is of standard form, with the fitted x and β."""
+    form = fit_model(model)
+    qk = qk_circuit(model.parameters)
+    return Model(from_circuits(qk, -np.diag(form.x), -np.diag(form.beta)))
+
+
 def measure_average(
     model: Model, tokens: np.ndarray, mask: np.ndarray, lengths: Iterable[int]
 ) -> pd.DataFrame:
-    """Every metric at every length on games (N, L) with masks (N, L, V); columns STATISTICS."""
-    table = evaluate_by_length(model, [(tokens, mask)], lengths, len(tokens))
-    return table[STATISTICS]
+    """Every metric at every length on games (N, L) with masks (N, L, V).
+
+    Columns STATISTICS, and PREDICTED, the mean of the idealized model: what lies between it and
+    `mean` is what the theory does not account for. NaN under a norm, which the fit knows nothing
+    of.
+    """
+    table = _evaluate(model, tokens, mask, lengths)
+    ideal = np.nan
+    if model.norm == "none":
+        ideal = _evaluate(idealize(model), tokens, mask, lengths)["mean"]
+    return table.assign(**{PREDICTED: ideal})
+
+
+def _evaluate(
+    model: Model, tokens: np.ndarray, mask: np.ndarray, lengths: Iterable[int]
+) -> pd.DataFrame:
+    return evaluate_by_length(model, [(tokens, mask)], lengths, len(tokens))[STATISTICS]
 
 
 def measure_checkpoint(
     model: Model, tokens: np.ndarray, mask: np.ndarray, lengths: dict[str, int]
 ) -> dict[str, float]:
-    """x, β and misfit of the standard form, and metrics at the named lengths.
+    """x, β and misfit of the standard form, the circuits in numbers, and metrics at named lengths.
 
-    x and β are in nats without a norm; with one, in what the norm is given.
+    x and β are in nats without a norm; with one, in what the norm is given. ov_effective_rank is
+    the participation ratio (Σσ)²/Σσ² of the singular values of P·OV·P, without gauge: V − 1 if
+    all tokens are treated alike. score_spread is the standard deviation of a query's attention
+    scores, mean over queries, in nats: 0 is uniform attention.
     """
-    ov, direct = ov_circuit(model.parameters), direct_path(model.parameters)
-    form = fit_standard_form(ov, direct, cancels=model.norm == "none")
+    form = fit_model(model)
+    P = centering(len(form.x))
+    sigma = np.linalg.svd(P @ ov_circuit(model.parameters) @ P, compute_uv=False)
     found = {
         "x_mean": form.x.mean(),
         "x_min": form.x.min(),
@@ -57,9 +99,11 @@ def measure_checkpoint(
         "beta_mean": form.beta.mean(),
         "misfit": form.residual(),
         "gain": model.gain,
+        "ov_effective_rank": sigma.sum() ** 2 / (sigma**2).sum() if sigma.any() else 0.0,
+        "score_spread": qk_circuit(model.parameters).std(axis=1).mean(),
     }
     some = slice(GAMES_ON_THE_WAY)
-    table = measure_average(model, tokens[some], mask[some], sorted(set(lengths.values())))
+    table = _evaluate(model, tokens[some], mask[some], sorted(set(lengths.values())))
     means = table.set_index(["length", "metric"])["mean"]
     for name, length in lengths.items():
         found |= {f"{metric}_{name}": means.get((length, metric), np.nan) for metric in LOOKED_AT}
@@ -69,11 +113,13 @@ def measure_checkpoint(
 def measure_noise(
     models: list[Model], tokens: np.ndarray, mask: np.ndarray, lengths: Iterable[int]
 ) -> pd.DataFrame:
-    """Total variation between late iterates and their mean prediction, by length.
+    """How far late iterates are from their mean prediction, and that from the truth, by length.
 
     Columns: length; count, of prefixes that go on; num_legal, the mean number of legal tokens;
     noise, the mean total variation of an iterate from the mean prediction; bias, that of the mean
-    prediction from the truth; both in probability.
+    prediction from the truth; both in probability. The same in squares, summed over tokens:
+    variance of the iterates and squared_bias, in squared probability. These two add up to the mean
+    squared error of an iterate.
     """
     columns = np.array(sorted(lengths)) - 1
     truth = mask[:, columns].astype(float)
@@ -83,12 +129,42 @@ def measure_noise(
     predictions = np.array([_predict(model, tokens)[:, columns] for model in models])
     mean = predictions.mean(axis=0)
     noise = np.abs(predictions - mean).sum(axis=3).mean(axis=0) / 2  # (N, lengths)
-    bias = np.abs(mean - truth).sum(axis=2) / 2
+    errors = {
+        "num_legal": num_legal,
+        "noise": noise,
+        "bias": np.abs(mean - truth).sum(axis=2) / 2,
+        "variance": predictions.var(axis=0).sum(axis=2),
+        "squared_bias": ((mean - truth) ** 2).sum(axis=2),
+    }
     count = goes_on.sum(axis=0)
     rows = {"length": columns + 1, "count": count}
-    for name, values in {"num_legal": num_legal, "noise": noise, "bias": bias}.items():
+    for name, values in errors.items():
         rows[name] = np.where(goes_on, values, 0).sum(axis=0) / np.maximum(count, 1)
     return pd.DataFrame(rows)[count > 0]
+
+
+def measure_circuits(model: Model) -> pd.DataFrame:
+    """The three circuits without what predictions do not depend on, in nats before a norm.
+
+    Of the attention scores, each query's mean; of the OV circuit and the direct path, the gauge:
+    the logit that a row gives to all other tokens and, without a norm, the r that cancels. The
+    standard form is then diagonal: −x and −β.
+
+    Columns: circuit, vocab_size, row, column, value, among the first MAX_TOKENS tokens.
+    """
+    form, scores = fit_model(model), qk_circuit(model.parameters)
+    matrices = {
+        "qk_circuit": scores - scores.mean(axis=1, keepdims=True),
+        "ov_circuit": form.ov_residual - np.diag(form.x),
+        "direct_path": form.direct_residual - np.diag(form.beta),
+    }
+    parts = []
+    for name, matrix in matrices.items():
+        shown = matrix[:MAX_TOKENS, :MAX_TOKENS]
+        row, column = np.indices(shown.shape).reshape(2, -1)
+        part = {"circuit": name, "vocab_size": len(scores), "row": row, "column": column}
+        parts.append(pd.DataFrame(part | {"value": shown.ravel()}))
+    return pd.concat(parts, ignore_index=True)
 
 
 def _predict(model: Model, tokens: np.ndarray) -> np.ndarray:

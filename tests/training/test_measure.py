@@ -1,0 +1,128 @@
+"""Measurements of trained models, on models whose mechanism is known by construction."""
+
+import numpy as np
+import pytest
+from scipy.special import softmax
+
+from gamecircuits.games.game import PAD, make_game
+from gamecircuits.training import measure
+from gamecircuits.transformer.circuits import from_circuits
+from gamecircuits.transformer.model import Model, forward
+
+V, LENGTHS = 6, range(1, 6)
+RNG = np.random.default_rng(0)
+SCORES = RNG.normal(size=(V, V))
+X, BETA, R = RNG.uniform(2, 6, V), RNG.normal(size=V), RNG.normal(size=V)
+GAUGE = RNG.normal(size=(2, V, 1))  # c and c'
+OV, DIRECT = GAUGE[0] + R - np.diag(X), GAUGE[1] - R - np.diag(BETA)
+EXACT = Model(from_circuits(SCORES, OV, DIRECT))
+RANDOM = Model(from_circuits(SCORES, *RNG.normal(size=(2, V, V))))
+
+
+@pytest.fixture(scope="module")
+def games():
+    """Tokens and legal next tokens."""
+    game = make_game("set_complement", vocab_size=V)
+    tokens = game.play(40, np.random.default_rng(1))
+    return tokens, game.get_valid_next_token_mask(tokens)
+
+
+@pytest.mark.parametrize("parameters", [EXACT.parameters, RANDOM.parameters], ids=["exact", "any"])
+def test_prediction_is_the_measurement_where_the_theory_is_exact(games, parameters):
+    table = measure.measure_average(Model(parameters), *games, LENGTHS).set_index("metric")
+    rows = table.loc["illegal_token_rate"]
+    is_equal = np.isclose(rows["mean"], rows["standard_form"], rtol=1e-9)
+    assert len(rows) == len(LENGTHS)
+    assert is_equal.all() if parameters is EXACT.parameters else not is_equal.any()
+
+
+def test_prediction_by_hand(games):
+    """exp(−δ) on each seen token, 1 on each absent one, with δ = w x + β of the last token."""
+    tokens, mask = games
+    form = measure.fit_model(RANDOM)
+    rates = []
+    for game in tokens.tolist():
+        seen = game[:3]
+        weights = np.exp([SCORES[seen[-1], token] for token in seen])
+        delta = weights / weights.sum() * form.x[seen]
+        delta[-1] += form.beta[seen[-1]]
+        mass = np.exp(-delta).sum()
+        rates.append(mass / (mass + V - 3))
+    table = measure.measure_average(RANDOM, tokens, mask, [3]).set_index("metric")
+    assert table.loc["illegal_token_rate", "standard_form"] == pytest.approx(np.mean(rates))
+
+
+@pytest.mark.parametrize("norm", ["attention", "residual"])
+def test_nothing_is_predicted_under_a_norm(games, norm):
+    table = measure.measure_average(EXACT._replace(norm=norm, gain=3.0), *games, LENGTHS)
+    assert table["mean"].notna().any()
+    assert table["standard_form"].isna().all()
+
+
+def test_circuits_in_numbers(games):
+    found = measure.measure_checkpoint(EXACT, *games, {"trained": 2})
+    assert (found["x_mean"], found["beta_mean"]) == pytest.approx((X.mean(), BETA.mean()))
+    assert found["misfit"] == pytest.approx(0, abs=1e-12)
+    spread = np.mean([np.sqrt(np.mean((row - row.mean()) ** 2)) for row in SCORES])
+    assert found["score_spread"] == pytest.approx(spread)
+    # x alike is −x(I − 11ᵀ/V) without gauge, of V − 1 equal singular values.
+    alike = Model(from_circuits(np.zeros((V, V)), GAUGE[0] + R - 3 * np.eye(V), DIRECT))
+    found = measure.measure_checkpoint(alike, *games, {"trained": 2})
+    assert found["ov_effective_rank"] == pytest.approx(V - 1)
+    assert found["score_spread"] == 0
+    centred = RNG.normal(size=V)
+    one = np.outer(centred - centred.mean(), [1, -1, 0, 0, 0, 0])  # of rank one
+    found = measure.measure_checkpoint(
+        Model(from_circuits(SCORES, one + GAUGE[0] + R, DIRECT)), *games, {"trained": 2}
+    )
+    assert found["ov_effective_rank"] == pytest.approx(1)
+
+
+def test_noise_and_bias_prefix_by_prefix(games):
+    tokens, mask = games
+    tokens, mask = tokens.copy(), mask.copy()
+    tokens[0, 3:], mask[0, 2:] = PAD, False  # a game that is over after three tokens
+    models = [EXACT, RANDOM, EXACT._replace(norm="attention", gain=2.0)]
+    table = measure.measure_noise(models, tokens, mask, [2, 4]).set_index("length")
+    for s in (2, 4):
+        rows = []
+        for game, legal in zip(tokens, mask, strict=True):
+            if not legal[s - 1].any():
+                continue
+            truth = legal[s - 1] / legal[s - 1].sum()
+            p = [softmax(forward(m.parameters, game[:s], norm=m.norm, gain=m.gain)[-1])
+                 for m in models]  # fmt: skip
+            mean = sum(p) / 3
+            rows.append({
+                "num_legal": legal[s - 1].sum(),
+                "noise": sum(np.abs(one - mean).sum() / 2 for one in p) / 3,
+                "bias": np.abs(mean - truth).sum() / 2,
+                "variance": sum(((one - mean) ** 2).sum() for one in p) / 3,
+                "squared_bias": ((mean - truth) ** 2).sum(),
+                "squared_error": sum(((one - truth) ** 2).sum() for one in p) / 3,
+            })  # fmt: skip
+        wanted = {key: np.mean([row[key] for row in rows]) for key in rows[0]}
+        assert table.loc[s, "count"] == len(rows) == (40 if s == 2 else 39)
+        found = table.loc[s]
+        assert found["variance"] + found["squared_bias"] == pytest.approx(wanted["squared_error"])
+        del wanted["squared_error"]
+        assert found[list(wanted)].to_dict() == pytest.approx(wanted)
+
+
+def test_circuits_are_kept_without_gauge(monkeypatch):
+    table = measure.measure_circuits(EXACT)
+    found = {name: rows.pivot(index="row", columns="column", values="value").to_numpy()
+             for name, rows in table.groupby("circuit")}  # fmt: skip
+    np.testing.assert_allclose(found["ov_circuit"], -np.diag(X), atol=1e-12)
+    np.testing.assert_allclose(found["direct_path"], -np.diag(BETA), atol=1e-12)
+    np.testing.assert_allclose(softmax(found["qk_circuit"], 1), softmax(SCORES, 1))
+    np.testing.assert_allclose(found["qk_circuit"].mean(axis=1), 0, atol=1e-12)
+    kept = measure.measure_circuits(EXACT._replace(norm="attention"))  # where r is no gauge
+    rows = kept[(kept["circuit"] == "ov_circuit") & (kept["row"] != kept["column"])]
+    without_own = (R.sum() - R) / (V - 1)  # mean of the others
+    np.testing.assert_allclose(rows["value"], R[rows["column"]] - without_own[rows["row"]])
+    monkeypatch.setattr(measure, "MAX_TOKENS", 4)
+    first = measure.measure_circuits(EXACT)
+    assert (len(first), set(first["vocab_size"])) == (3 * 16, {V})
+    together = first.merge(table, on=["circuit", "row", "column"])
+    np.testing.assert_array_equal(together["value_x"], together["value_y"])
