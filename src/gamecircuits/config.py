@@ -50,10 +50,11 @@ OTHER_TABLES = re.compile(  # names in tables/ and figures/ that experiments mus
     "metrics|config|claims|claims_summary|diagnosis|branching_factor|game_lengths"
     "|length_generalization|displacement|attention_entropy"
     "|(circuits|diagnosis|predictions|legality|filmstrip)_.*"
-    "|(search|training_(curves|effects|dynamics|scatter))_.*",
+    "|(search|training_(curves|effects|dynamics|scatter|mechanisms|circuits))_.*",
     flags=re.IGNORECASE,
 )
-PARTS = ("_trials", "_dynamics", "_noise", "_effects")  # of a search: ends of its tables' names
+# Of a search: ends of its tables' names.
+PARTS = ("_trials", "_dynamics", "_noise", "_circuits", "_effects", "_mechanisms")
 TRAINED = "trained"  # a kind of models that is no construction
 START = "start"  # in place of an average: the weights before training
 SOURCES = {"benchmarks", "config", "docs", "profiles", "src", "tests", "workflow"}

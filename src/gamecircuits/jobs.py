@@ -54,7 +54,10 @@ CARRIERS = {
 }
 SHOWN_VERSIONS = ("numpy", "pandas", "pyarrow", "matplotlib", "safetensors", "snakemake")
 MAX_VERIFIED = 1 << 24  # bytes; larger files are verified by the stages that read them
-SEARCH_FIGURES = ("training_curves", "training_effects", "training_dynamics", "training_scatter")
+SEARCH_FIGURES = (
+    *("training_curves", "training_effects", "training_dynamics", "training_mechanisms"),
+    *("training_circuits", "training_scatter"),
+)
 METRIC_FIGURES = ("length_generalization", "displacement", "attention_entropy")
 GAME_FIGURES = ("branching_factor", "game_lengths")
 
@@ -92,13 +95,14 @@ class Plan:
         if stage in ("train_trials", "measure_trials"):
             others = {
                 "train_trials": ("weights.safetensors", "trajectory.safetensors"),
-                "measure_trials": ("dynamics.parquet", "noise.parquet"),
+                "measure_trials": ("dynamics.parquet", "noise.parquet", "circuits.parquet"),
             }[stage]
             return [carrier, *(str(Path(carrier).with_name(name)) for name in others)]
         if stage == "collect_search":
-            parts = ("trials", "dynamics", "noise", "effects")
-            tables = [str(Path(carrier).with_stem(f"{stem}_{part}")) for part in parts]
-            return [carrier, *tables, str(Path(tables[-1]).with_suffix(".csv"))]
+            parts = ("trials", "dynamics", "noise", "circuits", "effects", "mechanisms")
+            tables = [Path(carrier).with_stem(f"{stem}_{part}") for part in parts]
+            summaries = [table.with_suffix(".csv") for table in tables[-2:]]
+            return [carrier, *map(str, [*tables, *summaries])]
         if stage in ("collect_metrics", "confirm_claims"):
             return [carrier, str(Path(carrier).with_suffix(".csv"))]
         if stage == "write_config":
@@ -382,7 +386,7 @@ class Plan:
         settings = {
             "search": search,
             "length": named.entry.length,
-            "variants": list(named.entry.variants),
+            "variants": list(named.entry.variants.items()),  # in order, which a dict would lose
             "averages": list(named.entry.averages),
         }
         return settings, [], {"metrics": jobs}

@@ -6,24 +6,42 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gamecircuits.figures import training_curves, training_effects, training_scatter
+from gamecircuits.figures import (
+    training_circuits,
+    training_curves,
+    training_effects,
+    training_mechanisms,
+    training_scatter,
+)
 from gamecircuits.figures.searches import choose_averages
+from gamecircuits.figures.training_circuits import CIRCUITS
 from gamecircuits.figures.training_dynamics import NOISE, PANELS, RANGE
 from gamecircuits.jobs import SEARCH_FIGURES
 from gamecircuits.training.effects import METRICS, get_effects
 from gamecircuits.training.trial import HYPERPARAMETERS, Trial
 
 
-def make_tables(variants=("plain", "normed"), trials=3, averages=("last", "ema"), lost=()):
-    """Tables as collect_search writes them; trials `lost` diverged and have no measurements."""
+def make_tables(
+    variants=("plain", "normed"),
+    trials=3,
+    averages=("last", "ema"),
+    lost=(),
+    legal=(3.0, 2.0, 1.0),
+    predicted=("plain",),
+):
+    """Tables as collect_search writes them; trials `lost` diverged and have no measurements.
+
+    `legal` is how many tokens are legal, by length; `predicted` are variants without a norm.
+    """
     rng = np.random.default_rng(0)
     keys = [{"variant": v, "number": n} for v in variants for n in range(trials)]
     kept = [key for key in keys if tuple(key.values()) not in lost]
     default = {name: getattr(Trial(), name) for name in HYPERPARAMETERS}
     drawn = [{"learning_rate": 10.0 ** -(n + 1), "tied": n == 1} for n in range(trials)]
     metrics = pd.DataFrame(
-        key | {"average": a, "length": s, "metric": m, "count": 9, "mean": rng.uniform(0.1, 0.9)}
-        for key in kept for a in averages for s in range(1, 5) for m in METRICS
+        key | {"average": a, "length": s, "metric": m, "count": 9, "mean": rng.uniform(0.1, 0.9),
+               "standard_form": rng.uniform(0.1, 0.9) if key["variant"] in predicted else np.nan}
+        for key in kept for a in averages for s in range(1, 5) for m in (*METRICS, "displacement")
     )  # fmt: skip
     return {
         "metrics": metrics,
@@ -33,9 +51,18 @@ def make_tables(variants=("plain", "normed"), trials=3, averages=("last", "ema")
             for key in kept for step in (2, 4)
         ),
         "noise": pd.DataFrame(
-            key | {"num_legal": n} | dict.fromkeys(NOISE, 0.1) for key in kept for n in (3.0, 2.0)
+            key | {"length": s, "num_legal": n} | dict.fromkeys(NOISE, 0.1)
+            for key in kept for s, n in enumerate(legal, start=1)
         ),
-        "effects": get_effects(metrics, 2, list(variants), list(averages)),
+        "circuits": pd.DataFrame(
+            key | {"state": state, "circuit": circuit, "vocab_size": 5}
+            | {"row": row, "column": column}
+            | {"value": -(8.0 + row) * (row == column) if state == "learned" else 0.1}
+            for key in keys if key["number"] == 0
+            for state in (("start", "learned") if key in kept else ("start",))
+            for circuit in CIRCUITS for row in range(2) for column in range(2)
+        ),
+        "effects": get_effects(metrics, 2, {name: {} for name in variants}, list(averages)),
     }  # fmt: skip
 
 
@@ -45,6 +72,8 @@ SEARCHES = {
     "one variant": {"variants": ("plain",)},
     "nothing to compare": {"variants": ("plain",), "averages": ("last",), "trials": 1},
     "many variants": {"variants": tuple("abcdefghi"), "averages": ("last",)},
+    "as many legal tokens at two lengths": {"legal": (3.0, 2.0, 3.0)},
+    "a norm everywhere": {"predicted": ()},
     "first trial lost": {"lost": [("plain", 0)]},
     "first variant lost": {"lost": [("plain", n) for n in range(3)]},
 }
@@ -104,3 +133,50 @@ def test_scatter_shows_what_varied_and_marks_what_diverged():
     assert [text.get_text() for text in panels["tied"].get_xticklabels()] == ["False", "True"]
     crosses = [line for line in panels["learning rate"].lines if line.get_marker() == "x"]
     assert [x for line in crosses for x in line.get_xdata()] == [pytest.approx(1e-3)]
+
+
+def test_mechanisms_are_set_beside_what_the_first_average_and_the_theory_say():
+    tables = make_tables(averages=("last", "ema", "bema"), lost=[("plain", 1)])
+    table = training_mechanisms.get_table(tables, 2)
+    metrics = tables["metrics"].set_index(["variant", "number", "average", "metric", "length"])
+    for quantity, s in [("total_variation", 2), ("displacement", 4)]:
+        kept = table[table["quantity"] == f"{quantity}_kept"].set_index(
+            ["variant", "number", "average"]
+        )
+        wanted = [metrics.loc[("plain", 2, a, quantity, s), "mean"] for a in ("bema", "last")]
+        assert kept.loc[("plain", 2, "bema"), "value"] == pytest.approx(wanted[0] / wanted[1])
+        assert set(kept.xs("last", level="average")["value"]) == {1.0}
+    is_bias = table["average"] == "bias"
+    bias = table[is_bias & (table["variant"] == "normed")].set_index("number")["value"]
+    first = metrics.loc[("normed", 0, "last", "total_variation", 2), "mean"]
+    assert bias[0] == pytest.approx(0.1 / first)
+    assert table.loc[table["diverged"], ["variant", "number"]].to_numpy().tolist() == [["plain", 1]]
+    rates = training_mechanisms.draw(table, "g", 2).axes[2]
+    shown = [line for line in rates.lines if len(line.get_xdata()) and line.get_marker() == "o"]
+    found = {tuple(xy) for line in shown for xy in line.get_xydata()}
+    rows = metrics.xs("illegal_token_rate", level="metric").loc[("plain", slice(None), "last")]
+    for s in (2, 4):
+        of_length = rows.xs(s, level="length")
+        assert set(zip(of_length["standard_form"], of_length["mean"], strict=True)) <= found
+
+
+def test_circuits_are_those_of_first_trials_beside_the_construction():
+    tables = make_tables(variants=tuple("abcdef"), lost=[("b", 0)])
+    table = training_circuits.get_table(tables, 2)
+    assert table["variant"].unique().tolist() == ["balanced construction", *"abcd"]
+    made = table[table["variant"] == "balanced construction"].set_index(
+        ["circuit", "row", "column"]
+    )
+    assert made["value"].min() == -8.5  # the mean of a's 8 and 9
+    shown = made.loc["ov_circuit", "shown"].unstack().to_numpy()
+    np.testing.assert_array_equal(shown, -np.eye(2))
+    assert not made.loc[["qk_circuit", "direct_path"], "value"].any()
+    learned = table[(table["variant"] == "c") & (table["state"] == "learned")]
+    of_ov = learned[learned["circuit"] == "ov_circuit"].pivot(
+        index="row", columns="column", values="shown"
+    )
+    np.testing.assert_allclose(of_ov, np.diag([-8 / 8.5, -9 / 8.5]))
+    figure = training_circuits.draw(table, "g", 2)
+    texts = [text.get_text() for axes in figure.axes for text in axes.texts]
+    assert texts.count("diverged") == len(CIRCUITS)
+    assert "the first 2 of 5 tokens" in figure.get_suptitle()

@@ -62,7 +62,7 @@ def plan(tmp_path_factory):
             words += ["--checkpoint", "checkpoint", "--job", plan.job("train_trials", **about)]
             assert train_trials.main(words) == 0
             measured = plan.outputs("measure_trials", **about)
-            files = zip(["--output", "--dynamics", "--noise"], measured, strict=True)
+            files = zip(["--output", "--dynamics", "--noise", "--circuits"], measured, strict=True)
             words = ["--trials", trials, *(word for pair in files for word in pair)]
             assert measure_trials.main(["--job", plan.job("measure_trials", **about), *words]) == 0
         yield plan

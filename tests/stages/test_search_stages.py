@@ -49,8 +49,11 @@ def results(tmp_path_factory):
         words = ["--checkpoint", "checkpoint.safetensors"]
         run(train_trials, plan, "--output --weights --trajectory", *words, **about, **group)
         words = ["--trials", *plan.all_groups("train_trials", "s")]
-        run(measure_trials, plan, "--output --dynamics --noise", *words, **about, **group)
-        options = "--output --trials --dynamics --noise --effects --csv"
+        run(
+            measure_trials, plan, "--output --dynamics --noise --circuits", *words, **about, **group
+        )
+        options = "--output --trials --dynamics --noise --circuits --effects --mechanisms"
+        options += " --effects_csv --mechanisms_csv"
         words = ["--metrics", *plan.all_groups("measure_trials", "s")]
         run(collect_search, plan, options, *words, **about)
         for figure in SEARCH_FIGURES:
@@ -114,6 +117,6 @@ def test_weights_are_those_that_were_measured(results):
 def test_a_search_that_diverged_as_a_whole_is_an_error(tmp_path):
     path = str(tmp_path / "metrics.parquet")
     write_results("{}", pd.DataFrame(), path)
-    settings = {"search": "s", "length": 2, "variants": ["hot"], "averages": ["last"]}
+    settings = {"search": "s", "length": 2, "variants": [["hot", {}]], "averages": ["last"]}
     with pytest.raises(GamecircuitsError, match="all trials of the search diverged"):
-        collect_search.collect_search("{}", settings, [path], *6 * ["never written"])
+        collect_search.collect_search("{}", settings, [path], *9 * ["never written"])

@@ -30,6 +30,7 @@ rule measure_trials:
         metrics=PLAN.path("measure_trials"),
         dynamics=f"{RESULTS}/searches/{{search}}/{{group}}/dynamics.parquet",
         noise=f"{RESULTS}/searches/{{search}}/{{group}}/noise.parquet",
+        circuits=f"{RESULTS}/searches/{{search}}/{{group}}/circuits.parquet",
     log:
         f"{RESULTS}/logs/measure_trials/{{search}}-{{group}}.log",
     params:
@@ -37,7 +38,8 @@ rule measure_trials:
     shell:
         "{PYTHON:q} -m gamecircuits.stages.measure_trials --job {params.job:q}"
         " --trials {input.trials} --games {input.games} --output {output.metrics}"
-        " --dynamics {output.dynamics} --noise {output.noise} > {log} 2>&1"
+        " --dynamics {output.dynamics} --noise {output.noise} --circuits {output.circuits}"
+        " > {log} 2>&1"
 
 
 rule collect_search:
@@ -48,8 +50,11 @@ rule collect_search:
         trials=f"{RESULTS}/tables/search_{{search}}_trials.parquet",
         dynamics=f"{RESULTS}/tables/search_{{search}}_dynamics.parquet",
         noise=f"{RESULTS}/tables/search_{{search}}_noise.parquet",
+        circuits=f"{RESULTS}/tables/search_{{search}}_circuits.parquet",
         effects=f"{RESULTS}/tables/search_{{search}}_effects.parquet",
-        csv=f"{RESULTS}/tables/search_{{search}}_effects.csv",
+        mechanisms=f"{RESULTS}/tables/search_{{search}}_mechanisms.parquet",
+        effects_csv=f"{RESULTS}/tables/search_{{search}}_effects.csv",
+        mechanisms_csv=f"{RESULTS}/tables/search_{{search}}_mechanisms.csv",
     log:
         f"{RESULTS}/logs/collect_search/{{search}}.log",
     params:
@@ -57,8 +62,9 @@ rule collect_search:
     shell:
         "{PYTHON:q} -m gamecircuits.stages.collect_search --job {params.job:q}"
         " --metrics {input.metrics} --output {output.metrics} --trials {output.trials}"
-        " --dynamics {output.dynamics} --noise {output.noise} --effects {output.effects}"
-        " --csv {output.csv} > {log} 2>&1"
+        " --dynamics {output.dynamics} --noise {output.noise} --circuits {output.circuits}"
+        " --effects {output.effects} --effects_csv {output.effects_csv}"
+        " --mechanisms {output.mechanisms} --mechanisms_csv {output.mechanisms_csv} > {log} 2>&1"
 
 
 rule plot_search:

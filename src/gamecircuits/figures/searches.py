@@ -7,6 +7,7 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 
 from gamecircuits.figures.style import COLOURS, MARKERS, plain_log_ticks, readable
+from gamecircuits.training.mechanisms import choose_middle
 
 KEYS = ["variant", "number"]
 LINES = ("-", "--", ":")
@@ -16,7 +17,7 @@ DIVERGED = "diverged"  # column: whether the first average of the trial cannot b
 def choose_averages(tables: dict[str, pd.DataFrame]) -> list[str]:
     """The first, the middle and the last average: chosen by place, so that results do not bias."""
     averages = list(tables["effects"]["average"].unique())  # all there are, in the config's order
-    return list(dict.fromkeys([averages[0], averages[(len(averages) - 1) // 2], averages[-1]]))
+    return list(dict.fromkeys([averages[0], choose_middle(averages), averages[-1]]))
 
 
 def join_trials(rows: pd.DataFrame, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:

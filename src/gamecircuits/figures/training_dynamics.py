@@ -88,7 +88,8 @@ def _draw_variants(
     """Curves of one quantity; dotted medians where it only accompanies another."""
     of_quantity = table[table["quantity"] == quantity]
     for variant, rows in of_quantity.groupby("variant", sort=False):
-        wide = rows.pivot(index=place, columns="number", values="value")
+        # Several lengths can have as many legal tokens: then their mean.
+        wide = rows.pivot_table(index=place, columns="number", values="value")
         style = {"color": looks[variant]["color"], "linestyle": looks[variant]["linestyle"]}
         if medians_only:
             style["linestyle"] = DOTTED

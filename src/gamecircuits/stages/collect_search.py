@@ -1,4 +1,5 @@
-"""Stage: the tables of a search's groups as one of each, and the effects of its remedies."""
+"""Stage: the tables of a search's groups as one of each, the effects of its remedies, and what
+these do to the mechanism."""
 
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from gamecircuits.parquet import read_job, read_table
 from gamecircuits.results import to_parquet, write_results
 from gamecircuits.stages.command import run_stage
 from gamecircuits.training.effects import get_effects
+from gamecircuits.training.mechanisms import get_mechanisms
 
 
 def collect_search(
@@ -20,11 +22,15 @@ def collect_search(
     trials: str,
     dynamics: str,
     noise: str,
+    circuits: str,
     effects: str,
-    csv: str,
+    mechanisms: str,
+    effects_csv: str,
+    mechanisms_csv: str,
 ) -> None:
     """Join the groups' tables, in the order of the config, and compare the remedies."""
-    orders = {key: settings[f"{key}s"] for key in ("variant", "average")}
+    variants, averages = dict(settings["variants"]), settings["averages"]
+    orders = {"variant": list(variants), "average": averages}
 
     def join(name: str) -> pd.DataFrame:
         tables = [read_table(Path(path).with_name(name)).to_pandas() for path in metrics]
@@ -39,19 +45,24 @@ def collect_search(
         return table.loc[order.sort_values(list(order), kind="stable").index].reset_index(drop=True)
 
     joined = join("metrics.parquet")
-    if joined.empty or settings["averages"][0] not in joined["average"].to_numpy():
+    if joined.empty or averages[0] not in joined["average"].to_numpy():
         raise GamecircuitsError("all trials of the search diverged; lower the learning rate")
-    found = get_effects(joined, settings["length"], *orders.values())
-    found.insert(0, "search", settings["search"])
-    others = {trials: "trials.parquet", dynamics: "dynamics.parquet", noise: "noise.parquet"}
-    contents = {path: to_parquet(join(name)) for path, name in others.items()}
-    contents[effects] = to_parquet(found)
-    contents[csv] = found.to_csv(index=False, lineterminator="\n").encode()
+    others = {"trials": trials, "dynamics": dynamics, "noise": noise, "circuits": circuits}
+    tables = {name: join(f"{name}.parquet") for name in others}
+    contents = {path: to_parquet(tables[name]) for name, path in others.items()}
+    length = settings["length"]
+    found = get_effects(joined, length, variants, averages)
+    moved = get_mechanisms(tables | {"metrics": joined}, length, list(variants), averages)
+    for table, path, csv in [(found, effects, effects_csv), (moved, mechanisms, mechanisms_csv)]:
+        table.insert(0, "search", settings["search"])
+        contents[path] = to_parquet(table)
+        contents[csv] = table.to_csv(index=False, lineterminator="\n").encode()
     write_results(job, joined, output, others=contents)
 
 
 def main(argv=None) -> int:
-    outputs = ("output", "trials", "dynamics", "noise", "effects", "csv")
+    outputs = ("output", "trials", "dynamics", "noise", "circuits", "effects", "mechanisms")
+    outputs += ("effects_csv", "mechanisms_csv")
     return run_stage(collect_search, argv, inputs={"metrics": read_job}, outputs=outputs)
 
 

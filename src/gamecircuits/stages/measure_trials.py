@@ -20,6 +20,7 @@ from gamecircuits.training.measure import (
     is_usable,
     measure_average,
     measure_checkpoint,
+    measure_circuits,
     measure_noise,
 )
 from gamecircuits.training.streams import iter_dataset, iter_split
@@ -38,6 +39,7 @@ def measure_trials(
     output: str,
     dynamics: str,
     noise: str,
+    circuits: str,
 ) -> None:
     """Measure every average of every trial at every length, and the iterates on the way."""
     game, length = make_game(**settings["game"]), settings["length"]
@@ -54,7 +56,7 @@ def measure_trials(
     weights = find_beside(*trials, "weights.safetensors")
     on_the_way = load_file(find_beside(*trials, "trajectory.safetensors"))
     steps = on_the_way["steps"]
-    tables = {name: [] for name in ("metrics", "dynamics", "noise")}
+    tables = {name: [] for name in ("metrics", "dynamics", "noise", "circuits")}
     for n, row in enumerate(settings["trials"]):
         say(f"measuring trial {n + 1} of {len(settings['trials'])}")
         trial = Trial(**{name: row[name] for name in HYPERPARAMETERS})
@@ -65,6 +67,12 @@ def measure_trials(
             if is_usable(model):
                 table = measure_average(model, tokens, mask, lengths)
                 tables["metrics"].append(table.assign(**key, average=average))
+        if row["number"] == 0:  # of one trial, so that the table stays small
+            for state, average in {"start": "start", "learned": settings["averages"][0]}.items():
+                model = read_trained_model(weights, f"{prefix}{average}", trial.norm)
+                if is_usable(model):
+                    table = measure_circuits(model)
+                    tables["circuits"].append(table.assign(**key, state=state))
         losses = on_the_way[f"{prefix}loss"].astype(np.float64).reshape(len(steps), -1)
         late = []
         for index, step in enumerate(steps):
@@ -85,19 +93,21 @@ def measure_trials(
         name: _order(pd.concat(parts, ignore_index=True) if parts else pd.DataFrame())
         for name, parts in tables.items()
     }
-    others = {dynamics: to_parquet(frames["dynamics"]), noise: to_parquet(frames["noise"])}
+    paths = {"dynamics": dynamics, "noise": noise, "circuits": circuits}
+    others = {path: to_parquet(frames[name]) for name, path in paths.items()}
     write_results(job, frames["metrics"], output, others=others)
 
 
 def _order(table: pd.DataFrame) -> pd.DataFrame:
     """The table with the columns that name its rows in front."""
-    front = [column for column in (*KEYS, "average", "step") if column in table]
+    front = [column for column in (*KEYS, "average", "state", "step") if column in table]
     return table[front + [column for column in table if column not in front]]
 
 
 def main(argv=None) -> int:
     inputs = {"trials": read_job, "games": read_job}
-    return run_stage(measure_trials, argv, inputs=inputs, outputs=("output", "dynamics", "noise"))
+    outputs = ("output", "dynamics", "noise", "circuits")
+    return run_stage(measure_trials, argv, inputs=inputs, outputs=outputs)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ def plot_search(
     (path,) = map(Path, search)
     tables = {
         part: read_table(path.with_stem(f"{path.stem}_{part}")).to_pandas()
-        for part in ("trials", "dynamics", "noise", "effects")
+        for part in ("trials", "dynamics", "noise", "circuits", "effects", "mechanisms")
     }
     tables["metrics"] = read_table(path).to_pandas()
     table = figure.get_table(tables, settings["length"])

@@ -3,16 +3,26 @@
 An average is compared with the last iterate of its own trajectory, a variant with the first variant
 trained from the same weights on the same games. What is left besides the remedy is the spread over
 the random draws of all other hyperparameters and seeds; the intervals are for the mean over these.
+
+A random draw is not what one would use, so remedies are also compared at their best: each chooses
+its own best trials by what it can see, the total variation at the trained length. Resampling the
+draws, and choosing anew, gives an interval that knows about the choice.
 """
+
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy.stats import t as student_t
 
+from gamecircuits.randomness import get_rng
+
 METRICS = ("illegal_token_rate", "total_variation", "kl_divergence")
 REACHES = ("trained", "twice", "longest")
 COVERAGE = 0.95
 BEST = 4  # the best 1/BEST of the trials, by total variation at the trained length
+RESAMPLES = 2000
 
 
 def name_lengths(trained: int, longest: int) -> dict[str, int]:
@@ -22,70 +32,156 @@ def name_lengths(trained: int, longest: int) -> dict[str, int]:
 
 
 def get_effects(
-    metrics: pd.DataFrame, trained: int, variants: list[str], averages: list[str]
+    metrics: pd.DataFrame,
+    trained: int,
+    variants: Mapping[str, Mapping[str, Any]],
+    averages: list[str],
 ) -> pd.DataFrame:
     """Paired differences, and means of the trials that were best at the trained length.
 
     Args:
         metrics: columns variant, number, average, length, metric, mean.
         trained: longest length in training.
-        variants, averages: in order; the first of each is what others are compared with.
+        variants: what each overrides, by name, in order.
+        averages: in order; the first average and variant are what others are compared with.
 
     Returns:
         one row per (variant, average, reach, metric), where `reach` names the length: num_trials,
         mean, std over trials (of a sample), best_mean of the best quarter at the trained length;
-        and for each of the comparisons `vs_average` (same trajectory) and `vs_variant` (same draw):
-        pairs, difference, low, high (Student's 95 % interval of the mean difference), share_better.
+        then differences: pairs, difference, low, high (Student's 95 % interval of the mean
+        difference) and share_better,
+
+        - `_vs_average`: from the first average of the same trajectory,
+        - `_vs_variant`: from the first variant of the same draw,
+        - `_with_average`: interaction, how far the effect of the variant on this average is from
+          that on the first average,
+        - `_beyond_parts`: interaction of the two variants, named in `parts`, whose overrides this
+          one puts together: how far its effect is from the sum of theirs;
+
+        and of the best quarters, each chosen for itself, `best_difference`, `best_low`, `best_high`
+        (95 % bootstrap interval) `_vs_average` and `_vs_variant`. Differences below 0 are gains.
         Where all trials diverged, num_trials and pairs are 0.
     """
     wide = metrics[metrics["metric"].isin(METRICS)].pivot_table(
         index=["length", "metric", "number"], columns=["variant", "average"], values="mean"
     )
-    wide = wide.reindex(columns=pd.MultiIndex.from_product([variants, averages]))
+    wide = wide.reindex(columns=pd.MultiIndex.from_product([list(variants), averages]))
     lengths = name_lengths(trained, int(metrics["length"].max()))
+    in_training = wide.loc[(lengths["trained"], "total_variation")]
+    best = {cell: _Best(in_training[cell].to_numpy()) for cell in wide}
+    first_variant, first = next(iter(variants)), averages[0]
+    parts = find_parts(variants)
     rows = []
     for reach, length in lengths.items():
         for metric in METRICS:
-            values = wide.loc[(length, metric)]
-            in_training = wide.loc[(lengths["trained"], "total_variation")].reindex(values.index)
-            for variant in variants:
-                for average in averages:
-                    found = values[variant, average]
-                    num_trials = int(found.notna().sum())
-                    best = in_training[variant, average].nsmallest(-(-num_trials // BEST)).index
-                    row = {
-                        "variant": variant,
-                        "average": average,
-                        "reach": reach,
-                        "length": length,
-                        "metric": metric,
-                        "num_trials": num_trials,
-                        "mean": found.mean(),
-                        "std": found.std(),
-                        "best_mean": found[best].mean(),
-                    }
-                    others = {"average": (variant, averages[0]), "variant": (variants[0], average)}
-                    for name, other in others.items():
-                        if other != (variant, average):
-                            differences = (found - values[other]).dropna().to_numpy()
-                            about = _describe(differences)
-                            row |= {f"{key}_vs_{name}": value for key, value in about.items()}
-                    rows.append(row)
+            values = wide.loc[(length, metric)].reindex(in_training.index)
+            means = {
+                cell: chosen.get_means(values[cell].to_numpy()) for cell, chosen in best.items()
+            }
+            for variant, average in wide:
+                cell, base = (variant, average), (first_variant, average)
+                found = values[cell]
+                row = {
+                    "variant": variant,
+                    "average": average,
+                    "reach": reach,
+                    "length": length,
+                    "metric": metric,
+                    "num_trials": int(found.notna().sum()),
+                    "mean": found.mean(),
+                    "std": found.std(),
+                    "best_mean": means[cell][0],
+                }
+                about = {}
+                if average != first:
+                    own = found - values[variant, first]
+                    about["vs_average"] = _describe(own) | _compare(means, cell, (variant, first))
+                if variant != first_variant:
+                    about["vs_variant"] = _describe(found - values[base])
+                    about["vs_variant"] |= _compare(means, cell, base)
+                if variant != first_variant and average != first:
+                    about["with_average"] = _describe(
+                        own - (values[base] - values[first_variant, first])
+                    )
+                if variant in parts:
+                    one, other = (values[part, average] for part in parts[variant])
+                    about["beyond_parts"] = _describe(found - one - other + values[base])
+                    row["parts"] = " + ".join(parts[variant])
+                for name, entries in about.items():
+                    row |= {f"{key}_{name}": value for key, value in entries.items()}
+                rows.append(row)
     return pd.DataFrame(rows)
 
 
-def _describe(differences: np.ndarray) -> dict[str, float]:
-    """Mean paired difference with its interval; NaN where there are too few pairs for one."""
-    pairs = len(differences)
-    mean = differences.mean() if pairs else np.nan
+def find_parts(variants: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[str, str]]:
+    """Variants that put together what two others override; the first must override nothing."""
+    first, *others = variants
+    if variants[first]:
+        return {}
+    found = {}
+    for whole in others:
+        for n, one in enumerate(others):
+            for other in others[n + 1 :]:
+                one_part, other_part = variants[one], variants[other]
+                is_disjoint = one_part and other_part and not set(one_part) & set(other_part)
+                if is_disjoint and {**one_part, **other_part} == variants[whole]:
+                    found.setdefault(whole, (one, other))
+    return found
+
+
+class _Best:
+    """The best quarter of the trials, and of every resample of their numbers.
+
+    Args:
+        in_training: total variation at the trained length of every number (n,), NaN if diverged.
+    """
+
+    def __init__(self, in_training: np.ndarray):
+        n = len(in_training)
+        rng = get_rng(0, "resampled trials")  # the same numbers for all that is compared
+        counts = np.ones((1 + RESAMPLES, n), int)  # how often each is there; the first is the data
+        counts[1:] = rng.multinomial(n, np.full(n, 1 / n), size=RESAMPLES)
+        counts[:, np.isnan(in_training)] = 0
+        order = np.argsort(in_training, kind="stable")
+        places = np.cumsum(counts[:, order], axis=1) - counts[:, order]  # how many are better
+        wanted = -(-counts.sum(axis=1, keepdims=True) // BEST)
+        self.counts = np.empty_like(counts)  # of the best alone
+        self.counts[:, order] = np.clip(wanted - places, 0, counts[:, order])
+
+    def get_means(self, values: np.ndarray) -> np.ndarray:
+        """Mean over the best of values (n,): of the data, then of all resamples."""
+        with np.errstate(invalid="ignore"):  # NaN where there is none
+            return self.counts @ np.nan_to_num(values) / self.counts.sum(axis=1)
+
+
+def _compare(means: dict, cell: tuple[str, str], other: tuple[str, str]) -> dict[str, float]:
+    """Difference of the best; its interval is over the resamples in which both have trials."""
+    differences = means[cell] - means[other]
+    resampled = differences[1:][np.isfinite(differences[1:])]
+    low = high = np.nan
+    if len(resampled):
+        low, high = np.quantile(resampled, [(1 - COVERAGE) / 2, (1 + COVERAGE) / 2])
+    return {"best_difference": differences[0], "best_low": low, "best_high": high}
+
+
+def describe_mean(values: np.ndarray) -> tuple[float, float, float]:
+    """Mean of values without NaN, with Student's interval; NaN where there are too few for one."""
+    mean = values.mean() if len(values) else np.nan
     half = np.nan
-    if pairs > 1:
-        error = differences.std(ddof=1) / np.sqrt(pairs)
-        half = student_t.ppf((1 + COVERAGE) / 2, pairs - 1) * error
+    if len(values) > 1:
+        error = values.std(ddof=1) / np.sqrt(len(values))
+        half = student_t.ppf((1 + COVERAGE) / 2, len(values) - 1) * error
+    return mean, mean - half, mean + half
+
+
+def _describe(differences: pd.Series) -> dict[str, float]:
+    """Mean paired difference with its interval."""
+    differences = differences.dropna().to_numpy()
+    mean, low, high = describe_mean(differences)
     return {
-        "pairs": pairs,
+        "pairs": len(differences),
         "difference": mean,
-        "low": mean - half,
-        "high": mean + half,
-        "share_better": (differences < 0).mean() if pairs else np.nan,
+        "low": low,
+        "high": high,
+        "share_better": (differences < 0).mean() if len(differences) else np.nan,
     }

@@ -1,0 +1,128 @@
+"""What each variant does to the mechanism: the numbers by which it should help, if it does.
+
+Dispersion is how fast the displacement of seen tokens falls with length, noise how far late
+iterates are from their own mean. A remedy against one of them has to change its number; what it
+does to the metrics alone does not tell why.
+"""
+
+import numpy as np
+import pandas as pd
+
+from gamecircuits.training.effects import describe_mean
+from gamecircuits.training.measure import PREDICTED
+
+KEYS = ["variant", "number"]
+QUANTITIES = {  # name: unit, meaning
+    "x_mean": ("nats before a norm", "strength of the OV circuit, mean of tokens"),
+    "x_spread": ("of mean |x|", "largest minus smallest x of a token"),
+    "beta_mean": ("nats before a norm", "strength of the direct path, mean of tokens"),
+    "misfit": ("of mean |x|", "root mean square of the circuits outside the standard form"),
+    "gain": ("", "learned gain of the norm; 1 without one"),
+    "ov_effective_rank": ("dimensions", "participation ratio of the OV circuit's singular values"),
+    "score_spread": ("nats", "standard deviation of a query's scores; 0: uniform attention"),
+    "dispersion_exponent": ("", "of displacement by length; -1: x/s, full dispersion, 0: none"),
+    "noise_trained": ("probability", "late iterates from their mean prediction, total variation"),
+    "noise_longest": ("probability", "the same at the longest length"),
+    "bias_trained": ("probability", "that mean prediction from the truth: no noise"),
+    "bias_longest": ("probability", "the same at the longest length"),
+    "noise_exponent": ("", "of noise by number of legal tokens, at lengths in training"),
+    "noise_share": ("", "share of a late iterate's squared error that is noise, trained length"),
+    "last_to_bias": ("", "total variation of the first average over bias, trained length"),
+    "averaged_to_bias": ("", "the same of the middle average; 1: all noise is averaged away"),
+    "prediction_error_trained": ("nats", "|ln illegal rate / that of the standard form|, mean"),
+    "prediction_error_beyond": ("nats", "the same at lengths beyond those in training"),
+}
+
+
+def choose_middle(averages: list[str]) -> str:
+    """The average that stands for averaging: chosen by place, so that results do not bias."""
+    return averages[(len(averages) - 1) // 2]
+
+
+def get_mechanisms(
+    tables: dict[str, pd.DataFrame], trained: int, variants: list[str], averages: list[str]
+) -> pd.DataFrame:
+    """Quantities of the mechanism, of each variant and in pairs against the first one.
+
+    Args:
+        tables: metrics, dynamics and noise of a search.
+        trained: longest length in training.
+        variants, averages: in order.
+
+    Returns:
+        one row per (variant, quantity): num_trials, mean, std over trials (of a sample), low, high
+        (Student's 95 % interval of the mean), pairs_vs_variant and difference, low, high of trials
+        of the same draw; unit, meaning. NaN where a quantity is not defined.
+    """
+    of_trials = get_quantities(tables, trained, averages)
+    rows = []
+    for variant in variants:
+        for quantity, (unit, meaning) in QUANTITIES.items():
+            wide = of_trials[quantity].unstack("variant").reindex(columns=variants)
+            found = wide[variant].dropna().to_numpy()
+            mean, low, high = describe_mean(found)
+            row = {"variant": variant, "quantity": quantity, "num_trials": len(found)}
+            row |= {"mean": mean, "std": pd.Series(found).std(), "low": low, "high": high}
+            if variant != variants[0]:
+                differences = (wide[variant] - wide[variants[0]]).dropna().to_numpy()
+                about = zip(("difference", "low", "high"), describe_mean(differences), strict=True)
+                row |= {"pairs_vs_variant": len(differences)}
+                row |= {f"{name}_vs_variant": value for name, value in about}
+            rows.append(row | {"unit": unit, "meaning": meaning})
+    return pd.DataFrame(rows)
+
+
+def get_quantities(
+    tables: dict[str, pd.DataFrame], trained: int, averages: list[str]
+) -> pd.DataFrame:
+    """One row per trial (variant, number), one column for each of QUANTITIES."""
+    metrics, dynamics, noise = (tables[name] for name in ("metrics", "dynamics", "noise"))
+    first = metrics[metrics["average"] == averages[0]]
+    table = first[KEYS].drop_duplicates().set_index(KEYS)
+
+    if len(dynamics):
+        at_end = dynamics[dynamics["step"] == dynamics["step"].max()].set_index(KEYS)
+        spread = (at_end["x_max"] - at_end["x_min"]) / at_end["x_mean"].abs()
+        table = table.join(at_end.assign(x_spread=spread).filter(QUANTITIES))
+
+    displacement = first[first["metric"] == "displacement"]
+    table["dispersion_exponent"] = _get_exponents(displacement, "length", "mean")
+
+    if len(noise):
+        is_trained = noise["length"] <= trained
+        for reach, chosen in {"trained": noise[is_trained], "longest": noise}.items():
+            last = chosen[chosen["length"] == chosen["length"].max()].set_index(KEYS)
+            table[[f"noise_{reach}", f"bias_{reach}"]] = last[["noise", "bias"]]
+            if reach == "trained":
+                total = last["variance"] + last["squared_bias"]
+                table["noise_share"] = last["variance"] / total
+        table["noise_exponent"] = _get_exponents(noise[is_trained], "num_legal", "noise")
+
+        at_trained = metrics["length"] == min(trained, metrics["length"].max())
+        variations = metrics[at_trained & (metrics["metric"] == "total_variation")]
+        for name, average in {"last": averages[0], "averaged": choose_middle(averages)}.items():
+            found = variations[variations["average"] == average].set_index(KEYS)["mean"]
+            table[f"{name}_to_bias"] = found / table["bias_trained"]
+
+    rates = first[first["metric"] == "illegal_token_rate"]
+    rates = rates[(rates["mean"] > 0) & (rates[PREDICTED] > 0)]  # not those under a norm
+    errors = np.log(rates["mean"] / rates[PREDICTED]).abs()
+    is_trained = rates["length"] <= trained
+    for reach, chosen in {"trained": is_trained, "beyond": ~is_trained}.items():
+        means = rates[chosen].assign(error=errors).groupby(KEYS)["error"].mean()
+        table[f"prediction_error_{reach}"] = means
+    return table.reindex(columns=list(QUANTITIES))
+
+
+def _get_exponents(rows: pd.DataFrame, place: str, value: str) -> pd.Series:
+    """Slope of ln value against ln place of each trial, by least squares where both are positive.
+
+    NaN where the places are too few or all the same.
+    """
+    rows = rows[(rows[place] > 0) & (rows[value] > 0)]
+    logs = np.log(rows[[place, value]].set_axis(["place", "value"], axis=1))
+    keys = [rows[key] for key in KEYS]
+    centred = logs - logs.groupby(keys).transform("mean")
+    sums = (centred.mul(centred["place"], axis=0)).groupby(keys).sum()
+    is_constant = sums["place"] < 1e-9
+    return (sums["value"] / sums["place"]).mask(is_constant)
