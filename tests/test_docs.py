@@ -1,5 +1,6 @@
 """What the documents say works."""
 
+import importlib.util
 import re
 from fnmatch import fnmatch
 from pathlib import Path
@@ -14,6 +15,9 @@ from gamecircuits.jobs import Plan
 from gamecircuits.transformer.constructions import make_construction
 
 ROOT = Path(__file__).parents[1]
+SPEC = importlib.util.spec_from_file_location("update", ROOT / "docs/experiments/update.py")
+update = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(update)
 DOCUMENTS = [
     path
     for path in [*ROOT.glob("*.md"), *ROOT.glob("*/*.md")]
@@ -89,3 +93,22 @@ def test_every_result_is_explained():
             continue  # every figure has its table, see below
         assert any(fnmatch(relative, pattern) for pattern in patterns), relative
     assert {"tables/*.parquet", "tables/*.csv", "tables/claims.csv"} <= set(patterns)
+
+
+def test_every_number_of_the_experiments_is_that_of_its_table():
+    """Else run: python docs/experiments/update.py"""
+    text = (ROOT / "docs/experiments.md").read_text(encoding="utf-8")
+    assert len(update.CELL.findall(text)) == text.count("<!-- ")  # none is misspelt
+    assert update.update(text) == text
+    wrong, count = re.subn(r"(\d)(%?<!-- )", lambda m: f"{9 - int(m[1])}{m[2]}", text)
+    assert count > 30
+    assert update.update(wrong) == text
+
+
+def test_every_decimal_of_the_experiments_is_from_a_table_or_a_config():
+    """Results have decimals or percent signs; such numbers stand beside the name of their cell."""
+    text = (ROOT / "docs/experiments.md").read_text(encoding="utf-8")
+    known = (ROOT / "config/search.yaml").read_text() + "95 %"
+    prose = re.sub(r"`[^`]*`|\]\([^)]*\)|```.*?```", "", update.CELL.sub("", text), flags=re.DOTALL)
+    for number in re.findall(r"\d+\.\d+|\d+ ?%", prose):
+        assert number in known, number
