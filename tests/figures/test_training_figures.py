@@ -168,7 +168,7 @@ def test_circuits_are_those_of_first_trials_beside_the_construction():
         ["circuit", "row", "column"]
     )
     assert made["value"].min() == -8.5  # the mean of a's 8 and 9
-    shown = made.loc["ov_circuit", "shown"].unstack().to_numpy()
+    shown = made.loc["ov_circuit"]["shown"].unstack().to_numpy()
     np.testing.assert_array_equal(shown, -np.eye(2))
     assert not made.loc[["qk_circuit", "direct_path"], "value"].any()
     learned = table[(table["variant"] == "c") & (table["state"] == "learned")]
