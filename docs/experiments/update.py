@@ -1,7 +1,9 @@
 """Keep docs/experiments.md in step with the tables beside this file.
 
-    python docs/experiments/update.py                   # numbers of the text from the tables
-    python docs/experiments/update.py results/search    # first the tables from a run's results
+    python docs/experiments/update.py                            # numbers from the tables
+    python docs/experiments/update.py results/search [AGAIN]     # first the tables from results
+
+AGAIN is a run of the same config with another seed; `replication.csv` says how far the two agree.
 
 A number of the text is followed by a comment that names its cell, `TABLE[KEY=VALUE, ...].COLUMN`:
 
@@ -27,15 +29,59 @@ CELL = re.compile(
 DIGITS = "%.6g"
 
 
+def read_tables(results: Path, part: str) -> dict[str, pd.DataFrame]:
+    """The effects or mechanisms of every search in a results folder, by the search's name."""
+    paths = sorted(results.glob(f"tables/search_*_{part}.csv"))
+    searches = [path.stem.removeprefix("search_").removesuffix(f"_{part}") for path in paths]
+    return dict(zip(searches, map(pd.read_csv, paths), strict=True))
+
+
 def copy_tables(results: Path) -> None:
     """The summaries of every search in a results folder, as tables of the documentation."""
     for part in ("effects", "mechanisms"):
-        for path in sorted(results.glob(f"tables/search_*_{part}.csv")):
-            table = pd.read_csv(path)
-            if part == "effects":
-                table = table[table["metric"] != "kl_divergence"]
-            name = path.name.removeprefix("search_")
-            table.to_csv(FOLDER / name, index=False, float_format=DIGITS, lineterminator="\n")
+        for search, table in read_tables(results, part).items():
+            is_kept = table["metric"] != "kl_divergence" if part == "effects" else slice(None)
+            write(table[is_kept], f"{search}_{part}")
+
+
+def write(table: pd.DataFrame, name: str) -> None:
+    path = FOLDER / f"{name}.csv"
+    table.to_csv(path, index=False, float_format=DIGITS, lineterminator="\n")
+
+
+def compare_runs(first: Path, again: Path) -> pd.DataFrame:
+    """How far two runs of one config with different seeds agree on their paired differences.
+
+    One row per search and kind of comparison, and one of all: how many there are, in how many of
+    them the two 95 % intervals overlap, how many intervals of the first run exclude zero, in how
+    many of these the second run has the same sign, and in how many its interval excludes zero on
+    the other side.
+    """
+    others, rows = read_tables(again, "effects"), []
+    keys = ["variant", "average", "reach", "metric"]
+    for search, table in read_tables(first, "effects").items():
+        pairs = table.merge(others[search], on=keys, suffixes=("", "_again"))
+        pairs = pairs[pairs["metric"] != "kl_divergence"]
+        for versus in ("vs_average", "vs_variant"):
+            ends = {name: pairs[f"{name}_{versus}"] for name in ("low", "high", "difference")}
+            new = {name: pairs[f"{name}_{versus}_again"] for name in ends}
+            is_there = ends["low"].notna() & new["low"].notna()
+            overlaps = (ends["low"] <= new["high"]) & (new["low"] <= ends["high"])
+            is_clear = (ends["low"] > 0) | (ends["high"] < 0)
+            is_same = ends["difference"] * new["difference"] > 0
+            is_clear_again = (new["low"] > 0) | (new["high"] < 0)
+            rows.append({
+                "search": search, "versus": versus, "comparisons": is_there.sum(),
+                "overlaps": (overlaps & is_there).sum(), "clear": (is_clear & is_there).sum(),
+                "same_sign": (is_clear & is_same & is_there).sum(),
+                "contradicted": (is_clear & is_clear_again & ~is_same & is_there).sum(),
+            })  # fmt: skip
+    table = pd.DataFrame(rows)
+    total = table.drop(columns=["search", "versus"]).sum()
+    table = pd.concat([table, pd.DataFrame([{"search": "all", "versus": "all", **total}])])
+    table["overlap_share"] = table["overlaps"] / table["comparisons"]
+    table["same_sign_share"] = table["same_sign"] / table["clear"]
+    return table
 
 
 @cache
@@ -57,7 +103,7 @@ def look_up(table: str, where: str, column: str) -> float:
 def update(text: str) -> str:
     """The text with the numbers that the tables have now."""
 
-    def write(match: re.Match) -> str:
+    def put(match: re.Match) -> str:
         value = look_up(match["table"], match["where"], match["column"])
         value *= 100 if match["percent"] else 1
         number = f"{value:.{len(match['decimals'] or '')}f}".replace("-", "−")
@@ -65,10 +111,13 @@ def update(text: str) -> str:
             number = f"+{number}"
         return number + match[0].removeprefix(match["number"])
 
-    return CELL.sub(write, text)
+    return CELL.sub(put, text)
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        copy_tables(Path(sys.argv[1]))
+    folders = [Path(folder) for folder in sys.argv[1:]]
+    if folders:
+        copy_tables(folders[0])
+    if len(folders) > 1:
+        write(compare_runs(*folders), "replication")
     TEXT.write_text(update(TEXT.read_text(encoding="utf-8")), encoding="utf-8")

@@ -219,7 +219,8 @@ CLAIMS = {"check_claims", "confirm_claims"}
                 searches={"s": {"game": "a", "length": 2, "variants": {"v": {}}}},
                 models__t={"kind": "trained", "search": "s"},
             ),
-            {"train_trials:s:group-0000", "collect_search:s", "extract_model:t", "write_config"}
+            {"train_trials:s:group-0000", "measure_trials:s:group-0000", "collect_search:s"}
+            | {"extract_model:t", "write_config"}
             | {f"plot_search:{figure}:s" for figure in SEARCH_FIGURES}
             | {"plot_circuits:t", "diagnose_model:t"},
         ),
@@ -500,6 +501,48 @@ def test_a_run_killed_in_the_middle_of_shards_goes_on(undisturbed, tmp_path, kil
     project.run("masks")
     assert finished().items() >= before.items()
     assert project.results() == undisturbed.results()
+
+
+SEARCH = {
+    "games": {"g": {"kind": "set_complement", "vocab_size": 5, "num_games": 10}},
+    "searches": {
+        "s": {
+            "game": "g",
+            "length": 2,
+            "steps": 6000,
+            "checkpoints": 20,
+            "trials": 2,
+            "test_games": 20,
+            "space": {"d_model": 4, "d_k": 4, "d_v": 4, "batch_size": 4, "init_scale": [0.5, 1.0]},
+            "variants": {"plain": {}, "norm": {"norm": "attention"}},
+        }
+    },
+}
+
+
+@pytest.mark.slow
+def test_a_search_that_was_killed_goes_on_and_ends_with_the_same_bits(tmp_path):
+    """On another number of cores, too."""
+
+    def start(name):
+        project = Project(tmp_path / name, SEARCH)
+        often = ("interval: float = 20.0", "interval: float = 0.0")  # seconds between checkpoints
+        project.change("src/gamecircuits/training/checkpoint.py", *often)
+        return project
+
+    whole, killed = start("whole"), start("killed")
+    target = "results/tables/search_s.parquet"
+    whole.run(target, "--cores", "1")
+    process = killed.start(target)
+    checkpoints = killed.folder / "results/checkpoints"
+    wait_until(lambda: any(checkpoints.glob("*.safetensors")), process)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    killed.run(target)
+    logs = (killed.folder / "results/logs/train_trials").glob("*.log")
+    assert any("goes on after step" in path.read_text() for path in logs)
+    assert killed.results() == whole.results()
+    assert not any("checkpoints" in name for name in killed.results())
 
 
 def test_a_wrong_config_leaves_everything_as_it_is(copy):
