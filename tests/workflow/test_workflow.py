@@ -504,10 +504,11 @@ def test_a_run_killed_in_the_middle_of_shards_goes_on(undisturbed, tmp_path, kil
 
 
 SEARCH = {
-    "games": {"g": {"kind": "set_complement", "vocab_size": 5, "num_games": 10}},
+    "games": {"g": {"kind": "set_complement", "vocab_size": 5, "num_games": 100}},
     "searches": {
         "s": {
             "game": "g",
+            "data": "dataset",
             "length": 2,
             "steps": 6000,
             "checkpoints": 20,

@@ -8,6 +8,7 @@ import pandas as pd
 from safetensors.numpy import load_file
 
 from gamecircuits.datasets import GameDataset
+from gamecircuits.errors import GamecircuitsError
 from gamecircuits.games.game import make_game
 from gamecircuits.parquet import read_job
 from gamecircuits.randomness import get_rng
@@ -23,7 +24,7 @@ from gamecircuits.training.measure import (
     measure_circuits,
     measure_noise,
 )
-from gamecircuits.training.streams import iter_dataset, iter_split
+from gamecircuits.training.streams import iter_split
 from gamecircuits.training.trial import HYPERPARAMETERS, Trial
 from gamecircuits.training.weights import Weights, make_model
 from gamecircuits.transformer.weights import find_beside, read_trained_model
@@ -44,12 +45,13 @@ def measure_trials(
     """Measure every average of every trial at every length, and the iterates on the way."""
     game, length = make_game(**settings["game"]), settings["length"]
     rng = get_rng(settings["seed"], f"{settings['search']} test")
-    if games:
+    if games:  # fewer than were asked for if the dataset has no more
         dataset = GameDataset(Path(games[0]).parent, settings["num_games"])
-        stream = iter_dataset(dataset, "test", settings["test_games"], rng)
+        tokens = next(dataset.batches(settings["test_games"], split="test", rng=rng))["tokens"]
     else:
-        stream = iter_split(game, "test", settings["test_games"], settings["splits"], rng)
-    tokens = next(stream)
+        tokens = next(iter_split(game, "test", settings["test_games"], settings["splits"], rng))
+    if not len(tokens):
+        raise GamecircuitsError(f"none of the {settings['num_games']:,} games is of split test")
     mask = game.get_valid_next_token_mask(tokens)
     lengths = np.flatnonzero(mask.any(axis=(0, 2))) + 1  # after which some game goes on
     named = name_lengths(length, lengths[-1])
