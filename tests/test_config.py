@@ -160,7 +160,7 @@ BROKEN = [  # (replace, by, line, message)
     ("1e-3}, var", "-1}, var", 19, "searches.s.space.learning_rate = -1: allowed: a number above"),
     ("1e-3}, var", "{low: 2}}, var", 19, "allowed: {low: ..., high: ..., scale: linear or log}"),
     ("{v: {}}", "{v: {norm: [none]}}", 19, "variants.v.norm = ['none']: a variant has one value"),
-    ("{v: {}}", "{v: {}}, averages: {e: {kind: ema}}", 19, "searches.s.averages.e = {'kind': 'em"),
+    ("{v: {}}", "{v: {}}, averages: {e: {kind: ema}}", 19, "averages.e.decay = 'missing': allow"),
     ("{v: {}}", "{v: {}}, averages: {start: {kind: last}}", 19,
      "searches.s.averages.start: means the weights before training; choose another name"),
     *(

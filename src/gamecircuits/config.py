@@ -45,6 +45,7 @@ from gamecircuits.transformer.constructions.construction import CONSTRUCTIONS, C
 KeyPath = tuple[str | int, ...]
 MAX_SHARDS = 300  # all are named in one command line
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,59}")
+LABEL = re.compile(r"[A-Za-z][A-Za-z0-9_.]{0,59}")  # of variants and averages: ema_0.99
 PATH = re.compile(r"(?!-)[A-Za-z0-9_./-]{1,80}")
 OTHER_TABLES = re.compile(  # names in tables/ and figures/ that experiments must not take
     "metrics|config|claims|claims_summary|diagnosis|branching_factor|game_lengths"
@@ -674,28 +675,37 @@ def _check_search(
     if named and entry.length >= named.game.max_length:
         message = f"allowed: 1 to {named.game.max_length - 1}, so that a token follows"
         checker.report((*path, "length"), message, entry.length)
-    if named and not (named.splits["train"] and named.splits["test"]):
-        checker.report((*path, "game"), "needs games of the splits train and test", entry.game)
+    if named and not all(named.splits.values()):
+        checker.report((*path, "game"), "needs games of all three splits", entry.game)
     if entry.steps % entry.checkpoints:
-        message = f"must divide steps = {entry.steps}"
+        is_default = "checkpoints" not in entry.model_fields_set
+        message = f"must divide steps = {entry.steps}" + " (it is the default)" * is_default
         checker.report((*path, "checkpoints"), message, entry.checkpoints)
     spaces = {("space",): entry.space}
     spaces |= {("variants", variant): values for variant, values in entry.variants.items()}
     for where, space in spaces.items():
-        try:
-            check_space(space)
-        except ParameterError as error:
-            key = () if error.key == "space" else (error.key,)
-            checker.report((*path, *where, *key), f"allowed: {error.allowed}", error.value)
+        for key, choice in space.items():
+            try:
+                check_space({key: choice})
+            except ParameterError as error:
+                at = (*path, *where) if error.key == "space" else (*path, *where, error.key)
+                checker.report(at, f"allowed: {error.allowed}", error.value)
     for variant, values in entry.variants.items():
         if chosen := [key for key, value in values.items() if isinstance(value, (list, Mapping))]:
             message = "a variant has one value for each of its hyperparameters"
             checker.report((*path, "variants", variant, chosen[0]), message, values[chosen[0]])
     for average, values in entry.averages.items():
         try:
-            make_average(**values)
-        except (ParameterError, TypeError) as error:
-            checker.report((*path, "averages", average), str(error), values)
+            made = make_average(**values)
+            if entry.steps % getattr(made, "every", 1):
+                raise ParameterError("every", made.every, f"what divides steps = {entry.steps}")
+        except ParameterError as error:
+            at = (*path, "averages", average, error.key)
+            checker.report(at, f"allowed: {error.allowed}", error.value)
+    for section, names in {"variants": entry.variants, "averages": entry.averages}.items():
+        for wrong in (given for given in names if not LABEL.fullmatch(given)):
+            message = "names start with a letter and go on with at most 59 letters, digits, _ and ."
+            checker.report((*path, section, wrong), message)
     if START in entry.averages:
         message = "means the weights before training; choose another name"
         checker.report((*path, "averages", START), message)

@@ -386,6 +386,7 @@ class Plan:
         settings = {
             "search": search,
             "length": named.entry.length,
+            "trials": named.entry.trials,
             "variants": list(named.entry.variants.items()),  # in order, which a dict would lose
             "averages": list(named.entry.averages),
         }

@@ -62,7 +62,7 @@ def make_tables(
             for state in (("start", "learned") if key in kept else ("start",))
             for circuit in CIRCUITS for row in range(2) for column in range(2)
         ),
-        "effects": get_effects(metrics, 2, {name: {} for name in variants}, list(averages)),
+        "effects": get_effects(metrics, 2, {name: {} for name in variants}, list(averages), trials),
     }  # fmt: skip
 
 

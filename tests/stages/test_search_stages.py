@@ -9,9 +9,7 @@ import yaml
 from safetensors.numpy import load_file
 
 from gamecircuits.config import load_config
-from gamecircuits.errors import GamecircuitsError
 from gamecircuits.jobs import SEARCH_FIGURES, Plan
-from gamecircuits.results import write_results
 from gamecircuits.stages import collect_search, measure_trials, plot_search, train_trials
 
 SEARCH = {
@@ -36,32 +34,39 @@ def run(module, plan: Plan, options: str, *words: str, **about: str) -> None:
     assert module.main(["--job", plan.job(stage, **about), *words]) == 0
 
 
+def make_search(plan: Plan, name: str) -> None:
+    """Everything of one search, of one group."""
+    about, group = {"search": name}, {"group": "group-0000"}
+    words = ["--checkpoint", "checkpoint.safetensors"]
+    run(train_trials, plan, "--output --weights --trajectory", *words, **about, **group)
+    words = ["--trials", *plan.all_groups("train_trials", name)]
+    run(measure_trials, plan, "--output --dynamics --noise --circuits", *words, **about, **group)
+    options = "--output --trials --dynamics --noise --circuits --effects --mechanisms"
+    options += " --effects_csv --mechanisms_csv"
+    words = ["--metrics", *plan.all_groups("measure_trials", name)]
+    run(collect_search, plan, options, *words, **about)
+    for figure in SEARCH_FIGURES:
+        table, csv, *images = plan.outputs("plot_search", search_figure=figure, **about)
+        job = plan.job("plot_search", search_figure=figure, **about)
+        words = ["--search", plan.path("collect_search", **about), "--images", *images]
+        words += ["--job", job, "--output", table, "--csv", csv]
+        assert plot_search.main(words) == 0
+
+
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
     """Plan and folder of a search of which a part diverges."""
     folder = tmp_path_factory.mktemp("search")
-    config = {"games": {"g": GAME}, "searches": {"s": SEARCH}}
+    lost = SEARCH | {"variants": {"hot": {"learning_rate": 1e30, "weight_decay": 1e30}}}
+    short = lost | {"steps": 1, "checkpoints": 1, "trials": 1}
+    searches = {"s": SEARCH, "lost": lost, "last_step": short}
+    config = {"games": {"g": GAME}, "searches": searches}
     (folder / "c.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
     plan = Plan(load_config(folder / "c.yaml"))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        about, group = {"search": "s"}, {"group": "group-0000"}
-        words = ["--checkpoint", "checkpoint.safetensors"]
-        run(train_trials, plan, "--output --weights --trajectory", *words, **about, **group)
-        words = ["--trials", *plan.all_groups("train_trials", "s")]
-        run(
-            measure_trials, plan, "--output --dynamics --noise --circuits", *words, **about, **group
-        )
-        options = "--output --trials --dynamics --noise --circuits --effects --mechanisms"
-        options += " --effects_csv --mechanisms_csv"
-        words = ["--metrics", *plan.all_groups("measure_trials", "s")]
-        run(collect_search, plan, options, *words, **about)
-        for figure in SEARCH_FIGURES:
-            table, csv, *images = plan.outputs("plot_search", search_figure=figure, **about)
-            job = plan.job("plot_search", search_figure=figure, **about)
-            words = ["--search", plan.path("collect_search", **about), "--images", *images]
-            words += ["--job", job, "--output", table, "--csv", csv]
-            assert plot_search.main(words) == 0
+        for name in searches:
+            make_search(plan, name)
     return folder, plan
 
 
@@ -114,9 +119,17 @@ def test_weights_are_those_that_were_measured(results):
     assert not np.isfinite(weights["hot/0/last/W_E"]).all()
 
 
-def test_a_search_that_diverged_as_a_whole_is_an_error(tmp_path):
-    path = str(tmp_path / "metrics.parquet")
-    write_results("{}", pd.DataFrame(), path)
-    settings = {"search": "s", "length": 2, "variants": [["hot", {}]], "averages": ["last"]}
-    with pytest.raises(GamecircuitsError, match="all trials of the search diverged"):
-        collect_search.collect_search("{}", settings, [path], *9 * ["never written"])
+def test_a_search_that_diverged_as_a_whole_is_recorded_as_such(results):
+    folder, _ = results
+    trials = read(folder, "search_lost_trials")
+    assert trials["diverged_at"].notna().all()
+    assert len(trials) == 2
+    for name in ("search_lost", "search_lost_effects", "search_lost_mechanisms"):
+        assert read(folder, name).empty
+    assert read(folder, "training_curves_lost")["diverged"].all()
+
+
+def test_a_trial_that_diverges_in_its_last_step_is_told(results):
+    """Its losses are all finite: each is that before its step."""
+    trials = read(results[0], "search_last_step_trials")
+    assert trials["diverged_at"].tolist() == [1.0]

@@ -20,11 +20,11 @@ PLAIN = [0.5, 0.4, 0.7, 0.6]  # trial by trial, at the longest length
 NORMED = [0.3, 0.3, None, 0.1]  # one trial diverged
 
 
-def make_metrics(values: dict) -> pd.DataFrame:
-    """Every metric is the value at length 3, half of it at 1 and 2."""
+def make_metrics(values: dict, seen: dict | None = None) -> pd.DataFrame:
+    """Every metric is the value at length 3, half of it at 1 and 2; seen: on validation games."""
     rows = [
         {"variant": v, "average": a, "number": n, "length": s, "metric": metric}
-        | {"mean": value * (1 if s == 3 else 0.5)}
+        | {"mean": value * (1 if s == 3 else 0.5), "validation": (seen or values)[v, a][n]}
         for (v, a), of_trials in values.items()
         for n, value in enumerate(of_trials)
         if value is not None
@@ -39,7 +39,7 @@ def effects():
     last = {("plain", "last"): PLAIN, ("normed", "last"): NORMED}
     ema = {("plain", "ema"): [value - 0.1 for value in PLAIN]}
     variants = {"plain": {}, "normed": {"norm": "attention"}, "lost": {"learning_rate": 1e9}}
-    return get_effects(make_metrics(last | ema), 1, variants, ["last", "ema"])
+    return get_effects(make_metrics(last | ema), 1, variants, ["last", "ema"], 4)
 
 
 def pick(effects, variant, average, reach="longest"):
@@ -104,7 +104,7 @@ def draw_values(trials: int, lost=()) -> dict:
 
 def test_interaction_with_an_average_is_a_difference_of_differences():
     values = draw_values(5, lost=[("normed", 2)])
-    effects = get_effects(make_metrics(values), 1, VARIANTS, AVERAGES)
+    effects = get_effects(make_metrics(values), 1, VARIANTS, AVERAGES, 5)
     row = pick(effects, "normed", "ema")
     wanted = [
         (values["normed", "ema"][n] - values["normed", "last"][n])
@@ -125,13 +125,14 @@ def test_effects_that_add_up_do_not_interact():
     shift = {"plain": 0, "normed": -0.2, "dropping": 0.1, "other": 0.3, "both": -0.1}
     values = {(v, a): list(base + shift[v] - 0.05 * n) for v in shift
               for n, a in enumerate(AVERAGES)}  # fmt: skip
-    effects = get_effects(make_metrics(values), 1, VARIANTS, AVERAGES)
+    effects = get_effects(make_metrics(values), 1, VARIANTS, AVERAGES, 4)
     for name in ("with_average", "beyond_parts"):
         found = effects[f"difference_{name}"].dropna()
         assert len(found)
         np.testing.assert_allclose(found, 0, atol=1e-12)
     whole = [value + 0.25 for value in values["both", "ema"]]
-    effects = get_effects(make_metrics(values | {("both", "ema"): whole}), 1, VARIANTS, AVERAGES)
+    values |= {("both", "ema"): whole}
+    effects = get_effects(make_metrics(values), 1, VARIANTS, AVERAGES, 4)
     row = pick(effects, "both", "ema")
     assert (row["parts"], row["pairs_beyond_parts"]) == ("normed + dropping", 4)
     assert row["difference_beyond_parts"] == pytest.approx(0.25)
@@ -148,10 +149,10 @@ def test_parts_are_overrides_that_make_up_the_whole():
 # --- the best of each ---
 
 
-def best_mean_by_sorting(in_training, values, numbers):
+def best_mean_by_sorting(seen, values, numbers):
     """Of trial numbers, some of them several times; None is a trial that diverged."""
-    kept = sorted((in_training[n], values[n]) for n in numbers if values[n] is not None)
-    quarter = kept[: math.ceil(len(kept) / 4)]
+    kept = sorted((seen[n], values[n]) for n in numbers if values[n] is not None)
+    quarter = kept[: math.ceil(len(numbers) / 4)]  # of all that were drawn
     return sum(value for _, value in quarter) / len(quarter) if quarter else np.nan
 
 
@@ -159,13 +160,11 @@ def best_mean_by_sorting(in_training, values, numbers):
 def test_the_best_are_compared_as_one_would_by_sorting(lost):
     """The resamples are drawn as effects draws them; what is done with them is not."""
     size = 9 if not lost else 4
-    at_trained, at_longest = draw_values(size, lost), draw_values(size, lost)
+    seen, at_longest = draw_values(size, lost), draw_values(size, lost)
     rng = np.random.default_rng(1)
     at_longest = {key: [None if v is None else rng.random() for v in values]
                   for key, values in at_longest.items()}  # fmt: skip
-    metrics = make_metrics(at_longest).query("length == 3")
-    effects = get_effects(pd.concat([metrics, make_metrics(at_trained).query("length < 3")]),
-                          1, VARIANTS, AVERAGES)  # fmt: skip
+    effects = get_effects(make_metrics(at_longest, seen), 1, VARIANTS, AVERAGES, size)
     counts = get_rng(0, "resampled trials").multinomial(size, [1 / size] * size, size=RESAMPLES)
     draws = [np.repeat(np.arange(size), count).tolist() for count in counts]
     for cell, base, name in [
@@ -173,7 +172,7 @@ def test_the_best_are_compared_as_one_would_by_sorting(lost):
         (("normed", "ema"), ("normed", "last"), "average"),
     ]:
         means = {
-            key: [best_mean_by_sorting(at_trained[key], at_longest[key], numbers)
+            key: [best_mean_by_sorting(seen[key], at_longest[key], numbers)
                   for numbers in [range(size), *draws]]
             for key in (cell, base)
         }  # fmt: skip

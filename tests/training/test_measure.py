@@ -80,6 +80,7 @@ def test_circuits_in_numbers(games):
 
 def test_noise_and_bias_prefix_by_prefix(games):
     tokens, mask = games
+    assert measure.measure_noise([EXACT], tokens, mask, [2]).empty
     tokens, mask = tokens.copy(), mask.copy()
     tokens[0, 3:], mask[0, 2:] = PAD, False  # a game that is over after three tokens
     models = [EXACT, RANDOM, EXACT._replace(norm="attention", gain=2.0)]
@@ -97,8 +98,9 @@ def test_noise_and_bias_prefix_by_prefix(games):
                 "num_legal": legal[s - 1].sum(),
                 "noise": sum(np.abs(one - mean).sum() / 2 for one in p) / 3,
                 "bias": np.abs(mean - truth).sum() / 2,
-                "variance": sum(((one - mean) ** 2).sum() for one in p) / 3,
-                "squared_bias": ((mean - truth) ** 2).sum(),
+                "variance": sum(((one - mean) ** 2).sum() for one in p) / 2,
+                "squared_bias": ((mean - truth) ** 2).sum()
+                - sum(((one - mean) ** 2).sum() for one in p) / 6,
                 "squared_error": sum(((one - truth) ** 2).sum() for one in p) / 3,
             })  # fmt: skip
         wanted = {key: np.mean([row[key] for row in rows]) for key in rows[0]}

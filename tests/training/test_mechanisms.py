@@ -117,4 +117,5 @@ def test_without_late_iterates_the_rest_is_still_there():
 
 def test_the_middle_average_is_chosen_by_place():
     assert choose_middle(list("abcdef")) == "c"
-    assert choose_middle(["last"]) == "last"
+    assert choose_middle(["last", "ema"]) == "ema"
+    assert choose_middle(["last"]) is None

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 
-from gamecircuits.figures.style import COLOURS, MARKERS, plain_log_ticks, readable
+from gamecircuits.figures.style import COLOURS, MARKERS, new_figure, plain_log_ticks, readable
 from gamecircuits.training.mechanisms import choose_middle
 
 KEYS = ["variant", "number"]
@@ -17,7 +17,8 @@ DIVERGED = "diverged"  # column: whether the first average of the trial cannot b
 def choose_averages(tables: dict[str, pd.DataFrame]) -> list[str]:
     """The first, the middle and the last average: chosen by place, so that results do not bias."""
     averages = list(tables["effects"]["average"].unique())  # all there are, in the config's order
-    return list(dict.fromkeys([averages[0], choose_middle(averages), averages[-1]]))
+    chosen = dict.fromkeys([averages[0], choose_middle(averages), averages[-1]])
+    return [average for average in chosen if average is not None]
 
 
 def join_trials(rows: pd.DataFrame, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
@@ -58,6 +59,14 @@ def label_log_axis(axis: Axis) -> None:
     low, high = axis.get_view_interval()
     if axis.get_scale() == "log" and high < 300 * low:
         plain_log_ticks(axis)
+
+
+def draw_nothing(game: str, length: int, explanation: str) -> Figure:
+    """A figure that says why there is none."""
+    figure, grid = new_figure(1, 1, 5, 1)
+    grid[0, 0].set_axis_off()
+    set_title(figure, game, length, explanation)
+    return figure
 
 
 def set_title(figure: Figure, game: str, length: int, explanation: str) -> None:

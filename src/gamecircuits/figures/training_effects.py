@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from gamecircuits.figures.searches import choose_averages, get_looks, set_title
+from gamecircuits.figures.searches import choose_averages, draw_nothing, get_looks, set_title
 from gamecircuits.figures.style import GREY, letter, new_figure, readable
 
 METRICS = {  # name: marker, filling, distance from the middle of the row
@@ -39,14 +39,15 @@ def draw(table: pd.DataFrame, game: str, length: int) -> Figure:
     reaches = table.drop_duplicates("length", keep="last")["reach"].tolist()
     blocks = [rows for _, rows in table.groupby("versus", sort=False)]
     if not blocks:
-        return _draw_nothing(game, length)
+        return draw_nothing(game, length, "one variant and one average: nothing to compare")
     places = [_place(rows) for rows in blocks]
     heights = [max(place.values()) + 1 for place in places]
     figure, grid = new_figure(
         len(blocks), len(reaches), 2.5 * len(reaches) + 2.2, ROW * sum(heights) + 1.7,
         gridspec_kw={"height_ratios": heights}, sharey="row",
     )  # fmt: skip
-    looks = get_looks([*table["baseline"], *table["variant"]])
+    of_variants = table[table["versus"] == "variant"]  # the other baselines are averages
+    looks = get_looks([*of_variants["baseline"], *table["variant"]])
     for line, (rows, place) in enumerate(zip(blocks, places, strict=True)):
         for column, reach in enumerate(reaches):
             axes, part = grid[line, column], rows[rows["reach"] == reach]
@@ -102,10 +103,3 @@ def _label(left: Axes, right: Axes, rows: pd.DataFrame, place: dict, looks: dict
     right.text(1.03, 0, "pairs", **text)
     for row in rows.drop_duplicates(["variant", "average"]).itertuples():
         right.text(1.03, place[row.variant, row.average], f"{row.pairs:.0f}", **text)
-
-
-def _draw_nothing(game: str, length: int) -> Figure:
-    figure, grid = new_figure(1, 1, 5, 1)
-    grid[0, 0].set_axis_off()
-    set_title(figure, game, length, "one variant and one average: nothing to compare")
-    return figure

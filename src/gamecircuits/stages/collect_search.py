@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from gamecircuits.errors import GamecircuitsError
 from gamecircuits.parquet import read_job, read_table
 from gamecircuits.results import to_parquet, write_results
 from gamecircuits.stages.command import run_stage
@@ -45,13 +44,11 @@ def collect_search(
         return table.loc[order.sort_values(list(order), kind="stable").index].reset_index(drop=True)
 
     joined = join("metrics.parquet")
-    if joined.empty or averages[0] not in joined["average"].to_numpy():
-        raise GamecircuitsError("all trials of the search diverged; lower the learning rate")
     others = {"trials": trials, "dynamics": dynamics, "noise": noise, "circuits": circuits}
     tables = {name: join(f"{name}.parquet") for name in others}
     contents = {path: to_parquet(tables[name]) for name, path in others.items()}
     length = settings["length"]
-    found = get_effects(joined, length, variants, averages)
+    found = get_effects(joined, length, variants, averages, settings["trials"])
     moved = get_mechanisms(tables | {"metrics": joined}, length, list(variants), averages)
     for table, path, csv in [(found, effects, effects_csv), (moved, mechanisms, mechanisms_csv)]:
         table.insert(0, "search", settings["search"])

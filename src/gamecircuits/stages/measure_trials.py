@@ -16,7 +16,7 @@ from gamecircuits.results import to_parquet, write_results
 from gamecircuits.stages.command import run_stage, say
 from gamecircuits.training.effects import name_lengths
 from gamecircuits.training.measure import (
-    GAMES_ON_THE_WAY,
+    GAMES_OF_NOISE,
     LATE,
     is_usable,
     measure_average,
@@ -44,15 +44,20 @@ def measure_trials(
 ) -> None:
     """Measure every average of every trial at every length, and the iterates on the way."""
     game, length = make_game(**settings["game"]), settings["length"]
-    rng = get_rng(settings["seed"], f"{settings['search']} test")
-    if games:  # fewer than were asked for if the dataset has no more
-        dataset = GameDataset(Path(games[0]).parent, settings["num_games"])
-        tokens = next(dataset.batches(settings["test_games"], split="test", rng=rng))["tokens"]
-    else:
-        tokens = next(iter_split(game, "test", settings["test_games"], settings["splits"], rng))
-    if not len(tokens):
-        raise GamecircuitsError(f"none of the {settings['num_games']:,} games is of split test")
-    mask = game.get_valid_next_token_mask(tokens)
+
+    def take(split: str) -> tuple[np.ndarray, np.ndarray]:
+        rng = get_rng(settings["seed"], f"{settings['search']} {split}")
+        if games:  # fewer than were asked for if the dataset has no more
+            dataset = GameDataset(Path(games[0]).parent, settings["num_games"])
+            batch = next(dataset.batches(settings["test_games"], split=split, rng=rng), None)
+            if batch is None:
+                raise GamecircuitsError(f"none of {dataset.num_games:,} games is of split {split}")
+            tokens = batch["tokens"]
+        else:
+            tokens = next(iter_split(game, split, settings["test_games"], settings["splits"], rng))
+        return tokens, game.get_valid_next_token_mask(tokens)
+
+    (tokens, mask), validation = take("test"), take("validation")
     lengths = np.flatnonzero(mask.any(axis=(0, 2))) + 1  # after which some game goes on
     named = name_lengths(length, lengths[-1])
     weights = find_beside(*trials, "weights.safetensors")
@@ -68,7 +73,10 @@ def measure_trials(
             model = read_trained_model(weights, f"{prefix}{average}", trial.norm)
             if is_usable(model):
                 table = measure_average(model, tokens, mask, lengths)
-                tables["metrics"].append(table.assign(**key, average=average))
+                seen = measure_average(model, *validation, [named["trained"]])
+                seen = seen.set_index("metric")["mean"].get("total_variation", np.nan)
+                table = table.assign(**key, average=average, validation=seen)
+                tables["metrics"].append(table)
         if row["number"] == 0:  # of one trial, so that the table stays small
             for state, average in {"start": "start", "learned": settings["averages"][0]}.items():
                 model = read_trained_model(weights, f"{prefix}{average}", trial.norm)
@@ -88,7 +96,7 @@ def measure_trials(
             if step > steps[-1] * (1 - 1 / LATE):
                 late.append(model)
         else:
-            some = slice(GAMES_ON_THE_WAY)
+            some = slice(GAMES_OF_NOISE)
             table = measure_noise(late, tokens[some], mask[some], lengths)
             tables["noise"].append(table.assign(**key))
     frames = {

@@ -4,6 +4,7 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
+from gamecircuits.figures.searches import DIVERGED, KEYS, draw_nothing
 from gamecircuits.figures.style import render
 from gamecircuits.parquet import read_job, read_table
 from gamecircuits.results import write_results
@@ -21,8 +22,13 @@ def plot_search(
         for part in ("trials", "dynamics", "noise", "circuits", "effects", "mechanisms")
     }
     tables["metrics"] = read_table(path).to_pandas()
-    table = figure.get_table(tables, settings["length"])
-    drawn = figure.draw(table, settings["game"], settings["length"])
+    about = settings["game"], settings["length"]
+    if tables["effects"].empty:
+        table = tables["trials"][KEYS].assign(**{DIVERGED: True})
+        drawn = draw_nothing(*about, "all trials diverged: lower the learning rate")
+    else:
+        table = figure.get_table(tables, settings["length"])
+        drawn = figure.draw(table, *about)
     write_results(job, table, output, csv=csv, others=render(drawn, images, job))
 
 

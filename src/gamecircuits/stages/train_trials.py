@@ -12,13 +12,17 @@ os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_multi_th
 # On a GPU: sums in one order, and of single precision.
 os.environ["XLA_FLAGS"] += " --xla_gpu_deterministic_ops=true"
 os.environ["JAX_DEFAULT_MATMUL_PRECISION"] = "highest"
+os.environ["JAX_ENABLE_X64"] = "0"
 
+import jax
+import jaxlib  # noqa: F401 (the compiler: its version belongs to the job)
 from safetensors.numpy import save
 
 from gamecircuits.datasets import GameDataset
 from gamecircuits.games.game import make_game
 from gamecircuits.parquet import read_job
 from gamecircuits.results import write_results
+from gamecircuits.splits import SPLITS
 from gamecircuits.stages.command import run_stage, say
 from gamecircuits.training.averaging import make_average
 from gamecircuits.training.checkpoint import Checkpoint
@@ -44,12 +48,14 @@ def train_trials(
     if games:
         dataset = GameDataset(Path(games[0]).parent, settings["num_games"])
 
-    def open_games(batch_size: int, rng: np.random.Generator):
+    def open_games(batch_size: int, rng: np.random.Generator, split: str = "train"):
         if games:
-            return iter_dataset(dataset, "train", batch_size, rng)
-        return iter_split(game, "train", batch_size, settings["splits"], rng)
+            return iter_dataset(dataset, split, batch_size, rng)
+        return iter_split(game, split, batch_size, settings["splits"], rng)
 
-    progress = Checkpoint(checkpoint, job)
+    for split in SPLITS:  # a game may be too small to have games of all
+        next(open_games(1, np.random.default_rng(0), split))
+    progress = Checkpoint(checkpoint, f"{job} on {jax.default_backend()}")
     run = train(
         game,
         group,
@@ -76,8 +82,9 @@ def train_trials(
         on_the_way |= {f"{key}/{part}": matrices for part, matrices in iterates.items()}
         on_the_way[f"{key}/loss"] = run.losses[n]
         losses = run.losses[n].astype(np.float64)
-        diverged = np.flatnonzero(~np.isfinite(losses))
-        about = {"diverged_at": float(diverged[0]) if len(diverged) else np.nan}
+        # A loss is that before its step: after the last step there is none.
+        is_finite = np.append(np.isfinite(losses), np.isfinite(run.trajectory[n, -1]).all())
+        about = {"diverged_at": np.nan if is_finite.all() else float(np.argmin(is_finite))}
         about["final_loss"] = losses[-interval:].mean()
         table.append({"search": settings["search"], **row, **about})
     others = {weights: _to_bytes(after), trajectory: _to_bytes(on_the_way)}

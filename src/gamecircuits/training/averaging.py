@@ -9,7 +9,7 @@ iterate (Block and Zhang's β).
 """
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from math import inf
 
 import numpy as np
@@ -18,7 +18,7 @@ from gamecircuits.errors import ParameterError
 
 
 def _check(key: str, value: float, low: float, high: float = inf) -> None:
-    if not (low <= value <= high and value < inf):  # NaN is refused, too
+    if type(value) not in (int, float) or not (low <= value <= high and value < inf):  # nor NaN
         raise ParameterError(key, value, f"{low} to {high}" if high < inf else f"at least {low}")
 
 
@@ -64,7 +64,8 @@ class Ema(Average):
 class PowerEma(Average):
     """EMA that warms up: its window grows with the run, so the start is forgotten.
 
-    decay_t = min(max_decay, 1 − (1 + t/inv_gamma)^−power), as in ema-pytorch.
+    decay_t = min(max_decay, 1 − (1 + t/inv_gamma)^−power) at step t = 1, 2, ...; the formula of
+    ema-pytorch, which counts from its first update.
 
     Attributes:
         power: 1 averages a fixed share of the run, 0 the newest iterate alone.
@@ -79,7 +80,7 @@ class PowerEma(Average):
     def __post_init__(self):
         _check("power", self.power, 0, 1)
         _check("max_decay", self.max_decay, 0, 1)
-        if not 0 < self.inv_gamma < inf:
+        if type(self.inv_gamma) not in (int, float) or not 0 < self.inv_gamma < inf:
             raise ParameterError("inv_gamma", self.inv_gamma, "above 0")
 
     def get_weights(self, num_steps: int) -> np.ndarray:
@@ -89,7 +90,7 @@ class PowerEma(Average):
 
 @dataclass(frozen=True)
 class Bema(Average):
-    """Bias-corrected EMA (Block and Zhang, arXiv 2508.00180); defaults as in TRL.
+    """Bias-corrected EMA (Block and Zhang, arXiv 2508.00180); defaults as in TRL, but every step.
 
     Every `every` steps, at t = every, 2·every, ...: A_t = (1−β_t) A + β_t θ_t with
     β_t = (ρ+γt)^−κ; shown is A_t + α_t (θ_t − θ_0) with α_t = (ρ+γt)^−η, t the last update.
@@ -99,7 +100,7 @@ class Bema(Average):
         eta: η; 0 is the largest correction, not none.
         rho: ρ.
         gamma: γ.
-        every: steps between updates.
+        every: steps between updates; should divide their number, as it is shown at the end.
     """
 
     kappa: float = 0.5
@@ -112,7 +113,7 @@ class Bema(Average):
         for key in ("kappa", "eta", "gamma"):
             _check(key, getattr(self, key), 0)
         _check("rho", self.rho, 1)
-        if not isinstance(self.every, int) or self.every < 1:
+        if type(self.every) is not int or self.every < 1:
             raise ParameterError("every", self.every, "an integer from 1")
 
     def get_weights(self, num_steps: int) -> np.ndarray:
@@ -129,9 +130,12 @@ AVERAGES = {"last": Last, "ema": Ema, "power_ema": PowerEma, "bema": Bema}
 
 def make_average(kind: str = "", **parameters: float) -> Average:
     """Make an average; unknown kinds and parameters are answered with those that exist."""
-    if kind not in AVERAGES:
+    if kind not in list(AVERAGES):  # what is no text is not in it, either
         raise ParameterError("kind", kind, ", ".join(AVERAGES))
     known = [field.name for field in fields(AVERAGES[kind])]
     if unknown := sorted(set(parameters) - set(known)):
         raise ParameterError(unknown[0], parameters[unknown[0]], f"the keys {known} of {kind}")
+    needed = [field.name for field in fields(AVERAGES[kind]) if field.default is MISSING]
+    if missing := [name for name in needed if name not in parameters]:
+        raise ParameterError(missing[0], "missing", f"{kind} needs the keys {needed}")
     return AVERAGES[kind](**parameters)

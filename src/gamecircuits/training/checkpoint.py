@@ -1,9 +1,10 @@
 """Where an interrupted training job goes on: its state in one file beside the results.
 
 The file is not an output of the workflow, which removes what a failed job has written. It says
-which job it belongs to; of another job, or damaged, it is as good as none.
+which job it belongs to, and has a checksum; of another job, or damaged, it is as good as none.
 """
 
+import hashlib
 import time
 from pathlib import Path
 
@@ -31,9 +32,10 @@ class Checkpoint:
         """The tensors that were written last, none if there is nothing to go on with."""
         try:
             with safe_open(self.path, framework="numpy") as file:
-                if (file.metadata() or {}).get("job") != self.job:
-                    return {}
-                return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                about = file.metadata() or {}
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            is_mine = about.get("state") == _digest(self.job, tensors)
+            return tensors if is_mine else {}
         except (OSError, SafetensorError):
             return {}
 
@@ -44,9 +46,19 @@ class Checkpoint:
         """Replace what was written before."""
         contiguous = {name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}
         with write_atomically(self.path) as temporary:
-            temporary.write_bytes(save(contiguous, metadata={"job": self.job}))
+            temporary.write_bytes(
+                save(contiguous, metadata={"state": _digest(self.job, contiguous)})
+            )
         self._written = time.monotonic()
 
     def remove(self) -> None:
         """The job is done."""
         self.path.unlink(missing_ok=True)
+
+
+def _digest(job: str, tensors: dict[str, np.ndarray]) -> str:
+    digest = hashlib.sha256(job.encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tensor.shape}\n".encode())
+        digest.update(tensor.tobytes())
+    return digest.hexdigest()

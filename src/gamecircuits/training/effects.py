@@ -5,8 +5,9 @@ trained from the same weights on the same games. What is left besides the remedy
 the random draws of all other hyperparameters and seeds; the intervals are for the mean over these.
 
 A random draw is not what one would use, so remedies are also compared at their best: each chooses
-its own best trials by what it can see, the total variation at the trained length. Resampling the
-draws, and choosing anew, gives an interval that knows about the choice.
+its own best trials by what it can see, the total variation at the trained length on games of the
+validation split. Resampling the draws, and choosing anew, gives an interval that knows about the
+choice.
 """
 
 from collections.abc import Mapping
@@ -21,7 +22,7 @@ from gamecircuits.randomness import get_rng
 METRICS = ("illegal_token_rate", "total_variation", "kl_divergence")
 REACHES = ("trained", "twice", "longest")
 COVERAGE = 0.95
-BEST = 4  # the best 1/BEST of the trials, by total variation at the trained length
+BEST = 4  # the best 1/BEST of the draws, as many of them as did not diverge
 RESAMPLES = 2000
 
 
@@ -36,18 +37,20 @@ def get_effects(
     trained: int,
     variants: Mapping[str, Mapping[str, Any]],
     averages: list[str],
+    num_draws: int,
 ) -> pd.DataFrame:
     """Paired differences, and means of the trials that were best at the trained length.
 
     Args:
-        metrics: columns variant, number, average, length, metric, mean.
+        metrics: columns variant, number, average, length, metric, mean, validation.
         trained: longest length in training.
         variants: what each overrides, by name, in order.
         averages: in order; the first average and variant are what others are compared with.
+        num_draws: trials of each variant, those that diverged included.
 
     Returns:
         one row per (variant, average, reach, metric), where `reach` names the length: num_trials,
-        mean, std over trials (of a sample), best_mean of the best quarter at the trained length;
+        num_diverged, mean, std over trials (of a sample), best_mean of the best quarter;
         then differences: pairs, difference, low, high (Student's 95 % interval of the mean
         difference) and share_better,
 
@@ -60,21 +63,27 @@ def get_effects(
 
         and of the best quarters, each chosen for itself, `best_difference`, `best_low`, `best_high`
         (95 % bootstrap interval) `_vs_average` and `_vs_variant`. Differences below 0 are gains.
-        Where all trials diverged, num_trials and pairs are 0.
+        Where all trials diverged, num_trials and pairs are 0. No rows if nothing can be compared.
     """
+    if metrics.empty or averages[0] not in set(metrics["average"]):
+        return pd.DataFrame(columns=["variant", "average", "reach", "length", "metric"])
+    cells = pd.MultiIndex.from_product([list(variants), averages])
     wide = metrics[metrics["metric"].isin(METRICS)].pivot_table(
         index=["length", "metric", "number"], columns=["variant", "average"], values="mean"
     )
-    wide = wide.reindex(columns=pd.MultiIndex.from_product([list(variants), averages]))
+    wide = wide.reindex(columns=cells)
     lengths = name_lengths(trained, int(metrics["length"].max()))
-    in_training = wide.loc[(lengths["trained"], "total_variation")]
-    best = {cell: _Best(in_training[cell].to_numpy()) for cell in wide}
+    seen = metrics.drop_duplicates(["variant", "number", "average"])
+    seen = seen.pivot(index="number", columns=["variant", "average"], values="validation")
+    seen = seen.reindex(index=range(num_draws), columns=cells)
+    resamples = _resample(num_draws)
+    best = {cell: _Best(seen[cell].to_numpy(), resamples) for cell in cells}
     first_variant, first = next(iter(variants)), averages[0]
     parts = find_parts(variants)
     rows = []
     for reach, length in lengths.items():
         for metric in METRICS:
-            values = wide.loc[(length, metric)].reindex(in_training.index)
+            values = wide.loc[(length, metric)].reindex(seen.index)
             means = {
                 cell: chosen.get_means(values[cell].to_numpy()) for cell, chosen in best.items()
             }
@@ -88,6 +97,7 @@ def get_effects(
                     "length": length,
                     "metric": metric,
                     "num_trials": int(found.notna().sum()),
+                    "num_diverged": int(found.isna().sum()),
                     "mean": found.mean(),
                     "std": found.std(),
                     "best_mean": means[cell][0],
@@ -129,22 +139,27 @@ def find_parts(variants: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[str
     return found
 
 
+def _resample(num_draws: int) -> np.ndarray:
+    """How often each draw is there (1 + RESAMPLES, n): once in the data, the first row."""
+    counts = np.ones((1 + RESAMPLES, num_draws), np.int16)
+    rng = get_rng(0, "resampled trials")
+    counts[1:] = rng.multinomial(num_draws, np.full(num_draws, 1 / num_draws), size=RESAMPLES)
+    return counts
+
+
 class _Best:
-    """The best quarter of the trials, and of every resample of their numbers.
+    """The best quarter of the draws, and of every resample of them.
 
     Args:
-        in_training: total variation at the trained length of every number (n,), NaN if diverged.
+        seen: total variation at the trained length on validation games (n,), NaN if diverged.
+        resamples: see _resample; the same for all that is compared.
     """
 
-    def __init__(self, in_training: np.ndarray):
-        n = len(in_training)
-        rng = get_rng(0, "resampled trials")  # the same numbers for all that is compared
-        counts = np.ones((1 + RESAMPLES, n), int)  # how often each is there; the first is the data
-        counts[1:] = rng.multinomial(n, np.full(n, 1 / n), size=RESAMPLES)
-        counts[:, np.isnan(in_training)] = 0
-        order = np.argsort(in_training, kind="stable")
+    def __init__(self, seen: np.ndarray, resamples: np.ndarray):
+        counts = np.where(np.isnan(seen), 0, resamples).astype(resamples.dtype)
+        order = np.argsort(seen, kind="stable")
         places = np.cumsum(counts[:, order], axis=1) - counts[:, order]  # how many are better
-        wanted = -(-counts.sum(axis=1, keepdims=True) // BEST)
+        wanted = -(-len(seen) // BEST)
         self.counts = np.empty_like(counts)  # of the best alone
         self.counts[:, order] = np.clip(wanted - places, 0, counts[:, order])
 

@@ -29,6 +29,7 @@ PREDICTED = "standard_form"  # column: the mean that the standard form alone wou
 STATISTICS = ["length", "metric", "count", "mean", "std", "min", "max"]
 LOOKED_AT = ("illegal_token_rate", "total_variation", "displacement")
 GAMES_ON_THE_WAY = 200  # at each checkpoint
+GAMES_OF_NOISE = 1000  # all late iterates on these
 MAX_TOKENS = 64  # of circuits that are kept; beyond, single cells cannot be seen
 LATE = 4  # the last 1/LATE of the checkpoints shows the noise
 
@@ -119,8 +120,11 @@ def measure_noise(
     noise, the mean total variation of an iterate from the mean prediction; bias, that of the mean
     prediction from the truth; both in probability. The same in squares, summed over tokens:
     variance of the iterates and squared_bias, in squared probability. These two add up to the mean
-    squared error of an iterate.
+    squared error of an iterate; both are unbiased if the iterates are independent.
+    No rows for less than two iterates.
     """
+    if len(models) < 2:
+        return pd.DataFrame()
     columns = np.array(sorted(lengths)) - 1
     truth = mask[:, columns].astype(float)
     num_legal = truth.sum(axis=2)
@@ -129,12 +133,13 @@ def measure_noise(
     predictions = np.array([_predict(model, tokens)[:, columns] for model in models])
     mean = predictions.mean(axis=0)
     noise = np.abs(predictions - mean).sum(axis=3).mean(axis=0) / 2  # (N, lengths)
+    variance = predictions.var(axis=0, ddof=1).sum(axis=2)
     errors = {
         "num_legal": num_legal,
         "noise": noise,
         "bias": np.abs(mean - truth).sum(axis=2) / 2,
-        "variance": predictions.var(axis=0).sum(axis=2),
-        "squared_bias": ((mean - truth) ** 2).sum(axis=2),
+        "variance": variance,
+        "squared_bias": ((mean - truth) ** 2).sum(axis=2) - variance / len(models),
     }
     count = goes_on.sum(axis=0)
     rows = {"length": columns + 1, "count": count}

@@ -14,7 +14,7 @@ from gamecircuits.training.measure import PREDICTED
 KEYS = ["variant", "number"]
 QUANTITIES = {  # name: unit, meaning
     "x_mean": ("nats before a norm", "strength of the OV circuit, mean of tokens"),
-    "x_spread": ("of mean |x|", "largest minus smallest x of a token"),
+    "x_spread": ("of |mean x|", "largest minus smallest x of a token"),
     "beta_mean": ("nats before a norm", "strength of the direct path, mean of tokens"),
     "misfit": ("of mean |x|", "root mean square of the circuits outside the standard form"),
     "gain": ("", "learned gain of the norm; 1 without one"),
@@ -34,9 +34,12 @@ QUANTITIES = {  # name: unit, meaning
 }
 
 
-def choose_middle(averages: list[str]) -> str:
-    """The average that stands for averaging: chosen by place, so that results do not bias."""
-    return averages[(len(averages) - 1) // 2]
+def choose_middle(averages: list[str]) -> str | None:
+    """The average that stands for averaging: chosen by place, so that results do not bias.
+
+    None if there is only the first one, which others are compared with.
+    """
+    return averages[max(1, (len(averages) - 1) // 2)] if len(averages) > 1 else None
 
 
 def get_mechanisms(
@@ -52,8 +55,11 @@ def get_mechanisms(
     Returns:
         one row per (variant, quantity): num_trials, mean, std over trials (of a sample), low, high
         (Student's 95 % interval of the mean), pairs_vs_variant and difference, low, high of trials
-        of the same draw; unit, meaning. NaN where a quantity is not defined.
+        of the same draw; unit, meaning. NaN where a quantity is not defined. No rows if all trials
+        diverged.
     """
+    if tables["metrics"].empty or averages[0] not in set(tables["metrics"]["average"]):
+        return pd.DataFrame(columns=["variant", "quantity"])
     of_trials = get_quantities(tables, trained, averages)
     rows = []
     for variant in variants:

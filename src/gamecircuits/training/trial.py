@@ -9,7 +9,7 @@ training and their games too, so that variants are compared in pairs.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from math import exp, inf, isnan, log
+from math import exp, log
 from typing import Any, Literal
 
 import numpy as np
@@ -17,6 +17,7 @@ import numpy as np
 from gamecircuits.errors import ParameterError
 from gamecircuits.randomness import get_rng
 
+LARGEST = 1e30  # of any number; single precision ends at 3e38
 SITES = ("embedding", "attention", "residual")  # of dropout
 STATIC = ("norm", "normalizer", "tied", "targets", "d_model", "d_k", "d_v", "batch_size")
 
@@ -34,14 +35,15 @@ class Trial:
         d_model: width of the residual stream.
         d_k: width of queries and keys; 0 is uniform attention.
         d_v: width of values.
-        init_scale: standard deviation of a weight before training × √(rows of its matrix).
+        init_scale: standard deviation of a weight before training × √(rows of its matrix); of the
+            embedding × √d_model.
         targets: sampled next tokens, or the exact uniform distribution over the legal ones.
         batch_size: games in a step.
         learning_rate: AdamW's, at its highest.
         schedule: constant, or linear or cosine to zero, after the warm-up.
         warmup: share of the steps over which the learning rate rises linearly.
         weight_decay: AdamW's, times the learning rate; the gain does not decay.
-        clip_norm: gradients longer than this are shortened to it.
+        clip_norm: gradients longer than this are shortened to it; 1e30 lets all pass.
         embedding_dropout: share of the embedding's entries that are dropped.
         attention_dropout: share of the attention weights that are dropped.
         residual_dropout: share of the head's output that is dropped before it is added.
@@ -84,9 +86,9 @@ class Trial:
                 raise ParameterError(key, value, f"an integer from {least} to 65536")
         for key in ("gain", "init_scale", "learning_rate", "clip_norm"):
             if not _is_number(getattr(self, key)) or getattr(self, key) <= 0:
-                raise ParameterError(key, getattr(self, key), "a number above 0")
+                raise ParameterError(key, getattr(self, key), "a number above 0, up to 1e30")
         if not _is_number(self.weight_decay) or self.weight_decay < 0:
-            raise ParameterError("weight_decay", self.weight_decay, "a number from 0")
+            raise ParameterError("weight_decay", self.weight_decay, "a number from 0 to 1e30")
         if not _is_number(self.warmup) or not 0 <= self.warmup <= 1:
             raise ParameterError("warmup", self.warmup, "a number from 0 to 1")
         for key in ("embedding_dropout", "attention_dropout", "residual_dropout"):
@@ -116,7 +118,7 @@ HYPERPARAMETERS = tuple(field.name for field in fields(Trial))
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and not isnan(value)
+    return type(value) in (int, float) and abs(value) <= LARGEST  # NaN is not
 
 
 def check_space(space: Mapping[str, Any]) -> None:
@@ -142,10 +144,10 @@ def _check_range(key: str, choice: Mapping[str, Any]) -> None:
         raise ParameterError(key, dict(choice), "{low: ..., high: ..., scale: linear or log}")
     low, high = choice["low"], choice["high"]
     if not isinstance(getattr(Trial(), key), float):
-        raise ParameterError(key, dict(choice), "a value or a list; only numbers have ranges")
-    ordered = _is_number(low) and _is_number(high) and low <= high < inf
+        raise ParameterError(key, dict(choice), "a value or a list; only real numbers have ranges")
+    ordered = _is_number(low) and _is_number(high) and low <= high
     if not ordered or (scale == "log" and low <= 0):
-        raise ParameterError(key, dict(choice), "low <= high < inf, and low > 0 on a log scale")
+        raise ParameterError(key, dict(choice), "low <= high <= 1e30, and low > 0 on a log scale")
 
 
 def draw_trial(space: Mapping[str, Any], seed: int, name: str, number: int, **variant) -> Trial:
