@@ -13,7 +13,7 @@ from gamecircuits.figures import (
     training_mechanisms,
     training_scatter,
 )
-from gamecircuits.figures.searches import choose_averages
+from gamecircuits.figures.searches import choose_averages, get_looks
 from gamecircuits.figures.training_circuits import CIRCUITS
 from gamecircuits.figures.training_dynamics import NOISE, PANELS, RANGE
 from gamecircuits.jobs import SEARCH_FIGURES
@@ -40,7 +40,8 @@ def make_tables(
     drawn = [{"learning_rate": 10.0 ** -(n + 1), "tied": n == 1} for n in range(trials)]
     metrics = pd.DataFrame(
         key | {"average": a, "length": s, "metric": m, "count": 9, "mean": rng.uniform(0.1, 0.9),
-               "standard_form": rng.uniform(0.1, 0.9) if key["variant"] in predicted else np.nan}
+               "standard_form": rng.uniform(0.1, 0.9) if key["variant"] in predicted else np.nan,
+               "validation": 0.1 * key["number"]}
         for key in kept for a in averages for s in range(1, 5) for m in (*METRICS, "displacement")
     )  # fmt: skip
     return {
@@ -101,6 +102,18 @@ def test_curves_are_the_trials_and_their_median_and_titles_count_what_diverged()
     np.testing.assert_array_equal(first, rows.loc[rows["number"] == 0, "mean"])
     np.testing.assert_array_equal(second, rows.loc[rows["number"] == 2, "mean"])
     np.testing.assert_allclose(median, (first + second) / 2)
+
+
+def test_a_variant_has_one_colour_in_all_figures():
+    tables = make_tables()
+    effects = training_effects.get_table(tables, 2)
+    of_variants = effects[effects["versus"] == "variant"]
+    drawn = training_effects.draw(effects, "g", 2)
+    colours = {line.get_color() for axes in drawn.axes for line in axes.get_lines()}
+    wanted = get_looks(["plain", "normed"])
+    assert set(of_variants["variant"]) == {"normed"}
+    assert {look["color"] for look in wanted.values()} <= colours
+    assert get_looks(["plain", "last", "normed"])["normed"]["color"] not in colours
 
 
 def test_at_most_three_averages_are_shown_the_first_among_them():
