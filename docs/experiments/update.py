@@ -10,7 +10,7 @@ A number of the text is followed by a comment that names its cell, `TABLE[KEY=VA
     0.25<!-- v16_effects[variant=plain, average=last, reach=twice, metric=kl_divergence].mean -->
 
 It keeps the decimals that it has; before a percent sign it is a percentage. Tables are copied with
-six significant digits, effects without the divergence.
+six significant digits, effects without the divergence, moderators of the schedule alone.
 """
 
 import re
@@ -38,9 +38,13 @@ def read_tables(results: Path, part: str) -> dict[str, pd.DataFrame]:
 
 def copy_tables(results: Path) -> None:
     """The summaries of every search in a results folder, as tables of the documentation."""
-    for part in ("effects", "mechanisms"):
+    for part in ("effects", "mechanisms", "moderators"):
         for search, table in read_tables(results, part).items():
-            is_kept = table["metric"] != "kl_divergence" if part == "effects" else slice(None)
+            is_kept = slice(None)
+            if part == "effects":
+                is_kept = table["metric"] != "kl_divergence"
+            if part == "moderators":
+                is_kept = table["hyperparameter"] == "schedule"
             write(table[is_kept], f"{search}_{part}")
 
 

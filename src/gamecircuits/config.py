@@ -55,7 +55,8 @@ OTHER_TABLES = re.compile(  # names in tables/ and figures/ that experiments mus
     flags=re.IGNORECASE,
 )
 # Of a search: ends of its tables' names.
-PARTS = ("_trials", "_dynamics", "_noise", "_circuits", "_effects", "_mechanisms")
+PARTS = ("_trials", "_dynamics", "_noise", "_circuits")
+PARTS += ("_effects", "_mechanisms", "_moderators")
 TRAINED = "trained"  # a kind of models that is no construction
 START = "start"  # in place of an average: the weights before training
 SOURCES = {"benchmarks", "config", "docs", "profiles", "src", "tests", "workflow"}

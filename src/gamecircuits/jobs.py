@@ -99,9 +99,10 @@ class Plan:
             }[stage]
             return [carrier, *(str(Path(carrier).with_name(name)) for name in others)]
         if stage == "collect_search":
-            parts = ("trials", "dynamics", "noise", "circuits", "effects", "mechanisms")
+            parts = ("trials", "dynamics", "noise", "circuits")
+            parts += ("effects", "mechanisms", "moderators")
             tables = [Path(carrier).with_stem(f"{stem}_{part}") for part in parts]
-            summaries = [table.with_suffix(".csv") for table in tables[-2:]]
+            summaries = [table.with_suffix(".csv") for table in tables[-3:]]
             return [carrier, *map(str, [*tables, *summaries])]
         if stage in ("collect_metrics", "confirm_claims"):
             return [carrier, str(Path(carrier).with_suffix(".csv"))]

@@ -42,7 +42,7 @@ def make_search(plan: Plan, name: str) -> None:
     words = ["--trials", *plan.all_groups("train_trials", name)]
     run(measure_trials, plan, "--output --dynamics --noise --circuits", *words, **about, **group)
     options = "--output --trials --dynamics --noise --circuits --effects --mechanisms"
-    options += " --effects_csv --mechanisms_csv"
+    options += " --moderators --effects_csv --mechanisms_csv --moderators_csv"
     words = ["--metrics", *plan.all_groups("measure_trials", name)]
     run(collect_search, plan, options, *words, **about)
     for figure in SEARCH_FIGURES:
@@ -124,8 +124,8 @@ def test_a_search_that_diverged_as_a_whole_is_recorded_as_such(results):
     trials = read(folder, "search_lost_trials")
     assert trials["diverged_at"].notna().all()
     assert len(trials) == 2
-    for name in ("search_lost", "search_lost_effects", "search_lost_mechanisms"):
-        assert read(folder, name).empty
+    for part in ("", "_effects", "_mechanisms", "_moderators"):
+        assert read(folder, f"search_lost{part}").empty
     assert read(folder, "training_curves_lost")["diverged"].all()
 
 

@@ -13,8 +13,9 @@ from gamecircuits.training.effects import (
     RESAMPLES,
     find_parts,
     get_effects,
-    name_lengths,
+    get_moderators,
 )
+from gamecircuits.training.trial import HYPERPARAMETERS, Trial
 
 PLAIN = [0.5, 0.4, 0.7, 0.6]  # trial by trial, at the longest length
 NORMED = [0.3, 0.3, None, 0.1]  # one trial diverged
@@ -72,12 +73,6 @@ def test_what_diverged_is_counted_as_nothing(effects):
     row = pick(effects, "lost", "last")
     assert (row["num_trials"], row["pairs_vs_variant"]) == (0, 0)
     assert np.isnan(row["difference_vs_variant"])
-
-
-def test_no_length_is_beyond_the_longest():
-    assert name_lengths(5, 11) == {"trained": 5, "twice": 10, "longest": 11}
-    assert name_lengths(8, 11) == {"trained": 8, "twice": 11, "longest": 11}
-    assert name_lengths(8, 6) == {"trained": 6, "twice": 6, "longest": 6}
 
 
 # --- interactions ---
@@ -144,6 +139,28 @@ def test_parts_are_overrides_that_make_up_the_whole():
     assert find_parts(VARIANTS | {"plain": {"tied": True}}) == {}
     assert find_parts({"plain": {}, "a": {"gain": 1.0}, "b": {"gain": 1.0}}) == {}
     assert find_parts({"plain": {}, "whole": {"gain": 2.0, "tied": True}, "a": {"gain": 2.0}}) == {}
+
+
+def test_moderators_are_the_effects_of_a_part_of_the_draws():
+    values = draw_values(6, lost=[("normed", 4)])
+    schedules = ["cosine", "constant", "cosine", "constant", "cosine", "constant"]
+    drawn = [
+        {key: getattr(Trial(), key) for key in HYPERPARAMETERS}
+        | {"variant": v, "number": n, "schedule": schedule, "learning_rate": 0.001 * (n + 1)}
+        for v in VARIANTS for n, schedule in enumerate(schedules)
+    ]  # fmt: skip
+    table = get_moderators(make_metrics(values), pd.DataFrame(drawn), 1, list(VARIANTS), AVERAGES)
+    assert table["hyperparameter"].unique().tolist() == ["schedule"]  # six learning rates: too many
+    rows = table.set_index(["value", "variant", "average", "reach", "versus"])
+    for value, numbers in {"cosine": [0, 2], "constant": [1, 3, 5]}.items():  # 4 diverged
+        row = rows.loc[(value, "normed", "ema", "longest", "variant")]
+        wanted = [values["normed", "ema"][n] - values["plain", "ema"][n] for n in numbers]
+        assert row["pairs"] == len(numbers)
+        assert row["difference"] == pytest.approx(np.mean(wanted))
+        row = rows.loc[(value, "normed", "ema", "longest", "average")]
+        wanted = [values["normed", "ema"][n] - values["normed", "last"][n] for n in numbers]
+        assert row["difference"] == pytest.approx(np.mean(wanted))
+    assert ("cosine", "plain", "last", "longest", "average") not in rows.index
 
 
 # --- the best of each ---

@@ -53,8 +53,10 @@ rule collect_search:
         circuits=f"{RESULTS}/tables/search_{{search}}_circuits.parquet",
         effects=f"{RESULTS}/tables/search_{{search}}_effects.parquet",
         mechanisms=f"{RESULTS}/tables/search_{{search}}_mechanisms.parquet",
+        moderators=f"{RESULTS}/tables/search_{{search}}_moderators.parquet",
         effects_csv=f"{RESULTS}/tables/search_{{search}}_effects.csv",
         mechanisms_csv=f"{RESULTS}/tables/search_{{search}}_mechanisms.csv",
+        moderators_csv=f"{RESULTS}/tables/search_{{search}}_moderators.csv",
     log:
         f"{RESULTS}/logs/collect_search/{{search}}.log",
     params:
@@ -64,7 +66,8 @@ rule collect_search:
         " --metrics {input.metrics} --output {output.metrics} --trials {output.trials}"
         " --dynamics {output.dynamics} --noise {output.noise} --circuits {output.circuits}"
         " --effects {output.effects} --effects_csv {output.effects_csv}"
-        " --mechanisms {output.mechanisms} --mechanisms_csv {output.mechanisms_csv} > {log} 2>&1"
+        " --mechanisms {output.mechanisms} --mechanisms_csv {output.mechanisms_csv}"
+        " --moderators {output.moderators} --moderators_csv {output.moderators_csv} > {log} 2>&1"
 
 
 rule plot_search:

@@ -9,7 +9,7 @@ import pandas as pd
 from gamecircuits.parquet import read_job, read_table
 from gamecircuits.results import to_parquet, write_results
 from gamecircuits.stages.command import run_stage
-from gamecircuits.training.effects import get_effects
+from gamecircuits.training.effects import get_effects, get_moderators
 from gamecircuits.training.mechanisms import get_mechanisms
 
 
@@ -24,8 +24,10 @@ def collect_search(
     circuits: str,
     effects: str,
     mechanisms: str,
+    moderators: str,
     effects_csv: str,
     mechanisms_csv: str,
+    moderators_csv: str,
 ) -> None:
     """Join the groups' tables, in the order of the config, and compare the remedies."""
     variants, averages = dict(settings["variants"]), settings["averages"]
@@ -50,7 +52,12 @@ def collect_search(
     length = settings["length"]
     found = get_effects(joined, length, variants, averages, settings["trials"])
     moved = get_mechanisms(tables | {"metrics": joined}, length, list(variants), averages)
-    for table, path, csv in [(found, effects, effects_csv), (moved, mechanisms, mechanisms_csv)]:
+    for_whom = get_moderators(joined, tables["trials"], length, list(variants), averages)
+    for table, path, csv in [
+        (found, effects, effects_csv),
+        (moved, mechanisms, mechanisms_csv),
+        (for_whom, moderators, moderators_csv),
+    ]:
         table.insert(0, "search", settings["search"])
         contents[path] = to_parquet(table)
         contents[csv] = table.to_csv(index=False, lineterminator="\n").encode()
@@ -59,7 +66,7 @@ def collect_search(
 
 def main(argv=None) -> int:
     outputs = ("output", "trials", "dynamics", "noise", "circuits", "effects", "mechanisms")
-    outputs += ("effects_csv", "mechanisms_csv")
+    outputs += ("moderators", "effects_csv", "mechanisms_csv", "moderators_csv")
     return run_stage(collect_search, argv, inputs={"metrics": read_job}, outputs=outputs)
 
 

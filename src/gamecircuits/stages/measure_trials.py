@@ -14,7 +14,6 @@ from gamecircuits.parquet import read_job
 from gamecircuits.randomness import get_rng
 from gamecircuits.results import to_parquet, write_results
 from gamecircuits.stages.command import run_stage, say
-from gamecircuits.training.effects import name_lengths
 from gamecircuits.training.measure import (
     GAMES_OF_NOISE,
     LATE,
@@ -24,6 +23,7 @@ from gamecircuits.training.measure import (
     measure_circuits,
     measure_noise,
 )
+from gamecircuits.training.reaches import name_lengths
 from gamecircuits.training.streams import iter_split
 from gamecircuits.training.trial import HYPERPARAMETERS, Trial
 from gamecircuits.training.weights import Weights, make_model

@@ -18,18 +18,14 @@ import pandas as pd
 from scipy.stats import t as student_t
 
 from gamecircuits.randomness import get_rng
+from gamecircuits.training.reaches import name_lengths
+from gamecircuits.training.trial import HYPERPARAMETERS
 
 METRICS = ("illegal_token_rate", "total_variation", "kl_divergence")
-REACHES = ("trained", "twice", "longest")
 COVERAGE = 0.95
 BEST = 4  # the best 1/BEST of the draws, as many of them as did not diverge
 RESAMPLES = 2000
-
-
-def name_lengths(trained: int, longest: int) -> dict[str, int]:
-    """The lengths that trials are compared at: as trained, twice that, the longest measured."""
-    wanted = (trained, 2 * trained, longest)
-    return {name: min(n, longest) for name, n in zip(REACHES, wanted, strict=True)}
+FEW = 4  # values of a hyperparameter by which trials are told apart
 
 
 def get_effects(
@@ -121,6 +117,54 @@ def get_effects(
                     row |= {f"{key}_{name}": value for key, value in entries.items()}
                 rows.append(row)
     return pd.DataFrame(rows)
+
+
+def get_moderators(
+    metrics: pd.DataFrame,
+    trials: pd.DataFrame,
+    trained: int,
+    variants: list[str],
+    averages: list[str],
+) -> pd.DataFrame:
+    """For whom a remedy works: paired differences in total variation, by what was drawn.
+
+    Args:
+        metrics, trials: of the search; trained, variants, averages: as in get_effects.
+
+    Returns:
+        one row per hyperparameter of which few values were drawn, value, variant, average, reach
+        and `versus` (average: from the first of the same trajectory; variant: from the first one of
+        the same draw): num_trials, mean, pairs, difference, low, high, share_better. No rows if
+        nothing can be compared.
+    """
+    columns = ["hyperparameter", "value", "variant", "average", "reach", "length", "versus"]
+    if metrics.empty:
+        return pd.DataFrame(columns=columns)
+    of_metric = metrics[metrics["metric"] == "total_variation"]
+    wide = of_metric.pivot(
+        index=["length", "number"], columns=["variant", "average"], values="mean"
+    ).reindex(columns=pd.MultiIndex.from_product([variants, averages]))
+    drawn = trials[trials["variant"] == variants[0]].set_index("number")
+    rows = []
+    for name in HYPERPARAMETERS:
+        values = drawn[name].unique()
+        if not 2 <= len(values) <= FEW:
+            continue
+        for value in sorted(values):
+            numbers = drawn.index[drawn[name] == value]
+            for reach, length in name_lengths(trained, int(metrics["length"].max())).items():
+                found = wide.loc[length].reindex(numbers)
+                for variant, average in wide:
+                    others = {"average": (variant, averages[0]), "variant": (variants[0], average)}
+                    for versus, other in others.items():
+                        if other == (variant, average):
+                            continue
+                        about = [name, str(value), variant, average, reach, length, versus]
+                        row = dict(zip(columns, about, strict=True))
+                        own = found[variant, average]
+                        row |= {"num_trials": int(own.notna().sum()), "mean": own.mean()}
+                        rows.append(row | _describe(own - found[other]))
+    return pd.DataFrame(rows, columns=None if rows else columns)
 
 
 def find_parts(variants: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[str, str]]:
