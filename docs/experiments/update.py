@@ -19,6 +19,7 @@ from functools import cache
 from pathlib import Path
 
 import pandas as pd
+from PIL import Image
 
 FOLDER = Path(__file__).resolve().parent
 TEXT = FOLDER.with_suffix(".md")
@@ -27,6 +28,8 @@ CELL = re.compile(
     r"<!-- (?P<table>\w+)\[(?P<where>[^\]]*)\]\.(?P<column>\w+) -->"
 )
 DIGITS = "%.6g"
+FIGURES = ("training_mechanisms_v16", "training_circuits_v16")
+COLOURS = 128
 
 
 def read_tables(results: Path, part: str) -> dict[str, pd.DataFrame]:
@@ -48,6 +51,15 @@ def copy_tables(results: Path) -> None:
             write(table[is_kept], f"{search}_{part}")
 
 
+def copy_figures(results: Path) -> None:
+    """The figures that the text shows, with few colours and so in a quarter of the space."""
+    for name in FIGURES:
+        image = Image.open(results / f"figures/{name}.png").convert("RGB")
+        image.quantize(COLOURS, dither=Image.Dither.NONE).save(
+            FOLDER / f"{name}.png", optimize=True
+        )
+
+
 def write(table: pd.DataFrame, name: str) -> None:
     path = FOLDER / f"{name}.csv"
     table.to_csv(path, index=False, float_format=DIGITS, lineterminator="\n")
@@ -56,34 +68,37 @@ def write(table: pd.DataFrame, name: str) -> None:
 def compare_runs(first: Path, again: Path) -> pd.DataFrame:
     """How far two runs of one config with different seeds agree on their paired differences.
 
-    One row per search and kind of comparison, and one of all: how many there are, in how many of
-    them the two 95 % intervals overlap, how many intervals of the first run exclude zero, in how
-    many of these the second run has the same sign, and in how many its interval excludes zero on
-    the other side.
+    One row per search and kind of comparison, and one of all: how many there are; in how many the
+    two differ by less than the root of the sum of squares of their intervals' halves, which is to
+    be expected of 95 %; how many intervals of the first run exclude zero; in how many of these
+    the second run has the same sign, and in how many its interval excludes zero on the other side.
     """
-    others, rows = read_tables(again, "effects"), []
+    tables, others, rows = read_tables(first, "effects"), read_tables(again, "effects"), []
     keys = ["variant", "average", "reach", "metric"]
-    for search, table in read_tables(first, "effects").items():
+    for search in (search for search in tables if search in others):
+        table = tables[search]
         pairs = table.merge(others[search], on=keys, suffixes=("", "_again"))
         pairs = pairs[pairs["metric"] != "kl_divergence"]
         for versus in ("vs_average", "vs_variant"):
             ends = {name: pairs[f"{name}_{versus}"] for name in ("low", "high", "difference")}
             new = {name: pairs[f"{name}_{versus}_again"] for name in ends}
             is_there = ends["low"].notna() & new["low"].notna()
-            overlaps = (ends["low"] <= new["high"]) & (new["low"] <= ends["high"])
+            halves = [(run["high"] - run["low"]) / 2 for run in (ends, new)]
+            apart = (ends["difference"] - new["difference"]).abs()
+            agrees = apart <= (halves[0] ** 2 + halves[1] ** 2) ** 0.5
             is_clear = (ends["low"] > 0) | (ends["high"] < 0)
             is_same = ends["difference"] * new["difference"] > 0
             is_clear_again = (new["low"] > 0) | (new["high"] < 0)
             rows.append({
                 "search": search, "versus": versus, "comparisons": is_there.sum(),
-                "overlaps": (overlaps & is_there).sum(), "clear": (is_clear & is_there).sum(),
+                "agree": (agrees & is_there).sum(), "clear": (is_clear & is_there).sum(),
                 "same_sign": (is_clear & is_same & is_there).sum(),
                 "contradicted": (is_clear & is_clear_again & ~is_same & is_there).sum(),
             })  # fmt: skip
     table = pd.DataFrame(rows)
     total = table.drop(columns=["search", "versus"]).sum()
     table = pd.concat([table, pd.DataFrame([{"search": "all", "versus": "all", **total}])])
-    table["overlap_share"] = table["overlaps"] / table["comparisons"]
+    table["agree_share"] = table["agree"] / table["comparisons"]
     table["same_sign_share"] = table["same_sign"] / table["clear"]
     return table
 
@@ -122,6 +137,7 @@ if __name__ == "__main__":
     folders = [Path(folder) for folder in sys.argv[1:]]
     if folders:
         copy_tables(folders[0])
+        copy_figures(folders[0])
     if len(folders) > 1:
         write(compare_runs(*folders), "replication")
     TEXT.write_text(update(TEXT.read_text(encoding="utf-8")), encoding="utf-8")
