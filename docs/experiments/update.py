@@ -29,7 +29,7 @@ CELL = re.compile(
 )
 DIGITS = "%.6g"
 FIGURES = ("training_mechanisms_v16", "training_circuits_v16")
-COLOURS = 128
+LARGE, COLOURS = 300_000, 128  # bytes, and what becomes of larger ones
 
 
 def read_tables(results: Path, part: str) -> dict[str, pd.DataFrame]:
@@ -52,12 +52,13 @@ def copy_tables(results: Path) -> None:
 
 
 def copy_figures(results: Path) -> None:
-    """The figures that the text shows, with few colours and so in a quarter of the space."""
+    """The figures that the text shows; large ones with few colours, in a quarter of the space."""
     for name in FIGURES:
-        image = Image.open(results / f"figures/{name}.png").convert("RGB")
-        image.quantize(COLOURS, dither=Image.Dither.NONE).save(
-            FOLDER / f"{name}.png", optimize=True
-        )
+        path, copy = results / f"figures/{name}.png", FOLDER / f"{name}.png"
+        copy.write_bytes(path.read_bytes())
+        if path.stat().st_size > LARGE:
+            image = Image.open(path).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+            image.save(copy, optimize=True)
 
 
 def write(table: pd.DataFrame, name: str) -> None:
