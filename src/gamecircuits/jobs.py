@@ -15,7 +15,7 @@ from pathlib import Path
 import yaml
 
 from gamecircuits.claims.claim import claim_modules
-from gamecircuits.config import Config
+from gamecircuits.config import PARTS, Config
 from gamecircuits.experiments.experiment import EXPERIMENTS
 from gamecircuits.games._bitboard_game import BitboardGame
 from gamecircuits.games.game import GAMES
@@ -99,9 +99,7 @@ class Plan:
             }[stage]
             return [carrier, *(str(Path(carrier).with_name(name)) for name in others)]
         if stage == "collect_search":
-            parts = ("trials", "dynamics", "noise", "circuits")
-            parts += ("effects", "mechanisms", "moderators")
-            tables = [Path(carrier).with_stem(f"{stem}_{part}") for part in parts]
+            tables = [Path(carrier).with_stem(f"{stem}{part}") for part in PARTS]
             summaries = [table.with_suffix(".csv") for table in tables[-3:]]
             return [carrier, *map(str, [*tables, *summaries])]
         if stage in ("collect_metrics", "confirm_claims"):

@@ -72,7 +72,9 @@ def test_the_ends_of_bema():
     ("ema", "decay", 1.01), ("ema", "decay", float("nan")), ("power_ema", "power", -0.1),
     ("power_ema", "inv_gamma", 0.0), ("power_ema", "max_decay", 2), ("bema", "kappa", -1),
     ("bema", "eta", -0.1), ("bema", "gamma", -1), ("bema", "rho", 0.5), ("bema", "every", 0),
+    ("ema", "decay", "x"), ("ema", "decay", True), ("bema", "every", 2.0), ("bema", "every", True),
+    ("bema", "kappa", float("inf")), ("power_ema", "inv_gamma", float("nan")),
 ])  # fmt: skip
 def test_mistakes_are_named(kind, key, value):
-    with pytest.raises(ParameterError, match=rf"^{key} = {value} is not possible; allowed: "):
+    with pytest.raises(ParameterError, match=rf"^{key} = {value!r} is not possible; allowed: "):
         AVERAGES[kind](**{"decay": 0.5} if key != "decay" and kind == "ema" else {}, **{key: value})

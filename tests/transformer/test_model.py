@@ -171,6 +171,8 @@ def test_mistakes_are_named(parameters, tokens):
         ValueError, match="norm must be 'none', 'attention' or 'residual', not 'rms'"
     ):
         forward(parameters, tokens, norm="rms")
+    with pytest.raises(ValueError, match="not 'rms'"):
+        forward_by_tokens(parameters, tokens, norm="rms")
     with pytest.raises(ValueError, match=r"W_O has shape \(3, 5\); expected \(4, 5\)"):
         check_parameters(parameters._replace(W_O=parameters.W_O[:3]))
     steep = parameters._replace(W_Q=np.ones((5, 1)) * 1e3, W_K=np.ones((5, 1)) * 1e3)

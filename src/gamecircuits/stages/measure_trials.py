@@ -44,11 +44,11 @@ def measure_trials(
 ) -> None:
     """Measure every average of every trial at every length, and the iterates on the way."""
     game, length = make_game(**settings["game"]), settings["length"]
+    dataset = GameDataset(Path(games[0]).parent, settings["num_games"]) if games else None
 
     def take(split: str) -> tuple[np.ndarray, np.ndarray]:
         rng = get_rng(settings["seed"], f"{settings['search']} {split}")
-        if games:  # fewer than were asked for if the dataset has no more
-            dataset = GameDataset(Path(games[0]).parent, settings["num_games"])
+        if dataset:  # fewer than were asked for if it has no more
             batch = next(dataset.batches(settings["test_games"], split=split, rng=rng), None)
             if batch is None:
                 raise GamecircuitsError(f"none of {dataset.num_games:,} games is of split {split}")

@@ -19,7 +19,7 @@ def plot_search(
     (path,) = map(Path, search)
     tables = {
         part: read_table(path.with_stem(f"{path.stem}_{part}")).to_pandas()
-        for part in ("trials", "dynamics", "noise", "circuits", "effects", "mechanisms")
+        for part in ("trials", "dynamics", "noise", "circuits", "effects")
     }
     tables["metrics"] = read_table(path).to_pandas()
     about = settings["game"], settings["length"]

@@ -11,7 +11,7 @@ from math import inf, log
 import numpy as np
 from scipy.special import xlogy
 
-from gamecircuits.transformer.model import Array, Model, Norm, Parameters, normalize
+from gamecircuits.transformer.model import Array, Model, Norm, Parameters, add_output, normalize
 
 # Attention weights are exponentials of scores relative to the row's largest; a wider range of
 # scores would underflow in a context that lacks the largest.
@@ -176,9 +176,5 @@ def forward_by_tokens(
     if norm == "none":
         return attention @ ov_circuit(parameters) + is_token @ direct_path(parameters)
     attended = attention @ (parameters.W_E @ parameters.W_V @ parameters.W_O)
-    if norm == "attention":
-        attended = normalize(xp, attended, gain)
-    residual = is_token @ parameters.W_E + attended
-    if norm == "residual":
-        residual = normalize(xp, residual, gain)
+    residual = add_output(xp, is_token @ parameters.W_E, attended, norm, gain)
     return residual @ parameters.W_U

@@ -57,6 +57,25 @@ def normalize(xp, vectors: Array, gain: float) -> Array:
     return gain * vectors / length
 
 
+def add_output(
+    xp,
+    residual: Array,
+    attended: Array,
+    norm: Norm,
+    gain: float,
+    drop: Callable[[Site, Array], Array] = lambda site, values: values,
+) -> Array:
+    """The residual stream (..., d) after the head's output (..., d) was added; see `forward`."""
+    if norm == "attention":
+        attended = normalize(xp, attended, gain)
+    residual = residual + drop("residual", attended)
+    if norm == "residual":
+        return normalize(xp, residual, gain)
+    if norm not in ("none", "attention"):
+        raise ValueError(f"norm must be 'none', 'attention' or 'residual', not {norm!r}")
+    return residual
+
+
 def _attention_pattern(xp, parameters: Parameters, residual: Array, sink: float) -> Array:
     queries = residual @ parameters.W_Q  # (..., L, d_k)
     keys = residual @ parameters.W_K  # (..., L, d_k)
@@ -116,11 +135,5 @@ def forward(
     residual = drop("embedding", _embed(xp, parameters.W_E, tokens))  # (..., L, d)
     pattern = drop("attention", _attention_pattern(xp, parameters, residual, sink))  # (..., L, L)
     attended = pattern @ (residual @ parameters.W_V) @ parameters.W_O  # (..., L, d)
-    if norm == "attention":
-        attended = normalize(xp, attended, gain)
-    residual = residual + drop("residual", attended)
-    if norm == "residual":
-        residual = normalize(xp, residual, gain)
-    elif norm not in ("none", "attention"):
-        raise ValueError(f"norm must be 'none', 'attention' or 'residual', not {norm!r}")
+    residual = add_output(xp, residual, attended, norm, gain, drop)
     return residual @ parameters.W_U  # (..., L, V)
