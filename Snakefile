@@ -22,11 +22,17 @@ ONLY_LOOKS = (  # options with which snakemake runs no jobs
     *("cleanup_metadata", "delete_all_output", "delete_temp_output", "generate_unit_tests"),
 )
 
-from gamecircuits.config import load_config
+from gamecircuits.pipeline.config import load_config
 from gamecircuits.errors import GamecircuitsError
-from gamecircuits.jobs import GAME_FIGURES, METRIC_FIGURES, SEARCH_FIGURES, Plan, find_stale
-from gamecircuits.lock import lock_run
-from gamecircuits.run_progress import RunProgress
+from gamecircuits.pipeline.plan import (
+    GAME_FIGURES,
+    METRIC_FIGURES,
+    SEARCH_FIGURES,
+    Plan,
+    find_stale,
+)
+from gamecircuits.pipeline.run.lock import lock_run
+from gamecircuits.pipeline.run.run_progress import RunProgress
 from snakemake.cli import get_argument_parser
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger

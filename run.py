@@ -90,7 +90,7 @@ def main(arguments: list[str]) -> None:
     elif command == "python":
         become(*rest)
     else:
-        become("-m", "gamecircuits", *arguments)
+        become("-m", "gamecircuits.pipeline.run", *arguments)
 
 
 if __name__ == "__main__":

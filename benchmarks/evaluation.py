@@ -17,10 +17,10 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 
-from gamecircuits.evaluation import evaluate_exhaustively
-from gamecircuits.theory import count_contexts
+from gamecircuits.analysis.evaluation import evaluate_exhaustively
+from gamecircuits.theory.basics import count_contexts
 from gamecircuits.transformer.circuits import token_logits
-from gamecircuits.transformer.constructions import make_construction
+from gamecircuits.transformer.constructions.construction import make_construction
 from gamecircuits.transformer.model import Parameters, forward
 
 

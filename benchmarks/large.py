@@ -18,9 +18,9 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 
-from gamecircuits.evaluation import evaluate_by_length
+from gamecircuits.analysis.evaluation import evaluate_by_length
 from gamecircuits.games.game import make_game
-from gamecircuits.transformer.constructions import make_construction
+from gamecircuits.transformer.constructions.construction import make_construction
 from gamecircuits.transformer.model import Parameters
 
 KINDS = ("balanced", "attention_norm", "harmonic")

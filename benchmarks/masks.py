@@ -11,7 +11,7 @@ import time
 import numpy as np
 
 from gamecircuits.games.game import make_game
-from gamecircuits.masks import (
+from gamecircuits.games.masks import (
     get_packed_valid_next_token_mask,
     get_valid_next_token_mask,
     unpack_mask,

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gamecircuits.datasets import (
+from gamecircuits.games.datasets import (
     batch_size,
     iter_games,
     mask_to_table,
@@ -25,8 +25,8 @@ from gamecircuits.datasets import (
     tokens_to_table,
 )
 from gamecircuits.games.game import PAD, make_game
-from gamecircuits.parquet import iter_row_groups, write_parquet
-from gamecircuits.splits import assign_splits
+from gamecircuits.games.splits import assign_splits
+from gamecircuits.storage.parquet import iter_row_groups, write_parquet
 
 JOB = "benchmarks/othello_20m.py"
 SHARES = {"train": 0.8, "validation": 0.1, "test": 0.1}

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import yaml
 
-from gamecircuits.config import load_config
-from gamecircuits.evaluation import evaluate_exhaustively
-from gamecircuits.jobs import Plan
-from gamecircuits.transformer.constructions import make_construction
+from gamecircuits.analysis.evaluation import evaluate_exhaustively
+from gamecircuits.pipeline.config import load_config
+from gamecircuits.pipeline.plan import Plan
+from gamecircuits.transformer.constructions.construction import make_construction
 
 ROOT = Path(__file__).parents[1]
 SPEC = importlib.util.spec_from_file_location("update", ROOT / "docs/experiments/update.py")

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gamecircuits.claims import book
+from gamecircuits.claims import check as book
 from gamecircuits.claims.claim import Outcome, load_claims
-from gamecircuits.theory import centering
+from gamecircuits.theory.basics import centering
 from gamecircuits.transformer.constructions.construction import helmert
 
 CLAIMS = load_claims()

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from gamecircuits.contexts import all_contexts
+from gamecircuits.analysis.contexts import all_contexts
+from gamecircuits.analysis.metrics import context_metrics
 from gamecircuits.errors import ParameterError
 from gamecircuits.experiments.dimensions import (
     SOLVED,
@@ -14,9 +15,9 @@ from gamecircuits.experiments.dimensions import (
     get_chains,
     imbalance,
 )
-from gamecircuits.figures.dimensions import draw
-from gamecircuits.metrics import context_metrics
-from gamecircuits.theory import centering, imbalance_floor
+from gamecircuits.figures.experiments.dimensions import draw
+from gamecircuits.theory.basics import centering
+from gamecircuits.theory.widths import imbalance_floor
 from gamecircuits.transformer.circuits import TokenTables, ov_circuit
 from gamecircuits.transformer.model import Model, Parameters
 

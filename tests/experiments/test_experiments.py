@@ -36,7 +36,7 @@ def test_the_same_table_every_time(run):
 
 def test_the_figure_draws(run):
     kind, table = run
-    figure = importlib.import_module(f"gamecircuits.figures.{kind}").draw(table)
+    figure = importlib.import_module(f"gamecircuits.figures.experiments.{kind}").draw(table)
     assert isinstance(figure, Figure)
     figure.draw_without_rendering()
 

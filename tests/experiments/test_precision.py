@@ -6,10 +6,11 @@ from matplotlib.figure import Figure
 
 from gamecircuits.errors import ParameterError
 from gamecircuits.experiments.precision import BASES, Precision, get_basis, round_to, rounded_logits
-from gamecircuits.figures.precision import draw
-from gamecircuits.theory import ROUNDING, x_min
+from gamecircuits.figures.experiments.precision import draw
+from gamecircuits.theory.rounding import ROUNDING
+from gamecircuits.theory.strength import x_min
 from gamecircuits.transformer.circuits import token_logits
-from gamecircuits.transformer.constructions import make_construction
+from gamecircuits.transformer.constructions.construction import make_construction
 
 
 @pytest.fixture(scope="module")

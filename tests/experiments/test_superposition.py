@@ -7,8 +7,13 @@ from twins import all_contexts, naive_metrics
 
 from gamecircuits.errors import ParameterError
 from gamecircuits.experiments.superposition import Superposition, get_fourier_frame
-from gamecircuits.figures.superposition import draw
-from gamecircuits.theory import block_limits, frame_kl_bound, untrained_kl, welch_coherence
+from gamecircuits.figures.experiments.superposition import draw
+from gamecircuits.theory.superposition import (
+    block_limits,
+    frame_kl_bound,
+    untrained_kl,
+    welch_coherence,
+)
 from gamecircuits.transformer.constructions.frame import get_frame
 
 

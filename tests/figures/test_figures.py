@@ -8,22 +8,17 @@ import pytest
 from matplotlib.figure import Figure
 from twins import naive_states
 
-from gamecircuits.evaluation import evaluate_by_length, evaluate_exhaustively
-from gamecircuits.figures import (
-    branching_factor,
-    circuits,
-    filmstrip,
-    game_lengths,
-    legality,
-    predictions,
-)
+from gamecircuits.analysis.evaluation import evaluate_by_length, evaluate_exhaustively
+from gamecircuits.analysis.metrics import METRICS
+from gamecircuits.figures.boards import filmstrip, legality
+from gamecircuits.figures.games import branching_factor, game_lengths
+from gamecircuits.figures.models import circuits, predictions
 from gamecircuits.figures.style import KINDS, letter, look, new_figure, render
 from gamecircuits.games.game import PAD, make_game
 from gamecircuits.games.mnk import Mnk
-from gamecircuits.jobs import METRIC_FIGURES
-from gamecircuits.metrics import METRICS
+from gamecircuits.pipeline.plan import METRIC_FIGURES
 from gamecircuits.transformer.circuits import ov_circuit
-from gamecircuits.transformer.constructions import make_construction
+from gamecircuits.transformer.constructions.construction import make_construction
 
 
 def metrics_table(vocab_size, kinds=("balanced", "untrained"), windowed=True):
@@ -57,7 +52,7 @@ def metrics_table(vocab_size, kinds=("balanced", "untrained"), windowed=True):
     [(6, ("balanced", "minimal", "attention_norm", "untrained"), True), (2, ("untrained",), False)],
 )
 def test_metric_figures(name, vocab_size, kinds, windowed):
-    module = importlib.import_module(f"gamecircuits.figures.{name}")
+    module = importlib.import_module(f"gamecircuits.figures.metrics.{name}")
     metrics = metrics_table(vocab_size, kinds, windowed)
     table = module.get_table(metrics)
     assert set(table["evaluation"]) == set(metrics["evaluation"])
@@ -69,7 +64,7 @@ def test_metric_figures(name, vocab_size, kinds, windowed):
 
 
 def test_points_lie_where_the_table_says():
-    module = importlib.import_module("gamecircuits.figures.length_generalization")
+    module = importlib.import_module("gamecircuits.figures.metrics.length_generalization")
     table = module.get_table(metrics_table(6, ("balanced",), windowed=False))
     axes = module.draw(table).axes[0]
     rows = table[table["metric"] == "illegal_token_rate"]

@@ -6,17 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gamecircuits.figures import (
-    training_circuits,
-    training_curves,
-    training_effects,
-    training_mechanisms,
-    training_scatter,
-)
-from gamecircuits.figures.searches import choose_averages, get_looks
-from gamecircuits.figures.training_circuits import CIRCUITS
-from gamecircuits.figures.training_dynamics import NOISE, PANELS, RANGE
-from gamecircuits.jobs import SEARCH_FIGURES
+from gamecircuits.figures.searches import circuits, curves, effects, mechanisms, scatter
+from gamecircuits.figures.searches._search import choose_averages, get_looks
+from gamecircuits.figures.searches.circuits import CIRCUITS
+from gamecircuits.figures.searches.dynamics import NOISE, PANELS, RANGE
+from gamecircuits.pipeline.plan import SEARCH_FIGURES
 from gamecircuits.training.effects import METRICS, get_effects
 from gamecircuits.training.trial import HYPERPARAMETERS, Trial
 
@@ -83,7 +77,7 @@ SEARCHES = {
 @pytest.mark.parametrize("search", SEARCHES.values(), ids=SEARCHES)
 @pytest.mark.parametrize("name", SEARCH_FIGURES)
 def test_any_search_can_be_drawn(name, search):
-    module = importlib.import_module(f"gamecircuits.figures.{name}")
+    module = importlib.import_module(f"gamecircuits.figures.searches.{name}")
     tables = make_tables(**search)
     figure = module.draw(module.get_table(tables, 2), "my_game", 2)
     figure.draw_without_rendering()
@@ -92,8 +86,8 @@ def test_any_search_can_be_drawn(name, search):
 
 def test_curves_are_the_trials_and_their_median_and_titles_count_what_diverged():
     tables = make_tables(lost=[("plain", 1)])
-    table = training_curves.get_table(tables, 2)
-    axes = training_curves.draw(table, "g", 2).axes[0]
+    table = curves.get_table(tables, 2)
+    axes = curves.draw(table, "g", 2).axes[0]
     assert axes.get_title(loc="left").endswith("plain\n3 trials, 1 diverged")
     rows = tables["metrics"].query(
         "variant == 'plain' and average == 'last' and metric == 'illegal_token_rate'"
@@ -106,9 +100,9 @@ def test_curves_are_the_trials_and_their_median_and_titles_count_what_diverged()
 
 def test_a_variant_has_one_colour_in_all_figures():
     tables = make_tables()
-    effects = training_effects.get_table(tables, 2)
-    of_variants = effects[effects["versus"] == "variant"]
-    drawn = training_effects.draw(effects, "g", 2)
+    shown = effects.get_table(tables, 2)
+    of_variants = shown[shown["versus"] == "variant"]
+    drawn = effects.draw(shown, "g", 2)
     colours = {line.get_color() for axes in drawn.axes for line in axes.get_lines()}
     wanted = get_looks(["plain", "normed"])
     assert set(of_variants["variant"]) == {"normed"}
@@ -123,7 +117,7 @@ def test_at_most_three_averages_are_shown_the_first_among_them():
 
 def test_effects_have_the_sign_of_a_difference_from_the_first():
     tables = make_tables()
-    table = training_effects.get_table(tables, 2)
+    table = effects.get_table(tables, 2)
     row = table.query(
         "versus == 'variant' and average == 'last' and reach == 'longest'"
         " and metric == 'total_variation'"
@@ -137,10 +131,10 @@ def test_effects_have_the_sign_of_a_difference_from_the_first():
 
 
 def test_scatter_shows_what_varied_and_marks_what_diverged():
-    table = training_scatter.get_table(make_tables(lost=[("normed", 2)]), 2)
+    table = scatter.get_table(make_tables(lost=[("normed", 2)]), 2)
     assert {"learning_rate", "tied"} <= set(table)
     assert not {"norm", "d_model"} & set(table)
-    figure = training_scatter.draw(table, "g", 2)
+    figure = scatter.draw(table, "g", 2)
     panels = {axes.get_xlabel(): axes for axes in figure.axes if axes.get_visible()}
     assert panels["learning rate"].get_xscale() == "log"
     assert [text.get_text() for text in panels["tied"].get_xticklabels()] == ["False", "True"]
@@ -150,7 +144,7 @@ def test_scatter_shows_what_varied_and_marks_what_diverged():
 
 def test_mechanisms_are_set_beside_what_the_first_average_and_the_theory_say():
     tables = make_tables(averages=("last", "ema", "bema"), lost=[("plain", 1)])
-    table = training_mechanisms.get_table(tables, 2)
+    table = mechanisms.get_table(tables, 2)
     metrics = tables["metrics"].set_index(["variant", "number", "average", "metric", "length"])
     for quantity, s in [("total_variation", 2), ("displacement", 4)]:
         kept = table[table["quantity"] == f"{quantity}_kept"].set_index(
@@ -164,7 +158,7 @@ def test_mechanisms_are_set_beside_what_the_first_average_and_the_theory_say():
     first = metrics.loc[("normed", 0, "last", "total_variation", 2), "mean"]
     assert bias[0] == pytest.approx(0.1 / first)
     assert table.loc[table["diverged"], ["variant", "number"]].to_numpy().tolist() == [["plain", 1]]
-    rates = training_mechanisms.draw(table, "g", 2).axes[2]
+    rates = mechanisms.draw(table, "g", 2).axes[2]
     shown = [line for line in rates.lines if len(line.get_xdata()) and line.get_marker() == "o"]
     found = {tuple(xy) for line in shown for xy in line.get_xydata()}
     rows = metrics.xs("illegal_token_rate", level="metric").loc[("plain", slice(None), "last")]
@@ -175,7 +169,7 @@ def test_mechanisms_are_set_beside_what_the_first_average_and_the_theory_say():
 
 def test_circuits_are_those_of_first_trials_beside_the_construction():
     tables = make_tables(variants=tuple("abcdef"), lost=[("b", 0)])
-    table = training_circuits.get_table(tables, 2)
+    table = circuits.get_table(tables, 2)
     assert table["variant"].unique().tolist() == ["balanced construction", *"abcd"]
     made = table[table["variant"] == "balanced construction"].set_index(
         ["circuit", "row", "column"]
@@ -189,7 +183,7 @@ def test_circuits_are_those_of_first_trials_beside_the_construction():
         index="row", columns="column", values="shown"
     )
     np.testing.assert_allclose(of_ov, np.diag([-8 / 8.5, -9 / 8.5]))
-    figure = training_circuits.draw(table, "g", 2)
+    figure = circuits.draw(table, "g", 2)
     texts = [text.get_text() for axes in figure.axes for text in axes.texts]
     assert texts.count("diverged") == len(CIRCUITS)
     assert "the first 2 of 5 tokens" in figure.get_suptitle()

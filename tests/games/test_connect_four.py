@@ -15,7 +15,7 @@ from twins import legal_after, naive_board, naive_has_line, naive_stones
 from gamecircuits.errors import GameError, ParameterError
 from gamecircuits.games import _line_kernels as kernels
 from gamecircuits.games.game import PAD, make_game
-from gamecircuits.masks import pack_mask
+from gamecircuits.games.masks import pack_mask
 
 PERFT_7_BY_6 = [7, 49, 343, 2401, 16807, 117649, 823536, 5673234]
 TIC_TAC_TOE = {"kind": "mnk", "rows": 3, "columns": 3, "in_a_row": 3}

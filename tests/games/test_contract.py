@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from twins import legal_after
 
-from gamecircuits.config import load_config
 from gamecircuits.errors import GameError
 from gamecircuits.games.game import GAMES, PAD, make_game, token_dtype
+from gamecircuits.pipeline.config import load_config
 
 CONFIG = Path(__file__).parents[2] / "config" / "config.yaml"
 EXAMPLES = [

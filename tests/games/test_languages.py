@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twins import is_dyck_word, is_flip_flop_word, legal_after, naive_words
 
-from gamecircuits.config import ConfigError, load_config
 from gamecircuits.errors import GameError, ParameterError
 from gamecircuits.games.dyck import Dyck
 from gamecircuits.games.flip_flop import IGNORE, ONE, READ, WRITE, ZERO, FlipFlop
 from gamecircuits.games.game import PAD, Game, make_game
 from gamecircuits.games.regular import Regular
 from gamecircuits.games.windowed_complement import WindowedComplement
+from gamecircuits.pipeline.config import ConfigError, load_config
 
 LAWS = ["uniform_token", "uniform_word"]
 PARITY = {

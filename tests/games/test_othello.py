@@ -12,7 +12,7 @@ from twins import naive_move, naive_start, naive_states
 from gamecircuits.errors import GameError, ParameterError
 from gamecircuits.games import _othello_kernels as kernels
 from gamecircuits.games.game import PAD, make_game
-from gamecircuits.masks import pack_mask
+from gamecircuits.games.masks import pack_mask
 
 SIZES = [4, 6, 8]
 # Of exactly 1, 2, ... moves; see "Perft for Reversi" (aartbik.blogspot.com, 2009) for 8 × 8.

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from gamecircuits.datasets import GameDataset
-from gamecircuits.provenance import describe_job
-from gamecircuits.stages import generate_games
+from gamecircuits.games.datasets import GameDataset
+from gamecircuits.pipeline.provenance import describe_job
+from gamecircuits.pipeline.stages import generate_games
 
 SPLITS = {"train": 0.5, "validation": 0.3, "test": 0.2}
 

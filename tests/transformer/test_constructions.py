@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 
-from gamecircuits.contexts import all_contexts
+from gamecircuits.analysis.contexts import all_contexts
+from gamecircuits.analysis.evaluation import evaluate_by_length, evaluate_exhaustively
+from gamecircuits.analysis.metrics import METRICS
 from gamecircuits.errors import ParameterError
-from gamecircuits.evaluation import evaluate_by_length, evaluate_exhaustively
 from gamecircuits.games.game import make_game
-from gamecircuits.masks import get_valid_next_token_mask
-from gamecircuits.metrics import METRICS
-from gamecircuits.theory import least_widths, welch_coherence
+from gamecircuits.games.masks import get_valid_next_token_mask
+from gamecircuits.theory.superposition import welch_coherence
+from gamecircuits.theory.widths import least_widths
 from gamecircuits.transformer.circuits import TokenTables, direct_path, ov_circuit, qk_circuit
 from gamecircuits.transformer.constructions import (
     CONSTRUCTIONS,

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from twins import naive_logits, random_parameters
 
-from gamecircuits.metrics import attention_entropy
+from gamecircuits.analysis.metrics import attention_entropy
 from gamecircuits.transformer.circuits import (
     TokenTables,
     direct_path,

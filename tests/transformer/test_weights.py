@@ -4,8 +4,8 @@ from safetensors.numpy import load_file, save_file
 from twins import random_parameters
 
 from gamecircuits.errors import ArtefactError
-from gamecircuits.provenance import describe_job
-from gamecircuits.transformer.constructions import make_construction
+from gamecircuits.pipeline.provenance import describe_job
+from gamecircuits.transformer.constructions.construction import make_construction
 from gamecircuits.transformer.model import Model
 from gamecircuits.transformer.weights import (
     HEAD_AXIS,

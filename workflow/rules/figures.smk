@@ -29,7 +29,7 @@ rule plot_metrics:
     params:
         job=lambda w: PLAN.job("plot_metrics", figure=w.figure),
     shell:
-        "{PYTHON:q} -m gamecircuits.stages.plot_metrics --job {params.job:q} --metrics {input}"
+        "{PYTHON:q} -m gamecircuits.pipeline.stages.plot_metrics --job {params.job:q} --metrics {input}"
         + DRAW
 
 
@@ -52,7 +52,7 @@ rule plot_circuits:
     params:
         job=lambda w: PLAN.job("plot_circuits", model=w.model),
     shell:
-        "{PYTHON:q} -m gamecircuits.stages.plot_circuits --job {params.job:q} --model {input}"
+        "{PYTHON:q} -m gamecircuits.pipeline.stages.plot_circuits --job {params.job:q} --model {input}"
         + DRAW
 
 
@@ -76,7 +76,7 @@ rule plot_predictions:
     params:
         job=lambda w: PLAN.job("plot_predictions", game=w.game),
     shell:
-        "{PYTHON:q} -m gamecircuits.stages.plot_predictions --job {params.job:q}"
+        "{PYTHON:q} -m gamecircuits.pipeline.stages.plot_predictions --job {params.job:q}"
         " --games {input.games} --models {input.models}" + DRAW
 
 
@@ -101,7 +101,7 @@ rule plot_games:
     params:
         job=lambda w: PLAN.job("plot_games", figure=w.figure),
     shell:
-        "{PYTHON:q} -m gamecircuits.stages.plot_games --job {params.job:q} --branching {input}"
+        "{PYTHON:q} -m gamecircuits.pipeline.stages.plot_games --job {params.job:q} --branching {input}"
         + DRAW
 
 
@@ -124,7 +124,7 @@ rule plot_legality:
     params:
         job=lambda w: PLAN.job("plot_legality", game=w.game),
     shell:
-        "{PYTHON:q} -m gamecircuits.stages.plot_legality --job {params.job:q} --legality {input}"
+        "{PYTHON:q} -m gamecircuits.pipeline.stages.plot_legality --job {params.job:q} --legality {input}"
         + DRAW
 
 
@@ -147,7 +147,7 @@ rule plot_filmstrip:
     params:
         job=lambda w: PLAN.job("plot_filmstrip", game=w.game),
     shell:
-        "{PYTHON:q} -m gamecircuits.stages.plot_filmstrip --job {params.job:q} --games {input}"
+        "{PYTHON:q} -m gamecircuits.pipeline.stages.plot_filmstrip --job {params.job:q} --games {input}"
         + DRAW
 
 
@@ -165,5 +165,5 @@ rule write_config:
     params:
         job=lambda w: PLAN.job("write_config"),
     shell:
-        "{PYTHON:q} -m gamecircuits.stages.write_config --job {params.job:q}"
+        "{PYTHON:q} -m gamecircuits.pipeline.stages.write_config --job {params.job:q}"
         " --output {output.table} --html {output.html} > {log} 2>&1"

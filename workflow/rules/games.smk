@@ -6,7 +6,7 @@ rule generate_games:
     params:
         job=lambda w: PLAN.job("generate_games", game=w.game, shard=w.shard),
     shell:
-        "{PYTHON:q} -m gamecircuits.stages.generate_games"
+        "{PYTHON:q} -m gamecircuits.pipeline.stages.generate_games"
         " --job {params.job:q} --output {output} > {log} 2>&1"
 
 
@@ -20,7 +20,7 @@ rule compute_masks:
     params:
         job=lambda w: PLAN.job("compute_masks", game=w.game, shard=w.shard),
     shell:
-        "{PYTHON:q} -m gamecircuits.stages.compute_masks"
+        "{PYTHON:q} -m gamecircuits.pipeline.stages.compute_masks"
         " --job {params.job:q} --games {input} --output {output} > {log} 2>&1"
 
 
@@ -35,7 +35,7 @@ rule measure_branching:
     params:
         job=lambda w: PLAN.job("measure_branching", game=w.game),
     shell:
-        "{PYTHON:q} -m gamecircuits.stages.measure_branching --job {params.job:q}"
+        "{PYTHON:q} -m gamecircuits.pipeline.stages.measure_branching --job {params.job:q}"
         " --games {input.games} --masks {input.masks} --output {output} > {log} 2>&1"
 
 
@@ -49,5 +49,5 @@ rule measure_legality:
     params:
         job=lambda w: PLAN.job("measure_legality", game=w.game),
     shell:
-        "{PYTHON:q} -m gamecircuits.stages.measure_legality"
+        "{PYTHON:q} -m gamecircuits.pipeline.stages.measure_legality"
         " --job {params.job:q} --games {input} --output {output} > {log} 2>&1"

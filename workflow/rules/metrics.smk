@@ -22,7 +22,7 @@ rule evaluate_model:
     params:
         job=lambda w: PLAN.job("evaluate_model", evaluation=w.evaluation, model=w.model),
     shell:
-        "{PYTHON:q} -m gamecircuits.stages.evaluate_model --job {params.job:q}"
+        "{PYTHON:q} -m gamecircuits.pipeline.stages.evaluate_model --job {params.job:q}"
         " --model {input.model} --games {input.games} --masks {input.masks}"
         " --threads {threads} --output {output} > {log} 2>&1"
 
@@ -41,5 +41,5 @@ rule collect_metrics:
     params:
         job=lambda w: PLAN.job("collect_metrics"),
     shell:
-        "{PYTHON:q} -m gamecircuits.stages.collect_metrics --job {params.job:q}"
+        "{PYTHON:q} -m gamecircuits.pipeline.stages.collect_metrics --job {params.job:q}"
         " --metrics {input} --output {output.table} --csv {output.csv} > {log} 2>&1"

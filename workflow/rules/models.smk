@@ -14,7 +14,7 @@ rule construct_model:
     params:
         job=lambda w: PLAN.job("construct_model", model=w.model),
     shell:
-        "{PYTHON:q} -m gamecircuits.stages.construct_model"
+        "{PYTHON:q} -m gamecircuits.pipeline.stages.construct_model"
         " --job {params.job:q} --output {output} > {log} 2>&1"
 
 
@@ -30,5 +30,5 @@ rule extract_model:
     params:
         job=lambda w: PLAN.job("extract_model", model=w.model),
     shell:
-        "{PYTHON:q} -m gamecircuits.stages.extract_model"
+        "{PYTHON:q} -m gamecircuits.pipeline.stages.extract_model"
         " --job {params.job:q} --trials {input[0]} --output {output} > {log} 2>&1"

@@ -17,7 +17,7 @@ rule diagnose_model:
     params:
         job=lambda w: PLAN.job("diagnose_model", model=w.model),
     shell:
-        "{PYTHON:q} -m gamecircuits.stages.diagnose_model --job {params.job:q} --model {input}"
+        "{PYTHON:q} -m gamecircuits.pipeline.stages.diagnose_model --job {params.job:q} --model {input}"
         + DRAW
 
 
@@ -36,7 +36,7 @@ rule check_claims:
     params:
         job=lambda w: PLAN.job("check_claims"),
     shell:
-        "{PYTHON:q} -m gamecircuits.stages.check_claims --job {params.job:q}"
+        "{PYTHON:q} -m gamecircuits.pipeline.stages.check_claims --job {params.job:q}"
         " --output {output.table} --csv {output.csv} --html {output.html} > {log} 2>&1"
 
 
@@ -51,7 +51,7 @@ rule confirm_claims:
     params:
         job=lambda w: PLAN.job("confirm_claims"),
     shell:
-        "{PYTHON:q} -m gamecircuits.stages.confirm_claims --job {params.job:q} --claims {input}"
+        "{PYTHON:q} -m gamecircuits.pipeline.stages.confirm_claims --job {params.job:q} --claims {input}"
         " --output {output.table} --csv {output.csv} 2>&1 | tee {log} >&2"
 
 
@@ -63,7 +63,7 @@ rule run_experiment:
     params:
         job=lambda w: PLAN.job("run_experiment", experiment=w.experiment),
     shell:
-        "{PYTHON:q} -m gamecircuits.stages.run_experiment"
+        "{PYTHON:q} -m gamecircuits.pipeline.stages.run_experiment"
         " --job {params.job:q} --output {output} > {log} 2>&1"
 
 
@@ -86,5 +86,5 @@ rule plot_experiment:
     params:
         job=lambda w: PLAN.job("plot_experiment", experiment=w.experiment),
     shell:
-        "{PYTHON:q} -m gamecircuits.stages.plot_experiment --job {params.job:q} --experiment {input}"
+        "{PYTHON:q} -m gamecircuits.pipeline.stages.plot_experiment --job {params.job:q} --experiment {input}"
         + DRAW

@@ -13,7 +13,7 @@ rule train_trials:
         job=lambda w: PLAN.job("train_trials", search=w.search, group=w.group),
     # The checkpoint is no output: outputs of a job that fails are removed, but it goes on from this.
     shell:
-        "{PYTHON:q} -m gamecircuits.stages.train_trials --job {params.job:q}"
+        "{PYTHON:q} -m gamecircuits.pipeline.stages.train_trials --job {params.job:q}"
         " --games {input.games} --output {output.trials} --weights {output.weights}"
         " --trajectory {output.trajectory}"
         " --checkpoint {RESULTS}/checkpoints/{wildcards.search}-{wildcards.group}.safetensors"
@@ -36,7 +36,7 @@ rule measure_trials:
     params:
         job=lambda w: PLAN.job("measure_trials", search=w.search, group=w.group),
     shell:
-        "{PYTHON:q} -m gamecircuits.stages.measure_trials --job {params.job:q}"
+        "{PYTHON:q} -m gamecircuits.pipeline.stages.measure_trials --job {params.job:q}"
         " --trials {input.trials} --games {input.games} --output {output.metrics}"
         " --dynamics {output.dynamics} --noise {output.noise} --circuits {output.circuits}"
         " > {log} 2>&1"
@@ -62,7 +62,7 @@ rule collect_search:
     params:
         job=lambda w: PLAN.job("collect_search", search=w.search),
     shell:
-        "{PYTHON:q} -m gamecircuits.stages.collect_search --job {params.job:q}"
+        "{PYTHON:q} -m gamecircuits.pipeline.stages.collect_search --job {params.job:q}"
         " --metrics {input.metrics} --output {output.metrics} --trials {output.trials}"
         " --dynamics {output.dynamics} --noise {output.noise} --circuits {output.circuits}"
         " --effects {output.effects} --effects_csv {output.effects_csv}"
@@ -91,4 +91,4 @@ rule plot_search:
     params:
         job=lambda w: PLAN.job("plot_search", search_figure=w.search_figure, search=w.search),
     shell:
-        "{PYTHON:q} -m gamecircuits.stages.plot_search --job {params.job:q} --search {input}" + DRAW
+        "{PYTHON:q} -m gamecircuits.pipeline.stages.plot_search --job {params.job:q} --search {input}" + DRAW

@@ -4,20 +4,20 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from gamecircuits.analysis.contexts import all_contexts
+from gamecircuits.analysis.diagnosis import fit_standard_form
 from gamecircuits.claims.claim import bound, claim, compare, measure, random_standard_form
 from gamecircuits.claims.exact import singular_gauge
-from gamecircuits.contexts import all_contexts
-from gamecircuits.diagnosis import fit_standard_form
 from gamecircuits.experiments.dimensions import get_chains
-from gamecircuits.theory import (
+from gamecircuits.theory.basics import centering
+from gamecircuits.theory.displacement import (
     balanced_attention,
-    centering,
     first_failing_lengths,
     harmonic_displacement,
-    imbalance_floor,
     is_last_displaced,
     last_token_excess,
 )
+from gamecircuits.theory.widths import imbalance_floor
 from gamecircuits.transformer.circuits import TokenTables, direct_path, ov_circuit
 from gamecircuits.transformer.constructions.construction import helmert
 from gamecircuits.transformer.constructions.harmonic import get_harmonic_parameters

@@ -55,7 +55,7 @@ def claim_modules() -> list[str]:
     return sorted(
         f"gamecircuits.claims.{module.name}"
         for module in found
-        if module.name not in ("claim", "book")
+        if module.name not in ("claim", "check")
     )
 
 

@@ -5,6 +5,9 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from gamecircuits.analysis.contexts import all_contexts
+from gamecircuits.analysis.evaluation import evaluate_exhaustively
+from gamecircuits.analysis.metrics import context_metrics
 from gamecircuits.claims.claim import (
     bound,
     claim,
@@ -13,21 +16,17 @@ from gamecircuits.claims.claim import (
     random_standard_form,
     tables_of,
 )
-from gamecircuits.contexts import all_contexts
-from gamecircuits.evaluation import evaluate_exhaustively
-from gamecircuits.metrics import context_metrics
-from gamecircuits.theory import (
-    centering,
+from gamecircuits.theory.basics import centering
+from gamecircuits.theory.dispersion import (
     dropout_displacement,
     dropout_illegal_odds,
     dropout_kl,
-    gain_min,
-    gain_min_bound,
     illegal_rate_floor,
     largest_mean_x,
     mean_strengths,
     symmetrised_kl_floor,
 )
+from gamecircuits.theory.strength import gain_min, gain_min_bound
 from gamecircuits.transformer.circuits import TokenTables, ov_circuit
 from gamecircuits.transformer.constructions.attention_norm import AttentionNorm
 from gamecircuits.transformer.constructions.balanced import Balanced

@@ -4,6 +4,9 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from gamecircuits.analysis.contexts import all_contexts
+from gamecircuits.analysis.diagnosis import Certifier, measure_short_contexts
+from gamecircuits.analysis.metrics import context_metrics
 from gamecircuits.claims.claim import (
     bound,
     claim,
@@ -12,16 +15,9 @@ from gamecircuits.claims.claim import (
     random_standard_form,
     tables_of,
 )
-from gamecircuits.contexts import all_contexts
-from gamecircuits.diagnosis import Certifier, measure_short_contexts
-from gamecircuits.metrics import context_metrics
-from gamecircuits.theory import (
-    centering,
-    conserved_sum,
-    context_displacements,
-    count_contexts,
-    robust_rank_ratio,
-)
+from gamecircuits.theory.basics import centering, count_contexts
+from gamecircuits.theory.displacement import conserved_sum, context_displacements
+from gamecircuits.theory.widths import robust_rank_ratio
 from gamecircuits.transformer.circuits import TokenTables
 from gamecircuits.transformer.constructions.minimal import get_minimal_parameters
 from gamecircuits.transformer.model import Model

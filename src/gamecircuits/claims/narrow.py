@@ -5,13 +5,13 @@ from types import SimpleNamespace
 import numpy as np
 from scipy.optimize import minimize, minimize_scalar
 
+from gamecircuits.analysis.contexts import all_contexts
+from gamecircuits.analysis.metrics import context_metrics
 from gamecircuits.claims.claim import Outcome, bound, claim, compare, measure, tables_of
-from gamecircuits.contexts import all_contexts
-from gamecircuits.metrics import context_metrics
-from gamecircuits.theory import (
+from gamecircuits.theory.basics import centering
+from gamecircuits.theory.superposition import (
     absent_variance,
     block_limits,
-    centering,
     coherence_bound,
     decompose_off_diagonal,
     frame_kl_bound,

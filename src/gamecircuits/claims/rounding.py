@@ -4,9 +4,10 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from gamecircuits.analysis.contexts import sample_contexts
 from gamecircuits.claims.claim import bound, claim, compare
-from gamecircuits.contexts import sample_contexts
-from gamecircuits.theory import rounding_spread, x_min
+from gamecircuits.theory.rounding import rounding_spread
+from gamecircuits.theory.strength import x_min
 from gamecircuits.transformer.constructions.construction import helmert
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from gamecircuits.diagnosis import diagnose
+from gamecircuits.analysis.diagnosis import diagnose
 from gamecircuits.errors import ParameterError
 from gamecircuits.experiments.experiment import Experiment
 from gamecircuits.transformer.constructions.balanced import get_set_complement_parameters

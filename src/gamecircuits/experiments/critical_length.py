@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from gamecircuits.contexts import all_contexts, contexts_by_length
+from gamecircuits.analysis.contexts import all_contexts, contexts_by_length
 from gamecircuits.errors import ParameterError
 from gamecircuits.experiments.experiment import Experiment
-from gamecircuits.theory import first_failing_lengths
+from gamecircuits.theory.displacement import first_failing_lengths
 from gamecircuits.transformer.circuits import TokenTables, from_circuits
 from gamecircuits.transformer.constructions.tied import Tied
 from gamecircuits.transformer.model import Model

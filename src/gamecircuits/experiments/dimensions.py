@@ -7,16 +7,12 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import minimize
 
-from gamecircuits.contexts import all_contexts
+from gamecircuits.analysis.contexts import all_contexts
 from gamecircuits.errors import ParameterError
 from gamecircuits.experiments.experiment import Experiment
-from gamecircuits.theory import (
-    block_limits,
-    centering,
-    imbalance_floor,
-    kl_floor_by_length,
-    untrained_kl,
-)
+from gamecircuits.theory.basics import centering
+from gamecircuits.theory.superposition import block_limits, kl_floor_by_length, untrained_kl
+from gamecircuits.theory.widths import imbalance_floor
 from gamecircuits.transformer.circuits import direct_path
 from gamecircuits.transformer.constructions.construction import helmert
 from gamecircuits.transformer.model import Parameters

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from gamecircuits.registry import Registry
+from gamecircuits.kinds import Registry
 
 EXPERIMENTS = Registry("experiment", "gamecircuits.experiments", helpers=["experiment"])
 

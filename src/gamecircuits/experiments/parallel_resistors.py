@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from gamecircuits.contexts import all_contexts
+from gamecircuits.analysis.contexts import all_contexts
 from gamecircuits.errors import ParameterError
 from gamecircuits.experiments.experiment import Experiment
-from gamecircuits.theory import harmonic_displacement
+from gamecircuits.theory.displacement import harmonic_displacement
 from gamecircuits.transformer.circuits import TokenTables
 from gamecircuits.transformer.constructions.harmonic import get_harmonic_parameters
 from gamecircuits.transformer.model import Model

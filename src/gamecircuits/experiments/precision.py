@@ -7,10 +7,11 @@ import numpy as np
 import pandas as pd
 from scipy.linalg import hadamard
 
-from gamecircuits.contexts import sample_contexts
+from gamecircuits.analysis.contexts import sample_contexts
 from gamecircuits.errors import ParameterError
 from gamecircuits.experiments.experiment import Experiment
-from gamecircuits.theory import ROUNDING, rounding_spread, rounding_total_variation, x_min
+from gamecircuits.theory.rounding import ROUNDING, rounding_spread, rounding_total_variation
+from gamecircuits.theory.strength import x_min
 from gamecircuits.transformer.constructions.construction import helmert
 
 BASES = ("helmert", "rotated", "hadamard", "one-hot")

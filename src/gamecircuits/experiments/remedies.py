@@ -6,18 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from gamecircuits.contexts import contexts_by_length
+from gamecircuits.analysis.contexts import contexts_by_length
 from gamecircuits.errors import ParameterError
 from gamecircuits.experiments.experiment import Experiment
-from gamecircuits.theory import (
-    Displacements,
-    attention_entropy,
-    attention_norm_displacements,
-    laws_from_classes,
-    residual_norm_displacements,
-    single_class,
-    standard_form_displacements,
-)
+from gamecircuits.theory.displacement import Displacements, standard_form_displacements
+from gamecircuits.theory.laws import attention_entropy, laws_from_classes, single_class
+from gamecircuits.theory.strength import attention_norm_displacements, residual_norm_displacements
 from gamecircuits.transformer.circuits import TokenTables
 from gamecircuits.transformer.constructions.balanced import get_set_complement_parameters
 from gamecircuits.transformer.constructions.minimal import get_minimal_parameters

@@ -10,7 +10,7 @@ from scipy.optimize import minimize_scalar
 
 from gamecircuits.errors import ParameterError
 from gamecircuits.experiments.experiment import Experiment
-from gamecircuits.theory import (
+from gamecircuits.theory.superposition import (
     block_limits,
     coherence_bound,
     frame_kl_bound,

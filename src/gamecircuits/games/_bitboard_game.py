@@ -14,7 +14,7 @@ from numba import njit
 
 from gamecircuits.errors import GameError
 from gamecircuits.games.game import Game, check_token_array
-from gamecircuits.masks import unpack_mask
+from gamecircuits.games.masks import unpack_mask
 
 
 class BitboardGame(Game):

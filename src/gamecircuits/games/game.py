@@ -13,11 +13,11 @@ from abc import ABC, abstractmethod
 import numpy as np
 
 from gamecircuits.errors import GameError
-from gamecircuits.registry import Registry
+from gamecircuits.kinds import Registry
 
 PAD = -1
 
-GAMES = Registry("game", "gamecircuits.games", helpers=["game"])
+GAMES = Registry("game", "gamecircuits.games", helpers=["game", "masks", "splits", "datasets"])
 
 
 def make_game(kind: str, **parameters) -> "Game":

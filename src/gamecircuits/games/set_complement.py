@@ -6,7 +6,7 @@ import numpy as np
 
 from gamecircuits.errors import ParameterError
 from gamecircuits.games.game import Game, token_dtype
-from gamecircuits.masks import get_valid_next_token_mask
+from gamecircuits.games.masks import get_valid_next_token_mask
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from gamecircuits.provenance import write_atomically
+from gamecircuits.storage.files import write_atomically
 
 
 class Checkpoint:

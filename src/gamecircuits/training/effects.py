@@ -18,7 +18,7 @@ import pandas as pd
 from scipy.stats import t as student_t
 
 from gamecircuits.randomness import get_rng
-from gamecircuits.training.reaches import name_lengths
+from gamecircuits.training.eval_lengths import name_lengths
 from gamecircuits.training.trial import HYPERPARAMETERS
 
 METRICS = ("illegal_token_rate", "total_variation", "kl_divergence")

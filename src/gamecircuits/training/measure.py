@@ -11,10 +11,10 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from gamecircuits.diagnosis import StandardForm, fit_standard_form
-from gamecircuits.evaluation import evaluate_by_length
+from gamecircuits.analysis.diagnosis import StandardForm, fit_standard_form
+from gamecircuits.analysis.evaluation import evaluate_by_length
 from gamecircuits.games.game import PAD
-from gamecircuits.theory import centering
+from gamecircuits.theory.basics import centering
 from gamecircuits.transformer.circuits import (
     TokenTables,
     direct_path,

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from gamecircuits.datasets import GameDataset
 from gamecircuits.errors import GameError
+from gamecircuits.games.datasets import GameDataset
 from gamecircuits.games.game import Game
-from gamecircuits.splits import SPLITS, assign_splits
+from gamecircuits.games.splits import SPLITS, assign_splits
 
 GAMES_AT_ONCE = 4096
 MAX_TRIES = 100

@@ -11,8 +11,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from gamecircuits.errors import ArtefactError
-from gamecircuits.provenance import repair_command, write_atomically
-from gamecircuits.results import changed_siblings
+from gamecircuits.storage.files import repair_command, write_atomically
+from gamecircuits.storage.tables import changed_siblings
 from gamecircuits.transformer.model import Model, Norm, Parameters, check_parameters
 
 NAMES = {

@@ -5,7 +5,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from gamecircuits.theory import Displacements, attention_norm_displacements, gain_min
+from gamecircuits.theory.displacement import Displacements
+from gamecircuits.theory.strength import attention_norm_displacements, gain_min
 from gamecircuits.transformer.constructions.balanced import get_set_complement_parameters
 from gamecircuits.transformer.constructions.construction import (
     Construction,

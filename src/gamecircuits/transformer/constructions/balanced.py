@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gamecircuits.theory import Displacements, standard_form_displacements, x_min
+from gamecircuits.theory.displacement import Displacements, standard_form_displacements
+from gamecircuits.theory.strength import x_min
 from gamecircuits.transformer.constructions.construction import (
     Construction,
     check_rate,

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from gamecircuits.errors import ParameterError
-from gamecircuits.theory import ContextClasses, two_kinds, x_min
+from gamecircuits.theory.laws import ContextClasses, two_kinds
+from gamecircuits.theory.strength import x_min
 from gamecircuits.transformer.constructions.construction import Construction, check_vocab_size
 from gamecircuits.transformer.model import Parameters
 

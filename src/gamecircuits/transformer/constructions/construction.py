@@ -10,10 +10,10 @@ from typing import ClassVar
 import numpy as np
 
 from gamecircuits.errors import ParameterError
-from gamecircuits.registry import Registry
-from gamecircuits.theory import (
+from gamecircuits.kinds import Registry
+from gamecircuits.theory.displacement import Displacements
+from gamecircuits.theory.laws import (
     ContextClasses,
-    Displacements,
     Law,
     attention_entropy,
     laws_from_classes,

@@ -6,14 +6,10 @@ from typing import Literal
 import numpy as np
 from scipy.optimize import minimize_scalar
 
+from gamecircuits.analysis.metrics import METRICS
 from gamecircuits.errors import ParameterError
-from gamecircuits.metrics import METRICS
-from gamecircuits.theory import (
-    Law,
-    attention_entropy,
-    decompose_off_diagonal,
-    frame_kl_bound,
-)
+from gamecircuits.theory.laws import Law, attention_entropy
+from gamecircuits.theory.superposition import decompose_off_diagonal, frame_kl_bound
 from gamecircuits.transformer.constructions.construction import (
     Construction,
     check_vocab_size,

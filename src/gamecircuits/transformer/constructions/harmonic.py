@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from gamecircuits.errors import ParameterError
-from gamecircuits.theory import ContextClasses, harmonic_displacement, two_kinds
+from gamecircuits.theory.displacement import harmonic_displacement
+from gamecircuits.theory.laws import ContextClasses, two_kinds
 from gamecircuits.transformer.constructions.construction import (
     Construction,
     check_not_trivial,

@@ -6,7 +6,8 @@ from typing import ClassVar
 import numpy as np
 
 from gamecircuits.errors import ParameterError
-from gamecircuits.theory import Displacements, gain_min, residual_norm_displacements
+from gamecircuits.theory.displacement import Displacements
+from gamecircuits.theory.strength import gain_min, residual_norm_displacements
 from gamecircuits.transformer.constructions.balanced import get_set_complement_parameters
 from gamecircuits.transformer.constructions.construction import (
     Construction,

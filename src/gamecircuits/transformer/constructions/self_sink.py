@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gamecircuits.errors import ParameterError
-from gamecircuits.theory import Displacements, standard_form_displacements
+from gamecircuits.theory.displacement import Displacements, standard_form_displacements
 from gamecircuits.transformer.constructions.construction import (
     Construction,
     check_not_trivial,

@@ -6,7 +6,8 @@ from typing import Literal
 import numpy as np
 
 from gamecircuits.errors import ParameterError
-from gamecircuits.theory import Displacements, standard_form_displacements, x_min
+from gamecircuits.theory.displacement import Displacements, standard_form_displacements
+from gamecircuits.theory.strength import x_min
 from gamecircuits.transformer.constructions.construction import (
     Construction,
     check_not_trivial,

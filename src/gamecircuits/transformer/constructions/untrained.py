@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gamecircuits.theory import Displacements
+from gamecircuits.theory.displacement import Displacements
 from gamecircuits.transformer.constructions.balanced import get_set_complement_parameters
 from gamecircuits.transformer.constructions.construction import Construction, check_vocab_size
 from gamecircuits.transformer.model import Parameters

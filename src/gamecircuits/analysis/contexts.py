@@ -1,0 +1,54 @@
+"""Contexts of set complement: a set of seen tokens, and which of them came last."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from gamecircuits.theory.basics import count_contexts
+
+MAX_ALL_VOCAB_SIZE = 18  # all contexts at once: 2.4 million rows of 18
+
+
+def all_contexts(
+    vocab_size: int, lengths: Iterable[int] | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Every context of the given lengths, 1..V−1 by default, the shorter ones first.
+
+    Returns:
+        members, bool (N, V): the seen tokens; last (N,): the last of them.
+    """
+    if vocab_size > MAX_ALL_VOCAB_SIZE:
+        raise ValueError(
+            f"{vocab_size} tokens have {count_contexts(vocab_size):,} contexts; all at once is "
+            f"possible up to {MAX_ALL_VOCAB_SIZE} tokens"
+        )
+    sets = np.arange(1 << vocab_size)
+    size = np.bitwise_count(sets)
+    wanted = np.arange(1, vocab_size) if lengths is None else np.asarray(list(lengths))
+    sets = np.concatenate([sets[size == s] for s in wanted])
+    is_member = (sets[:, None] >> np.arange(vocab_size)) & 1 == 1
+    which, last = np.nonzero(is_member)
+    return is_member[which], last
+
+
+def sample_contexts(
+    vocab_size: int, length: int, num_contexts: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Contexts of one length drawn uniformly, with repetition; as from `all_contexts`."""
+    order = np.argsort(rng.random((num_contexts, vocab_size)), axis=1)
+    members = np.zeros((num_contexts, vocab_size), dtype=bool)
+    np.put_along_axis(members, order[:, :length], True, axis=1)
+    return members, order[:, 0]
+
+
+def contexts_by_length(
+    vocab_size: int, length: int, limit: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, bool]:
+    """All contexts of a length if there are at most `limit`, else `limit` random ones.
+
+    Returns:
+        members (N, V), last (N,), and whether these are all.
+    """
+    if vocab_size <= MAX_ALL_VOCAB_SIZE and count_contexts(vocab_size, length) <= limit:
+        return *all_contexts(vocab_size, [length]), True
+    return *sample_contexts(vocab_size, length, limit, rng), False

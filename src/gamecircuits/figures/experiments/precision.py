@@ -1,0 +1,115 @@
+"""Figure: what rounding does to the absent logits, by type, basis and vocabulary."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from gamecircuits.figures.style import COLOURS, GREY, letter, new_figure, plain_log_ticks
+from gamecircuits.theory.rounding import largest_x
+from gamecircuits.theory.strength import x_min
+
+TYPES = {  # colour, and where its name stands in the first and second panel: points from a marker
+    "bfloat16": (COLOURS[1], 32, 24),
+    "float16": (COLOURS[4], -16, -17),
+    "float32": (COLOURS[0], -14, -16),
+    "float64": (COLOURS[2], 18, 42),
+}
+BASES = {"rotated": "o", "helmert": "D"}  # the other two leave nothing to draw
+TOLERATED = 1e-2  # total variation
+
+
+def draw(table: pd.DataFrame) -> Figure:
+    """Largest spread, largest total variation, and the spread in units of ux, against V."""
+    figure, grid = new_figure(1, 3, 11.4, 3.9)
+    spread, variation, constant = grid[0]
+    worst = table.groupby(["basis", "dtype", "vocab_size"], sort=False).max(numeric_only=True)
+    worst = worst.reset_index()
+    exact = worst[~worst["basis"].isin(BASES) & (worst["spread_max"] == 0)]
+
+    _draw_types(spread, worst, "spread_max", "predicted_spread")
+    spread.set_ylabel("largest spread of absent logits (nats)")
+    letter(spread, 0, "what rounding does (dashed: predicted)")
+    names = " and ".join(exact["basis"].unique())
+    spread.text(0.97, 0.42, f"{names}:\nspread 0 in every type", transform=spread.transAxes,
+                ha="right", fontsize=8, color=GREY)  # fmt: skip
+    _draw_types(variation, worst, "total_variation_max", "predicted_total_variation")
+    variation.axhline(TOLERATED, color=GREY, linewidth=1, linestyle=":")
+    variation.set_ylabel("total variation from exact arithmetic")
+    letter(variation, 1, "its effect on p (dashed: predicted)")
+    first = worst[
+        (worst["basis"] == "rotated") & (worst["vocab_size"] == worst["vocab_size"].min())
+    ]
+    for _, row in first.iterrows():
+        colour, up, above = TYPES[row["dtype"]]
+        about = {"textcoords": "offset points", "fontsize": 8, "color": colour}
+        spread.annotate(row["dtype"], (row["vocab_size"], row["spread_max"]), (0, up), **about)
+        label = f"{row['dtype']}: {_reach(worst, row['dtype'])}"
+        at = (row["vocab_size"], row["total_variation_max"])
+        variation.annotate(label, at, (0, above), **about)
+    _draw_constants(constant, worst)
+    letter(constant, 2, "the spread in units of ux")
+    for axes in grid[0]:
+        sizes = sorted(table["vocab_size"].unique())
+        axes.set_xscale("log", base=2)
+        axes.set_xticks(sizes, [str(size) for size in sizes])
+        axes.set_xlabel("vocabulary V (tokens)")
+    return figure
+
+
+def _draw_types(axes: Axes, worst: pd.DataFrame, value: str, predicted: str) -> None:
+    """Measurements as points, the prediction for each type as a line."""
+    axes.set_yscale("log")
+    for dtype, (colour, *_) in TYPES.items():
+        rows = worst[worst["dtype"] == dtype]
+        line = rows.drop_duplicates("vocab_size")
+        axes.plot(line["vocab_size"], line[predicted], color=colour, linewidth=1, linestyle="--")
+        for basis in BASES:
+            part = rows[rows["basis"] == basis]
+            axes.plot(part["vocab_size"], part[value], **_look(dtype, basis))
+    axes.set_ylim(top=axes.get_ylim()[1] * 8)
+
+
+def _look(dtype: str, basis: str) -> dict:
+    colour = TYPES[dtype][0]
+    fill = colour if basis == "rotated" else "white"
+    return {"color": colour, "marker": BASES[basis], "markerfacecolor": fill, "linewidth": 0.8}
+
+
+def _reach(worst: pd.DataFrame, dtype: str) -> str:
+    """Up to which V the total variation stays tolerable: as measured, else as predicted."""
+    rows = worst[(worst["dtype"] == dtype) & (worst["basis"] == "rotated")]
+    sizes, values = rows["vocab_size"].to_numpy(), rows["total_variation_max"].to_numpy()
+    if values[0] > TOLERATED:
+        return f"above 0.01 from V = {sizes[0]} on"
+    if values[-1] > TOLERATED:
+        limit = 2 ** np.interp(np.log(TOLERATED), np.log(values), np.log2(sizes))
+        return f"below 0.01 up to V ≈ {limit:.0f}"
+    x, rate = largest_x(dtype, TOLERATED), rows["max_illegal_rate"].iloc[0]
+    powers = np.arange(1, 60, 0.05)
+    strengths = np.array([x_min(int(2**power) + 1, rate) for power in powers])
+    limit = 2 ** powers[np.searchsorted(strengths, x) - 1]
+    mantissa, exponent = f"{limit:.0e}".split("e+")
+    return f"below 0.01 up to V ≈ {mantissa}·$10^{{{int(exponent)}}}$ (predicted)"
+
+
+def _draw_constants(axes: Axes, worst: pd.DataFrame) -> None:
+    """Largest spread divided by ux; for 16 bits and a generic basis random errors cancel."""
+    axes.set_yscale("log")
+    for (basis, dtype), rows in worst.groupby(["basis", "dtype"], sort=False):
+        if basis in BASES:
+            ratio = rows["spread_max"] / (rows["unit"] * rows["x"])
+            axes.plot(rows["vocab_size"], ratio, **_look(dtype, basis))
+    V = np.geomspace(worst["vocab_size"].min(), worst["vocab_size"].max(), 50)
+    axes.plot(V, 1.7 * np.sqrt(2 * np.log(V) / V), color=GREY, linewidth=1, linestyle="--")
+    axes.annotate(r"$1.7\,\sqrt{2\,\ln V/V}$", (V[-1], 0.2), (-8, -2), textcoords="offset points",
+                  ha="right", va="top", fontsize=8, color=GREY)  # fmt: skip
+    for basis, marker in BASES.items():
+        fill = GREY if basis == "rotated" else "white"
+        axes.plot(
+            [], [], color=GREY, marker=marker, markerfacecolor=fill, linewidth=0.8, label=basis
+        )
+    axes.legend(loc="upper left", ncols=2)
+    axes.set_ylim(0.1, 20)
+    plain_log_ticks(axes.yaxis)
+    axes.set_ylabel("largest spread / (ux)")

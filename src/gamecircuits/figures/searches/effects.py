@@ -1,0 +1,110 @@
+"""Figure: what each variant and each average of the weights changes, in pairs of trials."""
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from gamecircuits.figures.searches._search import (
+    choose_averages,
+    draw_nothing,
+    get_looks,
+    set_title,
+)
+from gamecircuits.figures.style import GREY, letter, new_figure, readable
+
+METRICS = {  # name: marker, filling, distance from the middle of the row
+    "total_variation": ("o", None, -0.17),
+    "illegal_token_rate": ("s", "white", 0.17),
+}
+VERSUS = {"variant": "same draw", "average": "same trajectory"}
+REACHES = {"trained": "as in training", "twice": "twice that", "longest": "the longest"}
+VALUES = ["pairs", "difference", "low", "high", "share_better"]
+ROW = 0.19  # inches
+
+
+def get_table(tables: dict[str, pd.DataFrame], length: int) -> pd.DataFrame:
+    """Paired differences; those of variants only for the averages that are shown elsewhere, too."""
+    effects = tables["effects"][tables["effects"]["metric"].isin(METRICS)]
+    averages = choose_averages(tables)
+    baselines = {"variant": tables["trials"]["variant"].iloc[0], "average": averages[0]}
+    parts = []
+    for versus, baseline in baselines.items():
+        rows = effects[effects["average"].isin(averages)] if versus == "variant" else effects
+        values = rows.reindex(columns=[f"{value}_vs_{versus}" for value in VALUES])
+        about = rows[["variant", "average", "reach", "length", "metric"]]
+        about = about.assign(versus=versus, baseline=baseline)
+        parts.append(about.join(values.set_axis(VALUES, axis=1)))
+    table = pd.concat(parts, ignore_index=True)
+    return table[table["pairs"].notna()].reset_index(drop=True)
+
+
+def draw(table: pd.DataFrame, game: str, length: int) -> Figure:
+    """Rows: variants against the first, averages against the first; columns: lengths."""
+    reaches = table.drop_duplicates("length", keep="last")["reach"].tolist()
+    blocks = [rows for _, rows in table.groupby("versus", sort=False)]
+    if not blocks:
+        return draw_nothing(game, length, "one variant and one average: nothing to compare")
+    places = [_place(rows) for rows in blocks]
+    heights = [max(place.values()) + 1 for place in places]
+    figure, grid = new_figure(
+        len(blocks), len(reaches), 2.5 * len(reaches) + 2.2, ROW * sum(heights) + 1.7,
+        gridspec_kw={"height_ratios": heights}, sharey="row",
+    )  # fmt: skip
+    of_variants = table[table["versus"] == "variant"]  # the other baselines are averages
+    looks = get_looks([*of_variants["baseline"], *table["variant"]])
+    for line, (rows, place) in enumerate(zip(blocks, places, strict=True)):
+        for column, reach in enumerate(reaches):
+            axes, part = grid[line, column], rows[rows["reach"] == reach]
+            _draw_differences(axes, part, place, looks)
+            title = f"{REACHES[reach]}: {part['length'].iloc[0]} tokens" if line == 0 else ""
+            letter(axes, line * len(reaches) + column, title)
+            if line == len(blocks) - 1:
+                axes.set_xlabel("difference (probability)\n← better          worse →")
+        _label(grid[line, 0], grid[line, -1], part, place, looks)
+    handles = [
+        Line2D([], [], color=GREY, marker=marker, markerfacecolor=filling, label=readable(name))
+        for name, (marker, filling, _) in METRICS.items()
+    ]
+    figure.legend(handles=handles, loc="outside lower left", ncols=2)
+    set_title(figure, game, length, "mean differences in pairs of trials, with 95 % intervals")
+    return figure
+
+
+def _place(rows: pd.DataFrame) -> dict[str | tuple[str, str], int]:
+    """Height of each variant's heading and of its averages, from the top."""
+    places: dict[str | tuple[str, str], int] = {}
+    for variant, average in rows[["variant", "average"]].drop_duplicates().itertuples(index=False):
+        places.setdefault(variant, len(places))
+        places[variant, average] = len(places)
+    return places
+
+
+def _draw_differences(axes: Axes, rows: pd.DataFrame, place: dict, looks: dict) -> None:
+    """Means with their intervals, and the line of no difference."""
+    axes.axvline(0, color=GREY, linewidth=0.9)
+    axes.grid(axis="y", visible=False)
+    axes.tick_params(axis="y", length=0)
+    axes.locator_params(axis="x", nbins=5)
+    for row in rows.itertuples():
+        marker, filling, shift = METRICS[row.metric]
+        style = {"color": looks[row.variant]["color"], "linewidth": 1.1}
+        height = place[row.variant, row.average] + shift
+        axes.plot([row.low, row.high], [height, height], **style)
+        axes.plot(row.difference, height, marker=marker, markerfacecolor=filling, **style)
+
+
+def _label(left: Axes, right: Axes, rows: pd.DataFrame, place: dict, looks: dict) -> None:
+    """Names of the rows on the left, numbers of pairs on the right."""
+    left.set_ylim(max(place.values()) + 0.6, -0.6)
+    names = [readable(key if isinstance(key, str) else key[1]) for key in place]
+    left.set_yticks(list(place.values()), names)
+    for key, text in zip(place, left.get_yticklabels(), strict=True):
+        if isinstance(key, str):
+            text.set(color=looks[key]["color"], weight="bold")
+    versus, baseline = rows[["versus", "baseline"]].iloc[0]
+    left.set_ylabel(f"minus {readable(baseline)}, {VERSUS[versus]}")
+    text = {"transform": right.get_yaxis_transform(), "fontsize": 8, "color": GREY, "va": "center"}
+    right.text(1.03, 0, "pairs", **text)
+    for row in rows.drop_duplicates(["variant", "average"]).itertuples():
+        right.text(1.03, place[row.variant, row.average], f"{row.pairs:.0f}", **text)

@@ -1,0 +1,205 @@
+"""Figure: dispersion and noise by themselves, beside what theory says of them."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from gamecircuits.figures.searches._search import (
+    KEYS,
+    count_trials,
+    get_looks,
+    join_trials,
+    label_log_axis,
+    set_title,
+)
+from gamecircuits.figures.style import GREY, letter, new_figure, readable
+from gamecircuits.training.measure import PREDICTED
+
+TITLES = (
+    "dispersion: displacement by length",
+    "noise of late iterates, dotted: bias",
+    "illegal token rate, and what predicts it",
+    "what averaging the weights changes",
+)
+ABOUT = [*KEYS, "average", "quantity", "length", "num_legal", "value", PREDICTED]
+DOTTED = (0, (1, 1.2))
+HOLLOW = {"linestyle": "none", "markersize": 3.4, "markerfacecolor": "white"}
+SPREAD = 0.36  # of the variants beside an average
+BEYOND = 5  # factors of change further than this are drawn as arrows at the edge
+BIAS = "bias"  # in the place of an average of weights: the mean of predictions
+
+
+def get_table(tables: dict[str, pd.DataFrame], length: int) -> pd.DataFrame:
+    """One row per trial, quantity, average and length.
+
+    Displacement at every length, and illegal token rate as trained and at the longest length, of
+    the first average, with what the standard form predicts; noise and bias of late iterates; and
+    total_variation_kept (as trained) and displacement_kept (at the longest length): those of every
+    average as shares of the first one's.
+    """
+    averages = list(tables["effects"]["average"].unique())
+    metrics = tables["metrics"].rename(columns={"metric": "quantity", "mean": "value"})
+    longest = metrics["length"].max()
+    trained = min(length, longest)
+    late = tables["noise"].reindex(columns=[*KEYS, "length", "num_legal", "noise", BIAS])
+    late = late.melt([*KEYS, "length", "num_legal"], var_name="quantity")
+    is_rate = metrics["quantity"] == "illegal_token_rate"
+    is_rate &= metrics["length"].isin([trained, longest])
+    is_shown = is_rate | (metrics["quantity"] == "displacement")
+    parts = [metrics[is_shown & (metrics["average"] == averages[0])], late]
+
+    bias = late[late["quantity"] == BIAS].assign(average=BIAS, quantity="total_variation")
+    both = pd.concat([metrics, bias])
+    for quantity, s in {"total_variation": trained, "displacement": longest}.items():
+        rows = both[(both["quantity"] == quantity) & (both["length"] == s)]
+        firsts = rows[rows["average"] == averages[0]].set_index(KEYS)["value"]
+        wanted = firsts.reindex(pd.MultiIndex.from_frame(rows[KEYS])).to_numpy(float)
+        kept = rows["value"] / np.where(wanted > 0, wanted, np.nan)
+        about = {"quantity": f"{quantity}_kept", "value": kept, PREDICTED: np.nan}
+        parts.append(rows.assign(**about).dropna(subset="value"))
+    rows = pd.concat([part.reindex(columns=ABOUT) for part in parts], ignore_index=True)
+    return join_trials(rows, tables).assign(longest=longest, first=averages[0])
+
+
+def draw(table: pd.DataFrame, game: str, length: int) -> Figure:
+    """Dispersion, noise, prediction, averaging; variants in colour."""
+    figure, grid = new_figure(2, 2, 9.4, 7.6)
+    looks = get_looks(table["variant"])
+    longest = int(table["longest"].iloc[0])
+    trained = min(length, longest)
+    dispersion, noise, rates, averaging = grid.flat
+    _draw_dispersion(dispersion, table, looks)
+    _draw_noise(noise, table, looks)
+    _draw_rates(rates, table, looks, {"as trained": trained, "longest": longest})
+    _draw_averaging(averaging, table, looks, trained, longest)
+    for index, (axes, title) in enumerate(zip(grid.flat, TITLES, strict=True)):
+        letter(axes, index, title)
+        for axis in (axes.xaxis, axes.yaxis):
+            label_log_axis(axis)
+    handles = [
+        Line2D([], [], **look, markerfacecolor="none",
+               label=f"{readable(variant)}, {count_trials(table, variant)}")
+        for variant, look in looks.items()
+    ]  # fmt: skip
+    figure.legend(handles=handles, loc="outside lower left", ncols=4)
+    set_title(figure, game, length, "thin: every trial, thick: their median; variants in colour")
+    return figure
+
+
+def _line(look: dict) -> dict:
+    return {"color": look["color"], "linestyle": look["linestyle"]}
+
+
+def _pick(table: pd.DataFrame, quantity: str, variant: str) -> pd.DataFrame:
+    return table[(table["quantity"] == quantity) & (table["variant"] == variant)]
+
+
+def _draw_curves(axes: Axes, rows: pd.DataFrame, place: str, look: dict) -> None:
+    """Mean where several lengths have as many legal tokens; what is not positive has no place."""
+    wide = rows.assign(value=rows["value"].where(rows["value"] > 0))
+    wide = wide.pivot_table(index=place, columns="number", values="value")
+    axes.plot(wide.index, wide, linewidth=0.5, alpha=0.3, **_line(look))
+    axes.plot(wide.index, wide.median(axis=1), linewidth=1.8, **_line(look))
+
+
+def _draw_dispersion(axes: Axes, table: pd.DataFrame, looks: dict[str, dict]) -> None:
+    axes.set(xscale="log", yscale="log", xlabel="length s (tokens)", ylabel="displacement (nats)")
+    for variant, look in looks.items():
+        rows = _pick(table, "displacement", variant)
+        if rows.empty:
+            continue
+        _draw_curves(axes, rows, "length", look)
+        predicted = rows.groupby("length")[PREDICTED].median()
+        style = {"color": look["color"], "marker": look["marker"], **HOLLOW}
+        axes.plot(predicted.where(predicted > 0), zorder=2.5, **style)
+    values = table.loc[table["quantity"] == "displacement", ["length", "value"]]
+    values = values[values["value"] > 0]
+    if values.empty:
+        return
+    ends = np.array([values["length"].min(), values["length"].max()])
+    start = 1.3 * values.loc[values["length"] == ends[0], "value"].max()
+    axes.plot(ends, start * ends[0] / ends, color=GREY, linewidth=0.9)
+    middle = np.sqrt(ends.prod())
+    place = (middle, start * ends[0] / middle)
+    axes.annotate("∝ 1/s", place, (4, 2), textcoords="offset points", color=GREY)
+    axes.plot([], [], color=GREY, marker="o", label="standard form predicts", **HOLLOW)
+    axes.legend(loc="lower left")
+
+
+def _draw_noise(axes: Axes, table: pd.DataFrame, looks: dict[str, dict]) -> None:
+    axes.set(xscale="log", yscale="log", xlabel="legal tokens (mean)")
+    axes.set_ylabel("total variation (probability)")
+    late = table[table["quantity"].isin(["noise", BIAS])]
+    medians = late.groupby(["quantity", "variant", "num_legal"])["value"].median()
+    for variant, look in looks.items():
+        _draw_curves(axes, _pick(table, "noise", variant), "num_legal", look)
+        if (BIAS, variant) in medians:
+            style = {"color": look["color"], "linestyle": DOTTED, "linewidth": 1.6}
+            axes.plot(medians[BIAS, variant], **style)
+    if (medians > 0).any():  # single trials may go on below
+        axes.set_ylim(medians[medians > 0].min() / 1.5, 1.2 * medians.max())
+
+
+def _draw_rates(
+    axes: Axes, table: pd.DataFrame, looks: dict[str, dict], lengths: dict[str, int]
+) -> None:
+    """Measured against predicted; every point is a trial."""
+    axes.set(xscale="log", yscale="log", xlabel="predicted by the standard form (probability)")
+    axes.set_ylabel("measured (probability)")
+    rates = table[(table["quantity"] == "illegal_token_rate") & table[PREDICTED].notna()]
+    if rates.empty:
+        text = "a norm everywhere: nothing is predicted"
+        axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", color=GREY)
+        return
+    axes.axline((0.1, 0.1), (1, 1), color=GREY, linewidth=0.9, zorder=1.5)
+    for variant, look in looks.items():
+        for is_longest, s in enumerate(lengths.values()):
+            rows = rates[(rates["variant"] == variant) & (rates["length"] == s)]
+            filling = look["color"] if is_longest else "none"
+            style = {"color": look["color"], "marker": look["marker"], "linestyle": "none"}
+            axes.plot(rows[PREDICTED], rows["value"], markerfacecolor=filling, **style)
+    for n, s in enumerate(lengths.values()):
+        filling = GREY if n else "none"
+        axes.plot([], [], "o", color=GREY, markerfacecolor=filling, label=f"at {s} tokens")
+    axes.legend(loc="upper left")
+
+
+def _draw_averaging(
+    axes: Axes, table: pd.DataFrame, looks: dict[str, dict], trained: int, longest: int
+) -> None:
+    """Medians of trials, and their quartiles; averages beside each other."""
+    first = table["first"].iloc[0]
+    axes.set(yscale="log", ylabel=f"relative to {readable(first)}")
+    kept = {
+        "total_variation_kept": (f"total variation at {trained} tokens", {}),
+        "displacement_kept": (f"displacement at {longest} tokens", {"markerfacecolor": "white"}),
+    }
+    rows = table[table["quantity"].isin(kept)]
+    averages = [name for name in rows["average"].unique() if name not in (first, BIAS)]
+    places = {name: n for n, name in enumerate([*averages, BIAS])}
+    axes.axhline(1, color=GREY, linewidth=0.9)
+    axes.grid(axis="x", visible=False)
+    for n, (quantity, (label, filling)) in enumerate(kept.items()):
+        marker = {"marker": "os"[n], "markersize": 3.8, "linestyle": "none", **filling}
+        for m, (variant, look) in enumerate(looks.items()):
+            of_averages = _pick(rows, quantity, variant).groupby("average")["value"]
+            low, middle, high = (
+                of_averages.quantile(share).reindex(list(places)) for share in (0.25, 0.5, 0.75)
+            )
+            at = np.arange(len(places)) + SPREAD * (2 * (m + 0.5) / len(looks) - 1)
+            axes.vlines(at, low, high, look["color"], linewidth=0.9)
+            axes.plot(at, middle, color=look["color"], **marker)
+            for arrow, edge, is_beyond in [
+                ("^", 0.92 * BEYOND, middle > BEYOND),
+                ("v", 1.08 / BEYOND, middle < 1 / BEYOND),
+            ]:
+                style = marker | {"marker": arrow, "color": look["color"]}
+                axes.plot(at[is_beyond], np.full(is_beyond.sum(), edge), **style)
+        axes.plot([], [], color=GREY, label=label, **marker)
+    labels = [readable(name) for name in averages] + ["mean of\npredictions"]
+    axes.set_xticks(range(len(places)), labels, rotation=30, ha="right")
+    axes.set_xlim(-0.6, len(places) - 0.4)
+    axes.set_ylim(1 / BEYOND, BEYOND)
+    axes.legend(loc="upper left")

@@ -1,0 +1,46 @@
+"""Files that appear whole or not at all."""
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from gamecircuits.errors import StorageError
+
+KEY = b"gamecircuits"  # where parquet, safetensors and PNG files carry their job
+
+
+def repair_command(path: Path | str) -> str:
+    return f"delete it and run again:  rm '{path}' && snakemake"
+
+
+@contextlib.contextmanager
+def write_atomically(path: Path | str) -> Iterator[Path]:
+    """Yield a temporary path that replaces `path` on success and is removed on failure.
+
+    A reader sees the old file or the whole new one, never half of it. What an earlier, killed
+    writer of the same file left behind is removed too. A full disk is a StorageError.
+    """
+    path = Path(path)
+    temporary = path.parent / f".{path.name}.{os.getpid()}.tmp"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for leftover in path.parent.glob(f".{path.name}.*.tmp"):
+            leftover.unlink(missing_ok=True)
+        try:
+            yield temporary
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else error
+        raise StorageError(
+            f"{path} cannot be written ({reason}); free space there, or permit writing, and run "
+            "again: all files that were finished are kept"
+        ) from error
+
+
+def file_digest(path: Path | str) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,133 @@
+import numpy as np
+import pandas as pd
+import pytest
+from twins import all_contexts, naive_logits, naive_metrics, random_parameters
+
+from gamecircuits.analysis import evaluation
+from gamecircuits.analysis.evaluation import Summary, evaluate_by_length, evaluate_exhaustively
+from gamecircuits.analysis.metrics import METRICS
+from gamecircuits.games.game import make_game
+from gamecircuits.transformer.model import Model
+
+STATISTICS = ["count", "mean", "std", "min", "q05", "q25", "median", "q75", "q95", "max"]
+
+
+def summarize(values_by_length):
+    """Statistics by pandas, as an oracle for Summary."""
+    rows = []
+    for length, contexts in values_by_length.items():
+        frame = pd.DataFrame(contexts)
+        for metric in METRICS:
+            v = frame[metric].dropna()
+            q = v.quantile([0.05, 0.25, 0.5, 0.75, 0.95]).tolist() if len(v) else [np.nan] * 5
+            row = [len(v), v.mean(), v.std(ddof=0), v.min(), *q, v.max()]
+            rows.append([length, metric, *row])
+    return pd.DataFrame(rows, columns=["length", "metric", *STATISTICS])
+
+
+@pytest.mark.parametrize(
+    ("norm", "gain", "sink"),
+    [("none", 1.0, 0.0), ("attention", 2.0, 0.0), ("residual", 3.0, 0.0), ("none", 1.0, 2.0)],
+)
+def test_exhaustive_equals_a_loop_over_all_contexts(norm, gain, sink):
+    V = 5
+    parameters = random_parameters(np.random.default_rng(0), V)
+    naive = {}
+    for length in range(1, V):
+        naive[length] = []
+        for prefix in all_contexts(V, length):
+            logits, attention = naive_logits(parameters, prefix, norm, gain, sink)
+            legal = [token not in prefix for token in range(V)]
+            weights = [
+                *attention,
+                max(0.0, 1 - sum(attention)),
+            ]  # the sink's share is attention too
+            naive[length].append(naive_metrics(logits, legal, weights))
+    found = evaluate_exhaustively(Model(parameters, norm, gain, sink))
+    wanted = summarize(naive)
+    assert found["length"].tolist() == wanted["length"].tolist()
+    assert found["metric"].tolist() == wanted["metric"].tolist()
+    np.testing.assert_allclose(found[STATISTICS], wanted[STATISTICS], rtol=1e-9, atol=1e-11)
+    assert (found["quantile_count"] == found["count"]).all()
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"kind": "windowed_complement", "vocab_size": 4, "window": 2},
+        {"kind": "windowed_complement", "vocab_size": 4, "window": 0},  # nothing is ever illegal
+        {"kind": "mnk", "rows": 2, "columns": 2, "in_a_row": 2},
+    ],
+)
+def test_by_length_equals_a_loop_over_games(settings):
+    game = make_game(**settings)
+    parameters = random_parameters(np.random.default_rng(1), 4)
+    tokens = game.play(60, np.random.default_rng(2))
+    mask = game.get_valid_next_token_mask(tokens)
+    lengths = range(1, game.max_length)
+    naive = {length: [] for length in lengths}
+    for row, legal in zip(tokens.tolist(), mask, strict=True):
+        for length in lengths:
+            if legal[length - 1].any():
+                logits, attention = naive_logits(parameters, row[:length])
+                naive[length].append(naive_metrics(logits, legal[length - 1], attention))
+    naive = {
+        length: contexts or [dict.fromkeys(METRICS, np.nan)] for length, contexts in naive.items()
+    }
+    batches = [(tokens[:25], mask[:25]), (tokens[25:], mask[25:])]
+    found = evaluate_by_length(Model(parameters), batches, lengths, 60)
+    wanted = summarize(naive)
+    np.testing.assert_allclose(found[STATISTICS], wanted[STATISTICS], rtol=1e-9, atol=1e-11)
+
+
+def test_threads_and_subsets_of_lengths_change_no_bit(monkeypatch):
+    monkeypatch.setattr(evaluation, "CHUNK", 50)
+    model = Model(random_parameters(np.random.default_rng(0), 9))
+    one, four = (evaluate_exhaustively(model, threads=n) for n in (1, 4))
+    pd.testing.assert_frame_equal(one, four, check_exact=True)
+    some = evaluate_exhaustively(model, [3, 8])
+    kept = one[one["length"].isin([3, 8])].reset_index(drop=True)
+    pd.testing.assert_frame_equal(some, kept, check_exact=True)
+
+
+def test_quantiles_of_many_contexts_come_from_evenly_spaced_ones(monkeypatch):
+    monkeypatch.setattr(evaluation, "MAX_QUANTILE_CONTEXTS", 100)
+    summary, values = Summary(950), np.arange(950.0)
+    for chunk in np.split(values, [7, 300, 301, 620]):
+        summary.add(np.tile(chunk, (len(METRICS), 1)))
+    row = summary.rows()[0]
+    assert row["quantile_count"] == 95
+    assert (row["count"], row["mean"], row["min"], row["max"]) == (950, 474.5, 0, 949)
+    assert row["std"] == pytest.approx(values.std())
+    assert row["median"] == np.median(values[::10])
+
+
+def test_float32_is_close_and_says_so():
+    parameters = random_parameters(np.random.default_rng(0), 6)
+    single = type(parameters)(*(m.astype(np.float32) for m in parameters))
+    wide, narrow = evaluate_exhaustively(Model(parameters)), evaluate_exhaustively(Model(single))
+    # top1_legal may jump where two logits nearly tie
+    kept = wide["metric"] != "top1_legal"
+    np.testing.assert_allclose(narrow["mean"][kept], wide["mean"][kept], rtol=1e-3, atol=1e-4)
+
+
+def test_lengths_outside_the_game_are_refused():
+    with pytest.raises(ValueError, match=r"lengths must lie in 1\.\.5, not \[0, 6\]"):
+        evaluate_exhaustively(Model(random_parameters(np.random.default_rng(0), 6)), [6, 0])
+
+
+def test_memory_of_sampled_evaluation_is_bounded(monkeypatch):
+    """Values kept for quantiles are shared out among the lengths."""
+    monkeypatch.setattr(evaluation, "MAX_QUANTILE_CONTEXTS", 100)
+    game = make_game("set_complement", vocab_size=6)
+    tokens = game.play(500, np.random.default_rng(0))
+    batches = [(tokens, game.get_valid_next_token_mask(tokens))]
+    model = Model(random_parameters(np.random.default_rng(0), 6))
+    table = evaluate_by_length(model, batches, range(1, 6), 500)
+    assert (table["count"] == 500).all()
+    assert table["quantile_count"].unique().tolist() == [20]
+
+
+def test_too_many_contexts_are_refused():
+    with pytest.raises(ValueError, match=r"40 tokens have 2.2e\+13 contexts"):
+        evaluate_exhaustively(Model(random_parameters(np.random.default_rng(0), 40)))

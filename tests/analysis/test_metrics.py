@@ -1,0 +1,62 @@
+import inspect
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from twins import naive_metrics
+
+from gamecircuits.analysis import metrics
+from gamecircuits.analysis.metrics import METRICS, context_metrics
+
+
+@given(
+    st.integers(2, 7).flatmap(
+        lambda V: st.tuples(
+            hnp.arrays(float, (3, V), elements=st.integers(-60, 60).map(lambda n: n / 4)),
+            hnp.arrays(bool, (3, V)),
+        )
+    )
+)
+def test_metrics_equal_their_definitions(case):
+    logits, legal = case  # quarters, so that ties occur and are exact
+    found = context_metrics(logits, legal)
+    for index in range(3):
+        wanted = naive_metrics(logits[index], legal[index], attention=[1.0])
+        for name, values in found.items():
+            assert values[index] == pytest.approx(wanted[name], rel=1e-11, abs=1e-12, nan_ok=True)
+
+
+def test_each_metric_has_a_function_of_its_name():
+    rng = np.random.default_rng(0)
+    logits, legal = rng.normal(size=(2, 3, 5)), rng.random((2, 3, 5)) < 0.5
+    found = context_metrics(logits, legal)
+    for name in METRICS:
+        function = getattr(metrics, name)
+        assert inspect.getdoc(function)
+        if name != "attention_entropy":
+            np.testing.assert_array_equal(function(logits, legal), found[name])
+            assert found[name].shape == (2, 3)
+
+
+def test_memory_order_changes_nothing_but_rounding():
+    rng = np.random.default_rng(0)
+    logits, legal = rng.normal(size=(6, 50)), rng.random((6, 50)) < 0.5
+    one, other = (
+        context_metrics(logits.T, legal.T),
+        context_metrics(logits.T.copy(), legal.T.copy()),
+    )
+    for name in one:
+        np.testing.assert_allclose(one[name], other[name], atol=1e-14)
+
+
+def test_a_diverged_model_gives_nan_not_a_number():
+    found = context_metrics(np.array([[np.nan, 0.0, 1.0]]), np.array([[True, True, False]]))
+    for name in ("illegal_token_rate", "total_variation", "kl_divergence"):
+        assert np.isnan(found[name]).all()
+
+
+def test_attention_entropy():
+    pattern = np.array([[1.0, 0.0], [0.5, 0.5]])
+    np.testing.assert_allclose(metrics.attention_entropy(pattern), [0, np.log(2)])

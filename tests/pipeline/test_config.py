@@ -1,0 +1,323 @@
+import json
+import re
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+from gamecircuits.experiments.experiment import EXPERIMENTS
+from gamecircuits.figures.style import KINDS
+from gamecircuits.games.game import GAMES
+from gamecircuits.pipeline.config import OTHER_TABLES, ConfigError, json_schema, load_config, main
+from gamecircuits.pipeline.plan import Plan
+from gamecircuits.transformer.constructions.construction import CONSTRUCTIONS
+
+OUR_GAMES = [
+    "connect_four",
+    "dyck",
+    "flip_flop",
+    "mnk",
+    "othello",
+    "regular",
+    "set_complement",
+    "windowed_complement",
+]
+OUR_EXPERIMENTS = [
+    *("certificate", "critical_length", "dimensions", "parallel_resistors", "precision"),
+    *("remedies", "superposition"),
+]
+ROOT = Path(__file__).parents[2]
+GOOD = """\
+seed: 3
+games:
+  a:
+    kind: set_complement
+    vocab_size: 8
+  w: {kind: windowed_complement, vocab_size: 8, window: 2, num_games: 50, games_per_shard: 20}
+models:
+  m:
+    kind: balanced
+    vocab_size: 8
+    max_illegal_rate: 1e-3
+evaluations:
+  e: {game: a, models: [m], contexts: all}
+  f: {game: w, models: [m], lengths: [1, 4]}
+claims: {vocab_sizes: [4, 6]}
+experiments:
+  x: {kind: remedies, vocab_size: 8}
+searches:
+  s: {game: a, length: 3, space: {learning_rate: 1e-3}, variants: {v: {}}}
+"""
+
+
+@pytest.fixture
+def load(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def load(text, **overrides):
+        Path("c.yaml").write_text(text)
+        return load_config("c.yaml", overrides=overrides)
+
+    return load
+
+
+def test_a_good_config(load):
+    config = load(GOOD)
+    assert (config.seed, config.results) == (3, "results")
+    assert config.models["m"].construction.max_illegal_rate == 0.001
+    assert config.games["w"].shards == ["shard-00000", "shard-00001", "shard-00002"]
+    assert [config.games["w"].games_in_shard(n) for n in range(3)] == [20, 20, 10]
+    assert config.evaluations["e"].lengths == tuple(range(1, 8))
+    assert config.evaluations["f"].lengths == (1, 4)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "config").glob("*.yaml")), ids=lambda p: p.name)
+def test_the_configs_of_the_project(path):
+    load_config(path)
+    jsonschema.validate(yaml.safe_load(path.read_text()), json_schema())
+
+
+BROKEN = [  # (replace, by, line, message)
+    ("vocab_sizes: [4", "vocab_sizes: [3", 15, "claims.vocab_sizes[0] = 3: must be at least 4"),
+    ("[4, 6]", "[4, 4]", 15, "claims.vocab_sizes = [4, 4]: must not name anything twice"),
+    ("[4, 6]", "[]", 15, "claims.vocab_sizes = []: must not be empty"),
+    (
+        *("vocab_sizes: [4", "vocab_size: [4", 15),
+        "claims.vocab_size: unknown key; did you mean 'vocab_sizes'?; known: vocab_sizes, inst",
+    ),
+    ("claims: {vocab_sizes: [4, 6]}", "claims: true", 15, "claims = True: must be a mapping"),
+    ("kind: remedies", "kind: remedy", 17, "allowed: certificate, critical_length"),
+    ("remedies, vocab_size: 8", "remedies, vocab_size: 3", 17, "vocab_size = 3: allowed: 4 to 18"),
+    ("  x: {kind", "  Metrics: {kind", 17, "experiments.Metrics: another table has this name"),
+    ("  x: {kind", "  X: {kind: precision}\n  x: {kind", 18, "differs from 'X' in case alone"),
+    ("seed: 3", "seed: -1", 1, "seed = -1: must be at least 0"),
+    ("seed: 3", "seed: three", 1, "seed = 'three': must be an integer"),
+    ("seed: 3", "sed: 3", 1, "sed: unknown key; did you mean 'seed'?; known: seed, results, games"),
+    ("seed: 3", "seed: 3\nseed: 4", 2, "seed: the key stands twice, first at c.yaml:1"),
+    ("seed: 3", "results: my results", 1, "results = 'my results': must be a folder's path of"),
+    ("seed: 3", "results: a$b;c", 1, "results = 'a$b;c': must be a folder's path of letters"),
+    ("seed: 3", "results: src/x", 1, "results = 'src/x': must not be a folder of the project's"),
+    ("seed: 3", "results: ../..", 1, "results = '../..': must not be a folder of the project's"),
+    ("seed: 3", "seed: 1:30", 1, "seed = '1:30': must be an integer"),
+    ("seed: 3", "seed: 016", 1, "seed = '016': must be an integer"),
+    ("seed: 3", "seed: 2020-13-45", 1, "seed = '2020-13-45': must be an integer"),
+    ("seed: 3", "seed: .nan", 1, "seed = nan: must be an integer"),
+    ("seed: 3", "seed: true", 1, "seed = True: must be an integer"),
+    ("seed: 3", "seed:", 1, "seed = None: must be an integer"),
+    ("models:", "models: &m {x: *m}\nmore:", None, "nested too deeply, or in itself"),
+    ("seed: 3", "seed: [1, 2", 2, "not valid YAML"),
+    ("seed: 3", "seed: 3\n\tx: 1", 2, "not valid YAML: found character '\\t'"),
+    ("kind: set_complement", "kind: set_complment", 4,
+     f"games.a.kind = 'set_complment': allowed: {', '.join(GAMES.kinds())}; "
+     "did you mean 'set_complement'?"),
+    ("    kind: set_complement\n", "", 3, "games.a: the key 'kind' is missing; allowed: "),
+    ("vocab_size: 8\n  w", "vocab_sze: 8\n  w", 5, "games.a.vocab_sze: unknown key; did you mean"),
+    ("    vocab_size: 8\n  w", "  w", 3, "games.a: the key 'vocab_size' is missing (number of"),
+    ("vocab_size: 8\n  w", "vocab_size: '8'\n  w", 5, "a.vocab_size = '8': must be an integer"),
+    ("vocab_size: 8\n  w", "vocab_size: 1\n  w", 5, "games.a.vocab_size = 1: allowed: 2 to 4096"),
+    ("window: 2", "window: 8", 6, "games.w.window = 8: allowed: 0 to vocab_size - 1 = 7"),
+    (
+        "window: 2",
+        "window: 2, splits: {train: 0.9}",
+        6,
+        "games.w.splits = {'train': 0.9}: train + validation + test = 0.9 + 0.1 + 0.1 must be 1",
+    ),
+    (
+        "window: 2",
+        "window: 2, splits: {tran: 0.9}",
+        6,
+        "games.w.splits.tran: unknown key; did you mean 'train'?; known: train, validation, test",
+    ),
+    ("num_games: 50", "num_games: 0", 6, "games.w.num_games = 0: must be at least 1"),
+    ("num_games: 50", "num_games: 999999", 6, "makes 50000 shards of the games; at most 300"),
+    ("num_games: 50", "num_games: 1.5", 6, "games.w.num_games = 1.5: must be an integer"),
+    ("  a:", "  a b:", 3, "games.a b: names start with a letter"),
+    ("  a:", "  7:", 3, "games.7: keys must be text, not 7; write it in quotes"),
+    ("  w: {", "  w: 5 #", 6, "games.w = 5: must be a mapping of keys to values"),
+    ("max_illegal_rate: 1e-3", "max_illegal_rate: 2", 11, "allowed: strictly between 0 and 1"),
+    ("max_illegal_rate: 1e-3", "max_illegal_rate: low", 11, "= 'low': must be a number"),
+    ("max_illegal_rate: 1e-3", "d_model: 13", 11,
+     "models.m.d_model = 13: allowed: 14 to 16384 (balance needs width 2(V-1))"),
+    ("    vocab_size: 8\n    max", "    vocab_size: 9\n    max", 13,
+     "evaluations.e.models[0] = 'm': the model has vocab_size 9, the game a has 8; they must be"),
+    ("game: a", "game: aa", 13, "evaluations.e.game = 'aa': no such entry of games; known: a, w"),
+    ("models: [m], con", "models: [k], con", 13, "models[0] = 'k': no such entry of models"),
+    ("models: [m], con", "models: [m, m], con", 13, "e.models[1] = 'm': is listed twice"),
+    ("models: [m], con", "models: [], con", 13, "evaluations.e.models = []: must not be empty"),
+    ("contexts: all", "contexts: al", 13, "allowed: sampled, all; did you mean 'all'?"),
+    ("lengths: [1, 4]", "contexts: all", 14, "needs kind set_complement, but w is windowed_comp"),
+    ("lengths: [1, 4]", "lengths: [1, 16]", 14,
+     "evaluations.f.lengths[1] = 16: w has something to predict at lengths 1 to 15 only"),
+    ("lengths: [1, 4]", "lengths: [4, 1]", 14, "allowed: all, or ascending positive integers"),
+    ("lengths: [1, 4]", "lengths: [0, 1]", 14, "allowed: all, or ascending positive integers"),
+    ("lengths: [1, 4]", "dtype: float16", 14, "allowed: float64, float32"),
+    ("  s: {game", "  s_noise: {game", 19, "searches.s_noise: must not end in _trials, _dyna"),
+    ("game: a, length", "game: b, length", 19, "searches.s.game = 'b': no such game; known: a, w"),
+    ("length: 3", "length: 8", 19, "searches.s.length = 8: allowed: 1 to 7, so that a token follo"),
+    ("length: 3", "length: 3, steps: 50", 19, "s.checkpoints = 40: must divide steps = 50"),
+    ("{learning_rate: 1e-3}", "{rate: 1}", 19, "searches.s.space = 'rate': allowed: norm, normali"),
+    ("1e-3}, var", "-1}, var", 19, "searches.s.space.learning_rate = -1: allowed: a number above"),
+    ("1e-3}, var", "{low: 2}}, var", 19, "allowed: {low: ..., high: ..., scale: linear or log}"),
+    ("{v: {}}", "{v: {norm: [none]}}", 19, "variants.v.norm = ['none']: a variant has one value"),
+    ("length: 3", "length: 3, steps: 50", 19, "must divide steps = 50 (it is the default)"),
+    ("{v: {}}", "{'a/b': {}}", 19, "variants.a/b: names start with a letter and go on with"),
+    ("{v: {}}", "{v: {}}, averages: {'0': {kind: last}}", 19, "averages.0: names start with a l"),
+    ("{v: {}}", "{v: {}}, averages: {e: {kind: [1]}}", 19, "averages.e.kind = [1]: allowed: last"),
+    ("{v: {}}", "{v: {}}, averages: {e: {kind: bema, every: 3}}", 19,
+     "averages.e.every = 3: allowed: what divides steps = 4000"),
+    ("{learning_rate: 1e-3}", "{clip_norm: .inf, rate: 1}", 19, "clip_norm = inf: allowed: a numb"),
+    ("{learning_rate: 1e-3}", "{clip_norm: .inf, rate: 1}", 19, "space = 'rate': allowed: norm, "),
+    ("{v: {}}", "{v: {}}, averages: {e: {kind: ema}}", 19, "averages.e.decay = 'missing': allow"),
+    ("{v: {}}", "{v: {}}, averages: {start: {kind: last}}", 19,
+     "searches.s.averages.start: means the weights before training; choose another name"),
+    *(
+        ("  m:\n", f"  t: {{kind: {about}}}\n  m:\n", 8, message)
+        for about, message in [
+            ("tained, search: s", "tied, trained, untrained; did you mean 'trained'?"),
+            ("trained", "models.t: the key 'search' is missing (name of an entry of searches)"),
+            ("trained, search: r", "models.t.search = 'r': no such search; known: s"),
+            ("trained, search: s, variant: w", "variant = 'w': no such variant of s; known: v"),
+            ("trained, search: s, average: ema_0.91", "bema, start; did you mean 'ema_0.9'?"),
+            ("trained, search: s, number: 8", "number = 8: allowed: 0 to 7, the trials of s"),
+            ("trained, search: s, numbr: 0", "t.numbr: unknown key; did you mean 'number'?"),
+        ]
+    ),
+    (GOOD, "", None, "must hold keys at the top level: seed, results, games"),
+    (GOOD, "- 1", 1, "config = [1]: must hold keys at the top level"),
+    (GOOD, "games: {}", 1, "games = {}: must not be empty"),
+    (GOOD, "seed: 1", 1, "config: the key 'games' is missing (games by name)"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("old", "new", "line", "message"), BROKEN)
+def test_broken_configs_are_refused(load, old, new, line, message):
+    assert old in GOOD
+    with pytest.raises(ConfigError) as raised:
+        load(GOOD.replace(old, new, 1))
+    place = f"c.yaml:{line}: " if line else "c.yaml: "
+    lines = [text.strip() for text in str(raised.value).splitlines()]
+    assert any(text.startswith(place) and message in text for text in lines), raised.value
+
+
+def test_all_problems_are_reported_in_the_order_of_the_file(load):
+    text = GOOD
+    chosen = ["seed: -1", "vocab_size: 1\n  w", "window: 8", "d_model: 13", "lengths: [4, 1]"]
+    for old, new, *_ in (case for case in BROKEN if case[1] in chosen):
+        text = text.replace(old, new, 1)
+    with pytest.raises(ConfigError) as raised:
+        load(text)
+    first, *others = str(raised.value).splitlines()
+    assert first == "5 problems in the configuration:"
+    assert [int(re.match(r"  c.yaml:(\d+): ", line)[1]) for line in others] == [1, 5, 6, 11, 14]
+
+
+def test_exhaustive_evaluation_has_a_limit(load):
+    with pytest.raises(ConfigError, match=r"possible up to vocab_size 26; a has 27"):
+        load(GOOD.replace("vocab_size: 8", "vocab_size: 27"))
+
+
+def test_values_from_the_command_line(load):
+    """--config; inside lists and mappings Snakemake makes text of numbers, which is undone."""
+    overrides = {"seed": 7, "evaluations": {"f": {"lengths": ["2", "3"]}}}
+    config = load(GOOD, **overrides)
+    assert config.seed == 7
+    assert config.evaluations["f"].lengths == (2, 3)
+    with pytest.raises(ConfigError, match=r"--config: games\.a\.vocab_size = 'x': must be an int"):
+        load(GOOD, games={"a": {"vocab_size": "x"}})
+    with pytest.raises(ConfigError, match=r"--config: evaluations\.e\.models\[0\] = 'zz'"):
+        load(GOOD, evaluations={"e": {"models": ["zz"]}})
+    for odd in ("=", "<<", "2020-13-45", "9" * 5000):
+        with pytest.raises(ConfigError, match=r"--config: games\.a\.kind"):
+            load(GOOD, games={"a": {"kind": odd}})
+
+
+def test_several_files_are_laid_over_each_other(load, tmp_path):
+    load(GOOD)
+    Path("top.yaml").write_text("seed: 4\ngames:\n  a:\n    vocab_size: 1\n")
+    with pytest.raises(ConfigError, match=r"top\.yaml:4: games\.a\.vocab_size = 1"):
+        load_config("c.yaml", "top.yaml")
+    with pytest.raises(ConfigError, match=r"absent\.yaml: there is no such config file"):
+        load_config("absent.yaml")
+
+
+def test_merge_keys_may_be_overridden(load):
+    text = GOOD.replace("  a:\n", "  a: &a\n").replace(
+        "  w: {", "  b: {<<: *a, vocab_size: 9}\n  w: {"
+    )
+    assert load(text).games["b"].game.vocab_size == 9
+    with pytest.raises(ConfigError, match=r"c\.yaml:6: games\.b\.x: the key stands twice"):
+        load(text.replace("vocab_size: 9}", "x: 1, x: 2}"))
+
+
+def test_trained_models(load):
+    """What is not said is the search's first; a model has the vocabulary of its search's game."""
+    text = GOOD.replace("  m:\n", "  t: {kind: trained, search: s}\n  m:\n")
+    text = text.replace("models: [m], len", "models: [m, t], len")
+    model = load(text).models["t"]
+    wanted = {"search": "s", "variant": "v", "number": 0, "average": "last"}
+    assert model.settings == {"kind": "trained", **wanted}
+    assert (model.vocab_size, model.is_trained) == (8, True)
+    with pytest.raises(ConfigError, match="'t': the model has vocab_size 8, the game w has 9"):
+        load(text.replace("complement, vocab_size: 8", "complement, vocab_size: 9"))
+    with pytest.raises(ConfigError, match=r"^1 problem"):  # that of the search
+        load(text.replace("length: 3", "length: 8"))
+
+
+def test_experiments_cannot_take_the_name_of_another_table():
+    plan = Plan(load_config(ROOT / "config/config.yaml"))
+    stems = {Path(path).stem for path in plan.files() if Path(path).parent.name == "tables"}
+    assert all(OTHER_TABLES.fullmatch(stem) for stem in stems - set(plan.config.experiments))
+
+
+def test_an_experiment_needs_its_figure(load, monkeypatch, tmp_path):
+    from gamecircuits.experiments import __path__
+
+    source = (ROOT / "src/gamecircuits/experiments/remedies.py").read_text()
+    (tmp_path / "cures.py").write_text(source.replace("class Remedies", "class Cures"))
+    monkeypatch.setattr("gamecircuits.experiments.__path__", [*__path__, str(tmp_path)])
+    with pytest.raises(ConfigError, match=r"needs src/gamecircuits/figures/cures\.py with draw"):
+        load(GOOD.replace("kind: remedies", "kind: cures"))
+
+
+def test_a_kind_that_cannot_be_imported_is_named(load, monkeypatch, tmp_path):
+    from gamecircuits.games import __path__
+
+    folder = tmp_path / "more"
+    folder.mkdir()
+    (folder / "halved.py").write_text("import no_such_library\n")
+    (folder / "odd.py").write_text("class Even: pass\n")
+    monkeypatch.setattr("gamecircuits.games.__path__", [*__path__, str(folder)])
+    with pytest.raises(ConfigError, match=r"halved cannot be imported: No module named"):
+        load(GOOD.replace("kind: set_complement", "kind: halved"))
+    with pytest.raises(ConfigError, match=r"odd must define a class Odd"):
+        load(GOOD.replace("kind: set_complement", "kind: odd"))
+    assert load(GOOD).games  # kinds that are not used do no harm
+
+
+def test_schema_for_editors_is_in_step(capsys, monkeypatch):
+    """Else run: python -m gamecircuits.pipeline.config --schema >
+    workflow/schemas/config.schema.json
+
+    Kinds that somebody adds may be missing there, ours not.
+    """
+    for registry, ours in [
+        (GAMES, OUR_GAMES),
+        (CONSTRUCTIONS, sorted(KINDS)),
+        (EXPERIMENTS, OUR_EXPERIMENTS),
+    ]:
+        assert set(ours) <= set(registry.kinds())
+        monkeypatch.setattr(registry, "kinds", lambda ours=ours: ours)
+    assert main(["--schema"]) == 0
+    schema = (ROOT / "workflow/schemas/config.schema.json").read_text()
+    assert capsys.readouterr().out == schema
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({"games": {"a": {"kind": "set_complement"}}}, json.loads(schema))
+
+
+def test_command_line(load, capsys):
+    load(GOOD)
+    assert main(["c.yaml"]) == 0
+    Path("c.yaml").write_text("games: 3")
+    assert main(["c.yaml"]) == 1
+    assert "c.yaml:1: games = 3: must be a mapping" in capsys.readouterr().err

@@ -1,0 +1,99 @@
+"""Locks between processes, which end in every way."""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+pytest.importorskip("fcntl")
+RUN = """
+import os, sys
+from gamecircuits.errors import GamecircuitsError
+from gamecircuits.pipeline.run.lock import (
+    LOCK,
+    lock_run,
+)
+try:
+    lock_run(sys.argv[1], lambda message: print(message, flush=True))
+except GamecircuitsError as error:
+    print(error, flush=True)
+else:
+    print(os.environ[LOCK], flush=True)
+    sys.stdin.read()
+"""
+JOB = """
+import sys
+from gamecircuits.errors import GamecircuitsError
+from gamecircuits.pipeline.run.lock import lock_job
+try:
+    lock_job()
+except GamecircuitsError as error:
+    print(error, flush=True)
+else:
+    print("works", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Start a process that waits for its end; it, and the first line that it prints."""
+    processes = []
+
+    def start(code, lock=None):
+        process = subprocess.Popen(
+            [sys.executable, "-c", code, tmp_path / "results/.lock"],
+            env={"PYTHONPATH": ":".join(sys.path), **({"GAMECIRCUITS_LOCK": lock} if lock else {})},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        processes.append(process)
+        return process, process.stdout.readline().strip()
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+def kill(process):
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+
+def test_a_second_run_is_refused_until_the_first_ends(start, tmp_path):
+    first, lock = start(RUN)
+    refused = f"another run is at work in {tmp_path}/results; let it finish or stop it"
+    assert start(RUN)[1].startswith(refused)
+    kill(first)
+    assert start(RUN)[1] not in (lock, "")
+    assert start(RUN)[1].startswith(refused)
+
+
+def test_a_run_waits_for_the_jobs_of_a_killed_one_and_removes_what_they_left(start, tmp_path):
+    first, lock = start(RUN)
+    jobs = [start(JOB, lock) for _ in range(2)]
+    assert [said for _, said in jobs] == ["works"] * 2
+    left = tmp_path / "results/games/.shard-00000.parquet.123.tmp"
+    left.parent.mkdir()
+    left.write_text("half")
+    kill(first)
+    second, said = start(RUN)
+    assert said.startswith("Waiting for jobs in ")
+    assert start(RUN)[1].startswith("another run is at work in ")
+    kill(jobs[0][0])
+    assert left.exists()
+    jobs[1][0].communicate()  # ends by itself
+    assert second.stdout.readline().endswith("/results/.lock\n")
+    assert not left.exists()
+
+
+def test_a_job_that_comes_too_late_does_not_begin(start):
+    first, lock = start(RUN)
+    kill(first)
+    _, later = start(RUN)
+    assert start(JOB, lock)[1] == "the run of this job was killed, and a later one has begun"
+    assert start(JOB, later)[1] == "works"
+    assert start(JOB)[1] == "works"  # by hand, without a run

@@ -1,0 +1,598 @@
+"""The workflow, run for real: what reruns after which change, and what survives which accident.
+
+Every test works on a copy of the project, with a tiny experiment. Expected job sets are written
+out, so a job too many fails as one too few does.
+"""
+
+import base64
+import copy as copy_module
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from gamecircuits.pipeline.plan import SEARCH_FIGURES
+
+ROOT = Path(__file__).parents[2]
+TINY = {
+    "games": {
+        "a": {"kind": "set_complement", "vocab_size": 4, "num_games": 30, "games_per_shard": 20},
+        "b": {"kind": "windowed_complement", "vocab_size": 4, "window": 2, "num_games": 30},
+    },
+    "models": {
+        "m": {"kind": "balanced", "vocab_size": 4},
+        "u": {"kind": "untrained", "vocab_size": 4},
+    },
+    "evaluations": {
+        "whole": {"game": "a", "models": ["m", "u"], "contexts": "all"},
+        "some": {"game": "b", "models": ["m"], "lengths": [1, 2]},
+    },
+    "claims": {"vocab_sizes": [4], "instances": 1},
+    "experiments": {"e": {"kind": "parallel_resistors", "vocab_size": 4, "num_models": 1}},
+}
+METRIC_FIGURES = {f"plot_metrics:{f}" for f in ("attention_entropy", "displacement")}
+METRIC_FIGURES.add("plot_metrics:length_generalization")
+GAME_FIGURES = {"plot_games:branching_factor", "plot_games:game_lengths"}
+AFTER_EVALUATION = {"collect_metrics", *METRIC_FIGURES}
+
+
+class Project:
+    """A copy of the workflow and its source in a folder of its own."""
+
+    def __init__(self, folder: Path, config: dict = TINY):
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in ("Snakefile", "src", "workflow", "profiles"):
+            source = ROOT / name
+            if source.is_dir():
+                ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
+                shutil.copytree(source, folder / name, ignore=ignored)
+            else:
+                shutil.copy(source, folder / name)
+        self.config(config)
+
+    def config(self, values: dict) -> None:
+        (self.folder / "config").mkdir(exist_ok=True)
+        (self.folder / "config/config.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
+
+    def command(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
+
+    def environment(self) -> dict:
+        return {**os.environ, "PYTHONPATH": "", "XDG_CACHE_HOME": str(self.folder / ".cache")}
+
+    def run(self, *arguments: str, check: bool = True) -> str:
+        run = subprocess.run(
+            self.command(*arguments),
+            cwd=self.folder,
+            env=self.environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        if check and run.returncode:
+            raise AssertionError(run.stdout)
+        return run.stdout
+
+    def planned(self) -> set[str]:
+        """Jobs that a dry run lists, as rule:wildcards."""
+        plain = ("--workflow-profile", "none", "--rerun-incomplete", "--max-checksum-file-size=1GB")
+        output = self.run("-n", *plain)
+        jobs = set()
+        for job in re.split(r"\n(?=(?:local)?rule )", output)[1:]:
+            rule = re.match(r"(?:local)?rule (\w+):", job)[1]
+            wildcards = re.search(r"^ +wildcards: (.*)$", job, flags=re.MULTILINE)
+            values = re.findall(r"=([\w-]+)", wildcards[1]) if wildcards else []
+            jobs.add(":".join([rule, *values]).replace("shard-0000", ""))
+        return jobs - {"all"}
+
+    def results(self) -> dict[str, bytes]:
+        """Content of every result but the logs, and of what should not be there."""
+        files = (path for path in (self.folder / "results").rglob("*") if path.is_file())
+        found = {str(path.relative_to(self.folder)): path.read_bytes() for path in files}
+        others = "results/logs/", "results/.lock"
+        return {name: content for name, content in found.items() if not name.startswith(others)}
+
+    def start(self, *arguments: str) -> subprocess.Popen:
+        """Begin a run in a process group of its own."""
+        return subprocess.Popen(
+            self.command(*arguments),
+            cwd=self.folder,
+            env=self.environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def change(self, path: str, old: str, new: str) -> None:
+        file = self.folder / path
+        text = file.read_text()
+        assert old in text, f"{old!r} not in {path}"
+        file.write_text(text.replace(old, new, 1))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A project whose tiny experiment is complete."""
+    project = Project(tmp_path_factory.mktemp("finished"))
+    project.run()
+    return project
+
+
+@pytest.fixture
+def copy(finished, tmp_path):
+    """A copy of the finished project, times of files and all, to do harm to."""
+    shutil.copytree(finished.folder, tmp_path / "copy")
+    project = Project.__new__(Project)
+    project.folder = tmp_path / "copy"
+    return project
+
+
+def edited(**changes) -> dict:
+    """TINY with entries replaced: games__b__window=1 stands for config["games"]["b"]["window"]."""
+    config = copy_module.deepcopy(TINY)
+    for path, value in changes.items():
+        *parents, key = path.split("__")
+        section = config
+        for parent in parents:
+            section = section[parent]
+        section[key] = value
+    return config
+
+
+A = {f"{stage}:a:{shard}" for stage in ("generate_games", "compute_masks") for shard in (0, 1)}
+B = {"generate_games:b:0", "compute_masks:b:0"}
+ON_B = {
+    "measure_branching:b",
+    "plot_predictions:b",
+    "evaluate_model:some:m",
+    *GAME_FIGURES,
+}
+OF_M = {f"{stage}:m" for stage in ("construct_model", "plot_circuits", "diagnose_model")}
+OF_M |= {"evaluate_model:whole:m", "evaluate_model:some:m"}
+CLAIMS = {"check_claims", "confirm_claims"}
+
+
+@pytest.mark.parametrize(
+    ("config", "jobs"),
+    [
+        (TINY, set()),
+        # a parameter of one game
+        (edited(games__b__window=1), B | ON_B | AFTER_EVALUATION | {"write_config"}),
+        # more games of a: the first shard stays
+        (
+            edited(games__a__num_games=31),
+            {"generate_games:a:1", "compute_masks:a:1", "measure_branching:a"}
+            | GAME_FIGURES
+            | {"write_config"},
+        ),
+        # a board game on its own
+        (
+            edited(games__c={"kind": "mnk", "rows": 2, "columns": 2, "in_a_row": 2}),
+            {"generate_games:c:0", "compute_masks:c:0", "measure_branching:c"}
+            | {"measure_legality:c", "plot_legality:c", "plot_filmstrip:c", "write_config"}
+            | GAME_FIGURES,
+        ),
+        # a parameter of one model
+        (
+            edited(models__m__max_illegal_rate=0.01),
+            OF_M | {"plot_predictions:a", "plot_predictions:b", "write_config"} | AFTER_EVALUATION,
+        ),
+        # written out, a default is no change
+        (edited(models__m__max_illegal_rate=0.001), {"write_config"}),
+        # lengths of one evaluation
+        (
+            edited(evaluations__some__lengths=[1, 3]),
+            {"evaluate_model:some:m", "write_config"} | AFTER_EVALUATION,
+        ),
+        # another seed
+        (
+            {**TINY, "seed": 5},
+            A
+            | B
+            | ON_B
+            | AFTER_EVALUATION
+            | CLAIMS
+            | {"diagnose_model:m", "diagnose_model:u", "run_experiment:e", "plot_experiment:e"}
+            | {"measure_branching:a", "plot_predictions:a", "write_config"},
+        ),
+        (
+            edited(evaluations__whole__dtype="float32"),
+            {"evaluate_model:whole:m", "evaluate_model:whole:u", "write_config"} | AFTER_EVALUATION,
+        ),
+        # a new model on its own
+        (
+            edited(models__n={"kind": "minimal", "vocab_size": 4}),
+            {"construct_model:n", "plot_circuits:n", "diagnose_model:n", "write_config"},
+        ),
+        # a trained model
+        (
+            edited(
+                searches={"s": {"game": "a", "length": 2, "variants": {"v": {}}}},
+                models__t={"kind": "trained", "search": "s"},
+            ),
+            {"train_trials:s:group-0000", "measure_trials:s:group-0000", "collect_search:s"}
+            | {"extract_model:t", "write_config"}
+            | {f"plot_search:{figure}:s" for figure in SEARCH_FIGURES}
+            | {"plot_circuits:t", "diagnose_model:t"},
+        ),
+        # the theory
+        (edited(claims__instances=2), CLAIMS | {"write_config"}),
+        (
+            edited(experiments__e__num_models=2),
+            {"run_experiment:e", "plot_experiment:e", "write_config"},
+        ),
+    ],
+    ids=lambda value: None,
+)
+def test_a_change_of_the_config_reruns_what_depends_on_it(finished, config, jobs):
+    finished.config(config)
+    try:
+        assert finished.planned() == jobs
+    finally:
+        finished.config(TINY)
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new", "jobs"),
+    [
+        ("metrics.py", "import numpy", "# a comment\nimport numpy", set()),
+        ("metrics.py", '"""How far', '"""Documentation. How far', set()),
+        ("config.py", "count = ", "number = count = ", set()),
+        (
+            "games/windowed_complement.py",
+            "rng.integers(num_legal, size=num_games)",
+            "rng.integers(0, num_legal, size=num_games)",
+            B | ON_B | AFTER_EVALUATION,
+        ),
+        (
+            "transformer/constructions/untrained.py",
+            "x=0.0",
+            "x=1.0",
+            {"construct_model:u", "plot_circuits:u", "diagnose_model:u", "evaluate_model:whole:u"}
+            | {"plot_predictions:a"}
+            | CLAIMS  # the untrained model is one of the claims
+            | AFTER_EVALUATION,
+        ),
+        (
+            "figures/displacement.py",
+            "low / 2,",
+            "low / 3,",
+            {"plot_metrics:displacement"},
+        ),
+        (
+            "stages/measure_branching.py",
+            "counts = np.zeros",
+            "counts = counts_by_ply = np.zeros",
+            {"measure_branching:a", "measure_branching:b"} | GAME_FIGURES,
+        ),
+        (
+            "evaluation.py",
+            "1 << 25",
+            "1 << 24",
+            {"evaluate_model:whole:m", "evaluate_model:whole:u", "evaluate_model:some:m"}
+            | AFTER_EVALUATION
+            | CLAIMS,
+        ),
+        (
+            "experiments/parallel_resistors.py",
+            "x = 20 *",
+            "x = 21 *",
+            {"run_experiment:e", "plot_experiment:e"},
+        ),
+        ("figures/parallel_resistors.py", "SHOWN = 400", "SHOWN = 300", {"plot_experiment:e"}),
+        ("claims/balance.py", "1e-10", "1e-11", CLAIMS),
+    ],
+    ids=lambda value: value if isinstance(value, str) and value.endswith(".py") else None,
+)
+def test_a_change_of_the_source_reruns_what_depends_on_it(finished, path, old, new, jobs):
+    file = finished.folder / "src/gamecircuits" / path
+    before = file.read_text()
+    finished.change(f"src/gamecircuits/{path}", old, new)
+    try:
+        assert finished.planned() == jobs
+    finally:
+        file.write_text(before)
+
+
+def test_touched_files_and_new_kinds_rerun_nothing(copy):
+    for path in copy.folder.rglob("*"):
+        if path.is_file() and ".snakemake" not in path.parts:
+            path.touch()
+            time.sleep(0.001)
+    new = "src/gamecircuits/games/new_game.py"
+    (copy.folder / new).write_text("raise RuntimeError('not imported unless used')\n")
+    assert copy.planned() == set()
+    assert "Nothing to be done" in copy.run()
+
+
+@pytest.mark.slow
+def test_results_do_not_depend_on_the_number_of_cores(finished, tmp_path):
+    other = Project(tmp_path / "other")
+    other.run("--cores", "1")
+    assert other.results() == finished.results()
+
+
+@pytest.mark.slow
+def test_a_claim_that_fails_stops_the_run_and_says_so(copy):
+    """The table stays, with the failure in it; the summary is not made."""
+    path = "src/gamecircuits/claims/rounding.py"
+    copy.change(path, "return compare(0, spread", "return compare(7, spread")
+    output = copy.run(check=False)
+    assert "1 of " in output
+    assert "did not complete successfully" in output
+    assert "latency" not in output, "the job itself fails, not the search for its output"
+    assert "instances of the theory's claims FAIL" in output
+    assert "one_hot_is_exact (Observation 26)" in output
+    assert "measured 0, should be = 7" in output
+    assert not (copy.folder / "results/tables/claims_summary.parquet").exists()
+    table = (copy.folder / "results/tables/claims.csv").read_text()
+    assert sum(line.endswith(",False") for line in table.splitlines()) == 1
+    assert "FAILS in 1 of 1" in (copy.folder / "results/claims.html").read_text()
+    copy.change(path, "return compare(7, spread", "return compare(0, spread")
+    copy.run()
+    assert (copy.folder / "results/tables/claims_summary.parquet").exists()
+
+
+def test_the_default_targets_are_all_there(finished):
+    kinds = {"png", "svg", "csv", "parquet", "safetensors", "html"}
+    names = {Path(name).name for name in finished.results()}
+    assert {name.rsplit(".")[-1] for name in names} == kinds
+    for name in names:
+        if name.endswith(".png"):
+            stem = name.removesuffix(".png")
+            assert {f"{stem}.svg", f"{stem}.csv", f"{stem}.parquet"} <= names
+
+
+@pytest.mark.slow
+def test_snakemake_records_lost(copy):
+    """Without .snakemake nothing stale is used, and nothing current is made again."""
+    wanted = copy.results()
+    shutil.rmtree(copy.folder / ".snakemake")
+    assert copy.planned() == set()
+    copy.config(edited(evaluations__some__lengths=[1, 3]))
+    assert "some/m.parquet: made by another config or other code" in copy.run("-n")
+    copy.run()
+    assert copy.results() != wanted
+    shutil.rmtree(copy.folder / ".snakemake")
+    copy.config(TINY)
+    copy.run()
+    assert copy.results() == wanted
+
+
+def flip_in_the_middle(content: bytes) -> bytes:
+    """One byte of a column's data, near the start of the file."""
+    return content[:40] + bytes([content[40] ^ 1]) + content[41:]
+
+
+def test_lost_and_damaged_files_are_made_again(copy):
+    """Flipped bytes in files above 16 MiB are found by whoever reads them: test_datasets.py."""
+    wanted = copy.results()
+    (copy.folder / "results/masks/b/shard-00000.parquet").unlink()
+    (copy.folder / "results/figures/displacement.png").unlink()
+    damage = {
+        "results/games/a/shard-00001.parquet": lambda content: content[:-100],
+        "results/models/m.safetensors": lambda content: content[: len(content) // 2],
+        "results/metrics/whole/u.parquet": lambda content: b"",
+        "results/experiments/e.parquet": flip_in_the_middle,
+        "results/tables/e.parquet": flip_in_the_middle,
+        "results/tables/claims.parquet": flip_in_the_middle,
+        "results/tables/metrics.csv": lambda content: content.replace(b"0.5", b"0.4", 1),
+        "results/figures/attention_entropy.svg": lambda content: content + b" ",
+        "results/config.html": lambda content: b"",
+    }
+    for path, harm in damage.items():
+        (copy.folder / path).write_bytes(harm((copy.folder / path).read_bytes()))
+    output = copy.run("-n")
+    assert all(f"{path}: damaged" in output for path in damage)
+    assert all((copy.folder / path).exists() for path in damage), "a dry run changes nothing"
+    copy.run()
+    assert copy.results() == wanted
+    assert copy.planned() == set()
+
+
+@pytest.mark.slow
+def test_files_of_another_run_are_not_used(copy, tmp_path):
+    """Put in place of ours, with Snakemake's records intact, they are found and made again."""
+    wanted = copy.results()
+    other = Project(tmp_path / "other", {**TINY, "seed": 1})
+    other.run("masks")
+    ours, theirs = copy.folder / "results", other.folder / "results"
+    foreign = {
+        "games/a/shard-00001.parquet": ours / "games/a/shard-00000.parquet",  # another number
+        "games/b/shard-00000.parquet": ours / "games/a/shard-00000.parquet",  # another game
+        "games/a/shard-00000.parquet": theirs / "games/a/shard-00000.parquet",  # another seed
+        "masks/a/shard-00000.parquet": theirs / "masks/a/shard-00000.parquet",
+    }
+    for path, source in foreign.items():
+        shutil.copy(source, ours / path)
+    for look in (["-n"], ["-S"], ["--touch"], ["--list-rules"], ["--unlock"]):
+        output = copy.run(*look)
+        for path in foreign:
+            assert f"results/{path}: made by another config" in output, look
+            assert (ours / path).exists(), look
+    output = copy.run("--report=results/report.html", check=False)
+    assert "must be made again; run snakemake first" in output
+    copy.run()
+    assert copy.results() == wanted
+
+
+def wait_until(condition, process):
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_an_aborted_run_is_taken_up_again(finished, tmp_path, how):
+    project = Project(tmp_path / "aborted")
+    process = project.start()
+    wait_until(lambda: len(list((project.folder / "results").rglob("*.parquet"))) >= 4, process)
+    os.killpg(process.pid, how)
+    process.wait(60)
+    project.run()
+    assert project.results() == finished.results()
+
+
+SHARDS = {
+    "games": {
+        "g": {
+            "kind": "set_complement",
+            "vocab_size": 40,
+            "num_games": 500000,
+            "games_per_shard": 100000,
+        }
+    }
+}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    project = Project(tmp_path_factory.mktemp("undisturbed"), SHARDS)
+    output = project.run("masks")
+    for rule in ("generate_games", "compute_masks"):
+        line = rf"^{rule}: 500,000 of 500,000 games, [\d,]+ games/s, 0:00:00 left$"
+        assert len(re.findall(line, output, flags=re.MULTILINE)) == 1
+    return project
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kill", [os.killpg, os.kill], ids=["all", "only-snakemake"])
+def test_a_run_killed_in_the_middle_of_shards_goes_on(undisturbed, tmp_path, kill):
+    """Whatever is killed, and when: the same command goes on, and what is finished stays."""
+    project = Project(tmp_path / "killed", SHARDS)
+    results = project.folder / "results"
+
+    def finished():
+        """Those that Snakemake knows to be finished, by the time at which they were."""
+        records = project.folder / ".snakemake/metadata"
+        return {
+            base64.urlsafe_b64decode(path.name).decode(): path.stat().st_mtime_ns
+            for path in records.glob("*")
+        }
+
+    for at_least in (1, 3, 5):
+        process = project.start("masks")
+        wait_until(lambda n=at_least: len(finished()) >= n and any(results.rglob("*.tmp")), process)
+        if at_least == 1:
+            os.killpg(process.pid, signal.SIGSTOP)
+            output = project.run("masks", check=False)
+            assert "another run is at work in results; let it finish or stop it" in output
+            assert "Unlocked" in project.run("--unlock")
+            project.run("masks", "-n")
+            os.killpg(process.pid, signal.SIGCONT)
+        before = finished()
+        kill(process.pid, signal.SIGKILL)
+        process.wait()
+    gone = results / "games/gone/.shard-00000.parquet.1234.tmp"
+    gone.parent.mkdir()
+    gone.write_text("of a game that is no longer in the config")
+    project.run("masks")
+    assert finished().items() >= before.items()
+    assert project.results() == undisturbed.results()
+
+
+SEARCH = {
+    "games": {"g": {"kind": "set_complement", "vocab_size": 5, "num_games": 100}},
+    "searches": {
+        "s": {
+            "game": "g",
+            "data": "dataset",
+            "length": 2,
+            "steps": 6000,
+            "checkpoints": 20,
+            "trials": 2,
+            "test_games": 20,
+            "space": {"d_model": 4, "d_k": 4, "d_v": 4, "batch_size": 4, "init_scale": [0.5, 1.0]},
+            "variants": {"plain": {}, "norm": {"norm": "attention"}},
+        }
+    },
+}
+
+
+@pytest.mark.slow
+def test_a_search_that_was_killed_goes_on_and_ends_with_the_same_bits(tmp_path):
+    """On another number of cores, too."""
+
+    def start(name):
+        project = Project(tmp_path / name, SEARCH)
+        often = ("interval: float = 20.0", "interval: float = 0.0")  # seconds between checkpoints
+        project.change("src/gamecircuits/training/checkpoint.py", *often)
+        return project
+
+    whole, killed = start("whole"), start("killed")
+    target = "results/tables/search_s.parquet"
+    whole.run(target, "--cores", "1")
+    process = killed.start(target)
+    checkpoints = killed.folder / "results/checkpoints"
+    wait_until(lambda: any(checkpoints.glob("*.safetensors")), process)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    killed.run(target)
+    logs = (killed.folder / "results/logs/train_trials").glob("*.log")
+    assert any("goes on after step" in path.read_text() for path in logs)
+    assert killed.results() == whole.results()
+    assert not any("checkpoints" in name for name in killed.results())
+
+
+def test_a_wrong_config_leaves_everything_as_it_is(copy):
+    before = copy.results()
+    config = edited(games__b__window=9)
+    config["models"]["m"]["max_illegal_rat"] = 1
+    copy.config(config)
+    lines = (copy.folder / "config/config.yaml").read_text().splitlines()
+    place = f"config/config.yaml:{lines.index('    window: 9') + 1}"
+    output = copy.run(check=False)
+    assert "2 problems in the configuration:" in output
+    assert f"{place}: games.b.window = 9: allowed: 0 to vocab_size - 1 = 3" in output
+    assert "did you mean 'max_illegal_rate'?" in output
+    assert "Traceback" not in output
+    assert copy.results() == before
+    (copy.folder / "config/config.yaml").write_text("games: [")
+    output = copy.run(check=False)
+    assert "config/config.yaml:1: not valid YAML" in output
+    assert copy.results() == before
+
+
+@pytest.mark.slow
+def test_report(copy):
+    environment = {**copy.environment(), "PYTHONPATH": str(copy.folder / "src")}
+    command = [sys.executable, "-m", "gamecircuits", "report", "--cores", "2"]
+    run = subprocess.run(
+        command, cwd=copy.folder, env=environment, capture_output=True, check=False
+    )
+    assert run.returncode == 0, run.stderr.decode()
+    page = (copy.folder / "results/report.html").read_text()
+    for words in (
+        *("Length generalization", "circuits_m.png", "Branching factor", "config.html"),
+        *("claims.html", "diagnosis_m.png", "Parallel resistors"),
+    ):
+        assert words in page
+    assert len(page) > 1_000_000  # everything is inside
+
+
+def test_shards_beyond_the_number_of_games_are_removed(copy):
+    """Readers of the folder would take them for games of the dataset."""
+    config = copy_module.deepcopy(TINY)
+    config["games"]["a"]["num_games"] = 20
+    copy.config(config)
+    extra = [copy.folder / f"results/{kind}/a/shard-00001.parquet" for kind in ("games", "masks")]
+    assert all(path.exists() for path in extra)
+    output = copy.run("games", "-n")
+    assert all(path.exists() for path in extra)
+    for text in (output, copy.run("games")):
+        for path in extra:
+            assert f"{path.relative_to(copy.folder)}: left from a config with more shards" in text
+    assert not any(path.exists() for path in extra)
+    assert (copy.folder / "results/games/a/shard-00000.parquet").exists()
