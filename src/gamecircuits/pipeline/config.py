@@ -644,9 +644,7 @@ def check_config(source: Source) -> Config:
         if made := checker.make("experiments", name, value, EXPERIMENTS, ExperimentEntry):
             entry, experiment, settings = made
             if source_file(f"gamecircuits.figures.experiments.{entry.kind}") is None:
-                message = (
-                    f"needs a figure: figures/experiments/{entry.kind}.py with draw(table)"
-                )
+                message = f"needs a figure: figures/experiments/{entry.kind}.py with draw(table)"
                 checker.report(("experiments", name, "kind"), message, entry.kind)
             experiments[name] = NamedExperiment(name, entry.kind, settings, experiment)
     if checker.problems:

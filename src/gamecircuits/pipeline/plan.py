@@ -50,13 +50,13 @@ CARRIERS = {
     "train_trials": "searches/{search}/{group}/trials.parquet",
     "measure_trials": "searches/{search}/{group}/metrics.parquet",
     "collect_search": "tables/search_{search}.parquet",
-    "plot_search": "tables/{search_figure}_{search}.parquet",
+    "plot_search": "tables/training_{search_figure}_{search}.parquet",
 }
 SHOWN_VERSIONS = ("numpy", "pandas", "pyarrow", "matplotlib", "safetensors", "snakemake")
 MAX_VERIFIED = 1 << 24  # bytes; larger files are verified by the stages that read them
 SEARCH_FIGURES = (
-    *("training_curves", "training_effects", "training_dynamics", "training_mechanisms"),
-    *("training_circuits", "training_scatter"),
+    *("curves", "effects", "dynamics", "mechanisms"),
+    *("circuits", "scatter"),
 )
 METRIC_FIGURES = ("length_generalization", "displacement", "attention_entropy")
 GAME_FIGURES = ("branching_factor", "game_lengths")
@@ -394,7 +394,7 @@ class Plan:
     def _plot_search(self, search_figure: str, search: str):
         named, module = (
             self.config.searches[search],
-            "gamecircuits.figures.searches." + (search_figure.removeprefix("training_")),
+            f"gamecircuits.figures.searches.{search_figure}",
         )
         settings = {
             "search": search,
