@@ -11,8 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from gamecircuits.errors import ArtefactError
-from gamecircuits.storage.files import repair_command, write_atomically
-from gamecircuits.storage.tables import changed_siblings
+from gamecircuits.storage.files import REPAIR, write_atomically
 from gamecircuits.transformer.model import Model, Norm, Parameters, check_parameters
 
 NAMES = {
@@ -60,7 +59,7 @@ def _opened(path: Path | str) -> Iterator[tuple]:
     except FileNotFoundError:
         raise ArtefactError(f"{path} does not exist; make it with:  snakemake '{path}'") from None
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise ArtefactError(f"{path} is damaged ({error}); {repair_command(path)}") from error
+        raise ArtefactError(f"{path} is damaged ({error}); {REPAIR}") from error
 
 
 def read_model_job(path: Path | str) -> str | None:
@@ -77,14 +76,6 @@ def read_model(path: Path | str) -> Model:
             raise ValueError("its content is not what was written")
         squeezed = {n: tensors[k][0] if n in HEAD_AXIS else tensors[k] for n, k in NAMES.items()}
         return Model(Parameters(**squeezed), about["norm"], about["gain"], about["sink"])
-
-
-def find_beside(carrier: Path | str, name: str) -> Path:
-    """A file that was written with a table; refused if it is not as it was written."""
-    path = Path(carrier).with_name(name)
-    if changed_siblings(carrier, [str(path)]):
-        raise ArtefactError(f"{path} is damaged; {repair_command(path)}")
-    return path
 
 
 def read_trained_model(path: Path | str, name: str, norm: Norm) -> Model:
