@@ -25,8 +25,8 @@ QUANTITIES = (
 class Certificate(Experiment):
     """The balanced model with noise on all its weights: imperfect, as a trained model would be.
 
-    The contexts of lengths 1 and 2 certify bounds for every context of every length. The worst
-    context of each length shows how tight the bounds are.
+    All contexts of lengths 1 and 2 certify bounds for every context of every length; the worst
+    context of each length says how much of the certificate is used.
 
     Attributes:
         vocab_size: number of tokens, 3 to 12.

@@ -21,9 +21,9 @@ MAX_CONTEXTS = 110_000  # of one length: all up to V = 16
 class CriticalLength(Experiment):
     """Displacement of the last token in tied models, and the first failing length of random models.
 
-    The tied models have uniform x, and either uniform attention or the attention that balances
-    length 2. The random models have random x, gauge and attention, and β < 0. All contexts of the
-    random models are visited.
+    The tied models have uniform x and either uniform attention or the attention that balances
+    length 2. The random models have random x, β < 0, gauge and attention; all their contexts are
+    visited.
 
     Attributes:
         vocab_size: number of tokens of the tied models, 6 to 64.

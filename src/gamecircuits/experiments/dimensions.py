@@ -35,9 +35,9 @@ class Dimensions(Experiment):
     `uniform`, or `free`: any positive table of attention weights, more than any d_k can do. The
     floors hold for both.
 
-    Part `balance` (d = V−1..2(V−1)) keeps D = −xP, ‖W_E‖ <= 1 and ‖W_U‖ <= 1. It minimises the
-    imbalance (see `imbalance`) under a budget 2, 4, 8, ... on N = ‖W_V W_O‖/x; its lower bound is
-    `imbalance_floor`. All norms are operator norms, and x = 1, since x only scales W_V W_O.
+    Part `balance` (d = V−1..2(V−1)) keeps D = −xP, ‖W_E‖ <= 1 and ‖W_U‖ <= 1 and minimises the
+    imbalance, see `imbalance`, under a budget 2, 4, 8, ... on N = ‖W_V W_O‖/x: `imbalance_floor`.
+    All norms are operator norms; x = 1, since it only scales W_V W_O.
 
     Attributes:
         vocab_size: number of tokens V, 4 to 10.

@@ -17,9 +17,9 @@ from gamecircuits.transformer.model import Model
 
 @dataclass(frozen=True)
 class ParallelResistors(Experiment):
-    """Compare the displacement of every seen token in every context with the law, for random x.
+    """Displacement of every seen token in every context, for random strengths x, against the law.
 
-    A second model gives the last token 1 % too much attention; for it the law fails.
+    Beside each model, one whose last token gets the attention 1 % too much: then the law fails.
 
     Attributes:
         vocab_size: number of tokens, 3 to 12.

@@ -22,18 +22,17 @@ VOCAB_SIZES = (16, 64, 256, 1024)
 class Precision(Experiment):
     """Spread of the absent logits, and the total variation that rounding causes, for D = −xP.
 
-    Tokens are the rows of F (V, d). Logits are −x (mean of the seen rows) Fᵀ, with each product in
-    the given type, at the x that `max_illegal_rate` needs. Four bases F give the same logits in
-    exact arithmetic, up to a shift: `helmert`; `rotated`, which is `helmert` times a random
-    orthogonal matrix; `hadamard`, all ±1, where sums over tokens and Fᵀ come before any scaling;
-    and `one-hot`, F = I and D = −xI. The last two are exact: all sums are integers, the same for
-    every absent token.
+    Tokens are the rows of F (V, d), logits −x (mean of the seen rows) Fᵀ, product by product in the
+    given type, at the x that `max_illegal_rate` needs. In exact arithmetic four bases give the same
+    logits: `helmert`; `rotated`, the same times a random orthogonal matrix; `hadamard`, all ±1,
+    where sums over tokens and Fᵀ come before any scaling; `one-hot`, F = I and D = −xI. The last
+    two are exact: all sums are integers, the same for every absent token.
 
     Rounding the operands alone, F, the mean and x times the mean, each by a relative u at most,
     moves a logit by at most ux(1 + 3√((V−s)/(sV))) to first order, by Cauchy and Schwarz: F has
     rows, and the mean a length, of √((V−s)/(sV)) < 1. `operand_bound` is twice that. It leaves out
-    the rounding of sums, which is small for float16 and bfloat16 with sums in float32. It also
-    leaves out that F may not be orthogonal to the last digit, as `rotated` in float64.
+    rounding of sums, small for float16 and bfloat16 with sums in float32, and an F that is not
+    orthogonal to the last digit, as `rotated` in float64.
 
     Attributes:
         largest_vocab_size: V goes through 16, 64, 256, 1024 up to this.

@@ -24,8 +24,8 @@ MAX_CONTEXTS = 200_000  # of one length
 class Remedies(Experiment):
     """Five models with the same displacement at length 1, measured in every context.
 
-    The models are: no norm, a norm of the head's output, a norm of the residual stream, a sink, and
-    each last token as its own sink. The table has the strength of the OV circuit that each needs.
+    No norm; the norm of the attention output; the norm of the residual stream; a sink; each last
+    token as its own sink. What they pay for it, the strength of the OV circuit, is in the table.
 
     Attributes:
         vocab_size: number of tokens, 4 to 18.

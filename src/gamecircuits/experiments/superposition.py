@@ -48,10 +48,10 @@ def get_fourier_frame(vocab_size: int, width: int) -> np.ndarray:
 class Superposition(Experiment):
     """Mean KL and total variation over all contexts, for OV circuits −xG of rank m < V−1.
 
-    Attention is uniform and there is no direct path, so the logits depend on the set of seen tokens
-    alone. There are four solutions. In `block`, G is the identity for the first m tokens and zero
-    for the others. In `fourier`, `equiangular` and `random_signs`, G is the Gram matrix of a frame.
-    The strength x is the best for each length and metric; no single model has it at all lengths.
+    Uniform attention and no direct path, so that the logits depend on the set of seen tokens alone.
+    Four solutions: `block` (G is the identity for the first m tokens, zero for the others), and G
+    the Gram matrix of three frames, `fourier`, `equiangular` and `random_signs`. The strength x is
+    the best for this length and metric, which no single model can have at all lengths.
 
     For m ≪ V, a frame with FᵀF = (V/m)I and ΣF = 0 lowers the mean KL by ms/(2(V−1)(V−s)) at its
     best, second order in x, and the block by (ms/V) ln(V/(V−1)): the frame is better from s = V/2.
