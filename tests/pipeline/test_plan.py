@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from gamecircuits.pipeline.config.load import load_config
 from pipeline_tools import do_all
 
 from gamecircuits.pipeline import plan as plan_module
 from gamecircuits.pipeline import provenance
-from gamecircuits.pipeline.config.load import load_config
 from gamecircuits.pipeline.graph import STAGES
 from gamecircuits.pipeline.plan import Plan
 
@@ -292,22 +292,23 @@ def test_a_change_of_the_source_touches_what_depends_on_it(
         assert old in text, f"{old!r} not in {path}"
         file.write_text(text.replace(old, new, 1))
     monkeypatch.setattr(provenance, "SOURCE", folder)
-    caches = (provenance._parse, provenance._digest_and_imports, provenance.code_digest)
-    for cached in caches:
-        cached.cache_clear()
+    provenance.forget_source()
     try:
         assert changed(before, names_of(make_plan(tmp_path, TINY))) == jobs
     finally:
         file.write_text(text)
-        for cached in caches:
-            cached.cache_clear()
+        provenance.forget_source()
 
 
 def test_new_kinds_touch_nothing(source, tmp_path, monkeypatch):
     folder, before = source
     (folder / "gamecircuits/games/new_game.py").write_text("raise RuntimeError('not imported')\n")
     monkeypatch.setattr(provenance, "SOURCE", folder)
-    assert changed(before, names_of(make_plan(tmp_path, TINY))) == set()
+    provenance.forget_source()
+    try:
+        assert changed(before, names_of(make_plan(tmp_path, TINY))) == set()
+    finally:
+        provenance.forget_source()
 
 
 def test_every_file_is_made_by_one_job(tmp_path):

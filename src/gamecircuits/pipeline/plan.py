@@ -16,9 +16,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from gamecircuits.pipeline import provenance
 from gamecircuits.pipeline.config import Config
 from gamecircuits.pipeline.graph import STAGES
-from gamecircuits.pipeline.provenance import check_arguments, describe_job, job_digest
+from gamecircuits.pipeline.provenance import (
+    check_arguments,
+    code_closure,
+    describe_job,
+    job_digest,
+    source_digest,
+)
 from gamecircuits.pipeline.stage import File, Names, Stage, Work, as_list
 from gamecircuits.storage.files import file_digest, write_files
 
@@ -93,8 +100,11 @@ class Job:
             for argument, files in self.reads.items()
         }
         single = [argument for argument, f in self.work.reads.items() if isinstance(f, File)]
+        closure = code_closure(f"{provenance.STAGES}.{self.stage.name}", *self.work.loads)
         task = {
             "job": self.text,
+            "closure": closure,
+            "source": source_digest(*closure),
             "reads": reads,
             "single": single,
             "writes": self.writes,
@@ -261,4 +271,3 @@ def _why_stale(job: Job, memory: _Memory) -> str | None:
         if memory.digest(path) != files.get(os.path.relpath(path, job.results)):
             return f"{path} is damaged, or was changed by hand"
     return None
-
