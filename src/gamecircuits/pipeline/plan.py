@@ -185,6 +185,8 @@ class Plan:
         memory = _Memory(f"{self.config.results}/.plan/verified.json")
         reasons = {job: _why_stale(job, memory) for job in self.jobs}
         memory.save()
+        for job, path in self.find_surplus_shards():
+            reasons[job] = reasons[job] or f"{path} is left from a configuration with more games"
         return {job: reason for job, reason in reasons.items() if reason}
 
     def write_tasks(self, stale: dict[Job, str]) -> None:
@@ -219,19 +221,22 @@ class Plan:
             for path in Path(folder).glob(".*.*.tmp"):  # of write_atomically
                 if re.sub(r"^\.(.*)\.\d+\.tmp$", r"\1", path.name) in known:
                     path.unlink(missing_ok=True)
-        for path in self.find_surplus_shards():
+        for _, path in self.find_surplus_shards():
             path.unlink(missing_ok=True)
 
-    def find_surplus_shards(self) -> Iterator[Path]:
-        """Shards beyond a game's number of games: readers would take them for its."""
+    def find_surplus_shards(self) -> Iterator[tuple[Job, Path]]:
+        """Shards beyond a game's number of games, which readers would take for its.
+
+        Each with the job of the game's last shard, which is made again so that a run begins.
+        """
         for stage in ("generate_games", "compute_masks"):
             for game in self.config.games.values():
-                job = self.job(stage, game=game.name, shard=game.shards[0])
+                job = self.job(stage, game=game.name, shard=game.shards[-1])
                 for path in sorted(Path(job.files[0]).parent.glob("shard-*.parquet")):
                     record = Path(job.record).with_name(f"{game.name}-{path.stem}.json")
                     is_ours = re.fullmatch(r"shard-\d{5}", path.stem) and record.is_file()
                     if is_ours and path.stem not in game.shards:
-                        yield path
+                        yield job, path
 
 
 class _Memory:

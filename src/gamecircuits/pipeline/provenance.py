@@ -1,9 +1,9 @@
 """Which settings, code and library versions make a file.
 
-A *job* is a JSON text: the stage, its settings, digests of the jobs that make its inputs, a digest of
-the code that it runs, and the versions of the libraries that this code imports. Whatever could
-change a result is in this text; so a file is up to date if and only if it was made by the text that
-the plan has for it. Comments, docstrings and all code that only plans and runs jobs
+A *job* is a JSON text: the stage, its settings, digests of the jobs that make its inputs, a digest
+of the code that it runs, and the versions of the libraries that this code imports. Whatever could
+change a result is in this text; so a file is up to date if and only if it was made by the text
+that the plan has for it. Comments, docstrings and all code that only plans and runs jobs
 (gamecircuits.pipeline without its stages) are not in it.
 """
 

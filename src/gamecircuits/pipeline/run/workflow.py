@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import jinja2
 
@@ -29,8 +29,8 @@ NAMED = 10  # stale results that are named one by one
 class Workflow:
     """The plan of this call of snakemake, and the state of the results."""
 
-    stages = list(STAGES.values())
-    parts = PARTS
+    stages: ClassVar[list[Stage]] = list(STAGES.values())
+    parts: ClassVar[list[str]] = PARTS
 
     def __init__(
         self,
@@ -155,7 +155,5 @@ def _describe_stale(stale: Mapping[Job, str]) -> list[str]:
         counts = Counter(job.stage.name for job in list(stale)[NAMED:])
         others = ", ".join(f"{name} {count}" for name, count in counts.items())
         lines.append(f"  and {len(stale) - NAMED} others ({others})")
-    found = "\n".join(lines)
-    return [
-        f"These results are not what the plan would make; where needed they are made again:\n{found}"
-    ]
+    header = "These results are not what the plan would make; where needed they are made again:"
+    return ["\n".join([header, *lines])]
