@@ -71,6 +71,6 @@ class Registry:
 
 
 def list_modules(package: str) -> list[str]:
-    """Names of the modules in a package that do not begin with "_", sorted; imports none of them."""
+    """Modules of a package whose names do not begin with "_", sorted; imports none of them."""
     path = importlib.import_module(package).__path__
     return sorted(m.name for m in pkgutil.iter_modules(path) if not m.name.startswith("_"))
