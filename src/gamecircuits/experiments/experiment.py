@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from gamecircuits.kinds import Registry
+from gamecircuits.parameters import check_parameters
 
 EXPERIMENTS = Registry("experiment", "gamecircuits.experiments", helpers=["experiment"])
 
@@ -23,6 +24,9 @@ def make_experiment(kind: str, **parameters) -> "Experiment":
 
 class Experiment(ABC):
     """A question whose answer is a tidy table, one row per measurement."""
+
+    def __post_init__(self):
+        check_parameters(self)
 
     @abstractmethod
     def run(

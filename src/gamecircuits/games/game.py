@@ -9,13 +9,17 @@ override is derived from the mask, slowly but correctly; fast games override `pl
 """
 
 from abc import ABC, abstractmethod
+from typing import Annotated
 
 import numpy as np
+from annotated_types import Interval
 
 from gamecircuits.errors import GameError
 from gamecircuits.kinds import Registry
+from gamecircuits.parameters import check_parameters
 
 PAD = -1
+VocabSize = Annotated[int, Interval(ge=2, le=4096), "number of tokens V"]
 
 GAMES = Registry("game", "gamecircuits.games", helpers=["game", "masks", "splits", "datasets"])
 
@@ -43,6 +47,9 @@ class Game(ABC):
 
     vocab_size: int
     max_length: int
+
+    def __post_init__(self):
+        check_parameters(self)
 
     @abstractmethod
     def get_valid_next_token_mask(self, tokens: np.ndarray) -> np.ndarray:
