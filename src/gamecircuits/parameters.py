@@ -91,7 +91,7 @@ def find_text(annotation: Any) -> str:
     """The meaning in an annotation: the text in Annotated, also of one that may be None."""
     if get_origin(annotation) is Annotated:
         texts = [part for part in annotation.__metadata__ if isinstance(part, str)]
-        return " ".join(texts) or find_text(get_args(annotation)[0])
+        return "; ".join(filter(None, [find_text(get_args(annotation)[0]), *texts]))
     if is_union(annotation):
         return next(filter(None, map(find_text, get_args(annotation))), "")
     return ""
@@ -171,14 +171,12 @@ def describe_allowed(annotation: Any) -> str:
         return ", ".join(map(str, arguments))
     if origin is list:
         return f"a list, each {describe_allowed(arguments[0])}"
-    if origin is dict or annotation is dict:
-        return "a mapping"
     names = {int: "an integer", float: "a number", str: "text", bool: "true, false"}
-    return names.get(annotation, getattr(annotation, "__name__", str(annotation)))
+    return names.get(annotation, "a mapping")
 
 
 def show_number(value: Any) -> str:
     """A number as people write it: 1e30, 0.001, 4096."""
     if isinstance(value, float):
-        return f"{value:g}".replace("e+", "e").replace("e-0", "e-")
+        return re.sub(r"e(-?)\+?0*", r"e\1", f"{value:g}")
     return str(value)

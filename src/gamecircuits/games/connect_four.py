@@ -16,7 +16,7 @@ from gamecircuits.games.mnk import InARow, Mnk, Side
 
 @dataclass(frozen=True)
 class ConnectFour(Mnk):
-    """Legal are the columns that are not full, until a player has `in_a_row` stones in a line."""
+    """Connect four on a board of at most 64 squares."""
 
     rows: Annotated[Side, "squares in a column; the board has at most 64"] = 6
     columns: Annotated[Side, Interval(ge=2), "columns, which are the tokens"] = 7

@@ -22,7 +22,7 @@ MAX_LENGTH = 1024  # the exact counts of uniform_word then take a quarter of a s
 
 @dataclass(frozen=True)
 class Dyck(Language):
-    """Legal are the brackets after which the word can still be closed in `length` tokens."""
+    """Balanced brackets of several kinds, of one length and bounded depth."""
 
     num_brackets: Annotated[
         int, Interval(ge=1, le=2048), "kinds of brackets k; the vocabulary has 2k tokens"

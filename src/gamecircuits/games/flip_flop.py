@@ -21,7 +21,7 @@ WRITE, IGNORE, READ, ZERO, ONE = range(5)
 
 @dataclass(frozen=True)
 class FlipFlop(Language):
-    """Legal after a read is the bit written last; tokens 0 to 4 are w, i, r, 0, 1.
+    """Write, ignore and read a bit; tokens 0 to 4 are w, i, r, 0, 1.
 
     Legal tokens are drawn uniformly, so instructions but the first and the last are w, i or r with
     probability 1/3 each: the paper's FFL(1/3), where its main one, FFL(0.8), ignores more.

@@ -24,7 +24,7 @@ InARow = Annotated[
 
 @dataclass(frozen=True)
 class Mnk(BitboardGame):
-    """Legal are the empty squares, until a player has `in_a_row` stones in a line."""
+    """An m,n,k-game on at most 64 squares."""
 
     rows: Annotated[Side, "rows of the board, which has 2 to 64 squares"]
     columns: Annotated[Side, "columns of the board"]

@@ -16,10 +16,7 @@ from gamecircuits.games._bitboard_game import BitboardGame, get_board_symmetries
 
 @dataclass(frozen=True)
 class Othello(BitboardGame):
-    """Legal are the squares that turn a disc; a player without a move is skipped.
-
-    White starts on d4 and e5, black on e4 and d5 (size 8).
-    """
+    """Othello on a square board; white starts on d4 and e5, black on e4 and d5 (size 8)."""
 
     board_size: Annotated[Literal[4, 6, 8], "squares per row"] = 8
 

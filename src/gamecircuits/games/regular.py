@@ -20,7 +20,7 @@ MAX_TABLE = 1 << 26  # length × states × tokens: bytes of the table of legal t
 
 @dataclass(frozen=True)
 class Regular(Language):
-    """Legal are the tokens after which the automaton can still accept the word of `length` tokens.
+    """Words of one length that a deterministic automaton accepts.
 
     Parity, an even number of ones:
 

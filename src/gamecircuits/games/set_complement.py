@@ -10,7 +10,7 @@ from gamecircuits.games.masks import get_valid_next_token_mask
 
 @dataclass(frozen=True)
 class SetComplement(Game):
-    """Legal are the tokens not played yet: a game is a permutation (arXiv 2510.08341)."""
+    """The task of arXiv 2510.08341. A game is a permutation of the vocabulary."""
 
     vocab_size: VocabSize
 

@@ -13,7 +13,7 @@ from gamecircuits.games.game import PAD, VocabSize, token_dtype
 
 @dataclass(frozen=True)
 class WindowedComplement(CausalGame):
-    """Legal are the tokens that are not among the last `window`: a bounded memory.
+    """Set complement with a bounded memory: the last `window` tokens are illegal, all others legal.
 
     A model that handles set complement by averaging over the whole prefix cannot forget, so this
     game shows where that solution stops. With window = V−1 the game has one legal token each step.

@@ -112,6 +112,11 @@ class Bema(Average, kind="bema"):
         return (self.rho + self.gamma * updated) ** -self.eta if updated else 0.0
 
 
+def describe_average(kind: str) -> str:
+    """First line of the docstring of an average."""
+    return (AVERAGES[kind].__doc__ or "").split("\n")[0]
+
+
 def make_average(kind: str = "", **parameters: float) -> Average:
     """Make an average; unknown kinds and parameters are answered with those that exist."""
     if kind not in list(AVERAGES):  # what is no text is not in it, either
