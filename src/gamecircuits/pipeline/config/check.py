@@ -417,10 +417,8 @@ class _Checker:
             message = f"needs kind set_complement, but {game.name} is {game.kind}"
             self.report(path, f"{message}; allowed: sampled", "all")
         elif size > MAX_EXHAUSTIVE_VOCAB_SIZE:
-            message = (
-                f"possible up to vocab_size {MAX_EXHAUSTIVE_VOCAB_SIZE}; {game.name} has {size}"
-            )
-            self.report(path, f"{message}; allowed: sampled", "all")
+            message = f"possible up to vocab_size {MAX_EXHAUSTIVE_VOCAB_SIZE}"
+            self.report(path, f"{message}; {game.name} has {size}; allowed: sampled", "all")
 
     def make_experiment(self, name: str, value: Any) -> NamedExperiment | None:
         made = self.make_kind("experiments", name, value, EXPERIMENTS, ExperimentEntry)

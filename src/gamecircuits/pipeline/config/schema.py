@@ -35,8 +35,8 @@ class Entry(Strict):
 class Range(Strict):
     """A range to draw from."""
 
-    low: float
-    high: float
+    low: float = Field(description="lowest value")
+    high: float = Field(description="highest value")
     scale: Literal["linear", "log"] = Field(
         default="linear", description="scale on which the draw is uniform"
     )
