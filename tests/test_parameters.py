@@ -9,7 +9,7 @@ from annotated_types import Interval, MinLen, MultipleOf
 
 from gamecircuits.errors import ParameterError
 from gamecircuits.games.game import Game
-from gamecircuits.parameters import check_parameters, describe_allowed, fits, get_parameters
+from gamecircuits.parameters import check_fields, describe_allowed, fits, get_parameters
 
 Size = Annotated[int, Interval(ge=1, le=64), "a size"]
 
@@ -33,7 +33,7 @@ class Example:
     b: float = 0.0
 
     def __post_init__(self):
-        check_parameters(self)
+        check_fields(self)
 
 
 def test_what_a_field_says():

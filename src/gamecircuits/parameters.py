@@ -102,7 +102,7 @@ def is_union(annotation: Any) -> bool:
     return get_origin(annotation) in (Union, UnionType)
 
 
-def check_parameters(instance: Any) -> None:
+def check_fields(instance: Any) -> None:
     """Raise ParameterError at the first annotated field whose value is not allowed.
 
     Fields without Annotated are checked by nobody but the configuration, by their type.

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from gamecircuits.kinds import Registry
-from gamecircuits.parameters import check_parameters
+from gamecircuits.parameters import check_fields
 
 EXPERIMENTS = Registry("experiment", "gamecircuits.experiments", helpers=["experiment"])
 
@@ -26,7 +26,7 @@ class Experiment(ABC):
     """A question whose answer is a tidy table, one row per measurement."""
 
     def __post_init__(self):
-        check_parameters(self)
+        check_fields(self)
 
     @abstractmethod
     def run(

@@ -16,7 +16,7 @@ from annotated_types import Interval
 
 from gamecircuits.errors import GameError
 from gamecircuits.kinds import Registry
-from gamecircuits.parameters import check_parameters
+from gamecircuits.parameters import check_fields
 
 PAD = -1
 VocabSize = Annotated[int, Interval(ge=2, le=4096), "number of tokens V"]
@@ -49,7 +49,7 @@ class Game(ABC):
     max_length: int
 
     def __post_init__(self):
-        check_parameters(self)
+        check_fields(self)
 
     @abstractmethod
     def get_valid_next_token_mask(self, tokens: np.ndarray) -> np.ndarray:

@@ -17,7 +17,7 @@ from annotated_types import Interval
 
 from gamecircuits.errors import ParameterError
 from gamecircuits.kinds import suggest
-from gamecircuits.parameters import check_parameters, get_parameters
+from gamecircuits.parameters import check_fields, get_parameters
 
 AVERAGES: dict[str, type["Average"]] = {}  # by kind
 DEFAULT_AVERAGES = {  # of a search
@@ -41,7 +41,7 @@ class Average(ABC):
         AVERAGES[kind] = cls
 
     def __post_init__(self):
-        check_parameters(self)
+        check_fields(self)
 
     @abstractmethod
     def get_weights(self, num_steps: int) -> np.ndarray:

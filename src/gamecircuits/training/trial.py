@@ -17,7 +17,7 @@ from annotated_types import Interval
 
 from gamecircuits.errors import ParameterError
 from gamecircuits.kinds import suggest
-from gamecircuits.parameters import check_parameters, check_value, fits, get_parameters
+from gamecircuits.parameters import check_fields, check_value, fits, get_parameters
 from gamecircuits.randomness import get_rng
 
 SITES = ("embedding", "attention", "residual")  # of dropout
@@ -86,7 +86,7 @@ class Trial:
     ] = 0.0
 
     def __post_init__(self):
-        check_parameters(self)
+        check_fields(self)
 
     @property
     def static(self) -> tuple:
@@ -149,8 +149,8 @@ def _check_range(key: str, choice: Mapping[str, Any]) -> None:
 def draw_trial(space: Mapping[str, Any], seed: int, name: str, number: int, **variant) -> Trial:
     """Trial `number` of a search: one draw for each hyperparameter, but for those of `variant`."""
     chosen = {}
-    for key in HYPERPARAMETERS:
-        choice = space.get(key, getattr(Trial(), key))
+    for key, parameter in HYPERPARAMETERS.items():
+        choice = space.get(key, parameter.default)
         # Each has its own generator, so that a change of one leaves the others alone.
         uniform = get_rng(seed, f"{name} trial {key}", number).random()
         if isinstance(choice, Mapping):

@@ -369,7 +369,9 @@ class _Checker:
             model = read_any_model(entry.path)
             digest = hashlib.sha256(Path(entry.path).read_bytes()).hexdigest()
         except (GamecircuitsError, OSError) as error:
-            return self.report(("models", name, "path"), str(error), entry.path)
+            # Of a file of ours the error says to delete it and run again, which is no advice here.
+            message = f"is damaged ({error.__cause__})" if error.__cause__ else str(error)
+            return self.report(("models", name, "path"), message, entry.path)
         settings = {"kind": entry.kind, "path": entry.path, "sha256": digest}
         size = len(model.parameters.W_E)
         return NamedModel(name, entry.kind, settings, size, "file", entry.figures)

@@ -96,9 +96,9 @@ def _show_default(value: Any) -> str:
     if isinstance(value, Mapping) and all(isinstance(item, Mapping) for item in value.values()):
         return ", ".join(f"`{name}`" for name in value)
     if isinstance(value, float):
-        return f"`{show_number(value) if value < 0.1 or value > 1e6 else round(value, 4)}`"
+        return f"`{show_number(float(f'{value:.4g}'))}`"
     text = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10**6)
-    return f"`{text.removesuffix(chr(10)).removesuffix('...').strip()}`"
+    return f"`{text.replace('...', '').strip()}`"  # YAML ends a scalar with three dots
 
 
 def _tabulate(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

@@ -13,7 +13,7 @@ from annotated_types import Interval
 
 from gamecircuits.errors import ParameterError
 from gamecircuits.kinds import Registry
-from gamecircuits.parameters import check_parameters
+from gamecircuits.parameters import check_fields
 from gamecircuits.theory.displacement import Displacements
 from gamecircuits.theory.laws import (
     ContextClasses,
@@ -57,7 +57,7 @@ class Construction(ABC):
     norm: ClassVar[Norm] = "none"
 
     def __post_init__(self):
-        check_parameters(self)
+        check_fields(self)
 
     @property
     def gain(self) -> float:
