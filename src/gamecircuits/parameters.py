@@ -18,10 +18,11 @@ from numbers import Integral, Real
 from types import UnionType
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
-from annotated_types import GroupedMetadata
+from annotated_types import GroupedMetadata, Interval
 
 from gamecircuits.errors import ParameterError
 
+VocabSize = Annotated[int, Interval(ge=2, le=4096), "number of tokens V"]  # of games and models
 TESTS = {
     "ge": operator.ge,
     "gt": operator.gt,
@@ -111,7 +112,8 @@ def check_fields(instance: Any) -> None:
         return
     for name, parameter in get_parameters(type(instance)).items():
         value = getattr(instance, name)
-        if find_text(parameter.annotation) and value is not parameter.default:
+        is_stated = get_origin(parameter.annotation) is Annotated
+        if is_stated and value is not parameter.default:
             check_value(name, value, parameter.annotation)
 
 

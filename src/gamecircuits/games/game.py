@@ -9,17 +9,14 @@ override is derived from the mask, slowly but correctly; fast games override `pl
 """
 
 from abc import ABC, abstractmethod
-from typing import Annotated
 
 import numpy as np
-from annotated_types import Interval
 
 from gamecircuits.errors import GameError
 from gamecircuits.kinds import Registry
 from gamecircuits.parameters import check_fields
 
 PAD = -1
-VocabSize = Annotated[int, Interval(ge=2, le=4096), "number of tokens V"]
 
 GAMES = Registry("game", "gamecircuits.games", helpers=["game", "masks", "splits", "datasets"])
 

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gamecircuits.games.game import Game, VocabSize, token_dtype
+from gamecircuits.games.game import Game, token_dtype
 from gamecircuits.games.masks import get_valid_next_token_mask
+from gamecircuits.parameters import VocabSize
 
 
 @dataclass(frozen=True)

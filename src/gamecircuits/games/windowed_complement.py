@@ -8,7 +8,8 @@ from annotated_types import Interval
 
 from gamecircuits.errors import ParameterError
 from gamecircuits.games._causal_game import CausalGame
-from gamecircuits.games.game import PAD, VocabSize, token_dtype
+from gamecircuits.games.game import PAD, token_dtype
+from gamecircuits.parameters import VocabSize
 
 
 @dataclass(frozen=True)

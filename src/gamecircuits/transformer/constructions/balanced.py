@@ -4,13 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gamecircuits.parameters import check_value
+from gamecircuits.parameters import VocabSize, check_value
 from gamecircuits.theory.displacement import Displacements, standard_form_displacements
 from gamecircuits.theory.strength import x_min
 from gamecircuits.transformer.constructions.construction import (
     FullWidth,
     IllegalRate,
-    VocabSize,
     choose_width,
     helmert,
     place,

@@ -7,13 +7,10 @@ import numpy as np
 from annotated_types import Interval
 
 from gamecircuits.errors import ParameterError
+from gamecircuits.parameters import VocabSize
 from gamecircuits.theory.laws import ContextClasses, two_kinds
 from gamecircuits.theory.strength import x_min
-from gamecircuits.transformer.constructions.construction import (
-    Construction,
-    Strength,
-    VocabSize,
-)
+from gamecircuits.transformer.constructions.construction import Construction, Strength
 from gamecircuits.transformer.model import Parameters
 
 

@@ -13,7 +13,7 @@ from annotated_types import Interval
 
 from gamecircuits.errors import ParameterError
 from gamecircuits.kinds import Registry
-from gamecircuits.parameters import check_fields
+from gamecircuits.parameters import VocabSize, check_fields
 from gamecircuits.theory.displacement import Displacements
 from gamecircuits.theory.laws import (
     ContextClasses,
@@ -34,7 +34,6 @@ def make_construction(kind: str, **parameters) -> "Construction":
     return CONSTRUCTIONS.make(kind, **parameters)
 
 
-VocabSize = Annotated[int, Interval(ge=2, le=4096), "number of tokens V"]
 IllegalRate = Annotated[
     float,
     Interval(ge=1e-300, lt=1),

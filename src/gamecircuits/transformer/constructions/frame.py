@@ -9,12 +9,12 @@ from scipy.optimize import minimize_scalar
 
 from gamecircuits.analysis.metrics import METRICS
 from gamecircuits.errors import ParameterError
+from gamecircuits.parameters import VocabSize
 from gamecircuits.theory.laws import Law, attention_entropy
 from gamecircuits.theory.superposition import decompose_off_diagonal, frame_kl_bound
 from gamecircuits.transformer.constructions.construction import (
     Construction,
     Strength,
-    VocabSize,
     helmert,
     place,
 )

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gamecircuits.parameters import VocabSize
 from gamecircuits.theory.displacement import Displacements
 from gamecircuits.transformer.constructions.balanced import get_set_complement_parameters
-from gamecircuits.transformer.constructions.construction import Construction, VocabSize
+from gamecircuits.transformer.constructions.construction import Construction
 from gamecircuits.transformer.model import Parameters
 
 
