@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from gamecircuits.pipeline.config.load import load_config
 from pipeline_tools import do_all
 
 from gamecircuits.pipeline import plan as plan_module
 from gamecircuits.pipeline import provenance
+from gamecircuits.pipeline.config.load import load_config
 from gamecircuits.pipeline.graph import STAGES
 from gamecircuits.pipeline.plan import Plan
 
@@ -97,7 +97,7 @@ OF_U |= {"evaluate_model:whole:u"}
 OF_T = {f"{stage}:t" for stage in ("extract_model", "plot_circuits", "diagnose_model")}
 CLAIMS = {"check_claims", "confirm_claims"}
 EXPERIMENT = {"run_experiment:e", "plot_experiment:e"}
-PLAIN, NORM = ("s:plain-000", "s:plain-001"), ("s:norm-000", "s:norm-001")
+PLAIN, NORM = ("s:plain-0000", "s:plain-0002"), ("s:norm-0000", "s:norm-0002")
 TRAIN = {f"train_trials:{group}" for group in (*PLAIN, *NORM)}
 MEASURE = {f"measure_trials:{group}" for group in (*PLAIN, *NORM)}
 SEARCH_FIGURES = {
@@ -173,14 +173,14 @@ RUN = {"describe_run"}
         # training: more trials leave full groups alone
         (
             edited(searches__s__trials=4),
-            {f"{stage}:s:{variant}-001" for stage in ("train_trials", "measure_trials")
+            {f"{stage}:s:{variant}-0002" for stage in ("train_trials", "measure_trials")
              for variant in ("plain", "norm")} | COLLECT | RUN,
         ),
         # a variant in the middle retrains no other
         (
             edited(searches__s__variants={"plain": {}, "hot": {"learning_rate": 0.1},
                                           "norm": {"norm": "attention"}}),
-            {f"{stage}:s:hot-00{n}" for stage in ("train_trials", "measure_trials") for n in (0, 1)}
+            {f"{stage}:s:hot-000{n}" for stage in ("train_trials", "measure_trials") for n in (0, 2)}
             | COLLECT | RUN,
         ),
         # a hyperparameter of one variant

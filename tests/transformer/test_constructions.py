@@ -12,12 +12,12 @@ from gamecircuits.games.masks import get_valid_next_token_mask
 from gamecircuits.theory.superposition import welch_coherence
 from gamecircuits.theory.widths import least_widths
 from gamecircuits.transformer.circuits import TokenTables, direct_path, ov_circuit, qk_circuit
-from gamecircuits.transformer.constructions import (
+from gamecircuits.transformer.constructions.balanced import get_set_complement_parameters
+from gamecircuits.transformer.constructions.construction import (
     CONSTRUCTIONS,
-    get_set_complement_parameters,
+    helmert,
     make_construction,
 )
-from gamecircuits.transformer.constructions.construction import helmert
 from gamecircuits.transformer.constructions.frame import get_frame, has_equiangular
 from gamecircuits.transformer.constructions.harmonic import get_harmonic_parameters
 from gamecircuits.transformer.model import Model, attention_pattern, forward

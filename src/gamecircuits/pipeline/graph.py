@@ -17,7 +17,7 @@ from gamecircuits.experiments.experiment import EXPERIMENTS
 from gamecircuits.games._bitboard_game import BitboardGame
 from gamecircuits.games.game import GAMES
 from gamecircuits.kinds import list_modules
-from gamecircuits.pipeline.config import Config
+from gamecircuits.pipeline.config.named import Config
 from gamecircuits.pipeline.stage import STAGES, File, Names, Stage, Work, figure, file_of, stage
 from gamecircuits.transformer.constructions.construction import CONSTRUCTIONS
 

@@ -17,7 +17,7 @@ from functools import cached_property
 from pathlib import Path
 
 from gamecircuits.pipeline import provenance
-from gamecircuits.pipeline.config import Config
+from gamecircuits.pipeline.config.named import Config
 from gamecircuits.pipeline.graph import STAGES
 from gamecircuits.pipeline.provenance import (
     check_arguments,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from string import Formatter
 from typing import NamedTuple
 
-from gamecircuits.pipeline.config import Config
+from gamecircuits.pipeline.config.named import Config
 
 Names = Mapping[str, str]  # values of the wildcards of one job
 Paths = str | list[str]

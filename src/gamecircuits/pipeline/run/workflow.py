@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import jinja2
 
 from gamecircuits.errors import GamecircuitsError
-from gamecircuits.pipeline.config import load_config
+from gamecircuits.pipeline.config.load import load_config
 from gamecircuits.pipeline.graph import PARTS
 from gamecircuits.pipeline.plan import Job, Plan
 from gamecircuits.pipeline.run.heartbeat import Heartbeat
