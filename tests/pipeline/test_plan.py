@@ -180,7 +180,8 @@ RUN = {"describe_run"}
         (
             edited(searches__s__variants={"plain": {}, "hot": {"learning_rate": 0.1},
                                           "norm": {"norm": "attention"}}),
-            {f"{stage}:s:hot-000{n}" for stage in ("train_trials", "measure_trials") for n in (0, 2)}
+            {f"{stage}:s:hot-000{n}" for n in (0, 2)
+             for stage in ("train_trials", "measure_trials")}
             | COLLECT | RUN,
         ),
         # a hyperparameter of one variant
@@ -218,7 +219,7 @@ def source(tmp_path_factory):
         ("pipeline/run/lock.py", "RUN, JOBS = 0, 1", "RUN, JOBS = 2, 3", set()),
         ("pipeline/run/job.py", "begin = ", "start = begin = ", set()),
         ("pipeline/run/progress.py", "pause: float = 1", "pause: float = 2", set()),
-        ("pipeline/plan.py", "found, todo = set()", "todo, found = set()", set()),
+        ("pipeline/plan.py", "stage, names = FIRST_FIGURE", "(stage, names) = FIRST_FIGURE", set()),
         ("pipeline/graph.py", "is_construction = ", "is_built = is_construction = ", set()),
         ("pipeline/config/load.py", "import ", "import os  # unused\nimport ", set()),
         (
@@ -455,7 +456,7 @@ def test_tasks_of_what_is_stale_are_new_and_all_others_old(plan):
 
 
 def test_two_configs_never_share_a_task(plan, tmp_path):
-    other = make_plan(tmp_path, edited(**GAMES_ONLY, seed=3))
+    other = make_plan(tmp_path, {**GAMES_ONLY, "seed": 3})
     assert not {job.task for job in plan.jobs} & {job.task for job in other.jobs}
 
 

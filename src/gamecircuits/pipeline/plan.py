@@ -128,7 +128,8 @@ class Plan:
     def job(self, stage: Stage | str, **names: str) -> Job:
         """The job of a stage for these names."""
         stage = STAGES[stage] if isinstance(stage, str) else stage
-        key = (stage.name, *sorted(names.items()))
+        names = {name: names[name] for name in stage.wildcards}  # in the order of its paths
+        key = (stage.name, *names.values())
         if key not in self._jobs:
             work = stage.work(self.config, **names)
             reads = {
