@@ -18,7 +18,7 @@ CIRCUITS = {  # name: title, row label, column label, unit
 MAX_TOKENS = 128  # beyond, single cells cannot be seen, and the table has millions of rows
 
 
-def get_table(parameters: Parameters) -> pd.DataFrame:
+def make_table(parameters: Parameters) -> pd.DataFrame:
     """Entries of the three circuits among the first MAX_TOKENS tokens, one row each, in nats."""
     matrices = {
         "qk_circuit": qk_circuit(parameters),

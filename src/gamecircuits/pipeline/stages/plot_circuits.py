@@ -2,7 +2,7 @@
 
 import sys
 
-from gamecircuits.figures.models.circuits import draw, get_table
+from gamecircuits.figures.models.circuits import draw, make_table
 from gamecircuits.figures.style import render
 from gamecircuits.pipeline.run.command import DRAWN, run_stage
 from gamecircuits.storage.tables import write_results
@@ -13,7 +13,7 @@ def plot_circuits(
     job: str, settings: dict, model: list[str], output: str, csv: str, images: list[str]
 ) -> None:
     """Draw the three circuits of one model."""
-    table = get_table(read_model(*model).parameters)
+    table = make_table(read_model(*model).parameters)
     figure = draw(table, settings["model"])
     write_results(job, table, output, csv=csv, others=render(figure, images, job))
 

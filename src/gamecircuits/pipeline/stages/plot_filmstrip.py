@@ -2,7 +2,7 @@
 
 import sys
 
-from gamecircuits.figures.boards.filmstrip import draw, get_table
+from gamecircuits.figures.boards.filmstrip import draw, make_table
 from gamecircuits.figures.style import render
 from gamecircuits.games.datasets import iter_games
 from gamecircuits.games.game import make_game
@@ -17,7 +17,7 @@ def plot_filmstrip(
     """Draw the first game of the dataset."""
     game = make_game(**settings["game"])
     tokens = next(iter_games(*games, game))[0]
-    table = get_table(tokens, game, settings["name"])
+    table = make_table(tokens, game, settings["name"])
     write_results(job, table, output, csv=csv, others=render(draw(table, game), images, job))
 
 

@@ -17,7 +17,7 @@ def plot_games(
     """Draw one of gamecircuits.figures from how many tokens are legal by ply, for all games."""
     figure = importlib.import_module(f"gamecircuits.figures.games.{settings['figure']}")
     tables = [read_table(path).to_pandas() for path in branching]
-    table = figure.get_table(pd.concat(tables, ignore_index=True))
+    table = figure.make_table(pd.concat(tables, ignore_index=True))
     write_results(job, table, output, csv=csv, others=render(figure.draw(table), images, job))
 
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from gamecircuits.figures.boards.legality import draw, get_table
+from gamecircuits.figures.boards.legality import draw, make_table
 from gamecircuits.figures.style import render
 from gamecircuits.games.game import make_game
 from gamecircuits.pipeline.run.command import DRAWN, run_stage
@@ -15,7 +15,7 @@ def plot_legality(
 ) -> None:
     """Draw boards with the share of positions in which each square is legal."""
     game = make_game(**settings["game"])
-    table = get_table(read_table(*legality).to_pandas(), game)
+    table = make_table(read_table(*legality).to_pandas(), game)
     write_results(job, table, output, csv=csv, others=render(draw(table, game), images, job))
 
 

@@ -14,7 +14,7 @@ def plot_metrics(
 ) -> None:
     """Draw one of gamecircuits.figures from the table of all metrics."""
     figure = importlib.import_module(f"gamecircuits.figures.metrics.{settings['figure']}")
-    table = figure.get_table(read_table(*metrics).to_pandas())
+    table = figure.make_table(read_table(*metrics).to_pandas())
     write_results(job, table, output, csv=csv, others=render(figure.draw(table), images, job))
 
 

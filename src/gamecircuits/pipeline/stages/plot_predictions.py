@@ -2,7 +2,7 @@
 
 import sys
 
-from gamecircuits.figures.models.predictions import draw, get_table
+from gamecircuits.figures.models.predictions import draw, make_table
 from gamecircuits.figures.style import render
 from gamecircuits.games.datasets import iter_games
 from gamecircuits.games.game import make_game
@@ -26,7 +26,7 @@ def plot_predictions(
     tokens = next(iter_games(*games, game))[:1]
     mask = game.get_valid_next_token_mask(tokens)
     loaded = {name: read_model(path) for name, path in zip(settings["models"], models, strict=True)}
-    table = get_table(tokens[0], mask[0], loaded)
+    table = make_table(tokens[0], mask[0], loaded)
     figure = draw(table, settings["name"])
     write_results(job, table, output, csv=csv, others=render(figure, images, job))
 

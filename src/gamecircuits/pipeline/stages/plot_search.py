@@ -29,7 +29,7 @@ def plot_search(
         table = tables["trials"][KEYS].assign(**{DIVERGED: True})
         drawn = draw_nothing(*about, "all trials diverged: lower the learning rate")
     else:
-        table = figure.get_table(tables, settings["length"])
+        table = figure.make_table(tables, settings["length"])
         drawn = figure.draw(table, *about)
     write_results(job, table, output, csv=csv, others=render(drawn, images, job))
 
