@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from gamecircuits.figures.style import GREY, letter, look, new_figure, readable
+from gamecircuits.figures.style import GREY, lay_out, letter, look, new_figure, readable
 
 COLUMNS = [
     "evaluation", "game", "model", "kind", "contexts", "vocab_size", "length", "metric", "unit",
@@ -110,7 +110,7 @@ def draw_curves(axes: Axes, table: pd.DataFrame, kinds: list[str]) -> None:
 
 def separate_labels(figure: Figure) -> None:
     """Once everything is drawn, move labels at the ends of curves apart where they overlap."""
-    figure.draw_without_rendering()  # sizes are known only after the layout
+    lay_out(figure)  # sizes are known only then
     per_point = figure.dpi / 72
     line = 9.5 * per_point
     for axes in figure.axes:
