@@ -2,6 +2,7 @@
 lines and measurement as points."""
 
 import io
+import re
 from pathlib import Path
 
 import matplotlib
@@ -9,7 +10,14 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+from matplotlib.ticker import (
+    Formatter,
+    LogFormatterMathtext,
+    LogLocator,
+    NullFormatter,
+    StrMethodFormatter,
+)
+from matplotlib.transforms import ScaledTranslation
 
 matplotlib.use("Agg")  # else matplotlib loads pyplot, to find out which windows it could open
 
@@ -22,6 +30,7 @@ KINDS = (
     *("sink", "self_sink", "block", "frame"),
 )
 GREY = "#6b6b6b"
+SUPERSCRIPTS = str.maketrans("0123456789-−", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁻")
 
 RC = {
     "axes.axisbelow": True,
@@ -86,9 +95,13 @@ def readable(name: str) -> str:
 
 
 def letter(axes: Axes, index: int, title: str) -> None:
-    """Title of a panel with its letter."""
+    """Title of a panel with its letter, which stands in front of the first line."""
     letters = chr(ord("a") + index % 26) * (1 + index // 26)
-    axes.set_title(f"$\\bf{{{letters}}}$  {title}")
+    lines = "\n" * title.count("\n")  # one title on the other: both end at the same height
+    sign = axes.set_title(letters + lines, loc="center", x=0, ha="left", weight="bold")
+    text = axes.set_title(title, loc="left")
+    indent = ScaledTranslation((5 + 7 * len(letters)) / 72, 0, axes.figure.dpi_scale_trans)
+    text.set_transform(sign.get_transform() + indent)
 
 
 def integer_ticks(axes: Axes, values) -> None:
@@ -108,8 +121,33 @@ def plain_log_ticks(axis: Axis) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
+class PlainPowers(Formatter):
+    """Labels of a logarithmic axis as plain text, like 10⁻³: formulas take long to set."""
+
+    def __init__(self, formulas: Formatter):
+        self._formulas = formulas
+
+    def set_axis(self, axis: Axis) -> None:
+        self._formulas.set_axis(axis)
+
+    def set_locs(self, locs) -> None:
+        self._formulas.set_locs(locs)
+
+    def __call__(self, value: float, position: int | None = None) -> str:
+        text = self._formulas(value, position)
+        parts = re.fullmatch(r"\$\\mathdefault\{(.*)\^\{(.*)\}\}\$", text)
+        if parts is None:
+            return text
+        return parts[1].replace(r"\times", "×") + parts[2].translate(SUPERSCRIPTS)
+
+
 def lay_out(figure: Figure) -> None:
     """Fix the places of all axes, once: laying out again for each file costs more than drawing."""
+    for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
+        if isinstance(major := axis.get_major_formatter(), LogFormatterMathtext):
+            axis.set_major_formatter(PlainPowers(major))
+        if isinstance(minor := axis.get_minor_formatter(), LogFormatterMathtext):
+            axis.set_minor_formatter(PlainPowers(minor))
     if (engine := figure.get_layout_engine()) is not None:
         engine.execute(figure)
         figure.set_layout_engine(None)
