@@ -26,8 +26,17 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 # Fixed for the built-in kinds, so that a kind looks the same in every figure and experiment.
 KINDS = (
-    *("balanced", "minimal", "attention_norm", "untrained", "harmonic", "tied", "residual_norm"),
-    *("sink", "self_sink", "block", "frame"),
+    "balanced",
+    "minimal",
+    "attention_norm",
+    "untrained",
+    "harmonic",
+    "tied",
+    "residual_norm",
+    "sink",
+    "self_sink",
+    "block",
+    "frame",
 )
 GREY = "#6b6b6b"
 SUPERSCRIPTS = str.maketrans("0123456789-−", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁻")
@@ -50,6 +59,8 @@ RC = {
     "grid.linewidth": 0.6,
     "legend.fontsize": 8,
     "legend.frameon": False,
+    "lines.dashed_pattern": (4, 2.5),
+    "lines.dotted_pattern": (1, 1.3),
     "lines.linewidth": 1.4,
     "lines.markersize": 4.2,
     "savefig.dpi": 200,

@@ -40,13 +40,25 @@ def _draw_tied(axes: Axes, rows: pd.DataFrame) -> None:
         colour, marker = COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)]
         axes.plot(one["length"], one["predicted"], color=colour)
         for extreme in ("lowest", "highest"):
-            axes.plot(one["length"], one[extreme], color=colour, marker=marker, linestyle="none",
-                      markerfacecolor="none", markersize=4)  # fmt: skip
-        axes.axvline(critical, color=colour, linestyle=(0, (2, 2)), linewidth=0.9)
+            axes.plot(
+                one["length"],
+                one[extreme],
+                color=colour,
+                marker=marker,
+                linestyle="none",
+                markerfacecolor="none",
+                markersize=4,
+            )
+        axes.axvline(critical, color=colour, linestyle=":", linewidth=0.9)
         axes.annotate(
-            f"s* = {critical:g}", (critical, 1), xycoords=("data", "axes fraction"),
-            xytext=(3, -8 - 11 * index), textcoords="offset points", color=colour, fontsize=8,
-        )  # fmt: skip
+            f"s* = {critical:g}",
+            (critical, 1),
+            xycoords=("data", "axes fraction"),
+            xytext=(3, -8 - 11 * index),
+            textcoords="offset points",
+            color=colour,
+            fontsize=8,
+        )
     axes.set_yscale("symlog", linthresh=1)
     axes.set_xlabel("length s (tokens)")
     axes.set_ylabel("displacement of the last token (nats)")
@@ -60,10 +72,22 @@ def _draw_random(axes: Axes, rows: pd.DataFrame) -> None:
     counts = pairs.value_counts()
     axes.plot([1, beyond], [1, beyond], color=GREY, linewidth=1, zorder=1)
     for (predicted, measured), count in counts.items():
-        axes.plot(predicted, measured, "o", color=COLOURS[0], markersize=3 + 2 * np.sqrt(count),
-                  markerfacecolor="none")  # fmt: skip
-        axes.annotate(f"{count}", (predicted, measured), xytext=(10, -9),
-                      textcoords="offset points", fontsize=8, color=GREY)  # fmt: skip
+        axes.plot(
+            predicted,
+            measured,
+            "o",
+            color=COLOURS[0],
+            markersize=3 + 2 * np.sqrt(count),
+            markerfacecolor="none",
+        )
+        axes.annotate(
+            f"{count}",
+            (predicted, measured),
+            xytext=(10, -9),
+            textcoords="offset points",
+            fontsize=8,
+            color=GREY,
+        )
     ticks = np.arange(1, beyond + 1)
     labels = [*(f"{tick:.0f}" for tick in ticks[:-1]), "never"]
     axes.set_xticks(ticks, labels)

@@ -38,7 +38,7 @@ def draw(table: pd.DataFrame) -> Figure:
             continue
         letter(axes, index, f"{title}, mean {mean:.4g}")
         axes.bar(length, percent, width=0.85, color=COLOURS[0], alpha=0.8, linewidth=0)
-        axes.axvline(mean, color=GREY, linestyle=(0, (4, 3)), linewidth=1)
+        axes.axvline(mean, color=GREY, linestyle="--", linewidth=1)
         integer_ticks(axes, length)
         axes.set_xlabel("length (tokens)")
         axes.set_ylabel("games (%)")

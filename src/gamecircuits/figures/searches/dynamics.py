@@ -27,7 +27,6 @@ PANELS = {  # quantity: title, label of the axis, its scale
     "illegal_token_rate_longest": ("illegal token rate at {longest}", "probability", "log"),
 }
 NOISE = ["noise", "bias"]
-DOTTED = (0, (1, 1.2))
 
 
 def make_table(tables: dict[str, pd.DataFrame], length: int) -> pd.DataFrame:
@@ -68,10 +67,15 @@ def draw(table: pd.DataFrame, game: str, length: int) -> Figure:
     for axes in grid.flat:
         label_log_axis(axes.yaxis)
     handles = [
-        Line2D([], [], color=look["color"], linestyle=look["linestyle"],
-               label=f"{readable(variant)}, {count_trials(table, variant)}")
+        Line2D(
+            [],
+            [],
+            color=look["color"],
+            linestyle=look["linestyle"],
+            label=f"{readable(variant)}, {count_trials(table, variant)}",
+        )
         for variant, look in looks.items()
-    ]  # fmt: skip
+    ]
     figure.legend(handles=handles, loc="outside lower left", ncols=4)
     set_title(figure, game, length, "thin: every trial, thick: their median")
     return figure
@@ -92,7 +96,7 @@ def _draw_variants(
         wide = rows.pivot_table(index=place, columns="number", values="value")
         style = {"color": looks[variant]["color"], "linestyle": looks[variant]["linestyle"]}
         if medians_only:
-            style["linestyle"] = DOTTED
+            style["linestyle"] = ":"
         else:
             axes.plot(wide.index, wide, linewidth=0.6, alpha=0.35, **style)
         axes.plot(wide.index, wide.median(axis=1), linewidth=1.6, **style)

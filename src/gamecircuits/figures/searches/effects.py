@@ -48,9 +48,13 @@ def draw(table: pd.DataFrame, game: str, length: int) -> Figure:
     places = [_place(rows) for rows in blocks]
     heights = [max(place.values()) + 1 for place in places]
     figure, grid = new_figure(
-        len(blocks), len(reaches), 2.5 * len(reaches) + 2.2, ROW * sum(heights) + 1.7,
-        gridspec_kw={"height_ratios": heights}, sharey="row",
-    )  # fmt: skip
+        len(blocks),
+        len(reaches),
+        2.5 * len(reaches) + 2.2,
+        ROW * sum(heights) + 1.7,
+        gridspec_kw={"height_ratios": heights},
+        sharey="row",
+    )
     of_variants = table[table["versus"] == "variant"]  # the other baselines are averages
     looks = get_looks([*of_variants["baseline"], *table["variant"]])
     for line, (rows, place) in enumerate(zip(blocks, places, strict=True)):

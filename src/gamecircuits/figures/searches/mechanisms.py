@@ -24,7 +24,6 @@ TITLES = (
     "what averaging the weights changes",
 )
 ABOUT = [*KEYS, "average", "quantity", "length", "num_legal", "value", PREDICTED]
-DOTTED = (0, (1, 1.2))
 HOLLOW = {"linestyle": "none", "markersize": 3.4, "markerfacecolor": "white"}
 SPREAD = 0.36  # of the variants beside an average
 BEYOND = 5  # factors of change further than this are drawn as arrows at the edge
@@ -79,10 +78,15 @@ def draw(table: pd.DataFrame, game: str, length: int) -> Figure:
         for axis in (axes.xaxis, axes.yaxis):
             label_log_axis(axis)
     handles = [
-        Line2D([], [], **look, markerfacecolor="none",
-               label=f"{readable(variant)}, {count_trials(table, variant)}")
+        Line2D(
+            [],
+            [],
+            **look,
+            markerfacecolor="none",
+            label=f"{readable(variant)}, {count_trials(table, variant)}",
+        )
         for variant, look in looks.items()
-    ]  # fmt: skip
+    ]
     figure.legend(handles=handles, loc="outside lower left", ncols=4)
     set_title(figure, game, length, "thin: every trial, thick: their median; variants in colour")
     return figure
@@ -136,7 +140,7 @@ def _draw_noise(axes: Axes, table: pd.DataFrame, looks: dict[str, dict]) -> None
     for variant, look in looks.items():
         _draw_curves(axes, _pick(table, "noise", variant), "num_legal", look)
         if (BIAS, variant) in medians:
-            style = {"color": look["color"], "linestyle": DOTTED, "linewidth": 1.6}
+            style = {"color": look["color"], "linestyle": ":", "linewidth": 1.6}
             axes.plot(medians[BIAS, variant], **style)
     if (medians > 0).any():  # single trials may go on below
         axes.set_ylim(medians[medians > 0].min() / 1.5, 1.2 * medians.max())

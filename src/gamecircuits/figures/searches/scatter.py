@@ -101,10 +101,17 @@ def _draw_trials(axes: Axes, values: pd.Series, rows: pd.DataFrame, look: dict) 
 
 def _draw_legend(figure: Figure, table: pd.DataFrame, looks: dict, length: int) -> None:
     handles = [
-        Line2D([], [], color=look["color"], marker=look["marker"], linestyle="none",
-               markerfacecolor="none", label=f"{readable(variant)}, {count_trials(table, variant)}")
+        Line2D(
+            [],
+            [],
+            color=look["color"],
+            marker=look["marker"],
+            linestyle="none",
+            markerfacecolor="none",
+            label=f"{readable(variant)}, {count_trials(table, variant)}",
+        )
         for variant, look in looks.items()
-    ]  # fmt: skip
+    ]
     if table[DIVERGED].any():
         handles.append(Line2D([], [], color=GREY, marker="x", linestyle="none", label="diverged"))
     handles.append(Line2D([], [], color=GREY, linewidth=0.9, label=f"as at {length} tokens"))
