@@ -116,11 +116,14 @@ def letter(axes: Axes, index: int, title: str) -> None:
 
 
 def integer_ticks(axes: Axes, values) -> None:
-    """At most nine integer ticks on the x axis, at round numbers and at the smallest value."""
+    """At most ten integer ticks on the x axis, at round numbers and at the smallest value."""
     low, high = int(min(values)), int(max(values))
     rounds = (factor * 10**power for power in range(6) for factor in (1, 2, 5))
     step = next(step for step in rounds if (high - low) / step <= 8)
-    ticks = [low, *(tick for tick in range(0, high + 1, step) if tick > low + step / 2)]
+    ticks = [
+        low,
+        *(tick for tick in range(0, high + 1, step) if tick > low and tick >= low + step / 2),
+    ]
     axes.set_xticks(ticks, [str(tick) for tick in ticks])
     axes.set_xticks([], minor=True)
 

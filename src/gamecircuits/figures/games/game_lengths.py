@@ -31,7 +31,7 @@ def draw(table: pd.DataFrame) -> Figure:
         axes, rows = grid.flat[index], table[table["game"] == game]
         length, percent = rows["length"], 100 * rows["share"]
         mean = np.average(length, weights=rows["num_games"])
-        title = f"{readable(game)}\n{rows['num_games'].sum():,} random games"
+        title = f"{readable(game)}\n{rows['num_games'].sum():,} games"
         if len(rows) == 1:
             letter(axes, index, title)
             _draw_number(axes, length.item())

@@ -78,7 +78,7 @@ def _draw_rates(axes: Axes, table: pd.DataFrame) -> None:
     axes.plot(
         lengths, worst["measured"], marker="^", color=COLOURS[1], label="worst context", **hollow
     )
-    axes.legend(loc="upper left")
+    axes.legend(loc="best")
     axes.set_xlabel("length s (tokens)")
     axes.set_ylabel("illegal token rate (probability)")
     counts = table[table["quantity"] == "contexts"]

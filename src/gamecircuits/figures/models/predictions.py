@@ -5,6 +5,7 @@ import pandas as pd
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from gamecircuits.figures.style import letter, new_figure, readable
 from gamecircuits.games.game import PAD
@@ -102,14 +103,13 @@ def draw(table: pd.DataFrame, game: str) -> Figure:
         on_illegal = illegal.groupby("length")["probability"].sum()
         worst = float(on_illegal.max()) if len(on_illegal) else 0.0
         title = "target: uniform on legal tokens" if name == TARGET else readable(name)
-        letter(
-            axes, index, title + ("" if name == TARGET else f"\n   worst illegal rate {worst:.2g}")
-        )
+        letter(axes, index, title + ("" if name == TARGET else f"\nworst illegal rate {worst:.2g}"))
         step = max(1, -(-tokens // 8))
         axes.set_xticks(range(0, tokens, step))
         axes.set_xlabel("next token")
         axes.grid(False)
     grid[0, 0].set_ylabel("tokens seen")
+    grid[0, 0].yaxis.set_major_locator(MaxNLocator(integer=True))
     bar = figure.colorbar(image, ax=grid[0, -1], shrink=0.9, pad=0.03)
     bar.set_label("probability")
     bar.outline.set_linewidth(0.5)

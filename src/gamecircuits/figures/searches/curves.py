@@ -21,6 +21,7 @@ METRICS = {
     "total_variation": "total variation\n(probability)",
 }
 PER_LINE = 4  # variants
+WIDTHS = (3.0, 1.8, 1.0)  # of the medians of averages, so that equal ones can all be seen
 FLOOR = 1e-4  # of the axes at least; the curves go on below
 TRAINED = {"color": "#ececec", "linewidth": 0}  # shade of the lengths in training
 
@@ -52,9 +53,9 @@ def draw(table: pd.DataFrame, game: str, length: int) -> Figure:
         rows = table[table["variant"] == variant]
         for axes, (metric, label) in zip(pair, METRICS.items(), strict=True):
             _prepare(axes, table[table["metric"] == metric], length)
-            for average, colour in averages.items():
+            for n, (average, colour) in enumerate(averages.items()):
                 is_shown = (rows["average"] == average) & (rows["metric"] == metric)
-                _draw_trials(axes, rows[is_shown], colour)
+                _draw_trials(axes, rows[is_shown], colour, WIDTHS[n])
             if column == 0:
                 axes.set_ylabel(label)
         letter(
@@ -82,9 +83,9 @@ def _prepare(axes: Axes, of_metric: pd.DataFrame, length: int) -> None:
     axes.set_xlim(of_metric["length"].min() - 0.5, of_metric["length"].max() + 0.5)
 
 
-def _draw_trials(axes: Axes, rows: pd.DataFrame, colour: str) -> None:
+def _draw_trials(axes: Axes, rows: pd.DataFrame, colour: str, width: float) -> None:
     wide = rows.pivot(index="length", columns="number", values="mean")
     if wide.empty:
         return
     axes.plot(wide.index, wide, color=colour, linewidth=0.6, alpha=0.35)
-    axes.plot(wide.index, wide.median(axis=1), color=colour, linewidth=1.8)
+    axes.plot(wide.index, wide.median(axis=1), color=colour, linewidth=width)
