@@ -1,5 +1,18 @@
 """One look for all figures: colours that everyone can tell apart, labels on the lines, theory as
-lines and measurement as points."""
+lines and measurement as points.
+
+A figure is a module in one of the folders here, with its caption beside it as an .rst file of the
+same name: a Jinja2 template that gets `snakemake.wildcards` and `snakemake.config`. `make_table`
+makes the table that is written beside the figure, `draw` the matplotlib Figure; neither touches
+files. The folder says what both are given and which wildcards the caption has:
+
+    metrics      make_table(metrics)             draw(table)
+    games        make_table(counts)              draw(table)
+    boards       make_table(..., game)           draw(table, game)            game
+    models       make_table(...)                 draw(table, name)            model, or game
+    searches     make_table(tables, length)      draw(table, game, length)    search
+    experiments  (the experiment's own table)    draw(table)                  experiment
+"""
 
 import io
 import re
@@ -10,6 +23,7 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import (
     Formatter,
     LogFormatterMathtext,
@@ -39,6 +53,7 @@ KINDS = (
     "frame",
 )
 GREY = "#6b6b6b"
+HOLLOW = {"linestyle": "none", "markerfacecolor": "none"}  # symbols that hide nothing
 SUPERSCRIPTS = str.maketrans("0123456789-−", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁻")
 
 RC = {
@@ -113,6 +128,17 @@ def letter(axes: Axes, index: int, title: str) -> None:
     text = axes.set_title(title, loc="left")
     indent = ScaledTranslation((5 + 7 * len(letters)) / 72, 0, axes.figure.dpi_scale_trans)
     text.set_transform(sign.get_transform() + indent)
+
+
+def key(**style) -> Line2D:
+    """Entry of a legend."""
+    return Line2D([], [], **{"color": GREY, **style})
+
+
+def note(axes: Axes, text: str, at, offset: tuple[float, float], **style) -> None:
+    """Small text beside a place in the panel, with its offset in points."""
+    style = {"color": GREY, "fontsize": 8, "textcoords": "offset points", **style}
+    axes.annotate(text, at, xytext=offset, **style)
 
 
 def integer_ticks(axes: Axes, values) -> None:

@@ -2,9 +2,17 @@
 
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
-from gamecircuits.figures.style import COLOURS, GREY, MARKERS, integer_ticks, letter, new_figure
+from gamecircuits.figures.style import (
+    COLOURS,
+    GREY,
+    HOLLOW,
+    MARKERS,
+    integer_ticks,
+    key,
+    letter,
+    new_figure,
+)
 
 PANELS = {  # quantity: title, label, scale
     "absent_spread": ("spread of the absent logits", "highest − lowest absent logit (nats)", "log"),
@@ -40,9 +48,8 @@ def draw(table: pd.DataFrame) -> Figure:
                     one["measured"],
                     color=colour,
                     marker=marker,
-                    linestyle="none",
-                    markerfacecolor="none",
                     markersize=4,
+                    **HOLLOW,
                 )
         if quantity == "other_displacement":
             axes.axhline(0, color=GREY, linewidth=0.8)
@@ -58,28 +65,17 @@ def draw(table: pd.DataFrame) -> Figure:
         integer_ticks(axes, table["length"])
     noises = table["noise"].unique()
     handles = [
-        Line2D(
-            [],
-            [],
+        key(
             color=COLOURS[n % len(COLOURS)],
             marker=MARKERS[n % len(MARKERS)],
-            markerfacecolor="none",
-            linestyle="none",
             label=f"noise {100 * noise:g} %",
+            **HOLLOW,
         )
         for n, noise in enumerate(noises)
     ]
     handles += [
-        Line2D(
-            [],
-            [],
-            color=GREY,
-            linestyle="none",
-            marker="o",
-            markerfacecolor="none",
-            label="worst of all contexts",
-        ),
-        Line2D([], [], color=GREY, linestyle="--", label="certified by lengths 1 and 2"),
+        key(marker="o", label="worst of all contexts", **HOLLOW),
+        key(linestyle="--", label="certified by lengths 1 and 2"),
     ]
     figure.legend(handles=handles, loc="outside upper right", ncols=len(handles))
     V = table["vocab_size"].iloc[0]

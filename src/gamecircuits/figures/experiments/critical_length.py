@@ -5,7 +5,16 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gamecircuits.figures.style import COLOURS, GREY, MARKERS, integer_ticks, letter, new_figure
+from gamecircuits.figures.style import (
+    COLOURS,
+    GREY,
+    HOLLOW,
+    MARKERS,
+    integer_ticks,
+    letter,
+    new_figure,
+    note,
+)
 
 
 def draw(table: pd.DataFrame) -> Figure:
@@ -41,23 +50,16 @@ def _draw_tied(axes: Axes, rows: pd.DataFrame) -> None:
         axes.plot(one["length"], one["predicted"], color=colour)
         for extreme in ("lowest", "highest"):
             axes.plot(
-                one["length"],
-                one[extreme],
-                color=colour,
-                marker=marker,
-                linestyle="none",
-                markerfacecolor="none",
-                markersize=4,
+                one["length"], one[extreme], color=colour, marker=marker, markersize=4, **HOLLOW
             )
         axes.axvline(critical, color=colour, linestyle=":", linewidth=0.9)
-        axes.annotate(
+        note(
+            axes,
             f"s* = {critical:g}",
             (critical, 1),
+            (3, -8 - 11 * index),
             xycoords=("data", "axes fraction"),
-            xytext=(3, -8 - 11 * index),
-            textcoords="offset points",
             color=colour,
-            fontsize=8,
         )
     axes.set_yscale("symlog", linthresh=1)
     axes.set_xlabel("length s (tokens)")
@@ -80,14 +82,7 @@ def _draw_random(axes: Axes, rows: pd.DataFrame) -> None:
             markersize=3 + 2 * np.sqrt(count),
             markerfacecolor="none",
         )
-        axes.annotate(
-            f"{count}",
-            (predicted, measured),
-            xytext=(10, -9),
-            textcoords="offset points",
-            fontsize=8,
-            color=GREY,
-        )
+        note(axes, f"{count}", (predicted, measured), (10, -9))
     ticks = np.arange(1, beyond + 1)
     labels = [*(f"{tick:.0f}" for tick in ticks[:-1]), "never"]
     axes.set_xticks(ticks, labels)

@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gamecircuits.figures.style import COLOURS, GREY, letter, new_figure, plain_log_ticks
+from gamecircuits.figures.style import COLOURS, GREY, letter, new_figure, note, plain_log_ticks
 from gamecircuits.theory.rounding import largest_x
 from gamecircuits.theory.strength import x_min
 
@@ -109,16 +109,7 @@ def _draw_constants(axes: Axes, worst: pd.DataFrame) -> None:
             axes.plot(rows["vocab_size"], ratio, **_look(dtype, basis))
     V = np.geomspace(worst["vocab_size"].min(), worst["vocab_size"].max(), 50)
     axes.plot(V, 1.7 * np.sqrt(2 * np.log(V) / V), color=GREY, linewidth=1, linestyle="--")
-    axes.annotate(
-        r"$1.7\,\sqrt{2\,\ln V/V}$",
-        (V[-1], 0.2),
-        (-8, -2),
-        textcoords="offset points",
-        ha="right",
-        va="top",
-        fontsize=8,
-        color=GREY,
-    )
+    note(axes, r"$1.7\,\sqrt{2\,\ln V/V}$", (V[-1], 0.2), (-8, -2), ha="right", va="top")
     for basis, marker in BASES.items():
         fill = GREY if basis == "rotated" else "white"
         axes.plot(

@@ -3,12 +3,12 @@
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from gamecircuits.figures.style import (
     COLOURS,
-    GREY,
+    HOLLOW,
     integer_ticks,
+    key,
     letter,
     new_figure,
     plain_log_ticks,
@@ -60,19 +60,10 @@ def draw(table: pd.DataFrame) -> Figure:
         fontsize=9.5,
     )
     handles = [
-        Line2D(
-            [],
-            [],
-            color=GREY,
-            linestyle=style,
-            marker=marker,
-            markerfacecolor="none",
-            markersize=4,
-            label=label,
-        )
+        key(linestyle=style, marker=marker, markerfacecolor="none", markersize=4, label=label)
         for style, marker, label in DISPLACEMENTS.values()
     ]
-    handles.append(Line2D([], [], color="#b0b0b0", linewidth=1, label="no norm"))
+    handles.append(key(color="#b0b0b0", linewidth=1, label="no norm"))
     figure.legend(handles=handles, loc="outside upper right", ncols=3)
     return figure
 
@@ -89,11 +80,10 @@ def _points(axes: Axes, table: pd.DataFrame, quantity: str, marker: str, colour:
         axes.plot(
             rows["length"],
             rows[extreme],
-            linestyle="none",
             marker=marker,
             markersize=4,
-            markerfacecolor="none",
             markeredgewidth=0.9,
             color=colour,
             zorder=3,
+            **HOLLOW,
         )

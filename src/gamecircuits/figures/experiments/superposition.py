@@ -5,7 +5,15 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gamecircuits.figures.style import COLOURS, GREY, MARKERS, integer_ticks, letter, new_figure
+from gamecircuits.figures.style import (
+    COLOURS,
+    GREY,
+    MARKERS,
+    integer_ticks,
+    letter,
+    new_figure,
+    note,
+)
 
 LOOKS = {  # colour, marker; label, how far along the axis it stands, and its offset in points
     "block": (COLOURS[0], MARKERS[0], "block: m tokens, perfectly", 0.36, (0, -17)),
@@ -68,28 +76,18 @@ def _label_lines(axes: Axes, part: pd.DataFrame, along: str) -> None:
         here = rows[rows[along] == at]
         if len(here) > 1:
             label += f", {len(here)} seeds"
-        axes.annotate(
-            label,
-            (at, here["value"].max()),
-            offset,
-            textcoords="offset points",
-            ha="center",
-            fontsize=8,
-            color=colour,
-        )
+        note(axes, label, (at, here["value"].max()), offset, ha="center", color=colour)
 
 
 def _draw_ties(axes: Axes, table: pd.DataFrame, V: int) -> None:
     """Length at which block and Fourier frame tie, by width, for both metrics."""
     axes.axhline(V / 2, color=GREY, linewidth=1, linestyle=":")
-    axes.annotate(
+    note(
+        axes,
         "V/2: theory for KL, m ≪ V",
         (0.02, V / 2),
         (0, 9),
-        fontsize=8,
-        color=GREY,
         xycoords=axes.get_yaxis_transform(),
-        textcoords="offset points",
     )
     for metric, colour, label, up in (
         ("kl_divergence", COLOURS[2], "KL", -16),
@@ -100,15 +98,7 @@ def _draw_ties(axes: Axes, table: pd.DataFrame, V: int) -> None:
         excess = (values["fourier"] - values["block"]).unstack()
         ties = [_crossing(excess.columns, row) for row in excess.to_numpy()]
         axes.plot(excess.index, ties, color=colour, marker=MARKERS[2])
-        axes.annotate(
-            label,
-            (excess.index[-1], ties[-1]),
-            (4, up),
-            textcoords="offset points",
-            ha="right",
-            fontsize=8,
-            color=colour,
-        )
+        note(axes, label, (excess.index[-1], ties[-1]), (4, up), ha="right", color=colour)
     axes.set_ylim(0, V)
     axes.set_xlabel("dimensions m")
     axes.set_ylabel("length s at which frame and block tie")

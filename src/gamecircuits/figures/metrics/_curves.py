@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from gamecircuits.figures.style import GREY, lay_out, letter, look, new_figure, readable
+from gamecircuits.figures.style import key, lay_out, letter, look, new_figure, note, readable
 
 COLUMNS = [
     "evaluation",
@@ -122,13 +122,12 @@ def draw_curves(axes: Axes, table: pd.DataFrame, kinds: list[str]) -> None:
         )
         shown = np.flatnonzero(mean > axes.get_ylim()[0]) if is_log else np.arange(len(mean))
         if len(shown):
-            axes.annotate(
+            note(
+                axes,
                 readable(model),
                 (lengths[shown[-1]], mean[shown[-1]]),
-                xytext=(7, 0),
-                textcoords="offset points",
+                (7, 0),
                 color=colour,
-                fontsize=8,
                 va="center",
                 annotation_clip=False,
                 gid="end of curve",
@@ -179,18 +178,15 @@ def describe(rows: pd.DataFrame) -> str:
 
 def _legend_handles(has_theory: bool) -> list[Line2D]:
     handles = [
-        Line2D(
-            [],
-            [],
-            color=GREY,
+        key(
             linestyle="none",
             marker="o",
             markerfacecolor="white",
             markeredgewidth=1.1,
             label="measured mean",
         ),
-        Line2D([], [], color=GREY, linewidth=1.6, alpha=0.45, label="5 to 95 % of contexts"),
+        key(linewidth=1.6, alpha=0.45, label="5 to 95 % of contexts"),
     ]
     if has_theory:
-        handles.insert(0, Line2D([], [], color=GREY, label="closed form"))
+        handles.insert(0, key(label="closed form"))
     return handles

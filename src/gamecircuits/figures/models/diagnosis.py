@@ -4,9 +4,17 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
-from gamecircuits.figures.style import COLOURS, GREY, integer_ticks, letter, new_figure, readable
+from gamecircuits.figures.style import (
+    COLOURS,
+    GREY,
+    HOLLOW,
+    integer_ticks,
+    key,
+    letter,
+    new_figure,
+    readable,
+)
 
 FLOOR = 1e-8  # of the axis of rates
 
@@ -23,17 +31,9 @@ def draw(table: pd.DataFrame, model: str) -> Figure:
     _draw_rates(grid[0, 1], table)
     _draw_displacements(grid[0, 2], table, whole)
     handles = [
-        Line2D(
-            [],
-            [],
-            color=GREY,
-            linestyle="none",
-            marker="o",
-            markerfacecolor="none",
-            label="measured",
-        ),
-        Line2D([], [], color=GREY, label="predicted from x, β, attention"),
-        Line2D([], [], color=GREY, linestyle="--", label="certified by lengths 1 and 2"),
+        key(marker="o", label="measured", **HOLLOW),
+        key(label="predicted from x, β, attention"),
+        key(linestyle="--", label="certified by lengths 1 and 2"),
     ]
     figure.legend(handles=handles, loc="outside upper right", ncols=3)
     size = ", ".join(
@@ -101,10 +101,9 @@ def _draw_displacements(axes: Axes, table: pd.DataFrame, whole: pd.DataFrame) ->
             rows["measured"],
             color=colour,
             marker="oD"[index],
-            linestyle="none",
-            markerfacecolor="none",
             markersize=4.6 - index,
             label=label,
+            **HOLLOW,
         )
     is_shown = table["quantity"].isin(["last_displacement", "other_displacement"])
     shown = table.loc[is_shown, ["measured", "predicted"]]

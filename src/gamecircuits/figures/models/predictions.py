@@ -4,10 +4,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from gamecircuits.figures.style import letter, new_figure, readable
+from gamecircuits.figures.style import HOLLOW, key, letter, new_figure, readable
 from gamecircuits.games.game import PAD
 from gamecircuits.transformer.circuits import token_logits
 from gamecircuits.transformer.model import Model
@@ -93,12 +92,11 @@ def draw(table: pd.DataFrame, game: str) -> Figure:
         axes.plot(
             last["last_token"],
             last["length"],
-            linestyle="none",
             marker="o",
             color=MARK,
-            markerfacecolor="none",
             markersize=min(5.4, 0.8 * cell),
             markeredgewidth=0.9 if cell > 5 else 0.6,
+            **HOLLOW,
         )
         on_illegal = illegal.groupby("length")["probability"].sum()
         worst = float(on_illegal.max()) if len(on_illegal) else 0.0
@@ -114,19 +112,8 @@ def draw(table: pd.DataFrame, game: str) -> Figure:
     bar.set_label("probability")
     bar.outline.set_linewidth(0.5)
     handles = [
-        Line2D(
-            [],
-            [],
-            linestyle="none",
-            marker="o",
-            color=MARK,
-            markerfacecolor="none",
-            markersize=5.4,
-            label="token just played",
-        ),
-        Line2D(
-            [], [], linestyle="none", marker="x", color=MARK, markersize=3.5, label="illegal next"
-        ),
+        key(marker="o", color=MARK, markersize=5.4, label="token just played", **HOLLOW),
+        key(linestyle="none", marker="x", color=MARK, markersize=3.5, label="illegal next"),
     ]
     figure.legend(handles=handles if cell > 5 else handles[:1], loc="outside upper right", ncols=2)
     figure.suptitle(f"one game of {readable(game)}, step by step", x=0.01, ha="left", fontsize=10.5)

@@ -3,7 +3,6 @@
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from gamecircuits.figures.searches._search import (
@@ -14,7 +13,7 @@ from gamecircuits.figures.searches._search import (
     label_log_axis,
     set_title,
 )
-from gamecircuits.figures.style import COLOURS, integer_ticks, letter, new_figure, readable
+from gamecircuits.figures.style import COLOURS, integer_ticks, key, letter, new_figure, readable
 
 METRICS = {
     "illegal_token_rate": "illegal token rate\n(probability)",
@@ -65,9 +64,7 @@ def draw(table: pd.DataFrame, game: str, length: int) -> Figure:
         pair[1].tick_params(labelbottom=True)
     for axes in grid.flat:
         label_log_axis(axes.yaxis)
-    handles = [
-        Line2D([], [], color=colour, label=readable(name)) for name, colour in averages.items()
-    ]
+    handles = [key(color=colour, label=readable(name)) for name, colour in averages.items()]
     handles.append(Patch(label="lengths in training", **TRAINED))
     figure.legend(handles=handles, loc="outside lower left", ncols=4)
     set_title(figure, game, length, "thin: every trial, thick: their median; weights in colour")

@@ -3,7 +3,6 @@
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from gamecircuits.figures.searches._search import (
     KEYS,
@@ -13,7 +12,7 @@ from gamecircuits.figures.searches._search import (
     label_log_axis,
     set_title,
 )
-from gamecircuits.figures.style import letter, new_figure, readable
+from gamecircuits.figures.style import key, letter, new_figure, readable
 
 RANGE = ["x_min", "x_max"]  # over tokens
 PANELS = {  # quantity: title, label of the axis, its scale
@@ -67,9 +66,7 @@ def draw(table: pd.DataFrame, game: str, length: int) -> Figure:
     for axes in grid.flat:
         label_log_axis(axes.yaxis)
     handles = [
-        Line2D(
-            [],
-            [],
+        key(
             color=look["color"],
             linestyle=look["linestyle"],
             label=f"{readable(variant)}, {count_trials(table, variant)}",

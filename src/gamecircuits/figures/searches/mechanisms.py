@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from gamecircuits.figures.searches._search import (
     KEYS,
@@ -14,7 +13,7 @@ from gamecircuits.figures.searches._search import (
     label_log_axis,
     set_title,
 )
-from gamecircuits.figures.style import GREY, letter, new_figure, readable
+from gamecircuits.figures.style import GREY, key, letter, new_figure, readable
 from gamecircuits.training.measure import PREDICTED
 
 TITLES = (
@@ -78,12 +77,10 @@ def draw(table: pd.DataFrame, game: str, length: int) -> Figure:
         for axis in (axes.xaxis, axes.yaxis):
             label_log_axis(axis)
     handles = [
-        Line2D(
-            [],
-            [],
-            **look,
+        key(
             markerfacecolor="none",
             label=f"{readable(variant)}, {count_trials(table, variant)}",
+            **look,
         )
         for variant, look in looks.items()
     ]
