@@ -6,13 +6,13 @@ from matplotlib.figure import Figure
 
 from gamecircuits.figures.searches._search import (
     KEYS,
-    count_trials,
     get_looks,
     join_trials,
     label_log_axis,
     set_title,
+    variant_keys,
 )
-from gamecircuits.figures.style import key, letter, new_figure, readable
+from gamecircuits.figures.style import letter, new_figure
 
 RANGE = ["x_min", "x_max"]  # over tokens
 PANELS = {  # quantity: title, label of the axis, its scale
@@ -65,15 +65,7 @@ def draw(table: pd.DataFrame, game: str, length: int) -> Figure:
     last.set_ylabel("total variation (probability)")
     for axes in grid.flat:
         label_log_axis(axes.yaxis)
-    handles = [
-        key(
-            color=look["color"],
-            linestyle=look["linestyle"],
-            label=f"{readable(variant)}, {count_trials(table, variant)}",
-        )
-        for variant, look in looks.items()
-    ]
-    figure.legend(handles=handles, loc="outside lower left", ncols=4)
+    figure.legend(handles=variant_keys(table, looks, marker=""), loc="outside lower left", ncols=4)
     set_title(figure, game, length, "thin: every trial, thick: their median")
     return figure
 

@@ -7,13 +7,13 @@ from matplotlib.figure import Figure
 
 from gamecircuits.figures.searches._search import (
     KEYS,
-    count_trials,
     get_looks,
     join_trials,
     label_log_axis,
     set_title,
+    variant_keys,
 )
-from gamecircuits.figures.style import GREY, key, letter, new_figure, readable
+from gamecircuits.figures.style import GREY, letter, new_figure, readable
 from gamecircuits.training.measure import PREDICTED
 
 TITLES = (
@@ -76,15 +76,7 @@ def draw(table: pd.DataFrame, game: str, length: int) -> Figure:
         letter(axes, index, title)
         for axis in (axes.xaxis, axes.yaxis):
             label_log_axis(axis)
-    handles = [
-        key(
-            markerfacecolor="none",
-            label=f"{readable(variant)}, {count_trials(table, variant)}",
-            **look,
-        )
-        for variant, look in looks.items()
-    ]
-    figure.legend(handles=handles, loc="outside lower left", ncols=4)
+    figure.legend(handles=variant_keys(table, looks), loc="outside lower left", ncols=4)
     set_title(figure, game, length, "thin: every trial, thick: their median; variants in colour")
     return figure
 

@@ -10,13 +10,13 @@ from gamecircuits.figures.searches._search import (
     DIVERGED,
     KEYS,
     choose_averages,
-    count_trials,
     get_looks,
     join_trials,
     label_log_axis,
     set_title,
+    variant_keys,
 )
-from gamecircuits.figures.style import GREY, HOLLOW, key, letter, new_panels, readable
+from gamecircuits.figures.style import GREY, key, letter, new_panels, readable
 from gamecircuits.training.trial import HYPERPARAMETERS
 
 PER_LINE = 4  # panels
@@ -96,15 +96,7 @@ def _draw_trials(axes: Axes, values: pd.Series, rows: pd.DataFrame, look: dict) 
 
 
 def _draw_legend(figure: Figure, table: pd.DataFrame, looks: dict, length: int) -> None:
-    handles = [
-        key(
-            color=look["color"],
-            marker=look["marker"],
-            label=f"{readable(variant)}, {count_trials(table, variant)}",
-            **HOLLOW,
-        )
-        for variant, look in looks.items()
-    ]
+    handles = variant_keys(table, looks, linestyle="none")
     if table[DIVERGED].any():
         handles.append(key(marker="x", linestyle="none", label="diverged"))
     handles.append(key(linewidth=0.9, label=f"as at {length} tokens"))
