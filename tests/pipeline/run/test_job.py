@@ -13,7 +13,7 @@ import yaml
 from pipeline_tools import do, do_all
 
 from gamecircuits.errors import ArtefactError, GamecircuitsError
-from gamecircuits.pipeline.config import load_config
+from gamecircuits.pipeline.config.load import load_config
 from gamecircuits.pipeline.plan import Plan
 from gamecircuits.pipeline.run.job import main, run_job
 from gamecircuits.storage.files import REPAIR
@@ -151,6 +151,9 @@ def test_a_flipped_bit_of_a_record_is_refused_or_does_no_harm(masks):
 
 def test_a_job_refuses_source_that_changed_after_planning(masks):
     task, before = json.loads(masks.describe(None)), read_all()
+    task["source"] = "0"  # of a comment, say
+    run_job(task)
+    assert read_all() == before
     task["job"] = task["job"].replace('"code":"', '"code":"0')
     with pytest.raises(GamecircuitsError, match="the source was changed after this job was pl"):
         run_job(task)
