@@ -252,6 +252,18 @@ def test_every_game_is_read_once(folder, split, batch_size, buffer_size):
         assert first != read(1)
 
 
+def test_of_given_shards_no_other_is_read(folder):
+    shards = sorted(folder.glob("shard-*"))
+    assert GameDataset(shards).num_games == 100
+    some = GameDataset(shards[:2], num_games=80)
+    wanted = [tuple(tokens) for (tokens,) in rows(folder, "tokens")][:80]
+    assert [row for batch in some.batches(30) for row in unpad(batch["tokens"])] == wanted
+    with pytest.raises(ArtefactError, match=r"shard-00001\.parquet is missing"):
+        GameDataset([shards[0], shards[2]])
+    with pytest.raises(ArtefactError, match="has 80 games, not 100"):
+        GameDataset(shards[:2], num_games=100)
+
+
 def test_a_shuffled_batch_mixes_all_shards(folder):
     (place,) = [{tuple(tokens): n // 40 for n, (tokens,) in enumerate(rows(folder, "tokens"))}]
     batches = GameDataset(folder).batches(25, rng=np.random.default_rng(0))

@@ -87,10 +87,12 @@ def test_lengths_are_those_at_which_games_go_on(results):
 
 def test_weights_are_those_that_were_measured(results):
     folder, plan = results
-    (group,) = plan.config.searches["s"].groups
-    written = plan.job("train_trials", search="s", group=group).writes
-    weights = load_file(folder / written["weights"])
-    trajectory = load_file(folder / written["trajectory"])
+
+    def load(variant: str, file: str) -> dict[str, np.ndarray]:
+        group = plan.config.searches["s"].group_of(variant, 0)
+        return load_file(folder / plan.job("train_trials", search="s", group=group).writes[file])
+
+    weights, trajectory = load("plain", "weights"), load("plain", "trajectory")
     assert weights["plain/0/last/W_E"].shape == (6, 4)
     assert trajectory["steps"].tolist() == [2, 4, 6, 8]
     assert trajectory["plain/0/loss"].shape == (8,)
@@ -98,7 +100,7 @@ def test_weights_are_those_that_were_measured(results):
         on_the_way = trajectory[f"plain/0/{part}"]
         assert (on_the_way[-1] == weights[f"plain/0/last/{part}"]).all()
         assert (on_the_way[-1] != weights[f"plain/0/start/{part}"]).any()
-    assert not np.isfinite(weights["hot/0/last/W_E"]).all()
+    assert not np.isfinite(load("hot", "weights")["hot/0/last/W_E"]).all()
 
 
 def test_a_search_that_diverged_as_a_whole_is_recorded_as_such(results):
