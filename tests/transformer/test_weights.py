@@ -5,6 +5,7 @@ from twins import random_parameters
 
 from gamecircuits.errors import ArtefactError
 from gamecircuits.pipeline.provenance import describe_job
+from gamecircuits.storage.files import REPAIR
 from gamecircuits.transformer.constructions.construction import make_construction
 from gamecircuits.transformer.model import Model
 from gamecircuits.transformer.weights import (
@@ -18,7 +19,7 @@ from gamecircuits.transformer.weights import (
 )
 
 SETTINGS = {"construction": {"kind": "balanced", "vocab_size": 5}}
-JOB = describe_job("construct_model", SETTINGS)
+JOB = describe_job("construct_model", SETTINGS, [], {})
 
 
 def test_round_trip(tmp_path):
@@ -108,7 +109,7 @@ def test_files_that_do_not_fit_are_refused(tmp_path):
             for matrix, original in zip(found.parameters, wanted.parameters, strict=True):
                 np.testing.assert_array_equal(matrix, original)
     path.write_bytes(content[:-9])
-    with pytest.raises(ArtefactError, match=r"is damaged .*; delete it and run again"):
+    with pytest.raises(ArtefactError, match=rf"is damaged .*; {REPAIR}"):
         read_model(path)
 
 
