@@ -9,7 +9,7 @@ from pipeline_tools import do
 
 from gamecircuits.pipeline.config.load import load_config
 from gamecircuits.pipeline.graph import STAGES
-from gamecircuits.pipeline.plan import Job, Plan
+from gamecircuits.pipeline.plan import Plan
 
 pytestmark = pytest.mark.slow
 
@@ -43,21 +43,6 @@ CONFIG = {
 WITHOUT_JOBS = {"import_model"}  # no model is from a file
 
 
-def in_order(plan: Plan) -> list[Job]:
-    """All jobs, each after those that make what it reads."""
-    found: dict[Job, None] = {}
-
-    def add(job: Job) -> None:
-        for files in job.reads.values():
-            for _, source in files:
-                add(source)
-        found.setdefault(job)
-
-    for job in plan.jobs:
-        add(job)
-    return list(found)
-
-
 def read_all(folder: Path) -> dict[str, bytes]:
     paths = (path for path in folder.rglob("*") if path.is_file())
     return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
@@ -71,7 +56,7 @@ def whole(tmp_path_factory):
     plan = Plan(load_config(folder / "c.yaml"))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        for job in in_order(plan):
+        for job in plan.jobs:
             do(job)
     return plan, folder.rename(folder.with_name("moved"))
 

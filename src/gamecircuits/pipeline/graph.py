@@ -132,6 +132,140 @@ def plot_filmstrip(config: Config, game: str) -> Work:
     )
 
 
+# Training. A group is the trials of a search that one job trains together.
+
+TABLES = ("metrics", "trials", "dynamics", "noise", "circuits")  # of trials
+SUMMARIES = ("effects", "mechanisms", "moderators")  # of a search, compared
+
+
+def _groups(config: Config) -> list[Names]:
+    return [
+        {"search": search.name, "group": group}
+        for search in config.searches.values()
+        for group in search.groups
+    ]
+
+
+def _searches(config: Config) -> list[Names]:
+    return [{"search": name} for name in config.searches]
+
+
+def _describe_group(config: Config, search: str, group: str) -> Work:
+    """What training a group and measuring it have in common."""
+    named = config.searches[search]
+    settings = {
+        "search": search,
+        "seed": config.seed,
+        "game": named.game.settings,
+        "group": [
+            {"variant": variant, "number": number, **asdict(named.trials[variant, number])}
+            for variant, number in named.groups[group]
+        ],
+        "length": named.entry.length,
+        "splits": named.game.splits,
+        "num_games": None,
+    }
+    games = []
+    if named.entry.data == "dataset":
+        settings |= {"splits": None, "num_games": named.game.num_games}
+        games = _all_shards(config, "generate_games", named.game.name)
+    return Work({"games": games}, settings, [GAMES.module(named.game.kind)])
+
+
+@stage(
+    "training",
+    writes={
+        "trials": "searches/{search}/{group}/trials.parquet",
+        "weights": "searches/{search}/{group}/weights.safetensors",
+        "trajectory": "searches/{search}/{group}/trajectory.safetensors",
+    },
+    scratch={"checkpoint": "checkpoints/{search}-{group}.safetensors"},
+    each=_groups,
+)
+def train_trials(config: Config, search: str, group: str) -> Work:
+    """Trials that were trained together: hyperparameters; weights before, on the way and after"""
+    work, entry = _describe_group(config, search, group), config.searches[search].entry
+    averages = list(entry.averages.items())  # in order, which a dict would lose
+    settings = {"steps": entry.steps, "checkpoints": entry.checkpoints, "averages": averages}
+    return Work(work.reads, work.settings | settings, work.loads)
+
+
+@stage(
+    "training",
+    writes={
+        table: f"searches/{{search}}/{{group}}/{table}.parquet"
+        for table in TABLES
+        if table != "trials"
+    },
+    each=_groups,
+)
+def measure_trials(config: Config, search: str, group: str) -> Work:
+    """Metrics of these trials, their course in training, their noise and their circuits"""
+    work, entry = _describe_group(config, search, group), config.searches[search].entry
+    names = {"search": search, "group": group}
+    trained = {key: file_of("train_trials", key, **names) for key in ("weights", "trajectory")}
+    settings = {"test_games": entry.test_games, "averages": list(entry.averages)}
+    return Work(work.reads | trained, work.settings | settings, work.loads)
+
+
+@stage(
+    "training",
+    writes={table: f"searches/{{search}}/{table}.parquet" for table in TABLES}
+    | {
+        table: [f"searches/{{search}}/{table}.{suffix}" for suffix in ("parquet", "csv")]
+        for table in SUMMARIES
+    },
+    each=_searches,
+)
+def collect_search(config: Config, search: str) -> Work:
+    """The same of a whole search; and its remedies: effects, for whom, by which mechanism"""
+    named = config.searches[search]
+    reads = {
+        f"{table}_of_groups": [
+            file_of(
+                "train_trials" if table == "trials" else "measure_trials",
+                table,
+                search=search,
+                group=group,
+            )
+            for group in named.groups
+        ]
+        for table in TABLES
+    }
+    settings = {
+        "search": search,
+        "length": named.entry.length,
+        "num_trials": named.entry.trials,
+        "variants": list(named.entry.variants.items()),
+        "averages": list(named.entry.averages),
+    }
+    return Work(reads, settings)
+
+
+@stage(
+    "figures",
+    "training",
+    writes=figure("figures/searches/{search}/{figure}"),
+    each=lambda config: [
+        {"search": search, "figure": name}
+        for search in config.searches
+        for name in _figures("searches")
+    ],
+    shown="Training",
+)
+def plot_search(config: Config, search: str, figure: str) -> Work:
+    """Figures of a search: curves, paired effects, course, mechanism, circuits, all trials"""
+    named, module = config.searches[search], f"gamecircuits.figures.searches.{figure}"
+    tables = (*TABLES, "effects")
+    settings = {"figure": module, "game": named.game.name, "length": named.entry.length}
+    return Work(
+        reads={table: file_of("collect_search", table, search=search) for table in tables},
+        settings=settings,
+        loads=[module],
+        caption=f"searches/{figure}.rst",
+    )
+
+
 # Models. Each is made by one of three stages, by its origin.
 
 MAKERS = {"construction": "construct_model", "trial": "extract_model", "file": "import_model"}
@@ -368,140 +502,6 @@ def plot_experiment(config: Config, experiment: str) -> Work:
         settings={"figure": module},
         loads=[module],
         caption=f"experiments/{kind}.rst",
-    )
-
-
-# Training. A group is the trials of a search that one job trains together.
-
-TABLES = ("metrics", "trials", "dynamics", "noise", "circuits")  # of trials
-SUMMARIES = ("effects", "mechanisms", "moderators")  # of a search, compared
-
-
-def _groups(config: Config) -> list[Names]:
-    return [
-        {"search": search.name, "group": group}
-        for search in config.searches.values()
-        for group in search.groups
-    ]
-
-
-def _searches(config: Config) -> list[Names]:
-    return [{"search": name} for name in config.searches]
-
-
-def _describe_group(config: Config, search: str, group: str) -> Work:
-    """What training a group and measuring it have in common."""
-    named = config.searches[search]
-    settings = {
-        "search": search,
-        "seed": config.seed,
-        "game": named.game.settings,
-        "group": [
-            {"variant": variant, "number": number, **asdict(named.trials[variant, number])}
-            for variant, number in named.groups[group]
-        ],
-        "length": named.entry.length,
-        "splits": named.game.splits,
-        "num_games": None,
-    }
-    games = []
-    if named.entry.data == "dataset":
-        settings |= {"splits": None, "num_games": named.game.num_games}
-        games = _all_shards(config, "generate_games", named.game.name)
-    return Work({"games": games}, settings, [GAMES.module(named.game.kind)])
-
-
-@stage(
-    "training",
-    writes={
-        "trials": "searches/{search}/{group}/trials.parquet",
-        "weights": "searches/{search}/{group}/weights.safetensors",
-        "trajectory": "searches/{search}/{group}/trajectory.safetensors",
-    },
-    scratch={"checkpoint": "checkpoints/{search}-{group}.safetensors"},
-    each=_groups,
-)
-def train_trials(config: Config, search: str, group: str) -> Work:
-    """Trials that were trained together: hyperparameters; weights before, on the way and after"""
-    work, entry = _describe_group(config, search, group), config.searches[search].entry
-    averages = list(entry.averages.items())  # in order, which a dict would lose
-    settings = {"steps": entry.steps, "checkpoints": entry.checkpoints, "averages": averages}
-    return Work(work.reads, work.settings | settings, work.loads)
-
-
-@stage(
-    "training",
-    writes={
-        table: f"searches/{{search}}/{{group}}/{table}.parquet"
-        for table in TABLES
-        if table != "trials"
-    },
-    each=_groups,
-)
-def measure_trials(config: Config, search: str, group: str) -> Work:
-    """Metrics of these trials, their course in training, their noise and their circuits"""
-    work, entry = _describe_group(config, search, group), config.searches[search].entry
-    names = {"search": search, "group": group}
-    trained = {key: file_of("train_trials", key, **names) for key in ("weights", "trajectory")}
-    settings = {"test_games": entry.test_games, "averages": list(entry.averages)}
-    return Work(work.reads | trained, work.settings | settings, work.loads)
-
-
-@stage(
-    "training",
-    writes={table: f"searches/{{search}}/{table}.parquet" for table in TABLES}
-    | {
-        table: [f"searches/{{search}}/{table}.{suffix}" for suffix in ("parquet", "csv")]
-        for table in SUMMARIES
-    },
-    each=_searches,
-)
-def collect_search(config: Config, search: str) -> Work:
-    """The same of a whole search; and its remedies: effects, for whom, by which mechanism"""
-    named = config.searches[search]
-    reads = {
-        f"{table}_of_groups": [
-            file_of(
-                "train_trials" if table == "trials" else "measure_trials",
-                table,
-                search=search,
-                group=group,
-            )
-            for group in named.groups
-        ]
-        for table in TABLES
-    }
-    settings = {
-        "search": search,
-        "length": named.entry.length,
-        "num_trials": named.entry.trials,
-        "variants": list(named.entry.variants.items()),
-        "averages": list(named.entry.averages),
-    }
-    return Work(reads, settings)
-
-
-@stage(
-    "figures",
-    "training",
-    writes=figure("figures/searches/{search}/{figure}"),
-    each=lambda config: [
-        {"search": search, "figure": name}
-        for search in config.searches
-        for name in _figures("searches")
-    ],
-    shown="Training",
-)
-def plot_search(config: Config, search: str, figure: str) -> Work:
-    """Figures of a search: curves, paired effects, course, mechanism, circuits, all trials"""
-    named, module = config.searches[search], f"gamecircuits.figures.searches.{figure}"
-    tables = (*TABLES, "effects")
-    settings = {"figure": module, "game": named.game.name, "length": named.entry.length}
-    return Work(
-        reads={table: file_of("collect_search", table, search=search) for table in tables},
-        settings=settings,
-        loads=[module],
-        caption=f"searches/{figure}.rst",
     )
 
 

@@ -246,16 +246,18 @@ class _Memory:
 
     def __init__(self, path: str):
         self.path, self.known, self.now = path, {}, {}
-        with contextlib.suppress(OSError, ValueError):
-            self.known = json.loads(Path(path).read_text())
+        with contextlib.suppress(OSError, ValueError, TypeError):
+            self.known = dict(json.loads(Path(path).read_text()))
 
     def digest(self, path: str) -> str:
         found = os.stat(path)
-        state = [found.st_size, found.st_mtime_ns, found.st_ino]
-        *before, digest = self.known.get(path) or [None]
-        if before != state:
-            digest = file_digest(path)
-        self.now[path] = [*state, digest]
+        state = f"{found.st_size} {found.st_mtime_ns} {found.st_ino}"
+        match self.known.get(path):
+            case [before, str(digest)] if before == state:
+                pass
+            case _:
+                digest = file_digest(path)
+        self.now[path] = [state, digest]
         return digest
 
     def save(self) -> None:
@@ -269,7 +271,7 @@ def _why_stale(job: Job, memory: _Memory) -> str | None:
         return None
     try:
         record = json.loads(Path(job.record).read_text())
-        made_by, files = record["job"], record["files"]
+        made_by, files = record["job"], dict(record["files"])
     except (OSError, ValueError, KeyError, TypeError):
         return "nothing says what made it"
     if json.dumps(made_by, sort_keys=True, separators=(",", ":")) != job.text:

@@ -46,13 +46,18 @@ def check_input(path: str, record: str, digest: str) -> None:
     """Raise ArtefactError unless the file is as the job of this digest wrote it."""
     try:
         made = json.loads(Path(record).read_text())
-        wanted = made["files"][os.path.relpath(path, Path(record).parents[2])]
-    except (OSError, ValueError, KeyError):
+        wanted, maker = (
+            made["files"][os.path.relpath(path, Path(record).parents[2])],
+            made["digest"],
+        )
+    except (OSError, ValueError, KeyError, TypeError):
         raise ArtefactError(f"nothing says what made {path}, so it is not used; {REPAIR}") from None
-    if made["digest"] != digest:
+    if maker != digest:
         raise ArtefactError(
             f"{path} was made by another configuration or other code than the plan's; {REPAIR}"
         )
+    if not os.path.isfile(path):
+        raise ArtefactError(f"{path} does not exist; {REPAIR}")
     if file_digest(path) != wanted:
         raise ArtefactError(f"{path} is damaged, or was changed by hand; {REPAIR}")
 
