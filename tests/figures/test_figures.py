@@ -102,8 +102,22 @@ def test_predictions_table_and_figure():
     assert isinstance(predictions.draw(table, "tic_tac_toe"), Figure)
 
 
+def test_predictions_of_any_model():
+    """Of a bigram: the softmax of one row, by hand; a figure of circuits there is none."""
+    tokens, logits = np.array([2, 0, 1]), np.random.default_rng(0).normal(size=(3, 3))
+    mask = make_game("set_complement", vocab_size=3).get_valid_next_token_mask(tokens[None])
+    table = predictions.make_table(tokens, mask[0], {"b": Bigram(logits)})
+    rows = table[table["model"] == "b"]
+    assert len(rows) == 6  # nothing follows all three tokens
+    for row in rows.itertuples():
+        exponentials = [math.exp(logit) for logit in logits[tokens[row.length - 1]]]
+        assert row.probability == pytest.approx(exponentials[row.token] / sum(exponentials))
+    with pytest.raises(GamecircuitsError, match="a figure of circuits needs a OneLayer"):
+        circuits.make_table(Bigram(logits))
+
+
 def test_large_and_empty_cases():
-    table = circuits.get_table(make_construction("balanced", vocab_size=200).parameters())
+    table = circuits.make_table(make_construction("balanced", vocab_size=200).model())
     assert len(table) == 3 * circuits.MAX_TOKENS**2
     assert "V = 200, the first 128 tokens" in circuits.draw(table, "m").get_suptitle()
     models = {"b": make_construction("balanced", vocab_size=2).model()}

@@ -6,11 +6,10 @@ from twins import random_parameters
 from gamecircuits.errors import ArtefactError
 from gamecircuits.pipeline.provenance import describe_job
 from gamecircuits.transformer.constructions.construction import make_construction
-from gamecircuits.transformer.model import Model
+from gamecircuits.transformer.one_layer import OneLayer
 from gamecircuits.transformer.weights import (
     HEAD_AXIS,
     NAMES,
-    cast,
     read_any_model,
     read_model,
     read_model_job,
@@ -22,10 +21,10 @@ JOB = describe_job("construct_model", SETTINGS)
 
 
 def test_round_trip(tmp_path):
-    model = Model(random_parameters(np.random.default_rng(0), 4, d_k=0), "attention", 2.5, 0.5)
+    model = OneLayer(random_parameters(np.random.default_rng(0), 4, d_k=0), "attention", 2.5, 0.5)
     write_model(tmp_path / "m.safetensors", model, JOB)
     found = read_model(tmp_path / "m.safetensors")
-    assert found[1:] == ("attention", 2.5, 0.5)
+    assert (found.norm, found.gain, found.sink) == ("attention", 2.5, 0.5)
     for wanted, matrix in zip(model.parameters, found.parameters, strict=True):
         np.testing.assert_array_equal(wanted, matrix)
     assert read_model_job(tmp_path / "m.safetensors") == JOB
@@ -113,5 +112,5 @@ def test_files_that_do_not_fit_are_refused(tmp_path):
 
 
 def test_cast():
-    model = cast(make_construction("balanced", vocab_size=5).model(), "float32")
+    model = make_construction("balanced", vocab_size=5).model().cast("float32")
     assert {matrix.dtype for matrix in model.parameters} == {np.dtype(np.float32)}

@@ -8,12 +8,11 @@ from scipy.optimize import minimize, minimize_scalar
 from gamecircuits.analysis.contexts import all_contexts
 from gamecircuits.analysis.metrics import context_metrics
 from gamecircuits.claims.claim import Outcome, bound, claim, compare, measure, tables_of
-from gamecircuits.theory.basics import centering
+from gamecircuits.theory.basics import centering, decompose_off_diagonal
 from gamecircuits.theory.superposition import (
     absent_variance,
     block_limits,
     coherence_bound,
-    decompose_off_diagonal,
     frame_kl_bound,
     generalized_welch_bound,
     kl_floor,
@@ -21,7 +20,6 @@ from gamecircuits.theory.superposition import (
     total_variation_floor,
     truncation_fraction,
 )
-from gamecircuits.transformer.circuits import TokenTables
 from gamecircuits.transformer.constructions.block import Block
 from gamecircuits.transformer.constructions.frame import get_frame, has_equiangular
 
@@ -157,7 +155,7 @@ class BlockLimit:
         V = len(case.model.parameters.W_E)
         lengths = np.arange(1, V)
         members, last = all_contexts(V)
-        logits = TokenTables(case.model).set_logits(members, last)
+        logits = case.model.tables().set_logits(members, last)
         found, size = context_metrics(logits, ~members), members.sum(axis=1)
         means = [
             [found[metric][size == s].mean() for s in lengths]

@@ -8,10 +8,10 @@ does to the metrics alone does not tell why.
 import numpy as np
 import pandas as pd
 
+from gamecircuits.training.choices import KEYS, choose_middle
 from gamecircuits.training.effects import describe_mean
 from gamecircuits.training.measure import PREDICTED
 
-KEYS = ["variant", "number"]
 QUANTITIES = {  # name: unit, meaning
     "x_mean": ("nats before a norm", "strength of the OV circuit, mean of tokens"),
     "x_spread": ("of |mean x|", "largest minus smallest x of a token"),
@@ -32,14 +32,6 @@ QUANTITIES = {  # name: unit, meaning
     "prediction_error_trained": ("nats", "|ln illegal rate / that of the standard form|, mean"),
     "prediction_error_beyond": ("nats", "the same at lengths beyond those in training"),
 }
-
-
-def choose_middle(averages: list[str]) -> str | None:
-    """The average that stands for averaging: chosen by place, so that results do not bias.
-
-    None if there is only the first one, which others are compared with.
-    """
-    return averages[max(1, (len(averages) - 1) // 2)] if len(averages) > 1 else None
 
 
 def get_mechanisms(

@@ -1,10 +1,11 @@
 """Train transformers on short prefixes of random games: many trials at once, in JAX.
 
-The model is the very `forward` that everything else uses; where nothing is dropped, its equal by
-way of the vocabulary, `forward_by_tokens`, which takes a fifth of the arithmetic and no small
-product for every game. A trial's weights are one vector: AdamW and all averages are then a few
-operations on it, and what differs between trials (rates, dropout, seeds) is data, so that one
-compiled program trains a whole group of trials under `vmap`, hundreds of steps a call.
+Trials with dropout run `forward`. Trials without it run `forward_by_tokens`, which attends over the
+vocabulary: equal to rounding, a fifth of the arithmetic, and no small product for every game.
+
+A trial's weights are one vector: AdamW and all averages are then a few operations on it. What
+differs between trials (rates, dropout, seeds) is data, so that one compiled program trains a whole
+group of trials under `vmap`, hundreds of steps a call.
 
 Everything that is random about a trial comes from its own generators; but the last bits of sums can
 depend on how many trials are trained together, so a search fixes its groups. An interrupted run

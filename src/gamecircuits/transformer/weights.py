@@ -12,8 +12,8 @@ from safetensors.numpy import save
 
 from gamecircuits.errors import ArtefactError
 from gamecircuits.storage.files import repair_command, write_atomically
-from gamecircuits.storage.tables import changed_siblings
-from gamecircuits.transformer.model import Model, Norm, Parameters, check_parameters
+from gamecircuits.transformer.model import Norm, Parameters, check_parameters
+from gamecircuits.transformer.one_layer import OneLayer
 
 NAMES = {
     "W_E": "embed.W_E",
@@ -26,7 +26,7 @@ NAMES = {
 HEAD_AXIS = ("W_Q", "W_K", "W_V", "W_O")  # on disk these have a leading axis of one head
 
 
-def write_model(path: Path | str, model: Model, job: str) -> None:
+def write_model(path: Path | str, model: OneLayer, job: str) -> None:
     """Write weights, norm, gain, sink and the job that made them."""
     check_parameters(model.parameters)
     tensors = {
@@ -69,32 +69,24 @@ def read_model_job(path: Path | str) -> str | None:
         return about.get("job")
 
 
-def read_model(path: Path | str) -> Model:
+def read_model(path: Path | str) -> OneLayer:
     """A model, verified against its checksum."""
     with _opened(path) as (file, about):
         tensors = {key: file.get_tensor(key) for key in NAMES.values()}
         if about["sha256"] != _digest(tensors, about):
             raise ValueError("its content is not what was written")
         squeezed = {n: tensors[k][0] if n in HEAD_AXIS else tensors[k] for n, k in NAMES.items()}
-        return Model(Parameters(**squeezed), about["norm"], about["gain"], about["sink"])
+        return OneLayer(Parameters(**squeezed), about["norm"], about["gain"], about["sink"])
 
 
-def find_beside(carrier: Path | str, name: str) -> Path:
-    """A file that was written with a table; refused if it is not as it was written."""
-    path = Path(carrier).with_name(name)
-    if changed_siblings(carrier, [str(path)]):
-        raise ArtefactError(f"{path} is damaged; {repair_command(path)}")
-    return path
-
-
-def read_trained_model(path: Path | str, name: str, norm: Norm) -> Model:
+def read_trained_model(path: Path | str, name: str, norm: Norm) -> OneLayer:
     """The model `name` (VARIANT/NUMBER/AVERAGE) among the weights of a search's group."""
     with _opened(path) as (file, _):
         matrices = [file.get_tensor(f"{name}/{matrix}") for matrix in Parameters._fields]
-        return Model(Parameters(*matrices), norm, float(file.get_tensor(f"{name}/gain")))
+        return OneLayer(Parameters(*matrices), norm, float(file.get_tensor(f"{name}/gain")))
 
 
-def read_any_model(path: Path | str) -> Model:
+def read_any_model(path: Path | str) -> OneLayer:
     """A model of ours, or weights that other software wrote, in float64.
 
     Those may carry TransformerLens's names or W_E, W_Q, W_K, W_V, W_O, W_U, with or without the
@@ -133,9 +125,4 @@ def read_any_model(path: Path | str) -> Model:
         check_parameters(Parameters(**found))
     except ValueError as error:
         raise ArtefactError(f"{path}: {error}") from None
-    return Model(Parameters(**found))
-
-
-def cast(model: Model, dtype: str) -> Model:
-    """The model with its weights in another floating-point type."""
-    return model._replace(parameters=Parameters(*(m.astype(dtype) for m in model.parameters)))
+    return OneLayer(Parameters(**found))

@@ -7,9 +7,8 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 
 from gamecircuits.figures.style import COLOURS, MARKERS, new_figure, plain_log_ticks, readable
-from gamecircuits.training.mechanisms import choose_middle
+from gamecircuits.training.choices import KEYS, choose_middle
 
-KEYS = ["variant", "number"]
 LINES = ("-", "--", ":")
 DIVERGED = "diverged"  # column: whether the first average of the trial cannot be measured
 
