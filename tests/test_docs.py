@@ -1,23 +1,25 @@
 """What the documents say works."""
 
-import importlib.util
+import io
 import re
-from fnmatch import fnmatch
+import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from gamecircuits.analysis.evaluation import evaluate_exhaustively
+from gamecircuits.pipeline import docs, training_page
 from gamecircuits.pipeline.config import load_config
-from gamecircuits.pipeline.plan import Plan
 from gamecircuits.transformer.constructions.construction import make_construction
 
 ROOT = Path(__file__).parents[1]
-SPEC = importlib.util.spec_from_file_location("update", ROOT / "docs/experiments/update.py")
-update = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(update)
+DOCS = ROOT / "docs"
 DOCUMENTS = [
     path
     for path in [*ROOT.glob("*.md"), *ROOT.glob("*/*.md")]
@@ -67,48 +69,267 @@ def test_the_examples_of_extending_work(extended):
 def test_links_lead_somewhere():
     assert len(DOCUMENTS) >= 7
     for document in DOCUMENTS:
-        for target in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
-            assert (document.parent / target).exists(), f"{document}: {target}"
+        for link in re.findall(r"\]\(([^)\s]+)\)", document.read_text(encoding="utf-8")):
+            target, _, anchor = link.partition("#")
+            if "://" in target:
+                continue
+            path = document.parent / target if target else document
+            assert path.exists(), f"{document}: {link}"
+            if anchor:
+                assert anchor in get_anchors(path), f"{document}: {link}"
 
 
-def test_every_result_is_explained():
-    """Each file that the default experiment makes matches an entry of results/README.md."""
-    text = (ROOT / "results/README.md").read_text()
-    first_columns = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
-    patterns, folder = [], ""
-    for named in re.findall(r"`([^`]+)`", " ".join(first_columns)):
-        entry = named
-        if named.startswith("."):  # `tables/metrics.parquet`, `.csv`
-            entry = patterns[-1].rsplit(".", 1)[0] + named
-        elif "/" in named:
-            folder = named.rsplit("/", 1)[0]
-        elif "." in named and not named.endswith(".html"):
-            entry = f"{folder}/{named}"
-        patterns.append(
-            re.sub("GAME|MODEL|EVALUATION|EXPERIMENT|SEARCH|GROUP|FIGURE|RULE", "*", entry)
-        )
-    for path in Plan(load_config(ROOT / "config/config.yaml")).files():
-        relative = str(Path(path).relative_to("results"))
-        if relative.startswith("tables/"):
-            continue  # every figure has its table, see below
-        assert any(fnmatch(relative, pattern) for pattern in patterns), relative
-    assert {"tables/*.parquet", "tables/*.csv", "tables/claims.csv"} <= set(patterns)
+def get_anchors(document: Path) -> set[str]:
+    """Anchors of the headings, as GitHub makes them."""
+    text = re.sub(r"```.*?```", "", document.read_text(encoding="utf-8"), flags=re.DOTALL)
+    headings = re.findall(r"^#+ (.+)$", text, flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title).strip().lower().replace(" ", "-") for title in headings}
 
 
-def test_every_number_of_the_experiments_is_that_of_its_table():
-    """Else run: python docs/experiments/update.py"""
-    text = (ROOT / "docs/experiments.md").read_text(encoding="utf-8")
-    assert len(update.CELL.findall(text)) == text.count("<!-- ")  # none is misspelt
-    assert update.update(text) == text
-    wrong, count = re.subn(r"(\d)(%?<!-- )", lambda m: f"{9 - int(m[1])}{m[2]}", text)
-    assert count > 30
-    assert update.update(wrong) == text
+def test_every_figure_is_shown_and_made_by_the_command():
+    figures = {str(path.relative_to(DOCS)) for path in DOCS.rglob("*.png")}
+    assert figures == set(docs.FIGURES) | {"throughput.png"}
+    texts = "".join(document.read_text(encoding="utf-8") for document in DOCUMENTS)
+    assert [name for name in figures if f"{name})" not in texts] == []
 
 
-def test_every_decimal_of_the_experiments_is_from_a_table_or_a_config():
-    """Results have decimals or percent signs; such numbers stand beside the name of their cell."""
-    text = (ROOT / "docs/experiments.md").read_text(encoding="utf-8")
-    known = (ROOT / "config/search.yaml").read_text() + "95 % arXiv 2510.08341"
-    prose = re.sub(r"`[^`]*`|\]\([^)]*\)|```.*?```", "", update.CELL.sub("", text), flags=re.DOTALL)
+@pytest.mark.parametrize("name", docs.FIGURES)
+def test_figures_keep_their_colours_and_their_job(name):
+    """Else run: python3 run.py docs"""
+    image = Image.open(DOCS / name)
+    assert image.mode == "RGB"
+    assert image.text["Description"].startswith("{")
+    assert (DOCS / name).stat().st_size < 400_000
+
+
+def test_a_compressed_figure_has_the_same_pixels_and_metadata():
+    pixels = np.zeros((40, 50, 4), dtype=np.uint8)
+    pixels[..., 3] = 255
+    pixels[10:20, 5:, :3] = np.random.default_rng(0).integers(256, size=(10, 45, 3))
+    png = save_png(pixels, job="the job, with ü")
+    compressed = docs.compress_png(png)
+    assert len(compressed) < len(png)
+    old, new = (Image.open(io.BytesIO(data)) for data in (png, compressed))
+    assert new.mode == "RGB"
+    np.testing.assert_array_equal(np.asarray(new), pixels[..., :3])
+    assert new.text == old.text == {"Description": "the job, with ü"}
+    assert new.info["dpi"] == old.info["dpi"]
+    assert docs.compress_png(compressed) == compressed
+    pixels[3, 3, 3] = 0  # transparent: not to be lost
+    png = save_png(pixels, job="")
+    assert docs.compress_png(png) == png
+
+
+def save_png(pixels: np.ndarray, job: str) -> bytes:
+    buffer, info = io.BytesIO(), PngInfo()
+    info.add_text("Description", job)
+    Image.fromarray(pixels).save(buffer, "PNG", pnginfo=info, dpi=(200, 200))
+    return buffer.getvalue()
+
+
+# The page on training.
+
+
+def test_the_training_page_is_what_its_tables_give(capsys):
+    """Else run: python3 run.py docs"""
+    text = (DOCS / "training.md").read_text(encoding="utf-8")
+    assert text == training_page.render_page(DOCS)
+    assert docs.main(["--check"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_check_sees_another_number(copied_docs, capsys):
+    path = copied_docs / "training/effects.csv"
+    table = training_page.read_table(path)
+    table.loc[0, "mean"] += 0.1  # illegal token rate of v16, plain, last, trained
+    training_page.write_table(table, path)
+    assert docs.main(["--check"]) == 1
+    assert "docs/training.md" in capsys.readouterr().err
+    new = training_page.render_page(copied_docs).splitlines()
+    old = (copied_docs / "training.md").read_text(encoding="utf-8").splitlines()
+    [(one, other)] = [(a, b) for a, b in zip(old, new, strict=True) if a != b]
+    assert one.replace("0.046", "0.146", 1) == other
+
+
+def test_every_decimal_of_the_training_page_is_from_a_table_or_a_config():
+    """Results have decimals or percent signs; the template has expressions for them."""
+    text = (DOCS / training_page.TEMPLATE).read_text(encoding="utf-8")
+    assert text.count("{{") > 80
+    prose = re.sub(
+        r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}|`[^`]*`|\]\([^)]*\)", "", text, flags=re.DOTALL
+    )
+    known = (ROOT / "config/search.yaml").read_text() + "95 % arXiv 2510.08341, rounds to 0.000"
     for number in re.findall(r"\d+\.\d+|\d+ ?%", prose):
         assert number in known, number
+
+
+def test_tables_read_and_written_are_the_same_bytes(tmp_path):
+    for name in ("effects", "mechanisms"):
+        path = DOCS / f"training/{name}.csv"
+        training_page.write_table(training_page.read_table(path), tmp_path / "copy.csv")
+        assert (tmp_path / "copy.csv").read_bytes() == path.read_bytes()
+
+
+def test_a_difference_helps_or_harms_if_its_interval_excludes_zero():
+    def effect(*numbers: float) -> str:
+        return training_page.Estimate(*numbers, is_difference=True).effect
+
+    assert effect(-0.2, -0.3, -0.1) == "helps"
+    assert effect(0.2, 0.1, 0.3) == "harms"
+    assert effect(-0.2, -0.5, 0.1) == "no clear effect"
+    assert effect(0.0002, 0.0001, 0.0003) == "no clear effect"  # is shown as +0.000
+    assert effect(0.0006, 0.0001, 0.0011) == "harms"
+    with pytest.raises(ValueError, match="only a difference"):
+        _ = training_page.Estimate(-0.2, -0.3, -0.1).effect
+
+
+def test_effects_are_grouped_by_what_they_are():
+    helps, harms = (
+        training_page.Estimate(sign, sign, sign, is_difference=True) for sign in (-1.0, 1.0)
+    )
+    assert training_page.describe_effects([helps, helps], [6, 12]) == "helps"
+    assert training_page.describe_effects([helps, harms, helps], [6, 12, 15]) == (
+        "helps: 6, 15; harms: 12"
+    )
+
+
+def test_numbers_of_the_page():
+    estimate = training_page.Estimate(0.12345, -0.5, 0.75, is_difference=True)
+    assert str(estimate) == "+0.123"
+    assert estimate.to(1) == "+0.1"
+    assert estimate.interval(2) == "+0.12 [−0.50, +0.75]"
+    assert training_page.Estimate(0.987).percent() == "99 %"
+    with pytest.raises(ValueError, match="not in the tables"):
+        str(training_page.Estimate(np.nan))
+    searches = training_page.make_searches(*read_tables())
+    assert [search.name for search in searches][:2] == ["v16", "v16_longer"]
+    with pytest.raises(ValueError, match="0 rows"):
+        searches[0].slope("no such variant")
+
+
+def test_text_is_wrapped_and_tables_are_not():
+    wrapped = training_page.wrap(
+        "- word" + " word" * 30 + "\n  end\n- next\n\n| cell" + " cell" * 30
+    )
+    lines = wrapped.splitlines()
+    assert [line[:6] for line in lines] == ["- word", "  word", "- next", "", "| cell"]
+    assert len(lines[0]) <= 100
+    assert lines[1].endswith("word end")
+
+
+@pytest.fixture
+def copied_docs(tmp_path, monkeypatch):
+    """A copy of docs/ that the command works on."""
+    copy = tmp_path / "docs"
+    shutil.copytree(DOCS, copy)
+    monkeypatch.setattr(docs, "DOCS", copy)
+    return copy
+
+
+@pytest.fixture
+def made(tmp_path, monkeypatch):
+    """Runs whose results are those of docs/; the files that they were asked for, by run."""
+    asked: dict[str, list[str]] = {name: [] for name in docs.RUNS}
+    effects, mechanisms = read_tables()
+
+    def make(run: docs.Run, files: Iterable[str]) -> Path:
+        [name] = [name for name, other in docs.RUNS.items() if other is run]
+        asked[name] += files
+        return tmp_path / "results"
+
+    monkeypatch.setattr(docs.Run, "make", make)
+    for search in docs.RUNS["search"].searches:
+        folder = tmp_path / f"results/searches/{search}"
+        folder.mkdir(parents=True)
+        rows = effects[effects["search"] == search]
+        is_drawn = rows["hyperparameter"].notna()
+        of_all = rows[~is_drawn].drop(columns=["search", "hyperparameter", "value"])
+        divergence = of_all.assign(metric="kl_divergence")
+        pd.concat([of_all, divergence]).to_csv(folder / "effects.csv", index=False)
+        drawn = rows[is_drawn].dropna(axis="columns", how="all").drop(columns=["search", "metric"])
+        drawn.columns = [name.removesuffix("_vs_average") for name in drawn.columns]
+        drawn = drawn.assign(versus="average", share_better=0.5)
+        others = [
+            drawn.assign(versus="variant"),
+            drawn.assign(hyperparameter="weight_decay"),
+            drawn.assign(eval_length="twice"),
+        ]
+        pd.concat([drawn, *others]).to_csv(folder / "moderators.csv", index=False)
+        rows = mechanisms[mechanisms["search"] == search].dropna(subset="variant")
+        rows = rows.drop(columns="search").rename(columns={"count": "num_trials"})
+        rows.to_csv(folder / "mechanisms.csv", index=False)
+    figure = save_png(np.full((40, 40, 4), 255, dtype=np.uint8), job="{}")
+    for _, file in docs.FIGURES.values():
+        path = tmp_path / "results" / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(figure)
+    return asked
+
+
+def read_tables() -> list[pd.DataFrame]:
+    names = ("effects", "mechanisms")
+    return [training_page.read_table(DOCS / f"training/{name}.csv") for name in names]
+
+
+def test_the_tables_of_a_run_become_those_of_the_page(copied_docs, made):
+    for name in ("effects", "mechanisms"):
+        path = copied_docs / f"training/{name}.csv"
+        table = training_page.read_table(path)
+        if name == "effects":
+            table["mean"] = 0.5
+        training_page.write_table(table, path)
+    (copied_docs / "training.md").write_text("stale")
+    assert docs.main(["--only", "training"]) == 0
+    for name in ("training/effects.csv", "training/mechanisms.csv", "training.md"):
+        assert (copied_docs / name).read_bytes() == (DOCS / name).read_bytes(), name
+    assert Image.open(copied_docs / "training/circuits_v16.png").size == (40, 40)
+    assert {name for name, files in made.items() if files} == {"search"}
+    assert "searches/v16/moderators.csv" in made["search"]
+    assert "figures/searches/v16/circuits.png" in made["search"]
+
+
+def test_the_figures_of_the_default_run_are_copied(copied_docs, made):
+    assert docs.main(["--only", "figures"]) == 0
+    assert {name for name, files in made.items() if files} == {"default"}
+    for copy, (run, _) in docs.FIGURES.items():
+        assert (Image.open(copied_docs / copy).size == (40, 40)) == (run == "default"), copy
+
+
+def test_two_equal_runs_agree(copied_docs, made):
+    """And the rest of the table stays."""
+    assert docs.main(["--only", "replication"]) == 0
+    assert set(made["search"]) == set(made["again"])
+    table = training_page.read_table(copied_docs / "training/mechanisms.csv")
+    old = training_page.read_table(DOCS / "training/mechanisms.csv")
+    is_new = training_page.is_replication(table)
+    pd.testing.assert_frame_equal(table[~is_new], old[~training_page.is_replication(old)])
+    keys = ["search", "quantity", "unit", "meaning", "count"]
+    pd.testing.assert_frame_equal(table.loc[is_new, keys], old.loc[is_new, keys])
+    for quantity, rows in table[is_new].groupby("quantity"):
+        wanted = 0 if quantity.startswith("contradicted") else 1
+        assert set(rows["mean"].dropna()) == {wanted}, quantity
+
+
+def test_a_run_with_the_other_signs_contradicts():
+    effects, _ = read_tables()
+    of_v16 = effects[(effects["search"] == "v16") & effects["hyperparameter"].isna()]
+    turned = of_v16.copy()
+    for versus in ("vs_average", "vs_variant"):
+        columns = [f"{name}_{versus}" for name in ("difference", "low", "high")]
+        turned[columns] = -of_v16[[columns[0], columns[2], columns[1]]]
+    table = training_page.compare_runs({"v16": of_v16}, {"v16": turned})
+    means = table[table["search"] == "all"].set_index("quantity")["mean"]
+    assert means["same_sign"] == 0
+    assert means["contradicted"] == 1
+    assert 0 < means["agree"] < 1  # where the intervals are wide
+
+
+def test_a_run_makes_only_what_is_asked_for(monkeypatch):
+    commands = []
+    monkeypatch.setattr(docs.subprocess, "run", lambda command, **_: commands.append(command))
+    folder = docs.RUNS["again"].make(["searches/v16/effects.csv"])
+    assert folder == ROOT / "results/search_again"
+    assert commands[0][3:] == [
+        *("results/search_again/searches/v16/effects.csv", "--configfile", "config/search.yaml"),
+        *("--config", "seed=1", "results=results/search_again"),
+    ]

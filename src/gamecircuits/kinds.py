@@ -68,3 +68,9 @@ class Registry:
             return cls(**parameters)
         except TypeError as error:  # a missing argument
             raise GamecircuitsError(f"{self.noun} kind {kind!r}: {error}") from error
+
+
+def list_modules(package: str) -> list[str]:
+    """Names of the modules in a package that do not begin with "_", sorted; imports none of them."""
+    path = importlib.import_module(package).__path__
+    return sorted(m.name for m in pkgutil.iter_modules(path) if not m.name.startswith("_"))

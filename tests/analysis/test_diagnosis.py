@@ -187,11 +187,15 @@ def test_models_that_make_no_sense():
     )
     with pytest.raises(GamecircuitsError, match="at least 2"):
         diagnose(one)
-    with pytest.raises(GamecircuitsError, match="norm must be 'none', 'attention' or 'residual', not 'layer'"):
+    with pytest.raises(
+        GamecircuitsError, match="norm must be 'none', 'attention' or 'residual', not 'layer'"
+    ):
         diagnose(OneLayer(good, "layer"))
     with pytest.raises(GamecircuitsError, match="sink = -1"):
         diagnose(OneLayer(good, sink=-1.0))
-    with pytest.raises(GamecircuitsError, match=r"a diagnosis needs a OneLayer .* Bigram gives logits"):
+    with pytest.raises(
+        GamecircuitsError, match=r"a diagnosis needs a OneLayer .* Bigram gives logits"
+    ):
         diagnose(Bigram(np.eye(4)))
     with pytest.raises(GamecircuitsError, match="overflow"):
         diagnose(Parameters(*(np.full_like(matrix, 1e200) for matrix in good)))

@@ -75,11 +75,13 @@ def test_by_length_equals_a_loop_over_games(settings, kind):
     for row, legal in zip(tokens.tolist(), mask, strict=True):
         for length in lengths:
             if legal[length - 1].any():
-                if kind == "one layer":
-                    logits, attention = naive_logits(parameters, row[:length])
-                else:
-                    logits, attention = BIGRAM.table[row[length - 1]], [np.nan]
-                naive[length].append(naive_metrics(logits, legal[length - 1], attention))
+                logits, attention = naive_logits(parameters, row[:length])
+                if kind == "bigram":
+                    logits = BIGRAM.table[row[length - 1]]
+                found = naive_metrics(logits, legal[length - 1], attention)
+                if kind == "bigram":
+                    found["attention_entropy"] = np.nan
+                naive[length].append(found)
     naive = {
         length: contexts or [dict.fromkeys(METRICS, np.nan)] for length, contexts in naive.items()
     }
@@ -103,7 +105,10 @@ def test_logits_alone_give_what_the_token_tables_give(monkeypatch, settings, nor
     fast, plain = (evaluate_by_length(m, batches, lengths, 60) for m in (model, LogitsOnly(model)))
     is_entropy = fast["metric"] == "attention_entropy"
     np.testing.assert_allclose(
-        plain.loc[~is_entropy, STATISTICS], fast.loc[~is_entropy, STATISTICS], rtol=1e-11, atol=1e-12
+        plain.loc[~is_entropy, STATISTICS],
+        fast.loc[~is_entropy, STATISTICS],
+        rtol=1e-11,
+        atol=1e-12,
     )
     assert plain.loc[is_entropy, "mean"].isna().all()
     assert (plain.loc[is_entropy, "count"] == 0).all()
@@ -112,7 +117,9 @@ def test_logits_alone_give_what_the_token_tables_give(monkeypatch, settings, nor
 def test_other_kinds_of_models_are_models_without_token_tables():
     assert isinstance(BIGRAM, Model)
     assert isinstance(OneLayer(random_parameters(np.random.default_rng(0), 4)), Model)
-    with pytest.raises(GamecircuitsError, match=r"over all contexts needs a OneLayer .* Bigram gives"):
+    with pytest.raises(
+        GamecircuitsError, match=r"over all contexts needs a OneLayer .* Bigram gives"
+    ):
         evaluate_exhaustively(BIGRAM)
 
 
@@ -141,7 +148,10 @@ def test_quantiles_of_many_contexts_come_from_evenly_spaced_ones(monkeypatch):
 def test_float32_is_close_and_says_so():
     parameters = random_parameters(np.random.default_rng(0), 6)
     single = type(parameters)(*(m.astype(np.float32) for m in parameters))
-    wide, narrow = evaluate_exhaustively(OneLayer(parameters)), evaluate_exhaustively(OneLayer(single))
+    wide, narrow = (
+        evaluate_exhaustively(OneLayer(parameters)),
+        evaluate_exhaustively(OneLayer(single)),
+    )
     # top1_legal may jump where two logits nearly tie
     kept = wide["metric"] != "top1_legal"
     np.testing.assert_allclose(narrow["mean"][kept], wide["mean"][kept], rtol=1e-3, atol=1e-4)

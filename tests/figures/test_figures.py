@@ -1,15 +1,18 @@
 """Figures: what their tables hold, and that they draw any experiment the config allows."""
 
 import importlib
+import math
 
 import numpy as np
 import pandas as pd
 import pytest
+from bigram import Bigram
 from matplotlib.figure import Figure
 from twins import naive_states
 
 from gamecircuits.analysis.evaluation import evaluate_by_length, evaluate_exhaustively
 from gamecircuits.analysis.metrics import METRICS
+from gamecircuits.errors import GamecircuitsError
 from gamecircuits.figures.boards import filmstrip, legality
 from gamecircuits.figures.games import branching_factor, game_lengths
 from gamecircuits.figures.models import circuits, predictions
@@ -54,7 +57,7 @@ def metrics_table(vocab_size, kinds=("balanced", "untrained"), windowed=True):
 def test_metric_figures(name, vocab_size, kinds, windowed):
     module = importlib.import_module(f"gamecircuits.figures.metrics.{name}")
     metrics = metrics_table(vocab_size, kinds, windowed)
-    table = module.get_table(metrics)
+    table = module.make_table(metrics)
     assert set(table["evaluation"]) == set(metrics["evaluation"])
     figure = module.draw(table)
     assert isinstance(figure, Figure)
@@ -65,7 +68,7 @@ def test_metric_figures(name, vocab_size, kinds, windowed):
 
 def test_points_lie_where_the_table_says():
     module = importlib.import_module("gamecircuits.figures.metrics.length_generalization")
-    table = module.get_table(metrics_table(6, ("balanced",), windowed=False))
+    table = module.make_table(metrics_table(6, ("balanced",), windowed=False))
     axes = module.draw(table).axes[0]
     rows = table[table["metric"] == "illegal_token_rate"]
     line, points = axes.lines
@@ -75,11 +78,11 @@ def test_points_lie_where_the_table_says():
 
 
 def test_circuits_table_and_figure():
-    parameters = make_construction("minimal", vocab_size=5).parameters()
-    table = circuits.get_table(parameters)
+    model = make_construction("minimal", vocab_size=5).model()
+    table = circuits.make_table(model)
     part = table[table["circuit"] == "ov_circuit"]
     matrix = part.pivot(index="row", columns="column", values="value").to_numpy()
-    np.testing.assert_array_equal(matrix, ov_circuit(parameters))
+    np.testing.assert_array_equal(matrix, ov_circuit(model.parameters))
     figure = circuits.draw(table, "my_model")
     assert "my model" in figure.get_suptitle()
     assert any("attention is uniform" in text.get_text() for text in figure.axes[0].texts)
@@ -91,7 +94,7 @@ def test_predictions_table_and_figure():
     tokens = tokens[(tokens == PAD).any(axis=1)][:1]  # a game with padding
     mask = game.get_valid_next_token_mask(tokens)
     models = {"b": make_construction("balanced", vocab_size=9).model()}
-    table = predictions.get_table(tokens[0], mask[0], models)
+    table = predictions.make_table(tokens[0], mask[0], models)
     total = table.groupby(["model", "length"])["probability"].sum()
     np.testing.assert_allclose(total, 1)
     assert table["length"].max() == (tokens[0] != PAD).sum() - 1  # nothing follows the last token
@@ -124,9 +127,9 @@ def test_large_and_empty_cases():
     game = make_game("windowed_complement", vocab_size=2, window=1, max_length=300)
     tokens = game.play(1, np.random.default_rng(0))
     mask = game.get_valid_next_token_mask(tokens)
-    long = predictions.get_table(tokens[0], mask[0], models)
+    long = predictions.make_table(tokens[0], mask[0], models)
     assert long["length"].max() == predictions.MAX_STEPS
-    over = predictions.get_table(tokens[0], np.zeros_like(mask[0]), models)
+    over = predictions.make_table(tokens[0], np.zeros_like(mask[0]), models)
     assert over.empty
     assert "is over after one token" in predictions.draw(over, "g").get_suptitle()
     figure, grid = new_figure(1, 1, 2, 2)
@@ -138,7 +141,7 @@ def test_large_and_empty_cases():
 def test_branching_table_and_figure():
     rows = [("g", 0, 3, 4), ("g", 1, 0, 1), ("g", 1, 1, 1), ("g", 1, 3, 2), ("g", 2, 0, 3)]
     counts = pd.DataFrame(rows, columns=["game", "ply", "num_legal", "num_games"])
-    table = branching_factor.get_table(counts)
+    table = branching_factor.make_table(counts)
     assert table["ply"].tolist() == [0, 1]  # at ply 2 all games are over
     last = table.iloc[1]
     assert (last["num_games"], last["share_running"]) == (3, 0.75)
@@ -152,7 +155,7 @@ def test_game_lengths_table_and_figure():
     rows = [("fixed", 0, 2, 9), ("fixed", 4, 0, 9), ("free", 1, 0, 3), ("free", 2, 0, 5)]
     rows += [("peaked", 5, 0, 1), ("peaked", 6, 0, 999), ("free", 2, 1, 9), ("free", 3, 0, 2)]
     counts = pd.DataFrame(rows, columns=["game", "ply", "num_legal", "num_games"])
-    table = game_lengths.get_table(counts)
+    table = game_lengths.make_table(counts)
     assert table.groupby("game")["share"].sum().to_dict() == {"fixed": 1, "free": 1, "peaked": 1}
     free = table[table["game"] == "free"].set_index("length")
     assert free["num_games"].to_dict() == {1: 3, 2: 5, 3: 2}
@@ -169,7 +172,7 @@ def test_legality_table_and_figure():
     counts = pd.DataFrame(
         {"game": "g", "ply": ply, "square": square, "num_positions": 10 - ply, "num_legal": square}
     )
-    table = legality.get_table(counts, game)
+    table = legality.make_table(counts, game)
     stages = table.drop_duplicates("stage")
     assert stages["first_ply"].tolist() == [0, 2, 4, 5, 6, 7]
     assert stages["last_ply"].tolist() == [1, 3, 4, 5, 6, 7]
@@ -189,7 +192,7 @@ def test_filmstrip_follows_the_rules():
     has_pass = ((side[:, 1:] == side[:, :-1]) & (side[:, 1:] != PAD)).any(axis=1)
     tokens = games[has_pass & (games[:, -1] == PAD)][0]
     moves = tokens[tokens != PAD].tolist()
-    table = filmstrip.get_table(tokens, game, "g")
+    table = filmstrip.make_table(tokens, game, "g")
     names = {0: "black", 1: "white", None: ""}
     for ply, (board, colour, legal) in enumerate(naive_states(4, moves)):
         rows = table[table["ply"] == ply].set_index("square")
@@ -209,7 +212,7 @@ def test_boards_of_any_shape_and_players_can_be_drawn(rows, columns):
 
     game = Own(rows, columns, 1 if columns == 2 else 2)
     tokens = game.play(1, np.random.default_rng(0))[0]
-    figure = filmstrip.draw(filmstrip.get_table(tokens, game, "own"), game)
+    figure = filmstrip.draw(filmstrip.make_table(tokens, game, "own"), game)
     figure.draw_without_rendering()
     assert figure.axes[0].get_title(loc="left") == "ply 0\nleft to move"
 
@@ -221,7 +224,7 @@ def test_a_kind_looks_the_same_everywhere():
 
 
 def test_images_are_the_same_bytes_every_time_and_carry_their_job():
-    table = branching_factor.get_table(
+    table = branching_factor.make_table(
         pd.DataFrame({"game": ["g"], "ply": [0], "num_legal": [3], "num_games": [4]})
     )
     paths = ["x.png", "x.svg"]

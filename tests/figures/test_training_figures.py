@@ -79,14 +79,14 @@ SEARCHES = {
 def test_any_search_can_be_drawn(name, search):
     module = importlib.import_module(f"gamecircuits.figures.searches.{name}")
     tables = make_tables(**search)
-    figure = module.draw(module.get_table(tables, 2), "my_game", 2)
+    figure = module.draw(module.make_table(tables, 2), "my_game", 2)
     figure.draw_without_rendering()
     assert "my game, trained on prefixes of 1 to 2 tokens" in figure.get_suptitle()
 
 
 def test_curves_are_the_trials_and_their_median_and_titles_count_what_diverged():
     tables = make_tables(lost=[("plain", 1)])
-    table = curves.get_table(tables, 2)
+    table = curves.make_table(tables, 2)
     axes = curves.draw(table, "g", 2).axes[0]
     assert axes.get_title(loc="left").endswith("plain\n3 trials, 1 diverged")
     rows = tables["metrics"].query(
@@ -100,7 +100,7 @@ def test_curves_are_the_trials_and_their_median_and_titles_count_what_diverged()
 
 def test_a_variant_has_one_colour_in_all_figures():
     tables = make_tables()
-    shown = effects.get_table(tables, 2)
+    shown = effects.make_table(tables, 2)
     of_variants = shown[shown["versus"] == "variant"]
     drawn = effects.draw(shown, "g", 2)
     colours = {line.get_color() for axes in drawn.axes for line in axes.get_lines()}
@@ -117,7 +117,7 @@ def test_at_most_three_averages_are_shown_the_first_among_them():
 
 def test_effects_have_the_sign_of_a_difference_from_the_first():
     tables = make_tables()
-    table = effects.get_table(tables, 2)
+    table = effects.make_table(tables, 2)
     row = table.query(
         "versus == 'variant' and average == 'last' and reach == 'longest'"
         " and metric == 'total_variation'"
@@ -131,7 +131,7 @@ def test_effects_have_the_sign_of_a_difference_from_the_first():
 
 
 def test_scatter_shows_what_varied_and_marks_what_diverged():
-    table = scatter.get_table(make_tables(lost=[("normed", 2)]), 2)
+    table = scatter.make_table(make_tables(lost=[("normed", 2)]), 2)
     assert {"learning_rate", "tied"} <= set(table)
     assert not {"norm", "d_model"} & set(table)
     figure = scatter.draw(table, "g", 2)
@@ -144,7 +144,7 @@ def test_scatter_shows_what_varied_and_marks_what_diverged():
 
 def test_mechanisms_are_set_beside_what_the_first_average_and_the_theory_say():
     tables = make_tables(averages=("last", "ema", "bema"), lost=[("plain", 1)])
-    table = mechanisms.get_table(tables, 2)
+    table = mechanisms.make_table(tables, 2)
     metrics = tables["metrics"].set_index(["variant", "number", "average", "metric", "length"])
     for quantity, s in [("total_variation", 2), ("displacement", 4)]:
         kept = table[table["quantity"] == f"{quantity}_kept"].set_index(
@@ -169,7 +169,7 @@ def test_mechanisms_are_set_beside_what_the_first_average_and_the_theory_say():
 
 def test_circuits_are_those_of_first_trials_beside_the_construction():
     tables = make_tables(variants=tuple("abcdef"), lost=[("b", 0)])
-    table = circuits.get_table(tables, 2)
+    table = circuits.make_table(tables, 2)
     assert table["variant"].unique().tolist() == ["balanced construction", *"abcd"]
     made = table[table["variant"] == "balanced construction"].set_index(
         ["circuit", "row", "column"]

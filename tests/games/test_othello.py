@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from twins import naive_move, naive_start, naive_states
 
 from gamecircuits.errors import GameError, ParameterError
-from gamecircuits.games import _othello_kernels as kernels
 from gamecircuits.games.game import PAD, make_game
 from gamecircuits.games.masks import pack_mask
 

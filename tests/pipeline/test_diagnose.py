@@ -1,5 +1,6 @@
 """The command `diagnose`, on files of ours and of others."""
 
+import os
 import subprocess
 import sys
 
@@ -34,7 +35,10 @@ def test_a_reader_that_leaves_early_is_no_error(tmp_path):
     path = tmp_path / "foreign.safetensors"
     write_foreign(path, kind="balanced", vocab_size=40)
     command = [sys.executable, "-m", "gamecircuits.pipeline.run.diagnose", str(path)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
+    )
     process.stdout.close()
     _, errors = process.communicate(timeout=120)
     assert (process.returncode, errors) == (0, b"")

@@ -56,7 +56,7 @@ def test_prediction_by_hand(games):
 
 @pytest.mark.parametrize("norm", ["attention", "residual"])
 def test_nothing_is_predicted_under_a_norm(games, norm):
-    table = measure.measure_average(EXACT._replace(norm=norm, gain=3.0), *games, LENGTHS)
+    table = measure.measure_average(OneLayer(EXACT.parameters, norm, 3.0), *games, LENGTHS)
     assert table["mean"].notna().any()
     assert table["standard_form"].isna().all()
 
@@ -85,7 +85,7 @@ def test_noise_and_bias_prefix_by_prefix(games):
     assert measure.measure_noise([EXACT], tokens, mask, [2]).empty
     tokens, mask = tokens.copy(), mask.copy()
     tokens[0, 3:], mask[0, 2:] = PAD, False  # a game that is over after three tokens
-    models = [EXACT, RANDOM, EXACT._replace(norm="attention", gain=2.0)]
+    models = [EXACT, RANDOM, OneLayer(EXACT.parameters, "attention", 2.0)]
     table = measure.measure_noise(models, tokens, mask, [2, 4]).set_index("length")
     for s in (2, 4):
         rows = []
@@ -121,7 +121,7 @@ def test_circuits_are_kept_without_gauge(monkeypatch):
     np.testing.assert_allclose(found["direct_path"], -np.diag(BETA), atol=1e-12)
     np.testing.assert_allclose(softmax(found["qk_circuit"], 1), softmax(SCORES, 1))
     np.testing.assert_allclose(found["qk_circuit"].mean(axis=1), 0, atol=1e-12)
-    kept = measure.measure_circuits(EXACT._replace(norm="attention"))  # where r is no gauge
+    kept = measure.measure_circuits(OneLayer(EXACT.parameters, "attention"))  # where r is no gauge
     rows = kept[(kept["circuit"] == "ov_circuit") & (kept["row"] != kept["column"])]
     without_own = (R.sum() - R) / (V - 1)  # mean of the others
     np.testing.assert_allclose(rows["value"], R[rows["column"]] - without_own[rows["row"]])

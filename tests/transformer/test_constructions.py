@@ -10,12 +10,12 @@ from gamecircuits.errors import ParameterError
 from gamecircuits.games.game import make_game
 from gamecircuits.games.masks import get_valid_next_token_mask
 from gamecircuits.transformer.circuits import direct_path, ov_circuit, qk_circuit
-from gamecircuits.transformer.constructions import (
+from gamecircuits.transformer.constructions.balanced import get_set_complement_parameters
+from gamecircuits.transformer.constructions.construction import (
     CONSTRUCTIONS,
-    get_set_complement_parameters,
+    helmert,
     make_construction,
 )
-from gamecircuits.transformer.constructions.construction import helmert
 from gamecircuits.transformer.constructions.frame import get_frame, has_equiangular
 from gamecircuits.transformer.constructions.harmonic import get_harmonic_parameters
 from gamecircuits.transformer.model import attention_pattern, forward
@@ -49,7 +49,9 @@ def test_closed_form_over_all_contexts(kind, vocab_size):
     closed_form = construction.closed_form(np.arange(1, vocab_size))
     assert worst_deviation(table, closed_form) < tolerance(construction)
     assert not any(np.isnan(law.mean).any() for law in closed_form.values())
-    assert set(closed_form) == (set(METRICS) if kind != "frame" else {"displacement", "attention_entropy"})
+    assert set(closed_form) == (
+        set(METRICS) if kind != "frame" else {"displacement", "attention_entropy"}
+    )
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""Claims on balance: equal displacements, what they need, and what β != 0 does to them."""
+"""Claims on balance: when all displacements of a context are equal, and what β != 0 changes."""
 
 from types import SimpleNamespace
 
@@ -26,7 +26,7 @@ from gamecircuits.transformer.model import Parameters
 
 
 def _with_attention(V: int, rng: np.random.Generator, beta: float):
-    """Standard form whose attention balances lengths 1 and 2, with any g_i."""
+    """Random standard form whose attention balances lengths 1 and 2, with random g_i."""
     case = random_standard_form(V, rng, beta=beta)
     weights = balanced_attention(case.x, case.beta) * rng.uniform(0.2, 5, V)[:, None]
     case.scores = np.log(weights)
@@ -61,7 +61,7 @@ class ParallelResistors:
 @claim("Theorem 9", "β_ℓ != 0: no attention balances the contexts of two lengths that end in ℓ", 4)
 class NoBalanceWithBeta:
     def build(V, rng):
-        """The attention that balances length 2, which is the only one; β away from 0."""
+        """Take the only attention that balances length 2, and keep β away from 0."""
         case = _with_attention(V, rng, 0.8)
         beta = np.sign(case.beta) * np.maximum(np.abs(case.beta), 0.1 * case.x.min())
         case.direct += np.diag(case.beta - beta)
@@ -70,7 +70,7 @@ class NoBalanceWithBeta:
         return case
 
     def check(case):
-        """For each ℓ and length from 3 on, the largest imbalance; the least of them."""
+        """Take the largest imbalance for each ℓ and each length from 3 on; the least one counts."""
         V = len(case.x)
         members, last = all_contexts(V, range(3, V))
         _, delta, _ = measure(case, members, last)
@@ -129,7 +129,9 @@ class LastTokenSign:
         return compare(len(last), agree.sum(), 0, len(last))
 
 
-@claim("Proposition 10", "β < 0: first length that loses the last token, for every last token", 3)
+@claim(
+    "Proposition 10", "β < 0: first length at which the last token is lost, for every last token", 3
+)
 class CriticalLength:
     build = LastTokenSign.build
 
@@ -147,7 +149,7 @@ class CriticalLength:
 @claim("Proposition 11", "tied embeddings: β_i + β_j = −‖E_i − E_j‖² < 0")
 class TiedBeta:
     def build(V, rng):
-        """E Eᵀ = diag(b) + u1ᵀ + 1uᵀ, and W_V W_O = E⁻¹ D E⁻ᵀ for a standard form D."""
+        """Take E Eᵀ = diag(b) + u1ᵀ + 1uᵀ, and W_V W_O = E⁻¹ D E⁻ᵀ for a standard form D."""
         b = rng.uniform(1, 3, V)
         u = 1 + 0.2 * rng.standard_normal(V)
         while (values := np.linalg.eigvalsh(np.diag(b) + u[:, None] + u))[0] < 0.05:
@@ -200,7 +202,7 @@ class AttentionRank:
 @claim("Theorem 13", "balanced at all lengths: rank[D B] + rank[D; B] − rank B >= 2(V−1)")
 class Width:
     def build(V, rng):
-        """Gauges of all kinds, the ones that reach the bound among them."""
+        """Draw gauges of all kinds, including those that reach the bound."""
         x = rng.uniform(1, 20, V)
         c, r, c_direct = rng.standard_normal((3, V))
         kind = rng.choice(["random", "singular", "least"])
@@ -244,7 +246,7 @@ class Border:
 @claim("Theorem 13", "D = −P, ‖W_E‖, ‖W_U‖ <= 1: imbalance >= √((n−k)/n) N^(−min(2, n/(n−k)))")
 class ImbalanceAtWidth:
     def build(V, rng):
-        """Chains, which often attain the floor; or random W_V W_O and W_U, and W_E for D = −P."""
+        """Take chains, which often attain the floor, or random weights with D = −P."""
         n = V - 1
         d = int(rng.integers(n, 2 * n))
         if rng.random() < 0.7:

@@ -1,6 +1,8 @@
-"""All claims, evaluated on concrete instances: the table results/tables/claims.csv.
+"""Evaluate all claims on random instances: the table results/tables/claims.csv.
 
-python -m gamecircuits.claims.check [SEED]       the default vocabulary sizes, with another seed
+    python -m gamecircuits.claims.check [SEED]
+
+does so for the default vocabulary sizes, with another seed.
 """
 
 import re
@@ -22,8 +24,8 @@ def check_all(
     """Evaluate every claim on `instances` random instances of each vocabulary size.
 
     Returns:
-        one row per instance: claim, statement, where proved, instance, predicted, measured, their
-        relation, tolerance, contexts checked, and whether it holds.
+        one row per instance: claim, statement, where it is proved, instance, predicted, measured,
+        their relation, tolerance, contexts checked, and whether it holds.
     """
     rows = []
     for claim in sorted(load_claims().values(), key=_place):
@@ -57,13 +59,13 @@ def check_all(
 
 
 def _place(claim: Claim) -> tuple[int, str]:
-    """The number of the statement in docs/theory.md, and its letter."""
+    """Number and letter of the statement in docs/theory.md, to sort claims by."""
     number = re.search(r"(\d+)(\w?)", claim.proved)
     return (int(number[1]), number[2]) if number else (0, "")
 
 
 def describe(row: dict) -> str:
-    """One row of the table in one line."""
+    """Describe one row of the table in one line."""
     return (
         f"{row['claim']} ({row['proved']}), {row['instance']}: measured {row['measured']:.10g}, "
         f"should be {row['relation']} {row['predicted']:.10g} up to {row['tolerance']:.2g}"
@@ -71,9 +73,9 @@ def describe(row: dict) -> str:
 
 
 def summarize(table: pd.DataFrame) -> pd.DataFrame:
-    """One row per claim: instances, contexts checked, failures, and the least room in the worst.
+    """Summarise the table, one row per claim: instances, contexts checked, failures.
 
-    `used` is the largest part of the tolerance that an equality took.
+    `used` is the largest share of the tolerance that an equality needed.
     """
     is_equality = table["relation"] == "="
     deviation = (table["measured"] - table["predicted"]).abs()

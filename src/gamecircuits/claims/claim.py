@@ -1,8 +1,8 @@
-"""What a claim is: a statement of docs/theory.md, put to the test on concrete instances.
+"""A claim is a statement of docs/theory.md, tested on random instances.
 
-A claim *builds* a random instance that fulfils the hypotheses and *checks* it: what the theorem
-predicts against what the model does in every context. The two are apart so that tests can spoil an
-instance in between and see the claim fail.
+A claim *builds* a random instance that fulfils the hypotheses. It then *checks* it: it compares
+what the theorem predicts with what the model does in every context. The two steps are separate, so
+that tests can spoil an instance in between and see the claim fail.
 """
 
 import importlib
@@ -18,7 +18,7 @@ from gamecircuits.transformer.circuits import TokenTables, from_circuits
 
 
 class Outcome(NamedTuple):
-    """One check; with many contexts, the one that comes off worst."""
+    """Result of one check; with many contexts, of the worst one."""
 
     predicted: float
     measured: float
@@ -34,7 +34,10 @@ class Outcome(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """A claim; build(V, rng) makes an instance with a text `about`, check(instance) an Outcome."""
+    """A statement with two functions: build(V, rng) makes an instance, check(instance) an Outcome.
+
+    An instance has a text `about` that describes it.
+    """
 
     name: str
     proved: str
@@ -42,14 +45,14 @@ class Claim(NamedTuple):
     smallest: int
     build: Callable[[int, np.random.Generator], SimpleNamespace]
     check: Callable[[SimpleNamespace], Outcome]
-    is_random: bool = True  # else one instance of each vocabulary size says it all
+    is_random: bool = True  # else one instance of each vocabulary size is enough
 
 
 CLAIMS: dict[str, Claim] = {}
 
 
 def claim_modules() -> list[str]:
-    """Full names of the modules in this folder that hold claims."""
+    """List the full names of the modules in this folder that hold claims."""
     found = pkgutil.iter_modules(importlib.import_module("gamecircuits.claims").__path__)
     return sorted(
         f"gamecircuits.claims.{module.name}"
@@ -59,7 +62,7 @@ def claim_modules() -> list[str]:
 
 
 def load_claims() -> dict[str, Claim]:
-    """All claims by name; importing a module enters its claims."""
+    """Import all modules of claims, which registers their claims; return the claims by name."""
     for module in claim_modules():
         importlib.import_module(module)
     return CLAIMS
@@ -68,12 +71,12 @@ def load_claims() -> dict[str, Claim]:
 def claim(
     proved: str, statement: str, smallest: int = 4, is_random: bool = True
 ) -> Callable[[type], Claim]:
-    """Class decorator that enters a claim in CLAIMS, under the class's name in snake case.
+    """Register the decorated class in CLAIMS, under its name in snake case.
 
     Args:
-        proved: where, in docs/theory.md.
-        statement: what, in one line.
-        smallest: vocabulary size from which on the claim says something.
+        proved: the statement of docs/theory.md that proves the claim.
+        statement: the claim in one line.
+        smallest: least vocabulary size for which the claim is defined.
         is_random: whether instances differ.
     """
 
@@ -86,7 +89,7 @@ def claim(
 
 
 def compare(predicted, measured, tolerance: float, contexts: int) -> Outcome:
-    """Equality of two arrays: the entry where they differ most."""
+    """Compare two arrays that should be equal; report the entry where they differ most."""
     predicted, measured = np.broadcast_arrays(
         np.asarray(predicted, dtype=float), np.asarray(measured, dtype=float)
     )
@@ -96,7 +99,7 @@ def compare(predicted, measured, tolerance: float, contexts: int) -> Outcome:
 
 
 def bound(relation: str, limit, measured, tolerance: float, contexts: int) -> Outcome:
-    """measured <= or >= limit, for arrays: the entry with the least room."""
+    """Compare two arrays, measured <= or >= limit; report the entry closest to failing."""
     limit, measured = np.broadcast_arrays(
         np.asarray(limit, dtype=float), np.asarray(measured, dtype=float)
     )
@@ -108,7 +111,10 @@ def bound(relation: str, limit, measured, tolerance: float, contexts: int) -> Ou
 def random_standard_form(
     V: int, rng: np.random.Generator, *, beta: float = 1.0, gauge: float = 3.0
 ) -> SimpleNamespace:
-    """Random x > 0, β of both signs, attention and gauge; circuits `scores`, `ov`, `direct`."""
+    """Draw x > 0, β of both signs, attention and gauge; make the circuits from them.
+
+    The circuits are `scores`, `ov` and `direct`, each (V, V).
+    """
     x = rng.uniform(1, 20, V)
     case = SimpleNamespace(
         x=x,
@@ -126,14 +132,16 @@ def random_standard_form(
 
 
 def tables_of(case: SimpleNamespace) -> TokenTables:
-    """The transformer with the circuits of the case, as token tables."""
+    """Make token tables of the transformer that has the circuits of the case."""
     parameters = from_circuits(case.scores, case.ov, case.direct)
     return TokenTables(parameters, case.norm, case.gain, case.sink)
 
 
 def measure(case: SimpleNamespace, members: np.ndarray, last: np.ndarray):
-    """Of contexts: logits (N, V), displacements (N, V) from the mean absent logit (NaN at absent
-    tokens), and the spread of the absent logits (N,)."""
+    """Measure logits (N, V), displacements (N, V) and spread of the absent logits (N,) in contexts.
+
+    Displacements are from the mean absent logit; they are NaN at absent tokens.
+    """
     logits = tables_of(case).set_logits(members, last)
     absent = ~members
     mean = np.where(absent, logits, 0).sum(axis=1) / absent.sum(axis=1)

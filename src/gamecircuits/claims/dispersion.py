@@ -1,4 +1,4 @@
-"""Claims on dispersion and its remedies, optimality, dropout, and the constructed models."""
+"""Claims on dispersion and its remedies, optimality, dropout and the constructed models."""
 
 import itertools
 from types import SimpleNamespace
@@ -65,7 +65,7 @@ class Dispersion:
 
 @claim(
     "Theorem 21",
-    "uniform x: ITR / [s e^(−δ₁/s)/(s e^(−δ₁/s) + V−s)] >= 1, whatever the attention",
+    "uniform x: illegal token rate / [s e^(−δ₁/s)/(s e^(−δ₁/s) + V−s)] >= 1, for any attention",
     2,
 )
 class IllegalRateFloor:
@@ -135,7 +135,7 @@ class Dropout:
         )
 
     def check(case):
-        """One context of each length (all are alike), every mask of it."""
+        """Visit every dropout mask of one context of each length; all contexts are alike."""
         V, p = len(case.ov), case.rate
         predicted, measured, contexts = [], [], 0
         for s in range(1, V):
@@ -165,7 +165,7 @@ class Dropout:
 
 @claim(
     "Propositions 15, 23, 24",
-    "x_min and gain_min: the promised illegal rate is kept, and reached",
+    "x_min and gain_min: the promised illegal token rate is kept, and reached",
     2,
 )
 class PromisedRate:
@@ -217,7 +217,10 @@ def _construction(V: int, kind: type, **settings) -> SimpleNamespace:
 
 
 def _check_construction(case):
-    """Mean, minimum and maximum of every metric at every length, relative to the weights."""
+    """Compare mean, minimum and maximum of every metric at every length with the closed form.
+
+    The tolerance is relative to the size of the weights.
+    """
     table = evaluate_exhaustively(case.model)
     predicted, measured = [], []
     for metric, law in case.laws.items():
@@ -320,7 +323,11 @@ class ResidualNormModel:
     check = _check_construction
 
 
-@claim("Proposition 14", "equal logits: ITR = TV = s/V, KL = ln(V/(V−s))", 2)
+@claim(
+    "Proposition 14",
+    "equal logits: illegal token rate = total variation = s/V, KL = ln(V/(V−s))",
+    2,
+)
 class UntrainedModel:
     def build(V, rng):
         return _construction(V, Untrained)

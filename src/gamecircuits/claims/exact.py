@@ -1,4 +1,4 @@
-"""Claims on exact models: what they must look like, and what two lengths say of all."""
+"""Claims on exact models: the form they must have, and what two lengths imply for all lengths."""
 
 from types import SimpleNamespace
 
@@ -65,7 +65,11 @@ class ConservationLaw:
 
 
 def _solution_dimension(scores: np.ndarray, lengths) -> tuple[int, int]:
-    """Dimension of the (B, D) that are uniform on the absent at these lengths; contexts used."""
+    """Count the dimensions of the (B, D) that are uniform on the absent at these lengths.
+
+    Returns:
+        the dimension, and the number of contexts used.
+    """
     V = len(scores)
     members, last = all_contexts(V, lengths)
     weights = np.exp(scores)[last] * members
@@ -124,7 +128,7 @@ class OneLengthTooLong:
 
 
 def singular_gauge(x: np.ndarray, c: np.ndarray, r: np.ndarray) -> np.ndarray:
-    """t·r such that −diag(x) + c1ᵀ + t 1rᵀ is singular (the 2×2 capacitance determinant is 0)."""
+    """Scale r by t so that −diag(x) + c1ᵀ + t 1rᵀ is singular (2×2 determinant 0)."""
     a, b, h, m = (c / x).sum(), (r / x).sum(), (1 / x).sum(), (r * c / x).sum()
     return r * (1 - a) / ((1 - a) * b + h * m)
 
@@ -170,7 +174,7 @@ class RobustRankBound:
         return bound("<=", robust_rank_ratio(V), ratio, 1e-9, V * V)
 
 
-@claim("Corollary 6", "at width V−1 the KL at lengths 1 and 2 gets as small as one likes")
+@claim("Corollary 6", "at width V−1 the KL at lengths 1 and 2 becomes arbitrarily small")
 class CapacityThreshold:
     def build(V, rng):
         x = rng.uniform(60, 300)
@@ -215,7 +219,11 @@ class AffineIdentity:
         return compare(predicted[long], measured[long], 1e-10, int(long.sum()))
 
 
-@claim("Theorem 7", "lengths 1 and 2 bound spread, displacements and ITR at every length", 3)
+@claim(
+    "Theorem 7",
+    "lengths 1 and 2 bound spread, displacements and illegal token rate at every length",
+    3,
+)
 class Certificate:
     def build(V, rng):
         case = random_standard_form(V, rng)
@@ -227,7 +235,7 @@ class Certificate:
         return case
 
     def check(case):
-        """The largest violation of any of the four bounds at any length."""
+        """Take the largest violation of any of the four bounds at any length."""
         V = len(case.ov)
         certifier = Certifier(case.certified_by, measure_short_contexts(case.certified_by))
         worst, contexts = -np.inf, 0
@@ -249,7 +257,11 @@ class Certificate:
         return bound("<=", 0.0, worst, 1e-9, contexts)
 
 
-@claim("Proposition 14", "exact: ITR = TV = Q/(1+Q), KL = ln(1+Q), Q = Σ e^(−δ_i)/(V−s)", 3)
+@claim(
+    "Proposition 14",
+    "exact: illegal token rate = total variation = Q/(1+Q), KL = ln(1+Q), Q = Σ e^(−δ_i)/(V−s)",
+    3,
+)
 class Metrics:
     def build(V, rng):
         case = random_standard_form(V, rng)

@@ -25,7 +25,7 @@ from gamecircuits.transformer.constructions.frame import get_frame, has_equiangu
 
 
 def _optimised_logits(V: int, width: int, rng: np.random.Generator) -> np.ndarray:
-    """Logits (V, V) of rank <= width after each single token, of low mean KL."""
+    """Find logits (V, V) of rank <= width after each single token, with low mean KL."""
 
     def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
         left, right = flat.reshape(2, V, width)
@@ -48,7 +48,7 @@ def _optimised_logits(V: int, width: int, rng: np.random.Generator) -> np.ndarra
 @claim("Lemma 15a", "e^−y + Σφ(n_k) >= κN/(y²+κN), N = Σn², 0 < κ <= 3/2", 2)
 class TwoWaysToGoWrong:
     def build(V, rng):
-        """Numbers of all sizes: where the two sides are close is at small ones."""
+        """Draw numbers of all sizes: the two sides are close at small ones."""
         n = 10.0 ** rng.uniform(-4, 1, (2000, 1)) * rng.standard_normal((2000, V))
         y, kappa = 10.0 ** rng.uniform(-4, 1.5, 2000), 1.5 * rng.uniform(0, 1, 2000)
         kappa[:1000] = 1.5
@@ -90,7 +90,7 @@ class TotalVariationFloor:
 @claim("Corollary 17", "any model of width d: mean KL / [(1 − d/(V−s)) ln(1 + 1/(V−s))] >= 1")
 class LinearLawOfAnyModel:
     def build(V, rng):
-        """Each context has a vector of its own: the best for its target, up to least squares."""
+        """Give each context a vector of its own, the best for its target by least squares."""
         width = int(rng.integers(1, V - 1))
         W_U = rng.standard_normal((width, V))
         if rng.random() < 0.5:
@@ -118,7 +118,7 @@ class LinearLawOfAnyModel:
 )
 class LinearLawByLength:
     def build(V, rng):
-        """The best known: exact on a random d_v-dimensional part, any attention and strength."""
+        """Take the best known: exact on a random part of d_v dimensions, at any strength."""
         d_v = int(rng.integers(1, V - 3))
         basis = np.linalg.qr(centering(V) @ rng.standard_normal((V, d_v)))[0]
         if rng.random() < 0.5:
@@ -208,7 +208,7 @@ class FramesOnAverage:
         return SimpleNamespace(frames=signs / np.sqrt(d), x=x, about=about)
 
     def check(case):
-        """One context of each length, averaged over frames; six standard errors of room."""
+        """Average one context of each length over frames; allow six standard errors."""
         count, V, d = case.frames.shape
         outcomes = []
         for s in range(1, V):

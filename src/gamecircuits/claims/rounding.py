@@ -1,4 +1,4 @@
-"""Claims on floating point: one proved by arithmetic, one observed."""
+"""Claims on floating point: one follows from exact arithmetic, one is observed."""
 
 from types import SimpleNamespace
 
@@ -12,7 +12,7 @@ from gamecircuits.transformer.constructions.construction import helmert
 
 
 def _spread(embedding, unembedding, x, contexts) -> float:
-    """Largest spread of absent logits: mean of embeddings, times −x, times the unembedding."""
+    """Largest spread of absent logits, where logits are −x · mean embedding · unembedding."""
     dtype, worst = embedding.dtype, 0.0
     for members in contexts:
         mean = members.astype(dtype) @ embedding / members.sum(axis=1, dtype=dtype)[:, None]

@@ -1,4 +1,4 @@
-"""What do too few dimensions cost: KL below V−1 (Cor. 6), balance below 2(V−1) (Thm. 13)?"""
+"""What do too few dimensions cost? KL below V−1 (Cor. 6), balance below 2(V−1) (Thm. 13)."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass

@@ -1,8 +1,9 @@
-"""What an experiment is: a question about the theory, and the table that answers it.
+"""An experiment is a question about the theory, and the table that answers it.
 
-A new experiment is one file in this folder, a frozen dataclass derived from `Experiment` whose
-fields are the config's keys, and one file of the same name in gamecircuits.figures with
-`draw(table)`. The workflow runs both and writes `experiments/NAME.parquet` and `figures/NAME.png`.
+A new experiment is one file in this folder: a frozen dataclass derived from `Experiment`, whose
+fields are the keys of the configuration. Its figure is one file of the same name in
+gamecircuits.figures.experiments, with `draw(table)`. The pipeline runs both and writes
+`experiments/NAME.parquet` and `figures/experiments/NAME.png`.
 """
 
 from abc import ABC, abstractmethod
@@ -17,7 +18,7 @@ EXPERIMENTS = Registry("experiment", "gamecircuits.experiments", helpers=["exper
 
 
 def make_experiment(kind: str, **parameters) -> "Experiment":
-    """Make an experiment; unknown kinds and parameters are answered with those that exist."""
+    """Make an experiment; the error for an unknown kind or parameter lists those that exist."""
     return EXPERIMENTS.make(kind, **parameters)
 
 

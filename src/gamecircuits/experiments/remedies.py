@@ -1,4 +1,4 @@
-"""What fades with length, and which remedies undo it (Theorem 21, Prop. 23, 24)?"""
+"""What decays with length, and which remedies undo it (Theorem 21, Prop. 23, 24)?"""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""With too few dimensions: some tokens perfectly, or all of them a little (Prop. 19, 20)?"""
+"""Few dimensions: is it better to treat some tokens exactly or all roughly (Prop. 19, 20)?"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

@@ -7,7 +7,7 @@ in batches, so memory does not grow with the shard.
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +18,7 @@ from gamecircuits.errors import ArtefactError, ParameterError
 from gamecircuits.games.game import PAD, Game, make_game, token_dtype
 from gamecircuits.games.masks import pack_mask, unpack_mask
 from gamecircuits.games.splits import SPLITS
-from gamecircuits.pipeline.run.progress import Progress
-from gamecircuits.storage.files import repair_command
+from gamecircuits.storage.files import REPAIR
 from gamecircuits.storage.parquet import iter_row_groups, open_parquet, read_job
 
 MAX_BATCH = 16384  # games
@@ -154,12 +153,12 @@ class GameDataset:
                 missing = path.with_stem(f"shard-{number:05d}")
                 raise ArtefactError(f"{missing} is missing; run the pipeline with its config again")
             if (shard := origin.pop("shard")) != number:
-                raise ArtefactError(f"{path} was made as shard {shard}; {repair_command(path)}")
+                raise ArtefactError(f"{path} was made as shard {shard}; {REPAIR}")
             is_last = number == len(files) - 1
             if origin != origins[0] or not (is_last or sizes[number] == origin["games_per_shard"]):
                 raise ArtefactError(
                     f"{path} was made by another config or other code than {self.paths[0]}; "
-                    f"{repair_command(path)}"
+                    f"{REPAIR}"
                 )
         self.game = make_game(**origins[0]["game"])
         self.num_games = sum(sizes)
@@ -250,15 +249,5 @@ def _get_origin(path: Path) -> dict:
         origin = {key: settings[key] for key in shared}
         return {**origin, "stage": job["stage"], "code": job["code"]}
     except (ValueError, KeyError, TypeError):
-        message = f"{path} is no shard of games that gamecircuits made; {repair_command(path)}"
+        message = f"{path} is no shard of games that gamecircuits made; {REPAIR}"
         raise ArtefactError(message) from None
-
-
-def with_progress(
-    batches: Iterable[pa.Table], total: int, say: Callable[[str], None]
-) -> Iterator[pa.Table]:
-    """Pass batches through, saying how many of `total` games are done."""
-    progress = Progress(total, say)
-    for batch in batches:
-        yield batch
-        progress.add(batch.num_rows)

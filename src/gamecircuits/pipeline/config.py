@@ -16,6 +16,7 @@ import typing
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -37,7 +38,6 @@ from gamecircuits.errors import GamecircuitsError, ParameterError
 from gamecircuits.experiments.experiment import EXPERIMENTS, Experiment
 from gamecircuits.games.game import GAMES, Game
 from gamecircuits.kinds import Registry, suggest
-from gamecircuits.pipeline.provenance import source_file
 from gamecircuits.training.averaging import make_average
 from gamecircuits.training.trial import Trial, check_space, draw_trial, group_trials
 from gamecircuits.transformer.constructions.construction import CONSTRUCTIONS, Construction
@@ -267,9 +267,11 @@ class NamedModel:
     vocab_size: int
     construction: Construction | None  # None: it is trained
 
+    figures: bool = True
+
     @property
-    def is_trained(self) -> bool:
-        return self.construction is None
+    def origin(self) -> str:
+        return "construction" if self.construction else "trial"
 
 
 @dataclass(frozen=True)
@@ -296,16 +298,11 @@ class NamedSearch:
     game: NamedGame
     entry: SearchEntry
     trials: dict[tuple[str, int], Trial]  # by (variant, number)
-    groups: list[list[tuple[str, int]]]  # of trials; each is a job
-
-    @property
-    def group_names(self) -> list[str]:
-        return [f"group-{n:04d}" for n in range(len(self.groups))]
+    groups: dict[str, list[tuple[str, int]]]  # of trials; each is a job
 
     def group_of(self, variant: str, number: int) -> str:
         """Name of the group that a trial is trained in."""
-        groups = zip(self.group_names, self.groups, strict=True)
-        return next(name for name, trials in groups if (variant, number) in trials)
+        return next(name for name, group in self.groups.items() if (variant, number) in group)
 
 
 @dataclass(frozen=True)
@@ -643,7 +640,7 @@ def check_config(source: Source) -> Config:
             checker.report(("experiments", name), "another table has this name; choose a new one")
         if made := checker.make("experiments", name, value, EXPERIMENTS, ExperimentEntry):
             entry, experiment, settings = made
-            if source_file(f"gamecircuits.figures.experiments.{entry.kind}") is None:
+            if find_spec(f"gamecircuits.figures.experiments.{entry.kind}") is None:
                 message = f"needs a figure: figures/experiments/{entry.kind}.py with draw(table)"
                 checker.report(("experiments", name, "kind"), message, entry.kind)
             experiments[name] = NamedExperiment(name, entry.kind, settings, experiment)
@@ -717,7 +714,9 @@ def _check_search(
         for variant, values in entry.variants.items()
         for number in range(entry.trials)
     }
-    return NamedSearch(name, named, entry, trials, group_trials(trials, entry.trials_per_job))
+    grouped = group_trials(trials, entry.trials_per_job)
+    groups = {f"group-{n:04d}": group for n, group in enumerate(grouped)}
+    return NamedSearch(name, named, entry, trials, groups)
 
 
 def _check_trained(

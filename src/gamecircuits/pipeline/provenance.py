@@ -1,11 +1,10 @@
-"""Which config, code and library versions made a file, carried inside the file itself.
+"""Which settings, code and library versions make a file.
 
-A *job* is a JSON text: the stage, its settings, digests of the jobs that made its inputs, a digest
-of the code it runs, and the versions of the libraries that this code imports. Snakemake receives it
-as the rule's only parameter (so a change of any of it reruns the job), the stage receives it as an
-argument and checks its inputs by it, and the file carries it.
-Comparing the text in a file with the text the workflow expects therefore answers "is this file
-what the present config and code would make?" without any record kept elsewhere.
+A *job* is a JSON text: the stage, its settings, digests of the jobs that make its inputs, a digest of
+the code that it runs, and the versions of the libraries that this code imports. Whatever could
+change a result is in this text; so a file is up to date if and only if it was made by the text that
+the plan has for it. Comments, docstrings and all code that only plans and runs jobs
+(gamecircuits.pipeline without its stages) are not in it.
 """
 
 import ast
@@ -17,12 +16,13 @@ from collections.abc import Iterable, Mapping
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
 
-from gamecircuits.errors import ArtefactError
-from gamecircuits.storage.files import repair_command
+from gamecircuits.errors import GamecircuitsError
 
 PACKAGE = "gamecircuits"
+MACHINERY = f"{PACKAGE}.pipeline"
+STAGES = f"{MACHINERY}.stages"
 SOURCE = Path(__file__).resolve().parents[2]
-FORMAT = 1  # raise when the layout of any file changes without its code changing
+FORMAT = 2  # raise when the layout of any file changes without its code changing
 
 
 def source_file(module: str) -> Path | None:
@@ -34,8 +34,18 @@ def source_file(module: str) -> Path | None:
     return None
 
 
-def _parse(path: Path) -> ast.Module:
+def is_machinery(module: str) -> bool:
+    """Whether the module only plans and runs jobs, and hence is in no job's code."""
+    is_stage = module == STAGES or module.startswith(f"{STAGES}.")
+    return (module == MACHINERY or module.startswith(f"{MACHINERY}.")) and not is_stage
+
+
+@functools.cache
+def _parse(module: str) -> ast.Module:
     """The syntax tree without docstrings: comments and documentation change no result."""
+    path = source_file(module)
+    if path is None:
+        raise ModuleNotFoundError(f"no first-party module {module!r} under {SOURCE}")
     tree = ast.parse(path.read_bytes(), filename=str(path))
     for node in ast.walk(tree):
         match node:
@@ -51,16 +61,13 @@ def _parse(path: Path) -> ast.Module:
 @functools.cache
 def _digest_and_imports(module: str) -> tuple[str, frozenset[str], frozenset[str]]:
     """Digest of a module's code, the first-party modules and the libraries that it imports."""
-    path = source_file(module)
-    if path is None:
-        raise ModuleNotFoundError(f"no first-party module {module!r} under {SOURCE}")
-    tree = _parse(path)
-    names = set()
+    tree, names = _parse(module), set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             if node.level:
+                path = source_file(module)
                 raise ImportError(f"{path}:{node.lineno}: write imports in full, not relatively")
             names.add(node.module)
             names.update(f"{node.module}.{alias.name}" for alias in node.names)
@@ -76,11 +83,11 @@ def _digest_and_imports(module: str) -> tuple[str, frozenset[str], frozenset[str
 
 
 def code_closure(*modules: str) -> frozenset[str]:
-    """The given modules and all first-party modules that they import, directly or not."""
+    """The given modules and all first-party modules that they import, without the machinery."""
     found, todo = set(), list(modules)
     while todo:
         module = todo.pop()
-        if module not in found:
+        if module not in found and not is_machinery(module):
             found.add(module)
             todo.extend(_digest_and_imports(module)[1])
     return frozenset(found)
@@ -97,56 +104,70 @@ def _library_version(name: str) -> str | None:
     return None  # an optional library that is not installed
 
 
-def code_digest(stage: str, modules: Iterable[str]) -> tuple[str, set[str]]:
-    """Digest of all first-party code that a stage runs, and the libraries which that imports."""
+@functools.cache
+def code_digest(*modules: str) -> tuple[str, dict[str, str]]:
+    """Digest of all first-party code that the modules run, and the libraries' versions."""
     code, libraries = hashlib.sha256(), set()
-    for module in sorted(code_closure(f"{PACKAGE}.pipeline.stages.{stage}", *modules)):
+    for module in sorted(code_closure(*modules)):
         digest, _, imported = _digest_and_imports(module)
         code.update(f"{module} {digest}\n".encode())
         libraries |= imported
-    return code.hexdigest()[:16], libraries
+    versions = {name: _library_version(name) for name in sorted(libraries)}
+    return code.hexdigest()[:16], {name: number for name, number in versions.items() if number}
+
+
+def check_arguments(stage: str, given: Iterable[str]) -> None:
+    """Raise TypeError unless the stage's function takes exactly these keyword arguments.
+
+    The function is read, not imported: imports of all stages would take seconds.
+    """
+    body = _parse(f"{STAGES}.{stage}").body
+    function = next(n for n in body if isinstance(n, ast.FunctionDef) and n.name == stage)
+    arguments, given = function.args, set(given)
+    known = {argument.arg for argument in (*arguments.args, *arguments.kwonlyargs)}
+    optional = {a.arg for a in arguments.args[len(arguments.args) - len(arguments.defaults) :]}
+    optional |= {
+        argument.arg
+        for argument, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+        if default is not None
+    }
+    for wrong, problem in [(given - known, "does not take"), (known - optional - given, "needs")]:
+        if wrong:
+            raise TypeError(f"stage {stage} {problem} {', '.join(sorted(wrong))}")
 
 
 def describe_job(
-    stage: str,
-    settings: dict,
-    modules: Iterable[str] = (),
-    inputs: Mapping[str, list[str]] | None = None,
+    stage: str, settings: Mapping, loads: Iterable[str], inputs: Mapping[str, list[str]]
 ) -> str:
-    """Return the job text of a stage.
+    """The text of a job.
 
     Args:
-        stage: name of the module in gamecircuits.pipeline.stages.
-        settings: all else that the stage's result depends on, in JSON types.
-        modules: those that the stage loads by name (a game, a construction, a figure).
-        inputs: for each of the stage's input options, the jobs that must have made the files.
+        stage: name of the module in gamecircuits.pipeline.stages, and of the function in it.
+        settings: keyword arguments of that function, in JSON types: all else that its result
+            depends on.
+        loads: modules that the stage loads by name (a game, a construction, a figure).
+        inputs: for each argument that names files to read, digests of the jobs that make these.
     """
-    code, libraries = code_digest(stage, modules)
-    versions = {name: _library_version(name) for name in sorted(libraries)}
+    loads = list(loads)
+    code, versions = code_digest(f"{STAGES}.{stage}", *loads)
     job = {
         "stage": stage,
         "settings": settings,
-        "inputs": {name: list(map(job_digest, jobs)) for name, jobs in (inputs or {}).items()},
-        "modules": list(modules),
+        "inputs": inputs,
+        "modules": loads,
         "code": code,
         "format": FORMAT,
-        "versions": {name: number for name, number in versions.items() if number},
+        "versions": versions,
     }
     return json.dumps(job, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
+def check_code(job: Mapping) -> None:
+    """Raise GamecircuitsError if the source is not what it was when the job was planned."""
+    if code_digest(f"{STAGES}.{job['stage']}", *job["modules"])[0] != job["code"]:
+        raise GamecircuitsError("the source was changed after this job was planned; run again")
+
+
 def job_digest(job: str) -> str:
+    """Short digest that names a job."""
     return hashlib.sha256(job.encode()).hexdigest()[:16]
-
-
-def check_origin(path: Path | str, job: str | None, wanted: str) -> None:
-    """Raise ArtefactError unless the job of the file at `path` has the digest `wanted`."""
-    if job is None:
-        raise ArtefactError(
-            f"{path} does not say what made it, so it is not used; {repair_command(path)}"
-        )
-    if job_digest(job) != wanted:
-        raise ArtefactError(
-            f"{path} was made by another config, other code or another stage than it should be "
-            f"(it says: {job[:300]}); {repair_command(path)}"
-        )

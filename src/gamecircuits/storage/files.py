@@ -3,24 +3,24 @@
 import contextlib
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from gamecircuits.errors import StorageError
 
-KEY = b"gamecircuits"  # where parquet, safetensors and PNG files carry their job
-
-
-def repair_command(path: Path | str) -> str:
-    return f"delete it and run again:  rm '{path}' && snakemake"
+KEY = b"gamecircuits"  # where parquet, safetensors and images carry the job that made them
+REPAIR = "run the pipeline with its configuration again, which makes the file anew"
 
 
 @contextlib.contextmanager
 def write_atomically(path: Path | str) -> Iterator[Path]:
     """Yield a temporary path that replaces `path` on success and is removed on failure.
 
-    A reader sees the old file or the whole new one, never half of it. What an earlier, killed
-    writer of the same file left behind is removed too. A full disk is a StorageError.
+    A reader sees the old file or the whole new one, never half of it. Temporary files that an
+    earlier, killed writer of the same file left behind are removed too.
+
+    Raises:
+        StorageError: the file cannot be written, for want of space or of permission.
     """
     path = Path(path)
     temporary = path.parent / f".{path.name}.{os.getpid()}.tmp"
@@ -41,6 +41,14 @@ def write_atomically(path: Path | str) -> Iterator[Path]:
         ) from error
 
 
+def write_files(contents: Mapping[Path | str, bytes]) -> None:
+    """Write each content to its path."""
+    for path, content in contents.items():
+        with write_atomically(path) as temporary:
+            temporary.write_bytes(content)
+
+
 def file_digest(path: Path | str) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -10,15 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gamecircuits.errors import ArtefactError
-from gamecircuits.storage.files import KEY, repair_command, write_atomically
+from gamecircuits.storage.files import KEY, REPAIR, write_atomically
 
 
-def write_parquet(
-    path: Path | str,
-    tables: Iterable[pa.Table],
-    job: str,
-    extra_metadata: dict[bytes, bytes] | None = None,
-) -> int:
+def write_parquet(path: Path | str, tables: Iterable[pa.Table], job: str) -> int:
     """Write the tables as row groups of one file that carries its job; return the number of rows.
 
     The file appears under its name only when it is complete.
@@ -28,9 +23,7 @@ def write_parquet(
         try:
             for table in tables:
                 if writer is None:
-                    schema = table.schema.with_metadata(
-                        {KEY: job.encode(), **(extra_metadata or {})}
-                    )
+                    schema = table.schema.with_metadata({KEY: job.encode()})
                     writer = pq.ParquetWriter(
                         temporary, schema, compression="zstd", write_page_checksum=True
                     )
@@ -49,7 +42,9 @@ def open_parquet(path: Path | str) -> pq.ParquetFile:
     try:
         return pq.ParquetFile(path, page_checksum_verification=True)
     except FileNotFoundError:
-        raise ArtefactError(f"{path} does not exist; make it with:  snakemake '{path}'") from None
+        raise ArtefactError(
+            f"{path} does not exist; run the pipeline with its configuration"
+        ) from None
     except (OSError, pa.ArrowException) as error:
         raise _damaged(path, error) from error
 
@@ -65,7 +60,7 @@ def read_job(path: Path | str) -> str | None:
 
 def _damaged(path: Path | str, error: Exception) -> ArtefactError:
     reason = str(error).strip().splitlines()[0]
-    return ArtefactError(f"{path} is damaged ({reason}); {repair_command(path)}")
+    return ArtefactError(f"{path} is damaged ({reason}); {REPAIR}")
 
 
 def read_table(path: Path | str) -> pa.Table:

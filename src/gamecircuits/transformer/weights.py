@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from gamecircuits.errors import ArtefactError
-from gamecircuits.storage.files import repair_command, write_atomically
+from gamecircuits.storage.files import REPAIR, write_atomically
 from gamecircuits.transformer.model import Norm, Parameters, check_parameters
 from gamecircuits.transformer.one_layer import OneLayer
 
@@ -60,7 +60,7 @@ def _opened(path: Path | str) -> Iterator[tuple]:
     except FileNotFoundError:
         raise ArtefactError(f"{path} does not exist; make it with:  snakemake '{path}'") from None
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise ArtefactError(f"{path} is damaged ({error}); {repair_command(path)}") from error
+        raise ArtefactError(f"{path} is damaged ({error}); {REPAIR}") from error
 
 
 def read_model_job(path: Path | str) -> str | None:

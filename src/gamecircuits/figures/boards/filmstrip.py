@@ -24,7 +24,7 @@ from gamecircuits.games.game import PAD
 MAX_BOARDS = 10
 
 
-def get_table(tokens: np.ndarray, game: BitboardGame, name: str) -> pd.DataFrame:
+def make_table(tokens: np.ndarray, game: BitboardGame, name: str) -> pd.DataFrame:
     """One row per (ply, square): who is to move, whose stone is there, and what is legal.
 
     Args:

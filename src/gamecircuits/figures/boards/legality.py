@@ -13,7 +13,7 @@ NEVER = "#ececec"
 MIN_SIZE = 4.5  # points, of legible percentages
 
 
-def get_table(counts: pd.DataFrame, game: BitboardGame) -> pd.DataFrame:
+def make_table(counts: pd.DataFrame, game: BitboardGame) -> pd.DataFrame:
     """One row per (stage, square): the share of the stage's positions in which it is legal.
 
     Args:

@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from gamecircuits.figures.style import COLOURS, GREY, integer_ticks, letter, new_panels, readable
 
 
-def get_table(counts: pd.DataFrame) -> pd.DataFrame:
+def make_table(counts: pd.DataFrame) -> pd.DataFrame:
     """Statistics over the games that are still running, one row per (game, ply).
 
     Args:

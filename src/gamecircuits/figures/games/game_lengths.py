@@ -11,7 +11,7 @@ from gamecircuits.figures.style import COLOURS, GREY, integer_ticks, letter, new
 PEAK = 50  # percent of one length beyond which the others can only be seen on a logarithmic axis
 
 
-def get_table(counts: pd.DataFrame) -> pd.DataFrame:
+def make_table(counts: pd.DataFrame) -> pd.DataFrame:
     """One row per (game, length), with the share of the game's plays that have it.
 
     Args:

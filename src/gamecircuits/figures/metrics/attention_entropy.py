@@ -9,7 +9,7 @@ from gamecircuits.figures.metrics._curves import draw_panels, select
 from gamecircuits.figures.style import GREY, integer_ticks
 
 
-def get_table(metrics: pd.DataFrame) -> pd.DataFrame:
+def make_table(metrics: pd.DataFrame) -> pd.DataFrame:
     """The rows of the entropy of attention."""
     return select(metrics, ["attention_entropy"])
 

@@ -15,7 +15,7 @@ METRICS = {
 FLOOR = 1e-3  # values below, and negative ones, have no place on the logarithmic axis
 
 
-def get_table(metrics: pd.DataFrame) -> pd.DataFrame:
+def make_table(metrics: pd.DataFrame) -> pd.DataFrame:
     """The rows of the two metrics."""
     return select(metrics, list(METRICS))
 

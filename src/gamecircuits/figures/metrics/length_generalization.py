@@ -15,7 +15,7 @@ METRICS = {
 FLOOR = 1e-8  # of the axes; the curves go on below
 
 
-def get_table(metrics: pd.DataFrame) -> pd.DataFrame:
+def make_table(metrics: pd.DataFrame) -> pd.DataFrame:
     """The rows of the two metrics."""
     return select(metrics, list(METRICS))
 

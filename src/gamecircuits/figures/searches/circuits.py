@@ -23,7 +23,7 @@ COLOURS = "RdBu_r"
 SIDE = 1.5  # inches of a panel
 
 
-def get_table(tables: dict[str, pd.DataFrame], length: int) -> pd.DataFrame:
+def make_table(tables: dict[str, pd.DataFrame], length: int) -> pd.DataFrame:
     """Entries without gauge, in nats, and what is shown of them, of the first trial of a variant.
 
     The OV circuit is shown relative to the mean x that the trial learned: under a norm its size

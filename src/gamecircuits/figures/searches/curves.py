@@ -25,7 +25,7 @@ FLOOR = 1e-4  # of the axes at least; the curves go on below
 TRAINED = {"color": "#ececec", "linewidth": 0}  # shade of the lengths in training
 
 
-def get_table(tables: dict[str, pd.DataFrame], length: int) -> pd.DataFrame:
+def make_table(tables: dict[str, pd.DataFrame], length: int) -> pd.DataFrame:
     """The two metrics of the first, the middle and the last average, trial by trial."""
     metrics = tables["metrics"]
     is_shown = metrics["average"].isin(choose_averages(tables))

@@ -30,7 +30,7 @@ NOISE = ["noise", "bias"]
 DOTTED = (0, (1, 1.2))
 
 
-def get_table(tables: dict[str, pd.DataFrame], length: int) -> pd.DataFrame:
+def make_table(tables: dict[str, pd.DataFrame], length: int) -> pd.DataFrame:
     """One row per trial, quantity and place: a step, or a mean number of legal tokens."""
     parts = []
     for name, place, quantities in [

@@ -23,7 +23,7 @@ VALUES = ["pairs", "difference", "low", "high", "share_better"]
 ROW = 0.19  # inches
 
 
-def get_table(tables: dict[str, pd.DataFrame], length: int) -> pd.DataFrame:
+def make_table(tables: dict[str, pd.DataFrame], length: int) -> pd.DataFrame:
     """Paired differences; those of variants only for the averages that are shown elsewhere, too."""
     effects = tables["effects"][tables["effects"]["metric"].isin(METRICS)]
     averages = choose_averages(tables)

@@ -31,7 +31,7 @@ BEYOND = 5  # factors of change further than this are drawn as arrows at the edg
 BIAS = "bias"  # in the place of an average of weights: the mean of predictions
 
 
-def get_table(tables: dict[str, pd.DataFrame], length: int) -> pd.DataFrame:
+def make_table(tables: dict[str, pd.DataFrame], length: int) -> pd.DataFrame:
     """One row per trial, quantity, average and length.
 
     Displacement at every length, and illegal token rate as trained and at the longest length, of

@@ -26,7 +26,7 @@ WIDE = 1.5  # ranges beyond this factor are drawn on a logarithmic axis
 TWO_TICKS = 6.25  # factor that a logarithmic axis spans at least
 
 
-def get_table(tables: dict[str, pd.DataFrame], length: int) -> pd.DataFrame:
+def make_table(tables: dict[str, pd.DataFrame], length: int) -> pd.DataFrame:
     """One row per trial: what varied among trials of a variant, and total variations."""
     metrics, trials = tables["metrics"], tables["trials"]
     average = choose_averages(tables)[0]

@@ -35,8 +35,7 @@ def _is_held(file: int, byte: int) -> bool:
 def lock_run(path: str, say: Callable[[str], None]) -> None:
     """Keep other runs out of the folder of this file until this process ends.
 
-    Jobs of a run that was killed may still write: wait for them. Then remove what others of them
-    had begun to write.
+    Jobs of a run that was killed may still write: wait for them.
     """
     if fcntl is None:
         return
@@ -55,17 +54,32 @@ def lock_run(path: str, say: Callable[[str], None]) -> None:
         os.pwrite(file, run.encode(), 0)
         fcntl.lockf(file, fcntl.LOCK_UN, 1, JOBS)
         os.environ[LOCK] = f"{run} {path}"
-        for leftover in folder.rglob(".*.*.tmp"):  # of provenance.write_atomically
-            leftover.unlink()
+
+
+def _open_lock() -> tuple[int, bool] | None:
+    """The lock of the run that this process belongs to, and whether that run still has it."""
+    if fcntl is None or LOCK not in os.environ:
+        return None
+    run, path = os.environ[LOCK].split(" ", 1)
+    try:
+        file = os.open(path, os.O_RDONLY)
+        return file, os.pread(file, len(run), 0) == run.encode()
+    except OSError:
+        return None
+
+
+def check_run() -> None:
+    """Raise GamecircuitsError if a later run than that of this process has begun.
+
+    To be asked before anything is done for a job: Snakemake removes a job's files when it begins.
+    """
+    if (found := _open_lock()) and not found[1]:
+        raise GamecircuitsError("the run of this job was killed, and a later one has begun")
 
 
 def lock_job() -> None:
     """Let later runs wait for this process, if it is a job of a run; not if one has begun."""
-    if fcntl is None or LOCK not in os.environ:
-        return
-    run, path = os.environ[LOCK].split(" ", 1)
-    with contextlib.suppress(OSError):
-        file = os.open(path, os.O_RDONLY)
-        fcntl.lockf(file, fcntl.LOCK_SH, 1, JOBS)
-        if os.pread(file, len(run), 0) != run.encode():
-            raise GamecircuitsError("the run of this job was killed, and a later one has begun")
+    if found := _open_lock():
+        with contextlib.suppress(OSError):
+            fcntl.lockf(found[0], fcntl.LOCK_SH, 1, JOBS)
+    check_run()

@@ -1,27 +1,41 @@
-"""How many games are done, how fast, and how long the others will take."""
+"""How far a stage is: lines for its log."""
 
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
+
+import pyarrow as pa
+
+
+def log(message: str) -> None:
+    """Write a line to standard error, which the workflow keeps in the stage's log."""
+    print(message, file=sys.stderr, flush=True)
 
 
 class Progress:
-    """Counts games; says so at most once in `pause` seconds, and when all are done.
+    """Counts what is done, and logs it at most once in `pause` seconds, and when all is done."""
 
-    The `done` ones that were there before count as done, but not for the speed.
-    """
+    def __init__(self, total: int, noun: str, log: Callable[[str], None] = log, pause: float = 1):
+        self.total, self.noun, self.log, self.pause = total, noun, log, pause
+        self.done = 0
+        self.begin = self.logged = time.perf_counter()
 
-    def __init__(self, total: int, say: Callable[[str], None], *, done: int = 0, pause: float = 1):
-        self.total, self.say, self.pause = total, say, pause
-        self.before = self.done = done
-        self.begin = self.said = time.perf_counter()
-
-    def add(self, games: int) -> None:
-        self.done += games
+    def add(self, count: int) -> None:
+        self.done += count
         now = time.perf_counter()
-        if games == 0 or (now < self.said + self.pause and self.done < self.total):
+        if count == 0 or (now < self.logged + self.pause and self.done < self.total):
             return
-        self.said = now
-        speed = (self.done - self.before) / (now - self.begin)
+        self.logged = now
+        speed = self.done / (now - self.begin)
         left = timedelta(seconds=round((self.total - self.done) / speed))
-        self.say(f"{self.done:,} of {self.total:,} games, {speed:,.0f} games/s, {left} left")
+        done = f"{self.done:,} of {self.total:,} {self.noun}"
+        self.log(f"{done}, {speed:,.0f} {self.noun}/s, {left} left")
+
+
+def with_progress(batches: Iterable[pa.Table], num_games: int) -> Iterator[pa.Table]:
+    """Pass tables of games through, and log how many of `num_games` are done."""
+    progress = Progress(num_games, "games")
+    for batch in batches:
+        yield batch
+        progress.add(batch.num_rows)

@@ -1,13 +1,13 @@
 """Stage: every statement of the theory, evaluated on concrete instances."""
 
-import html as markup
-import sys
+import html
 
 import pandas as pd
 
 from gamecircuits.claims.check import check_all, summarize
-from gamecircuits.pipeline.run.command import run_stage, say
-from gamecircuits.storage.tables import write_results
+from gamecircuits.pipeline.run.progress import log
+from gamecircuits.storage.files import write_files
+from gamecircuits.storage.tables import write_frame
 
 PAGE = """<!doctype html><meta charset="utf-8"><title>Claims</title>
 <style>body {{ font: 14px/1.45 sans-serif; margin: 2em }} table {{ border-collapse: collapse }}
@@ -22,20 +22,24 @@ tolerance used<th>holds</tr>
 """
 
 
-def check_claims(job: str, settings: dict, output: str, csv: str, html: str) -> None:
+def check_claims(
+    paths: list[str], page: str, *, job: str, seed: int, vocab_sizes: list[int], instances: int
+) -> None:
     """Evaluate all claims; write the table and a page. Failures are written, not raised."""
-    table = check_all(settings["vocab_sizes"], settings["instances"], settings["seed"], say)
-    write_results(job, table, output, csv=csv, others={html: _page(table).encode()})
+    table = check_all(vocab_sizes, instances, seed, log)
+    write_frame(table, job, *paths)
+    write_files({page: format_page(table).encode()})
 
 
-def _page(table: pd.DataFrame) -> str:
+def format_page(table: pd.DataFrame) -> str:
+    """The table of claims as HTML, one row for each claim."""
     rows = []
     for row in summarize(table).itertuples():
         used = "" if pd.isna(row.used) else f"{100 * row.used:.2g} %"
         verdict = "yes" if row.failures == 0 else f"FAILS in {row.failures} of {row.instances}"
         rows.append(
             f'<tr class="{"fails" if row.failures else ""}"><td>{row.proved}<td>{row.claim}'
-            f'<td>{markup.escape(row.statement)}<td class="number">{row.instances}'
+            f'<td>{html.escape(row.statement)}<td class="number">{row.instances}'
             f'<td class="number">{row.contexts:,}<td class="number">{used}<td>{verdict}</tr>'
         )
     failures = int((~table["holds"]).sum())
@@ -43,11 +47,3 @@ def _page(table: pd.DataFrame) -> str:
     count += f"{table['contexts'].sum():,} contexts"
     verdict = f"All hold: {count}" if not failures else f"{failures} instances FAIL: {count}"
     return PAGE.format(verdict=verdict, rows="\n".join(rows))
-
-
-def main(argv=None) -> int:
-    return run_stage(check_claims, argv, outputs=("output", "csv", "html"))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

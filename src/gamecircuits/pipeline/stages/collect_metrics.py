@@ -1,23 +1,10 @@
 """Stage: the metrics of all models and games in one tidy table."""
 
-import sys
-
 import pandas as pd
 
-from gamecircuits.pipeline.run.command import run_stage
-from gamecircuits.storage.parquet import read_job, read_table
-from gamecircuits.storage.tables import write_results
+from gamecircuits.storage.tables import read_frame, write_frame
 
 
-def collect_metrics(job: str, settings: dict, metrics: list[str], output: str, csv: str) -> None:
+def collect_metrics(metrics: list[str], paths: list[str], *, job: str) -> None:
     """Concatenate the metrics, in the order of the config."""
-    tables = [read_table(path).to_pandas() for path in metrics]
-    write_results(job, pd.concat(tables, ignore_index=True), output, csv=csv)
-
-
-def main(argv=None) -> int:
-    return run_stage(collect_metrics, argv, inputs={"metrics": read_job}, outputs=("output", "csv"))
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    write_frame(pd.concat(map(read_frame, metrics), ignore_index=True), job, *paths)

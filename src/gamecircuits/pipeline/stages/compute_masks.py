@@ -1,27 +1,16 @@
 """Stage: the legal next tokens after every prefix of a shard of games."""
 
-import sys
-
-from gamecircuits.games.datasets import iter_games, mask_to_table, with_progress
+from gamecircuits.games.datasets import iter_games, mask_to_table
 from gamecircuits.games.game import PAD, make_game
-from gamecircuits.pipeline.run.command import run_stage, say
-from gamecircuits.storage.parquet import read_job, write_parquet
+from gamecircuits.pipeline.run.progress import with_progress
+from gamecircuits.storage.parquet import write_parquet
 
 
-def compute_masks(job: str, settings: dict, games: list[str], output: str) -> None:
+def compute_masks(games: str, masks: str, *, job: str, game: dict, num_games: int) -> None:
     """Write the packed masks of a shard, aligned with it row for row."""
-    game = make_game(**settings["game"])
+    rules = make_game(**game)
     tables = (
-        mask_to_table(game.get_valid_next_token_mask(tokens), (tokens != PAD).sum(axis=1))
-        for path in games
-        for tokens in iter_games(path, game)
+        mask_to_table(rules.get_valid_next_token_mask(tokens), (tokens != PAD).sum(axis=1))
+        for tokens in iter_games(games, rules)
     )
-    write_parquet(output, with_progress(tables, settings["num_games"], say), job)
-
-
-def main(argv=None) -> int:
-    return run_stage(compute_masks, argv, inputs={"games": read_job})
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    write_parquet(masks, with_progress(tables, num_games), job)

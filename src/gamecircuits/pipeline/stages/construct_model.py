@@ -1,20 +1,9 @@
 """Stage: the weights of a construction."""
 
-import sys
-
-from gamecircuits.pipeline.run.command import run_stage
 from gamecircuits.transformer.constructions.construction import make_construction
 from gamecircuits.transformer.weights import write_model
 
 
-def construct_model(job: str, settings: dict, output: str) -> None:
+def construct_model(model: str, *, job: str, construction: dict) -> None:
     """Write a constructed model as safetensors."""
-    write_model(output, make_construction(**settings["construction"]).model(), job)
-
-
-def main(argv=None) -> int:
-    return run_stage(construct_model, argv)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    write_model(model, make_construction(**construction).model(), job)

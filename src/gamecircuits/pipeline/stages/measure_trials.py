@@ -1,6 +1,5 @@
 """Stage: measure one group of trained trials."""
 
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +9,10 @@ from safetensors.numpy import load_file
 from gamecircuits.errors import GamecircuitsError
 from gamecircuits.games.datasets import GameDataset
 from gamecircuits.games.game import make_game
-from gamecircuits.pipeline.run.command import run_stage, say
+from gamecircuits.pipeline.run.progress import log
 from gamecircuits.randomness import get_rng
-from gamecircuits.storage.parquet import read_job
-from gamecircuits.storage.tables import to_parquet, write_results
+from gamecircuits.storage.tables import write_frame
+from gamecircuits.training.choices import KEYS
 from gamecircuits.training.eval_lengths import name_lengths
 from gamecircuits.training.measure import (
     GAMES_OF_NOISE,
@@ -27,49 +26,61 @@ from gamecircuits.training.measure import (
 from gamecircuits.training.streams import iter_split
 from gamecircuits.training.trial import HYPERPARAMETERS, Trial
 from gamecircuits.training.weights import Weights, make_model
-from gamecircuits.transformer.weights import find_beside, read_trained_model
-
-KEYS = ("search", "variant", "number")
+from gamecircuits.transformer.weights import read_trained_model
 
 
 def measure_trials(
-    job: str,
-    settings: dict,
-    trials: list[str],
     games: list[str],
-    output: str,
+    weights: str,
+    trajectory: str,
+    metrics: str,
     dynamics: str,
     noise: str,
     circuits: str,
+    *,
+    job: str,
+    search: str,
+    seed: int,
+    game: dict,
+    group: list[dict],
+    length: int,
+    test_games: int,
+    averages: list[str],
+    splits: dict | None,
+    num_games: int | None,
 ) -> None:
-    """Measure every average of every trial at every length, and the iterates on the way."""
-    game, length = make_game(**settings["game"]), settings["length"]
-    dataset = GameDataset(Path(games[0]).parent, settings["num_games"]) if games else None
+    """Measure every average of every trial at every length, and the iterates on the way.
+
+    Args: see train_trials.
+        test_games: how many to measure on; fewer if a dataset has no more.
+        averages: names.
+    """
+    rules = make_game(**game)
+    dataset = GameDataset(Path(games[0]).parent, num_games) if games else None
 
     def take(split: str) -> tuple[np.ndarray, np.ndarray]:
-        rng = get_rng(settings["seed"], f"{settings['search']} {split}")
-        if dataset:  # fewer than were asked for if it has no more
-            batch = next(dataset.batches(settings["test_games"], split=split, rng=rng), None)
+        rng = get_rng(seed, f"{search} {split}")
+        if dataset:
+            batch = next(dataset.batches(test_games, split=split, rng=rng), None)
             if batch is None:
                 raise GamecircuitsError(f"none of {dataset.num_games:,} games is of split {split}")
             tokens = batch["tokens"]
         else:
-            tokens = next(iter_split(game, split, settings["test_games"], settings["splits"], rng))
-        return tokens, game.get_valid_next_token_mask(tokens)
+            tokens = next(iter_split(rules, split, test_games, splits, rng))
+        return tokens, rules.get_valid_next_token_mask(tokens)
 
     (tokens, mask), validation = take("test"), take("validation")
     lengths = np.flatnonzero(mask.any(axis=(0, 2))) + 1  # after which some game goes on
     named = name_lengths(length, lengths[-1])
-    weights = find_beside(*trials, "weights.safetensors")
-    on_the_way = load_file(find_beside(*trials, "trajectory.safetensors"))
+    on_the_way = load_file(trajectory)
     steps = on_the_way["steps"]
     tables = {name: [] for name in ("metrics", "dynamics", "noise", "circuits")}
-    for n, row in enumerate(settings["trials"]):
-        say(f"measuring trial {n + 1} of {len(settings['trials'])}")
+    for n, row in enumerate(group):
+        log(f"measuring trial {n + 1} of {len(group)}")
         trial = Trial(**{name: row[name] for name in HYPERPARAMETERS})
-        key = {"search": settings["search"], "variant": row["variant"], "number": row["number"]}
+        key = {"search": search, "variant": row["variant"], "number": row["number"]}
         prefix = f"{row['variant']}/{row['number']}/"
-        for average in settings["averages"]:
+        for average in averages:
             model = read_trained_model(weights, f"{prefix}{average}", trial.norm)
             if is_usable(model):
                 table = measure_average(model, tokens, mask, lengths)
@@ -78,7 +89,7 @@ def measure_trials(
                 table = table.assign(**key, average=average, validation=seen)
                 tables["metrics"].append(table)
         if row["number"] == 0:  # of one trial, so that the table stays small
-            for state, average in {"start": "start", "learned": settings["averages"][0]}.items():
+            for state, average in {"start": "start", "learned": averages[0]}.items():
                 model = read_trained_model(weights, f"{prefix}{average}", trial.norm)
                 if is_usable(model):
                     table = measure_circuits(model)
@@ -90,35 +101,23 @@ def measure_trials(
             model = make_model(trial, iterate)
             if not is_usable(model):
                 break
-            about = {**key, "step": step, "loss": losses[index].mean()}
-            found = measure_checkpoint(model, tokens, mask, named)
-            tables["dynamics"].append(pd.DataFrame([about | found]))
+            measured = measure_checkpoint(model, tokens, mask, named)
+            measured = {**key, "step": step, "loss": losses[index].mean()} | measured
+            tables["dynamics"].append(pd.DataFrame([measured]))
             if step > steps[-1] * (1 - 1 / LATE):
                 late.append(model)
         else:
             some = slice(GAMES_OF_NOISE)
             table = measure_noise(late, tokens[some], mask[some], lengths)
             tables["noise"].append(table.assign(**key))
-    frames = {
-        name: _order(pd.concat(parts, ignore_index=True) if parts else pd.DataFrame())
-        for name, parts in tables.items()
-    }
-    paths = {"dynamics": dynamics, "noise": noise, "circuits": circuits}
-    others = {path: to_parquet(frames[name]) for name, path in paths.items()}
-    write_results(job, frames["metrics"], output, others=others)
+    paths = {"metrics": metrics, "dynamics": dynamics, "noise": noise, "circuits": circuits}
+    for name, path in paths.items():
+        parts = tables[name]
+        table = _order(pd.concat(parts, ignore_index=True) if parts else pd.DataFrame())
+        write_frame(table, job, path)
 
 
 def _order(table: pd.DataFrame) -> pd.DataFrame:
     """The table with the columns that name its rows in front."""
-    front = [column for column in (*KEYS, "average", "state", "step") if column in table]
+    front = [column for column in ("search", *KEYS, "average", "state", "step") if column in table]
     return table[front + [column for column in table if column not in front]]
-
-
-def main(argv=None) -> int:
-    inputs = {"trials": read_job, "games": read_job}
-    outputs = ("output", "dynamics", "noise", "circuits")
-    return run_stage(measure_trials, argv, inputs=inputs, outputs=outputs)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

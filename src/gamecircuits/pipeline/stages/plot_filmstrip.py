@@ -1,29 +1,13 @@
 """Stage: one game as a strip of boards."""
 
-import sys
-
-from gamecircuits.figures.boards.filmstrip import draw, get_table
-from gamecircuits.figures.style import render
+from gamecircuits.figures.boards.filmstrip import draw, make_table
 from gamecircuits.games.datasets import iter_games
 from gamecircuits.games.game import make_game
-from gamecircuits.pipeline.run.command import DRAWN, run_stage
-from gamecircuits.storage.parquet import read_job
-from gamecircuits.storage.tables import write_results
+from gamecircuits.pipeline.stages._write import write_figure
 
 
-def plot_filmstrip(
-    job: str, settings: dict, games: list[str], output: str, csv: str, images: list[str]
-) -> None:
+def plot_filmstrip(games: str, files: list[str], *, job: str, name: str, game: dict) -> None:
     """Draw the first game of the dataset."""
-    game = make_game(**settings["game"])
-    tokens = next(iter_games(*games, game))[0]
-    table = get_table(tokens, game, settings["name"])
-    write_results(job, table, output, csv=csv, others=render(draw(table, game), images, job))
-
-
-def main(argv=None) -> int:
-    return run_stage(plot_filmstrip, argv, inputs={"games": read_job}, outputs=DRAWN)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    rules = make_game(**game)
+    table = make_table(next(iter_games(games, rules))[0], rules, name)
+    write_figure(draw(table, rules), table, job, files)

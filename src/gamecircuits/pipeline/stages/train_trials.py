@@ -1,7 +1,6 @@
 """Stage: train one group of a search's trials."""
 
 import os
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +20,9 @@ from safetensors.numpy import save
 from gamecircuits.games.datasets import GameDataset
 from gamecircuits.games.game import make_game
 from gamecircuits.games.splits import SPLITS
-from gamecircuits.pipeline.run.command import run_stage, say
-from gamecircuits.storage.parquet import read_job
-from gamecircuits.storage.tables import write_results
+from gamecircuits.pipeline.run.progress import log
+from gamecircuits.storage.files import write_files
+from gamecircuits.storage.tables import write_frame
 from gamecircuits.training.averaging import make_average
 from gamecircuits.training.checkpoint import Checkpoint
 from gamecircuits.training.program import train
@@ -33,74 +32,82 @@ from gamecircuits.training.weights import from_vector, make_model
 
 
 def train_trials(
-    job: str,
-    settings: dict,
     games: list[str],
-    output: str,
+    trials: str,
     weights: str,
     trajectory: str,
     checkpoint: str,
+    *,
+    job: str,
+    search: str,
+    seed: int,
+    game: dict,
+    group: list[dict],
+    length: int,
+    steps: int,
+    checkpoints: int,
+    averages: list,
+    splits: dict | None,
+    num_games: int | None,
 ) -> None:
-    """Train; keep the weights before and after, every average, and the iterates on the way."""
-    game, rows = make_game(**settings["game"]), settings["trials"]
-    group = [Trial(**{key: row[key] for key in HYPERPARAMETERS}) for row in rows]
-    averages = {name: make_average(**about) for name, about in settings["averages"]}
+    """Train; keep the weights before and after, every average, and the iterates on the way.
+
+    Args:
+        games: shards to train on; games are played anew if there are none.
+        group: for each trial its variant, number and hyperparameters.
+        averages: pairs of a name and the average's settings.
+        splits: shares of the splits, for games that are played anew.
+        num_games: in all shards together.
+    """
+    rules, dataset = make_game(**game), None
+    hyperparameters = [Trial(**{key: row[key] for key in HYPERPARAMETERS}) for row in group]
+    kinds = {name: make_average(**average) for name, average in averages}
     if games:
-        dataset = GameDataset(Path(games[0]).parent, settings["num_games"])
+        dataset = GameDataset(Path(games[0]).parent, num_games)
 
     def open_games(batch_size: int, rng: np.random.Generator, split: str = "train"):
-        if games:
+        if dataset:
             return iter_dataset(dataset, split, batch_size, rng)
-        return iter_split(game, split, batch_size, settings["splits"], rng)
+        return iter_split(rules, split, batch_size, splits, rng)
 
     for split in SPLITS:  # a game may be too small to have games of all
         next(open_games(1, np.random.default_rng(0), split))
     progress = Checkpoint(checkpoint, f"{job} on {jax.default_backend()}")
     run = train(
-        game,
-        group,
-        [row["number"] for row in rows],
-        list(averages.values()),
+        rules,
+        hyperparameters,
+        [row["number"] for row in group],
+        list(kinds.values()),
         open_games,
-        length=settings["length"],
-        num_steps=settings["steps"],
-        num_checkpoints=settings["checkpoints"],
-        seed=settings["seed"],
-        name=settings["search"],
+        length=length,
+        num_steps=steps,
+        num_checkpoints=checkpoints,
+        seed=seed,
+        name=search,
         checkpoint=progress,
-        say=say,
+        say=log,
     )
-    interval = settings["steps"] // settings["checkpoints"]
+    interval = steps // checkpoints
     table, after, on_the_way = [], {}, {"steps": run.checkpoints}
-    for n, (row, trial) in enumerate(zip(rows, group, strict=True)):
+    for n, (row, trial) in enumerate(zip(group, hyperparameters, strict=True)):
         key = f"{row['variant']}/{row['number']}"
-        for name, vector in [("start", run.start[n]), *zip(averages, run.averages[n], strict=True)]:
-            model = make_model(trial, from_vector(trial, game.vocab_size, vector))
+        for name, vector in [("start", run.start[n]), *zip(kinds, run.averages[n], strict=True)]:
+            model = make_model(trial, from_vector(trial, rules.vocab_size, vector))
             parts = model.parameters._asdict() | {"gain": np.array(model.gain)}
             after |= {f"{key}/{name}/{part}": matrix for part, matrix in parts.items()}
-        iterates = from_vector(trial, game.vocab_size, run.trajectory[n])._asdict()
+        iterates = from_vector(trial, rules.vocab_size, run.trajectory[n])._asdict()
         on_the_way |= {f"{key}/{part}": matrices for part, matrices in iterates.items()}
         on_the_way[f"{key}/loss"] = run.losses[n]
         losses = run.losses[n].astype(np.float64)
         # A loss is that before its step: after the last step there is none.
         is_finite = np.append(np.isfinite(losses), np.isfinite(run.trajectory[n, -1]).all())
-        about = {"diverged_at": np.nan if is_finite.all() else float(np.argmin(is_finite))}
-        about["final_loss"] = losses[-interval:].mean()
-        table.append({"search": settings["search"], **row, **about})
-    others = {weights: _to_bytes(after), trajectory: _to_bytes(on_the_way)}
-    write_results(job, pd.DataFrame(table), output, others=others)
+        diverged_at = np.nan if is_finite.all() else float(np.argmin(is_finite))
+        ends = {"diverged_at": diverged_at, "final_loss": losses[-interval:].mean()}
+        table.append({"search": search, **row, **ends})
+    write_frame(pd.DataFrame(table), job, trials)
+    write_files({weights: _to_bytes(after), trajectory: _to_bytes(on_the_way)})
     progress.remove()
 
 
 def _to_bytes(tensors: dict[str, np.ndarray]) -> bytes:
     return save({name: np.asarray(tensor, order="C") for name, tensor in tensors.items()})
-
-
-def main(argv=None) -> int:
-    outputs = ("output", "weights", "trajectory")
-    inputs = {"games": read_job}
-    return run_stage(train_trials, argv, inputs=inputs, outputs=outputs, options=["checkpoint"])
-
-
-if __name__ == "__main__":
-    sys.exit(main())

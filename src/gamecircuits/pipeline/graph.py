@@ -1,0 +1,533 @@
+"""The graph of jobs: every stage, what it reads, what it writes, and for which names it runs.
+
+Read from top to bottom it is the whole pipeline. The function of each stage, of the same name, is in
+gamecircuits.pipeline.stages; everything else (rules, jobs, targets, the list of files in
+results/README.md) follows from these records. This module decides which jobs there are, and not what
+they do, so it is in no job's code.
+"""
+
+import sys
+from dataclasses import asdict
+from importlib.metadata import version
+
+import yaml
+
+from gamecircuits.claims.claim import claim_modules
+from gamecircuits.experiments.experiment import EXPERIMENTS
+from gamecircuits.games._bitboard_game import BitboardGame
+from gamecircuits.games.game import GAMES
+from gamecircuits.kinds import list_modules
+from gamecircuits.pipeline.config import Config
+from gamecircuits.pipeline.stage import STAGES, File, Names, Work, figure, file_of, stage
+from gamecircuits.transformer.constructions.construction import CONSTRUCTIONS
+
+SHOWN_VERSIONS = ("numpy", "pandas", "pyarrow", "matplotlib", "safetensors", "snakemake")
+
+
+def _figures(family: str) -> list[str]:
+    return list_modules(f"gamecircuits.figures.{family}")
+
+
+# Games.
+
+
+def _shards(config: Config) -> list[Names]:
+    return [{"game": g.name, "shard": shard} for g in config.games.values() for shard in g.shards]
+
+
+def _games(config: Config) -> list[Names]:
+    return [{"game": name} for name in config.games]
+
+
+def _board_games(config: Config) -> list[Names]:
+    return [{"game": g.name} for g in config.games.values() if isinstance(g.game, BitboardGame)]
+
+
+def _all_shards(config: Config, made_by: str, game: str) -> list[File]:
+    return [file_of(made_by, game=game, shard=shard) for shard in config.games[game].shards]
+
+
+@stage("games", writes={"games": "games/{game}/{shard}.parquet"}, each=_shards)
+def generate_games(config: Config, game: str, shard: str) -> Work:
+    """Random games, one row each; `split` says on which side of the split a game falls"""
+    named, number = config.games[game], int(shard.removeprefix("shard-"))
+    settings = {
+        "name": game,
+        "seed": config.seed,
+        "shard": number,
+        "num_games": named.games_in_shard(number),
+        "games_per_shard": named.games_per_shard,
+        "splits": named.splits,
+        "game": named.settings,
+    }
+    return Work(settings=settings, loads=[GAMES.module(named.kind)])
+
+
+@stage("masks", writes={"masks": "masks/{game}/{shard}.parquet"}, each=_shards)
+def compute_masks(config: Config, game: str, shard: str) -> Work:
+    """Legal next tokens after every prefix, row for row with `games/`"""
+    named, number = config.games[game], int(shard.removeprefix("shard-"))
+    return Work(
+        reads={"games": file_of("generate_games", game=game, shard=shard)},
+        settings={"game": named.settings, "num_games": named.games_in_shard(number)},
+        loads=[GAMES.module(named.kind)],
+    )
+
+
+@stage("metrics", writes={"branching": "branching/{game}.parquet"}, each=_games)
+def measure_branching(config: Config, game: str) -> Work:
+    """How many tokens are legal at each ply, and in how many games"""
+    named = config.games[game]
+    reads = {
+        "games": _all_shards(config, "generate_games", game),
+        "masks": _all_shards(config, "compute_masks", game),
+    }
+    settings = {"name": game, "game": named.settings, "num_games": named.num_games}
+    return Work(reads, settings, [GAMES.module(named.kind)])
+
+
+@stage("metrics", writes={"legality": "legality/{game}.parquet"}, each=_board_games)
+def measure_legality(config: Config, game: str) -> Work:
+    """How often each square of a board is legal, by ply"""
+    named = config.games[game]
+    reads = {"games": _all_shards(config, "generate_games", game)}
+    return Work(reads, {"name": game, "game": named.settings}, [GAMES.module(named.kind)])
+
+
+@stage(
+    "figures",
+    writes=figure("figures/{figure}"),
+    each=lambda config: [{"figure": name} for name in _figures("games")],
+    shown="Games",
+)
+def plot_games(config: Config, figure: str) -> Work:
+    """Figures of all games: how many tokens are legal, how long games are"""
+    module = f"gamecircuits.figures.games.{figure}"
+    reads = {"branching": [file_of("measure_branching", game=game) for game in config.games]}
+    return Work(reads, {"figure": module}, [module], caption=f"games/{figure}.rst")
+
+
+@stage("figures", writes=figure("figures/legality/{game}"), each=_board_games, shown="Games")
+def plot_legality(config: Config, game: str) -> Work:
+    """How often each square of a board is legal, by stage of the game"""
+    named = config.games[game]
+    return Work(
+        reads={"legality": file_of("measure_legality", game=game)},
+        settings={"game": named.settings},
+        loads=[GAMES.module(named.kind)],
+        caption="boards/legality.rst",
+    )
+
+
+@stage("figures", writes=figure("figures/filmstrip/{game}"), each=_board_games, shown="Games")
+def plot_filmstrip(config: Config, game: str) -> Work:
+    """One game as a strip of boards"""
+    named = config.games[game]
+    return Work(
+        reads={"games": file_of("generate_games", game=game, shard=named.shards[0])},
+        settings={"name": game, "game": named.settings},
+        loads=[GAMES.module(named.kind)],
+        caption="boards/filmstrip.rst",
+    )
+
+
+# Models. Each is made by one of three stages, by its origin.
+
+MAKERS = {"construction": "construct_model", "trial": "extract_model", "file": "import_model"}
+
+
+def _models(config: Config, *origins: str) -> list[Names]:
+    return [{"model": m.name} for m in config.models.values() if m.origin in origins]
+
+
+def _drawn_models(config: Config) -> list[Names]:
+    return [{"model": model.name} for model in config.models.values() if model.figures]
+
+
+def _model(config: Config, model: str) -> File:
+    return file_of(MAKERS[config.models[model].origin], model=model)
+
+
+@stage(
+    "models",
+    writes={"model": "models/{model}.safetensors"},
+    each=lambda config: _models(config, "construction"),
+)
+def construct_model(config: Config, model: str) -> Work:
+    """Weights of a construction"""
+    named = config.models[model]
+    settings = {"construction": named.settings}
+    return Work(settings=settings, loads=[CONSTRUCTIONS.module(named.kind)])
+
+
+@stage(
+    "models",
+    writes={"model": "models/{model}.safetensors"},
+    each=lambda config: _models(config, "trial"),
+)
+def extract_model(config: Config, model: str) -> Work:
+    """Weights of one trial of a search"""
+    wanted = config.models[model].settings
+    search = config.searches[wanted["search"]]
+    group = search.group_of(wanted["variant"], wanted["number"])
+    norm = search.trials[wanted["variant"], wanted["number"]].norm
+    return Work(
+        reads={"weights": file_of("train_trials", "weights", search=search.name, group=group)},
+        settings={
+            "name": model,
+            "search": search.name,
+            "variant": wanted["variant"],
+            "number": wanted["number"],
+            "average": wanted["average"],
+            "norm": norm,
+        },
+    )
+
+
+@stage(
+    "models",
+    writes={"model": "models/{model}.safetensors"},
+    each=lambda config: _models(config, "file"),
+)
+def import_model(config: Config, model: str) -> Work:
+    """Weights from a file that something else wrote"""
+    return Work(settings=config.models[model].settings)
+
+
+@stage("figures", writes=figure("figures/circuits/{model}"), each=_drawn_models, shown="Circuits")
+def plot_circuits(config: Config, model: str) -> Work:
+    """QK circuit, OV circuit and direct path of a model"""
+    reads = {"model": _model(config, model)}
+    return Work(reads, {"name": model}, caption="models/circuits.rst")
+
+
+@stage(
+    "figures",
+    "theory",
+    writes=figure("figures/diagnosis/{model}"),
+    each=_drawn_models,
+    shown="Diagnoses",
+)
+def diagnose_model(config: Config, model: str) -> Work:
+    """Strengths x and β, illegal token rate and displacements: measured, predicted, certified"""
+    reads = {"model": _model(config, model)}
+    settings = {"name": model, "seed": config.seed}
+    return Work(reads, settings, caption="models/diagnosis.rst")
+
+
+# Metrics.
+
+
+def _models_on(config: Config, game: str) -> list[str]:
+    """Models that some evaluation measures on the game, in the order of the config."""
+    on = {
+        model.name
+        for evaluation in config.evaluations.values()
+        for model in evaluation.models
+        if evaluation.game.name == game
+    }
+    return [name for name in config.models if name in on]
+
+
+def _evaluated(config: Config) -> list[Names]:
+    return [
+        {"evaluation": evaluation.name, "model": model.name}
+        for evaluation in config.evaluations.values()
+        for model in evaluation.models
+    ]
+
+
+@stage("metrics", writes={"metrics": "metrics/{evaluation}/{model}.parquet"}, each=_evaluated)
+def evaluate_model(config: Config, evaluation: str, model: str) -> Work:
+    """All metrics of a model on a game, by length"""
+    named, chosen = config.evaluations[evaluation], config.models[model]
+    game, is_construction = named.game, chosen.origin == "construction"
+    reads = {"model": _model(config, model), "games": [], "masks": []}
+    settings = {
+        "evaluation": evaluation,
+        "contexts": named.contexts,
+        "lengths": list(named.lengths),
+        "dtype": named.dtype,
+        "name": game.name,
+        "game": game.settings,
+        "named": model,
+        "kind": chosen.kind,
+        "construction": chosen.settings if is_construction else None,
+    }
+    loads = [CONSTRUCTIONS.module(chosen.kind)] if is_construction else []
+    threads = 1
+    if named.contexts == "all":
+        threads = 8 if game.game.vocab_size >= 19 else 1  # several only where it takes minutes
+    else:
+        settings["num_games"] = game.num_games
+        loads.append(GAMES.module(game.kind))
+        reads["games"] = _all_shards(config, "generate_games", game.name)
+        reads["masks"] = _all_shards(config, "compute_masks", game.name)
+    return Work(reads, settings, loads, threads=threads)
+
+
+def _once(things: dict) -> list[Names]:
+    """One job without a name if there are any such things."""
+    return [{}] if things else []
+
+
+@stage(
+    "metrics",
+    writes={"paths": ["tables/metrics.parquet", "tables/metrics.csv"]},
+    each=lambda config: _once(config.evaluations),
+)
+def collect_metrics(config: Config) -> Work:
+    """The metrics of all evaluations in one table"""
+    return Work({"metrics": [file_of("evaluate_model", **names) for names in _evaluated(config)]})
+
+
+@stage(
+    "figures",
+    writes=figure("figures/{figure}"),
+    each=lambda config: [{"figure": name} for name in _figures("metrics") if config.evaluations],
+    shown="Length generalization",
+)
+def plot_metrics(config: Config, figure: str) -> Work:
+    """Metrics against length: illegal token rate, displacement, entropy of attention"""
+    module = f"gamecircuits.figures.metrics.{figure}"
+    reads = {"metrics": file_of("collect_metrics")}
+    return Work(reads, {"figure": module}, [module], caption=f"metrics/{figure}.rst")
+
+
+@stage(
+    "figures",
+    writes=figure("figures/predictions/{game}"),
+    each=lambda config: [{"game": game} for game in config.games if _models_on(config, game)],
+    shown="What the models see",
+)
+def plot_predictions(config: Config, game: str) -> Work:
+    """One game token by token, with the predictions of all its models"""
+    named, models = config.games[game], _models_on(config, game)
+    return Work(
+        reads={
+            "games": file_of("generate_games", game=game, shard=named.shards[0]),
+            "models": [_model(config, model) for model in models],
+        },
+        settings={"name": game, "game": named.settings, "names": models},
+        loads=[GAMES.module(named.kind)],
+        caption="models/predictions.rst",
+    )
+
+
+# Theory.
+
+
+@stage(
+    "theory",
+    writes={"paths": ["tables/claims.parquet", "tables/claims.csv"], "page": "claims.html"},
+    each=lambda config: _once(config.claims),
+    shown="Theory",
+)
+def check_claims(config: Config) -> Work:
+    """Every statement of docs/theory.md on random instances: predicted, measured, tolerance, holds"""
+    settings = {"seed": config.seed, **config.claims.model_dump()}
+    return Work(settings=settings, loads=claim_modules())
+
+
+@stage(
+    "theory",
+    writes={"paths": ["tables/claims_summary.parquet", "tables/claims_summary.csv"]},
+    each=lambda config: _once(config.claims),
+)
+def confirm_claims(config: Config) -> Work:
+    """One row for each claim; there only if all hold"""
+    return Work({"claims": file_of("check_claims")})
+
+
+def _experiments(config: Config) -> list[Names]:
+    return [{"experiment": name} for name in config.experiments]
+
+
+@stage("theory", writes={"table": "experiments/{experiment}.parquet"}, each=_experiments)
+def run_experiment(config: Config, experiment: str) -> Work:
+    """What an experiment on the theory measured"""
+    named = config.experiments[experiment]
+    settings = {"seed": config.seed, "name": experiment, "experiment": named.settings}
+    return Work(settings=settings, loads=[EXPERIMENTS.module(named.kind)])
+
+
+@stage(
+    "figures",
+    "theory",
+    writes=figure("figures/experiments/{experiment}"),
+    each=_experiments,
+    shown="Theory",
+)
+def plot_experiment(config: Config, experiment: str) -> Work:
+    """The figure of an experiment"""
+    kind = config.experiments[experiment].kind
+    module = f"gamecircuits.figures.experiments.{kind}"
+    return Work(
+        reads={"table": file_of("run_experiment", experiment=experiment)},
+        settings={"figure": module},
+        loads=[module],
+        caption=f"experiments/{kind}.rst",
+    )
+
+
+# Training. A group is the trials of a search that one job trains together.
+
+TABLES = ("metrics", "trials", "dynamics", "noise", "circuits")  # of trials
+SUMMARIES = ("effects", "mechanisms", "moderators")  # of a search, compared
+
+
+def _groups(config: Config) -> list[Names]:
+    return [
+        {"search": search.name, "group": group}
+        for search in config.searches.values()
+        for group in search.groups
+    ]
+
+
+def _searches(config: Config) -> list[Names]:
+    return [{"search": name} for name in config.searches]
+
+
+def _describe_group(config: Config, search: str, group: str) -> Work:
+    """What training a group and measuring it have in common."""
+    named = config.searches[search]
+    settings = {
+        "search": search,
+        "seed": config.seed,
+        "game": named.game.settings,
+        "group": [
+            {"variant": variant, "number": number, **asdict(named.trials[variant, number])}
+            for variant, number in named.groups[group]
+        ],
+        "length": named.entry.length,
+        "splits": named.game.splits,
+        "num_games": None,
+    }
+    games = []
+    if named.entry.data == "dataset":
+        settings |= {"splits": None, "num_games": named.game.num_games}
+        games = _all_shards(config, "generate_games", named.game.name)
+    return Work({"games": games}, settings, [GAMES.module(named.game.kind)])
+
+
+@stage(
+    "training",
+    writes={
+        "trials": "searches/{search}/{group}/trials.parquet",
+        "weights": "searches/{search}/{group}/weights.safetensors",
+        "trajectory": "searches/{search}/{group}/trajectory.safetensors",
+    },
+    scratch={"checkpoint": "checkpoints/{search}-{group}.safetensors"},
+    each=_groups,
+)
+def train_trials(config: Config, search: str, group: str) -> Work:
+    """Trials that were trained together: hyperparameters; weights before, on the way and after"""
+    work, entry = _describe_group(config, search, group), config.searches[search].entry
+    averages = list(entry.averages.items())  # in order, which a dict would lose
+    settings = {"steps": entry.steps, "checkpoints": entry.checkpoints, "averages": averages}
+    return Work(work.reads, work.settings | settings, work.loads)
+
+
+@stage(
+    "training",
+    writes={
+        table: f"searches/{{search}}/{{group}}/{table}.parquet"
+        for table in TABLES
+        if table != "trials"
+    },
+    each=_groups,
+)
+def measure_trials(config: Config, search: str, group: str) -> Work:
+    """Metrics of these trials, their course in training, their noise and their circuits"""
+    work, entry = _describe_group(config, search, group), config.searches[search].entry
+    names = {"search": search, "group": group}
+    trained = {key: file_of("train_trials", key, **names) for key in ("weights", "trajectory")}
+    settings = {"test_games": entry.test_games, "averages": list(entry.averages)}
+    return Work(work.reads | trained, work.settings | settings, work.loads)
+
+
+@stage(
+    "training",
+    writes={table: f"searches/{{search}}/{table}.parquet" for table in TABLES}
+    | {
+        table: [f"searches/{{search}}/{table}.{suffix}" for suffix in ("parquet", "csv")]
+        for table in SUMMARIES
+    },
+    each=_searches,
+)
+def collect_search(config: Config, search: str) -> Work:
+    """The same of a whole search; and its remedies: effects, for whom, by which mechanism"""
+    named = config.searches[search]
+    reads = {
+        f"{table}_of_groups": [
+            file_of(
+                "train_trials" if table == "trials" else "measure_trials",
+                table,
+                search=search,
+                group=group,
+            )
+            for group in named.groups
+        ]
+        for table in TABLES
+    }
+    settings = {
+        "search": search,
+        "length": named.entry.length,
+        "num_trials": named.entry.trials,
+        "variants": list(named.entry.variants.items()),
+        "averages": list(named.entry.averages),
+    }
+    return Work(reads, settings)
+
+
+@stage(
+    "figures",
+    "training",
+    writes=figure("figures/searches/{search}/{figure}"),
+    each=lambda config: [
+        {"search": search, "figure": name}
+        for search in config.searches
+        for name in _figures("searches")
+    ],
+    shown="Training",
+)
+def plot_search(config: Config, search: str, figure: str) -> Work:
+    """Figures of a search: curves, paired effects, course, mechanism, circuits, all trials"""
+    named, module = config.searches[search], f"gamecircuits.figures.searches.{figure}"
+    tables = (*TABLES, "effects")
+    settings = {"figure": module, "game": named.game.name, "length": named.entry.length}
+    return Work(
+        reads={table: file_of("collect_search", table, search=search) for table in tables},
+        settings=settings,
+        loads=[module],
+        caption=f"searches/{figure}.rst",
+    )
+
+
+# The run itself.
+
+
+@stage(
+    "figures",
+    writes={"page": "config.html", "readme": "README.md", "table": "tables/config.parquet"},
+    shown="Configuration",
+)
+def describe_run(config: Config) -> Work:
+    """The configuration, the libraries' versions, and what each file holds"""
+    python = ".".join(map(str, sys.version_info[:3]))
+    return Work(
+        settings={
+            "config": yaml.safe_dump(
+                config.raw, sort_keys=False, default_flow_style=None, width=100
+            ),
+            "versions": {"python": python} | {name: version(name) for name in SHOWN_VERSIONS},
+            "files": [
+                [known.patterns, known.holds]
+                for known in STAGES.values()
+                if any(True for _ in known.each(config))
+            ],
+        }
+    )
+
+
+PARTS = list(dict.fromkeys(part for known in STAGES.values() for part in known.parts))

@@ -1,0 +1,85 @@
+"""Run one job: `python -m gamecircuits.pipeline.run.job TASK [THREADS]`.
+
+TASK is a file that the plan wrote (gamecircuits.pipeline.plan). The files that the job reads are
+compared with the records of the jobs that made them; when it is done it leaves a record of its own.
+"""
+
+import importlib
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+from gamecircuits.errors import ArtefactError, GamecircuitsError
+from gamecircuits.pipeline.provenance import STAGES, check_code, job_digest
+from gamecircuits.pipeline.run.lock import lock_job
+from gamecircuits.pipeline.run.progress import log
+from gamecircuits.pipeline.stage import as_list
+from gamecircuits.storage.files import REPAIR, file_digest, write_files
+
+
+def run_job(task: dict, threads: int = 1) -> None:
+    """Check what the job reads, do it, and record what it wrote."""
+    job, record = json.loads(task["job"]), Path(task["record"])
+    lock_job()
+    check_code(job)
+    for files in task["reads"].values():
+        for path, made_by, digest in files:
+            check_input(path, made_by, digest)
+    record.unlink(missing_ok=True)
+    arguments = {
+        argument: files[0][0] if argument in task["single"] else [path for path, *_ in files]
+        for argument, files in task["reads"].items()
+    }
+    arguments |= job["settings"] | task["writes"] | task["scratch"] | {"job": task["job"]}
+    if threads > 1:
+        arguments["threads"] = threads
+    function = getattr(importlib.import_module(f"{STAGES}.{job['stage']}"), job["stage"])
+    function(**arguments)
+    results = record.parents[2]
+    written = [path for paths in task["writes"].values() for path in as_list(paths)]
+    files = {os.path.relpath(path, results): file_digest(path) for path in written}
+    content = {"digest": job_digest(task["job"]), "job": job, "files": files}
+    write_files({record: json.dumps(content, indent=1, sort_keys=True).encode()})
+
+
+def check_input(path: str, record: str, digest: str) -> None:
+    """Raise ArtefactError unless the file is as the job of this digest wrote it."""
+    try:
+        made = json.loads(Path(record).read_text())
+        wanted = made["files"][os.path.relpath(path, Path(record).parents[2])]
+    except (OSError, ValueError, KeyError):
+        raise ArtefactError(f"nothing says what made {path}, so it is not used; {REPAIR}") from None
+    if made["digest"] != digest:
+        raise ArtefactError(
+            f"{path} was made by another configuration or other code than the plan's; {REPAIR}"
+        )
+    if file_digest(path) != wanted:
+        raise ArtefactError(f"{path} is damaged, or was changed by hand; {REPAIR}")
+
+
+def main(argv: list[str]) -> int:
+    begin = time.monotonic()
+    try:
+        run_job(json.loads(Path(argv[0]).read_text()), *map(int, argv[1:]))
+    except GamecircuitsError as error:
+        log(f"error: {error}")
+        return 1
+    except KeyboardInterrupt:
+        log("interrupted")
+        return 130
+    log(f"done in {time.monotonic() - begin:.1f} s, {_peak_memory()}")
+    return 0
+
+
+def _peak_memory() -> str:
+    try:
+        import resource
+    except ImportError:  # Windows
+        return "memory unknown"
+    return f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10} MiB at most"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,161 @@
+"""What the Snakefile needs: rules from stages, and what happens before, during and after a run."""
+
+import logging
+import os
+import shutil
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import jinja2
+
+from gamecircuits.errors import GamecircuitsError
+from gamecircuits.pipeline.config import load_config
+from gamecircuits.pipeline.graph import PARTS
+from gamecircuits.pipeline.plan import Job, Plan
+from gamecircuits.pipeline.run.heartbeat import Heartbeat
+from gamecircuits.pipeline.run.lock import check_run, lock_run
+from gamecircuits.pipeline.stage import STAGES, Stage, as_list
+
+DEFAULT_CONFIG = "config/config.yaml"
+FIGURES = Path(__file__).resolve().parents[2] / "figures"
+NAMED = 10  # stale results that are named one by one
+
+
+class Workflow:
+    """The plan of this call of snakemake, and the state of the results."""
+
+    stages = list(STAGES.values())
+    parts = PARTS
+
+    def __init__(
+        self,
+        config_files: Iterable[str],
+        overrides: Mapping[str, Any],
+        *,
+        is_main: bool,
+        makes_report: bool,
+    ):
+        config = load_config(*(config_files or [DEFAULT_CONFIG]), overrides=overrides)
+        self.plan, self.results = Plan(config), config.results
+        self.is_main, self.makes_report = is_main, makes_report
+
+    def prepare(self) -> list[str]:
+        """Tell Snakemake which results are up to date, by the times of the tasks.
+
+        Returns:
+            messages about results that are not to be used.
+        """
+        if not self.is_main:  # a job on a node of a cluster, whose run may be dead
+            check_run()
+            return []
+        stale = self.plan.find_stale()
+        if stale and self.makes_report:
+            listed = "\n".join(f"  {_name(job)}: {reason}" for job, reason in stale.items())
+            raise GamecircuitsError(f"These results must be made again; run first:\n{listed}")
+        self.plan.write_tasks(stale)
+        return _describe_stale(stale)
+
+    # Parts of rules.
+
+    def job(self, stage: Stage, names: Mapping[str, str]) -> Job:
+        return self.plan.job(stage, **dict(names))
+
+    def outputs(self, stage: Stage, report: Callable) -> dict[str, str | list[str]]:
+        """Patterns of the files of a stage; what the report shows is marked for it."""
+
+        def mark(pattern: str) -> str:
+            path = f"{self.results}/{pattern}"
+            if stage.shown is None or not pattern.endswith((".png", ".html")):
+                return path
+            labels = {name: f"{{{name}}}" for name in stage.wildcards}
+            return report(
+                path,
+                caption="workflow/report/figure.rst",
+                category=stage.shown,
+                labels=labels or {"page": pattern},
+            )
+
+        marked = {argument: [mark(p) for p in as_list(ps)] for argument, ps in stage.writes.items()}
+        return marked
+
+    def wildcard_constraints(self, stage: Stage) -> dict[str, str]:
+        """The values of each name: a file has one rule, whatever the names are."""
+        jobs = self._jobs_by_stage.get(stage.name, [])
+        return {
+            name: "|".join(sorted({job.names[name] for job in jobs})) or "(?!)"  # matches nothing
+            for name in stage.wildcards
+        }
+
+    @cached_property
+    def _jobs_by_stage(self) -> dict[str, list[Job]]:
+        found: dict[str, list[Job]] = {}
+        for job in self.plan.jobs:
+            found.setdefault(job.stage.name, []).append(job)
+        return found
+
+    def log(self, stage: Stage) -> str:
+        label = "-".join(f"{{{name}}}" for name in stage.wildcards) or "all"
+        return f"{self.results}/logs/{stage.name}/{label}.log"
+
+    def priority(self, stage: Stage, names: Mapping[str, str]) -> int:
+        return int(self.job(stage, names) in self.plan.urgent)
+
+    def captions(self) -> dict[str, str]:
+        """Captions by the file that they belong to, if this call makes a report."""
+        if not self.makes_report:
+            return {}
+        captions = {}
+        for job in self.plan.jobs:
+            for path in job.files:
+                if job.stage.shown and path.endswith((".png", ".html")):
+                    text = f"{job.stage.holds}."
+                    if job.work.caption:
+                        text = (FIGURES / job.work.caption).read_text(encoding="utf-8")
+                    names = SimpleNamespace(config=self.plan.config.raw, wildcards=job.names)
+                    captions[path] = jinja2.Template(text).render(snakemake=names)
+        return captions
+
+    # Hooks.
+
+    def begin(self, logger: logging.Logger) -> None:
+        """Before the first job: keep other runs out, and say how far this one is."""
+        lock_run(f"{self.results}/.lock", logger.warning)
+        self.plan.remove_leftovers()
+        if not sys.stderr.isatty():
+            logger.addHandler(Heartbeat(f"{self.results}/logs"))
+
+    def describe_results(self) -> str:
+        """What a finished run has to show."""
+        lines = [f"{self.results}/README.md says what each file holds. To begin with:"]
+        for path in ("figures/length_generalization.png", "claims.html"):
+            if Path(self.results, path).exists():
+                lines.append(f"  {self.results}/{path}")
+        return "\n".join([*lines, "  python3 run.py report   (all figures on one page)"])
+
+    def explain(self, logger: logging.Logger) -> None:
+        """After a failure: name its cause if no log can."""
+        if shutil.disk_usage(self.results).free < 1 << 20:  # then logs are cut off, too
+            logger.error(f"The disk of {self.results} is full; free space and run again")
+
+
+def _name(job: Job) -> str:
+    return os.path.normpath(job.files[0])
+
+
+def _describe_stale(stale: Mapping[Job, str]) -> list[str]:
+    if not stale:
+        return []
+    lines = [f"  {_name(job)}: {reason}" for job, reason in list(stale.items())[:NAMED]]
+    if len(stale) > NAMED:
+        counts = Counter(job.stage.name for job in list(stale)[NAMED:])
+        others = ", ".join(f"{name} {count}" for name, count in counts.items())
+        lines.append(f"  and {len(stale) - NAMED} others ({others})")
+    found = "\n".join(lines)
+    return [
+        f"These results are not what the plan would make; where needed they are made again:\n{found}"
+    ]

@@ -1,0 +1,376 @@
+"""Tables and text of docs/training.md, which shows what training finds.
+
+`effects.csv` and `mechanisms.csv` in docs/training hold every search and every number of the page;
+docs/training.template.md says which number stands where.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from textwrap import fill
+
+import jinja2
+import numpy as np
+import pandas as pd
+
+TEMPLATE = "training.template.md"
+FOLDER = "training"  # of the tables and figures, beside the template
+EVAL_LENGTHS = ("trained", "twice", "longest")
+WIDTH = 100  # of the page's text
+_fill = partial(fill, width=WIDTH, break_long_words=False, break_on_hyphens=False)
+PAIR_KEYS = ["variant", "average", "eval_length", "metric"]
+DRAWN = ["hyperparameter", "value"]  # what the trials of a row have in common; empty: all trials
+REPLICATION = {  # quantity: meaning
+    "agree": "differences of two runs that are as close as their intervals allow",
+    "same_sign": "of the differences clear in the first run, those with its sign in the second",
+    "contradicted": "of these, those whose interval in the second run is on the other side of zero",
+}
+
+
+def make_effects(
+    effects: Mapping[str, pd.DataFrame], moderators: Mapping[str, pd.DataFrame]
+) -> pd.DataFrame:
+    """Effects of every search in one table.
+
+    Args:
+        effects, moderators: tables of a run, by name of the search.
+
+    Returns:
+        the rows of `effects` without the divergence, then those of `moderators` that say what
+        averages do under each schedule, at the trained length. Only what the page may need is kept.
+    """
+    tables = []
+    for search, table in effects.items():
+        kept = table[table["metric"] != "kl_divergence"]
+        drawn = moderators[search].query(
+            "hyperparameter == 'schedule' and versus == 'average' and eval_length == 'trained'"
+        )
+        drawn = drawn.drop(columns=["versus", "share_better"]).assign(metric="total_variation")
+        pairs = {name: f"{name}_vs_average" for name in ("pairs", "difference", "low", "high")}
+        for rows in (kept, drawn.rename(columns=pairs)):
+            tables.append(rows.assign(search=search))
+    table = pd.concat(tables, ignore_index=True)
+    first = ["search", *DRAWN]
+    rest = [name for name in table if name not in first and not name.startswith("share_better")]
+    return table[[*first, *rest]]
+
+
+def make_mechanisms(mechanisms: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Quantities of the mechanism of every search in one table; `count` is of trials."""
+    tables = [table.assign(search=search) for search, table in mechanisms.items()]
+    table = pd.concat(tables, ignore_index=True).rename(columns={"num_trials": "count"})
+    return table[["search", *(name for name in table if name != "search")]]
+
+
+def compare_runs(
+    first: Mapping[str, pd.DataFrame], again: Mapping[str, pd.DataFrame]
+) -> pd.DataFrame:
+    """How far two runs with different seeds agree on their paired differences.
+
+    Two differences agree if they are closer than the root of the sum of squares of their
+    intervals' halves, which is to be expected of 95 %. A difference is clear if its interval
+    excludes zero.
+
+    Args:
+        first, again: effects of each run, by name of the search.
+
+    Returns:
+        rows of the table of mechanisms, for every search and for "all": the share `mean` of the
+        `count` differences for which each of REPLICATION holds, by kind of difference.
+    """
+    counts = []
+    for search in first:
+        pairs = first[search].merge(again[search], on=PAIR_KEYS, suffixes=("", "_again"))
+        pairs = pairs[pairs["metric"] != "kl_divergence"]
+        for versus in ("vs_average", "vs_variant"):
+            ends = {name: pairs[f"{name}_{versus}"] for name in ("low", "high", "difference")}
+            new = {name: pairs[f"{name}_{versus}_again"] for name in ends}
+            is_there = ends["low"].notna() & new["low"].notna()
+            halves = [(run["high"] - run["low"]) / 2 for run in (ends, new)]
+            apart = (ends["difference"] - new["difference"]).abs()
+            agrees = apart <= (halves[0] ** 2 + halves[1] ** 2) ** 0.5
+            is_clear = is_there & ((ends["low"] > 0) | (ends["high"] < 0))
+            is_same = ends["difference"] * new["difference"] > 0
+            is_clear_again = (new["low"] > 0) | (new["high"] < 0)
+            counts += [
+                (search, f"agree_{versus}", is_there.sum(), (agrees & is_there).sum()),
+                (search, f"same_sign_{versus}", is_clear.sum(), (is_clear & is_same).sum()),
+                (
+                    search,
+                    f"contradicted_{versus}",
+                    is_clear.sum(),
+                    (is_clear & is_clear_again & ~is_same).sum(),
+                ),
+            ]
+    return make_replication(pd.DataFrame(counts, columns=["search", "quantity", "count", "true"]))
+
+
+def make_replication(counts: pd.DataFrame) -> pd.DataFrame:
+    """Shares from counts, and those of all searches and kinds of difference together."""
+    total = counts.assign(quantity=counts["quantity"].str.replace(r"_vs_\w+$", "", regex=True))
+    total = total.groupby("quantity", sort=False)[["count", "true"]].sum().reset_index()
+    table = pd.concat([counts, total.assign(search="all")], ignore_index=True)
+    table["mean"] = table["true"] / table["count"].replace(0, np.nan)
+    meaning = table["quantity"].str.replace(r"_vs_\w+$", "", regex=True).map(REPLICATION)
+    return table.drop(columns="true").assign(unit="share", meaning=meaning)
+
+
+def is_replication(mechanisms: pd.DataFrame) -> pd.Series:
+    """Rows about the agreement of two runs."""
+    return mechanisms["variant"].isna()
+
+
+def write_table(table: pd.DataFrame, path: Path) -> None:
+    """Write a table with six significant digits, so that writing what was read changes nothing."""
+    table.to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    return pd.read_csv(path, keep_default_na=False, na_values=[""])
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number of the page, with its interval where it has one; a difference shows its sign."""
+
+    value: float
+    low: float = np.nan
+    high: float = np.nan
+    is_difference: bool = False
+
+    def __str__(self) -> str:
+        return self.to(3)
+
+    def to(self, decimals: int) -> str:
+        return self._format(self.value, decimals)
+
+    def percent(self, decimals: int = 0) -> str:
+        return f"{self._format(100 * self.value, decimals)} %"
+
+    def interval(self, decimals: int = 3) -> str:
+        """The value and, in brackets, its interval."""
+        value, low, high = (self._format(x, decimals) for x in (self.value, self.low, self.high))
+        return f"{value} [{low}, {high}]"
+
+    @property
+    def effect(self) -> str:
+        """What a difference in an error means, by its interval; none that rounds to zero counts."""
+        if not self.is_difference:
+            raise ValueError("only a difference helps or harms")
+        if round(abs(self.value), 3) > 0:
+            if self.high < 0:
+                return "helps"
+            if self.low > 0:
+                return "harms"
+        return "no clear effect"
+
+    def _format(self, number: float, decimals: int) -> str:
+        if np.isnan(number):
+            raise ValueError("this number is not in the tables")
+        sign = "+" if self.is_difference and number > 0 else ""
+        return f"{sign}{number:.{decimals}f}".replace("-", "−")
+
+
+def describe_effects(estimates: Iterable[Estimate], places: Iterable[object]) -> str:
+    """What differences mean, by where each was measured: `helps: 12, 15; no clear effect: 6`."""
+    found: dict[str, list[str]] = {}
+    for estimate, place in zip(estimates, places, strict=True):
+        found.setdefault(estimate.effect, []).append(str(place))
+    if len(found) == 1:
+        return next(iter(found))
+    return "; ".join(f"{effect}: {', '.join(where)}" for effect, where in found.items())
+
+
+@dataclass(frozen=True)
+class Search:
+    """The numbers of one search, as the template asks for them.
+
+    `at` names an evaluation length: trained, twice or longest.
+    """
+
+    name: str
+    effects: pd.DataFrame
+    mechanisms: pd.DataFrame
+
+    @cached_property
+    def variants(self) -> list[str]:
+        return list(self.effects["variant"].unique())
+
+    @cached_property
+    def averages(self) -> list[str]:
+        return list(self.effects["average"].unique())
+
+    @property
+    def num_draws(self) -> int:
+        rows = self.effects[self.effects["hyperparameter"].isna()]
+        return int((rows["num_trials"] + rows["num_diverged"]).iloc[0])
+
+    @property
+    def num_diverged(self) -> int:
+        """Trials that diverged, in all variants."""
+        rows = self._trials(average=self.averages[0], eval_length="trained")
+        return int(rows.loc[rows["metric"] == "total_variation", "num_diverged"].sum())
+
+    @property
+    def lengths(self) -> list[int]:
+        """As trained, twice that, and the longest; the last two may be the same."""
+        rows = self.effects.drop_duplicates("eval_length").set_index("eval_length")
+        return [int(rows.loc[at, "length"]) for at in EVAL_LENGTHS]
+
+    def total_variation(self, variant: str, at: str, average: str = "last") -> Estimate:
+        row = self._trials(variant=variant, average=average, eval_length=at)
+        return _estimate(row[row["metric"] == "total_variation"], "mean")
+
+    def illegal_rate(self, variant: str, at: str, average: str = "last") -> Estimate:
+        row = self._trials(variant=variant, average=average, eval_length=at)
+        return _estimate(row[row["metric"] == "illegal_token_rate"], "mean")
+
+    def total_variations(self, variant: str, average: str = "last") -> list[Estimate]:
+        return [self.total_variation(variant, at, average) for at in EVAL_LENGTHS]
+
+    def illegal_rates(self, variant: str, average: str = "last") -> list[Estimate]:
+        return [self.illegal_rate(variant, at, average) for at in EVAL_LENGTHS]
+
+    def change(
+        self,
+        variant: str,
+        at: str,
+        average: str = "last",
+        *,
+        versus: str = "vs_variant",
+        best: bool = False,
+        schedule: str | None = None,
+    ) -> Estimate:
+        """A paired difference in total variation.
+
+        Args:
+            versus: from what; `vs_variant` (plain), `vs_average` (last), `with_average`
+                (interaction of variant and average) or `beyond_parts` (of two variants).
+            best: of the best quarters of the draws instead of all.
+            schedule: of the draws with this schedule only.
+        """
+        row = self._trials(schedule, variant=variant, average=average, eval_length=at)
+        row = row[row["metric"] == "total_variation"]
+        return _estimate(row, f"{'best_' if best else ''}{{}}_{versus}")
+
+    def changes(self, variant: str, average: str = "last", **kind: str) -> list[Estimate]:
+        """`change` at every evaluation length."""
+        return [self.change(variant, at, average, **kind) for at in EVAL_LENGTHS]
+
+    def mechanism(self, variant: str, quantity: str) -> Estimate:
+        return _estimate(self._quantities(variant, quantity), "mean")
+
+    def mechanism_change(self, variant: str, quantity: str) -> Estimate:
+        """The paired difference of a quantity from that of the first variant."""
+        return _estimate(self._quantities(variant, quantity), "{}_vs_variant")
+
+    def strength(self, variant: str) -> Estimate:
+        return self.mechanism(variant, "x_mean")
+
+    def slope(self, variant: str) -> Estimate:
+        """Slope of log displacement against log length."""
+        return self.mechanism(variant, "dispersion_exponent")
+
+    def _trials(self, schedule: str | None = None, **keys: str) -> pd.DataFrame:
+        is_drawn = self.effects["hyperparameter"].notna()
+        rows = self.effects[
+            is_drawn & (self.effects["value"] == schedule) if schedule else ~is_drawn
+        ]
+        return _choose(rows, keys)
+
+    def _quantities(self, variant: str, quantity: str) -> pd.DataFrame:
+        return _choose(self.mechanisms, {"variant": variant, "quantity": quantity})
+
+
+@dataclass(frozen=True)
+class Replication:
+    """Agreement of the search with its second run; of every search and difference, or of some."""
+
+    rows: pd.DataFrame
+
+    def count(self, quantity: str, search: str = "all") -> int:
+        """Number of differences that the share is of."""
+        return int(self._row(quantity, search)["count"].iloc[0])
+
+    def true(self, quantity: str, search: str = "all") -> int:
+        """Number of differences for which it holds."""
+        return round(self.share(quantity, search).value * self.count(quantity, search))
+
+    def share(self, quantity: str, search: str = "all") -> Estimate:
+        return _estimate(self._row(quantity, search), "mean")
+
+    def _row(self, quantity: str, search: str) -> pd.DataFrame:
+        return _choose(self.rows, {"search": search, "quantity": quantity})
+
+
+def _choose(rows: pd.DataFrame, keys: Mapping[str, str]) -> pd.DataFrame:
+    for key, value in keys.items():
+        rows = rows[rows[key] == value]
+    return rows
+
+
+def _estimate(rows: pd.DataFrame, column: str) -> Estimate:
+    """The number in the only row; `{}` in the column stands for difference, low and high."""
+    if len(rows) != 1:
+        raise ValueError(f"{len(rows)} rows of the tables fit, not one")
+    row = rows.iloc[0]
+    if "{}" in column:
+        return Estimate(*(row[column.format(name)] for name in ("difference", "low", "high")), True)
+    return Estimate(row[column], row.get("low", np.nan), row.get("high", np.nan))
+
+
+def make_searches(effects: pd.DataFrame, mechanisms: pd.DataFrame) -> list[Search]:
+    """Searches in the order of the tables."""
+    return [
+        Search(name, rows, mechanisms[mechanisms["search"] == name])
+        for name, rows in effects.groupby("search", sort=False)
+    ]
+
+
+def render_page(docs: Path) -> str:
+    """The text of docs/training.md from the template and the tables beside it."""
+    effects, mechanisms = (
+        read_table(docs / FOLDER / f"{name}.csv") for name in ("effects", "mechanisms")
+    )
+    searches = make_searches(effects, mechanisms)
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(docs),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )
+    environment.filters |= {
+        "words": lambda name: name.replace("_", " "),
+        "intervals": lambda estimates: [estimate.interval() for estimate in estimates],
+        "effect": describe_effects,
+    }
+    names: dict[str, object] = {search.name: search for search in searches}
+    names |= {
+        "searches": searches,
+        "num_trials": sum(search.num_draws * len(search.variants) for search in searches),
+        "num_diverged": sum(search.num_diverged for search in searches),
+        "replication": Replication(mechanisms[is_replication(mechanisms)]),
+    }
+    return wrap(environment.get_template(TEMPLATE).render(names))
+
+
+def wrap(markdown: str) -> str:
+    """Markdown with paragraphs and list items at most WIDTH wide; tables and code stay."""
+    blocks: list[tuple[str, bool]] = []  # text, and whether it can be wrapped
+    for line in markdown.splitlines():
+        is_prose = bool(line) and not line.startswith(("|", "#", "    "))
+        if is_prose and not line.startswith("- ") and blocks and blocks[-1][1]:
+            blocks[-1] = (f"{blocks[-1][0]} {line.strip()}", True)
+        else:
+            blocks.append((line, is_prose))
+    lines = []
+    for text, is_prose in blocks:
+        indent = "  " if text.startswith("- ") else ""
+        lines.append(_fill(text, subsequent_indent=indent) if is_prose else text)
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines).strip()) + "\n"
