@@ -2,9 +2,11 @@
 """Set up gamecircuits and run it; needs only Python 3.11 or newer.
 
     python3 run.py                         make every result of config/config.yaml
-    python3 run.py --configfile FILE       ... of another experiment
+    python3 run.py --configfile FILE       ... of another configuration
     python3 run.py -n                      say what would be made (any snakemake argument works)
     python3 run.py report [ARGUMENTS]      make every result, then report.html beside them
+    python3 run.py diagnose FILE           read a model in the terms of the theory (--help: options)
+    python3 run.py docs                    make the numbers and figures of docs/ anew
     python3 run.py test [ARGUMENTS]        run the fast tests (-m slow: the slow ones, -m '': all)
     python3 run.py python [ARGUMENTS]      a python that has everything installed
 
@@ -85,10 +87,15 @@ def main(arguments: list[str]) -> None:
         return
     set_up()
     command, rest = (arguments or [""])[0], arguments[1:]
-    if command == "test":
-        become("-m", "pytest", *rest)
-    elif command == "python":
+    modules = {
+        "test": "pytest",
+        "docs": "gamecircuits.pipeline.docs",
+        "diagnose": "gamecircuits.pipeline.run.diagnose",
+    }
+    if command == "python":
         become(*rest)
+    elif command in modules:
+        become("-m", modules[command], *rest)
     else:
         become("-m", "gamecircuits.pipeline.run", *arguments)
 

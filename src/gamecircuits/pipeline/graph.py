@@ -1,9 +1,9 @@
 """The graph of jobs: every stage, what it reads, what it writes, and for which names it runs.
 
-Read from top to bottom it is the whole pipeline. The function of each stage, of the same name, is in
-gamecircuits.pipeline.stages; everything else (rules, jobs, targets, the list of files in
-results/README.md) follows from these records. This module decides which jobs there are, and not what
-they do, so it is in no job's code.
+Read from top to bottom it is the whole pipeline. The function of each stage, of the same name, is
+in gamecircuits.pipeline.stages; everything else (rules, jobs, targets, the list of files in
+results/README.md) follows from these records. This module decides which jobs there are, and not
+what they do, so it is in no job's code.
 """
 
 import sys
@@ -18,7 +18,7 @@ from gamecircuits.games._bitboard_game import BitboardGame
 from gamecircuits.games.game import GAMES
 from gamecircuits.kinds import list_modules
 from gamecircuits.pipeline.config import Config
-from gamecircuits.pipeline.stage import STAGES, File, Names, Work, figure, file_of, stage
+from gamecircuits.pipeline.stage import STAGES, File, Names, Stage, Work, figure, file_of, stage
 from gamecircuits.transformer.constructions.construction import CONSTRUCTIONS
 
 SHOWN_VERSIONS = ("numpy", "pandas", "pyarrow", "matplotlib", "safetensors", "snakemake")
@@ -324,7 +324,7 @@ def plot_predictions(config: Config, game: str) -> Work:
     shown="Theory",
 )
 def check_claims(config: Config) -> Work:
-    """Every statement of docs/theory.md on random instances: predicted, measured, tolerance, holds"""
+    """Every statement of docs/theory.md on random instances: predicted, measured, tolerance"""
     settings = {"seed": config.seed, **config.claims.model_dump()}
     return Work(settings=settings, loads=claim_modules())
 
@@ -507,6 +507,14 @@ def plot_search(config: Config, search: str, figure: str) -> Work:
 # The run itself.
 
 
+def _name_figures(known: Stage, config: Config) -> list[str]:
+    """Patterns of a stage's files, in which figures, which no config names, have their names."""
+    names = dict.fromkeys(n["figure"] for n in known.each(config) if "figure" in n)
+    return [
+        pattern.replace("{figure}", name) for name in names or [""] for pattern in known.patterns
+    ]
+
+
 @stage(
     "figures",
     writes={"page": "config.html", "readme": "README.md", "table": "tables/config.parquet"},
@@ -522,9 +530,9 @@ def describe_run(config: Config) -> Work:
             ),
             "versions": {"python": python} | {name: version(name) for name in SHOWN_VERSIONS},
             "files": [
-                [known.patterns, known.holds]
+                [_name_figures(known, config), known.holds]
                 for known in STAGES.values()
-                if any(True for _ in known.each(config))
+                if list(known.each(config))
             ],
         }
     )

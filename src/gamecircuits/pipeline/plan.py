@@ -7,6 +7,7 @@ setting, other code, damage, a file of somebody else) has one consequence, and n
 deleted. When a job is done it leaves a *record*: its text, and the digest of every file it wrote.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -16,7 +17,7 @@ from functools import cached_property
 from pathlib import Path
 
 from gamecircuits.pipeline.config import Config
-from gamecircuits.pipeline.graph import PARTS, STAGES
+from gamecircuits.pipeline.graph import STAGES
 from gamecircuits.pipeline.provenance import check_arguments, describe_job, job_digest
 from gamecircuits.pipeline.stage import File, Names, Stage, Work, as_list
 from gamecircuits.storage.files import file_digest, write_files
@@ -228,10 +229,8 @@ class _Memory:
 
     def __init__(self, path: str):
         self.path, self.known, self.now = path, {}, {}
-        try:
+        with contextlib.suppress(OSError, ValueError):
             self.known = json.loads(Path(path).read_text())
-        except (OSError, ValueError):
-            pass
 
     def digest(self, path: str) -> str:
         found = os.stat(path)
@@ -263,5 +262,3 @@ def _why_stale(job: Job, memory: _Memory) -> str | None:
             return f"{path} is damaged, or was changed by hand"
     return None
 
-
-__all__ = ["PARTS", "STAGES", "Job", "Plan"]

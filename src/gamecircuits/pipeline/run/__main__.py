@@ -1,7 +1,7 @@
-"""Run the pipeline: `python -m gamecircuits [report] [SNAKEMAKE ARGUMENTS]`.
+"""Run the pipeline: `python -m gamecircuits.pipeline.run [report] [SNAKEMAKE ARGUMENTS]`.
 
-Beyond calling snakemake, this names the line of a YAML error in a file given by --configfile, and
-with `report` it writes report.html into the results folder once every result is there.
+Beyond calling snakemake, this names the line of a YAML error in a file given by --configfile, takes
+targets in any place, and with `report` writes report.html once every result is there.
 """
 
 import subprocess
@@ -11,13 +11,15 @@ from snakemake.cli import get_argument_parser, parse_config
 
 from gamecircuits.errors import GamecircuitsError
 from gamecircuits.pipeline.config import load_config, read_yaml
+from gamecircuits.pipeline.graph import PARTS
+from gamecircuits.pipeline.run.workflow import DEFAULT_CONFIG
 
-DEFAULT_CONFIG = "config/config.yaml"
+TAKE_MANY = ("--config", "-C", "--configfile", "--configfiles")  # and would swallow a target
 
 
 def main(argv: list[str]) -> int:
     wants_report = argv[:1] == ["report"]
-    arguments = argv[wants_report:]
+    arguments = targets_first(argv[wants_report:])
     options, _ = get_argument_parser().parse_known_args(arguments)
     config_files = options.configfile or [DEFAULT_CONFIG]
     try:
@@ -36,6 +38,17 @@ def main(argv: list[str]) -> int:
         if status == 0:
             print(f"The report is {path}; open it in a browser.")
     return status
+
+
+def targets_first(arguments: list[str]) -> list[str]:
+    """The arguments with targets at the end in front, if an option would take them for its own."""
+    end = len(arguments)
+    while end and arguments[end - 1] in (*PARTS, "all"):
+        end -= 1
+    given = [word for word in arguments[:end] if word.startswith("-")]
+    if end < len(arguments) and given and given[-1] in TAKE_MANY:
+        return [*arguments[end:], *arguments[:end]]
+    return arguments
 
 
 def _call(command: list[str]) -> int:
