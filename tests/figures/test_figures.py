@@ -19,7 +19,7 @@ from gamecircuits.figures.models import circuits, predictions
 from gamecircuits.figures.style import KINDS, letter, look, new_figure, render
 from gamecircuits.games.game import PAD, make_game
 from gamecircuits.games.mnk import Mnk
-from gamecircuits.pipeline.plan import METRIC_FIGURES
+from gamecircuits.kinds import list_modules
 from gamecircuits.transformer.circuits import ov_circuit
 from gamecircuits.transformer.constructions.construction import make_construction
 
@@ -49,7 +49,7 @@ def metrics_table(vocab_size, kinds=("balanced", "untrained"), windowed=True):
     return table.assign(game="g", vocab_size=vocab_size, unit=units)
 
 
-@pytest.mark.parametrize("name", METRIC_FIGURES)
+@pytest.mark.parametrize("name", list_modules("gamecircuits.figures.metrics"))
 @pytest.mark.parametrize(
     ("vocab_size", "kinds", "windowed"),
     [(6, ("balanced", "minimal", "attention_norm", "untrained"), True), (2, ("untrained",), False)],

@@ -10,7 +10,7 @@ from gamecircuits.figures.searches import circuits, curves, effects, mechanisms,
 from gamecircuits.figures.searches._search import choose_averages, get_looks
 from gamecircuits.figures.searches.circuits import CIRCUITS
 from gamecircuits.figures.searches.dynamics import NOISE, PANELS, RANGE
-from gamecircuits.pipeline.plan import SEARCH_FIGURES
+from gamecircuits.kinds import list_modules
 from gamecircuits.training.effects import METRICS, get_effects
 from gamecircuits.training.trial import HYPERPARAMETERS, Trial
 
@@ -75,7 +75,7 @@ SEARCHES = {
 
 
 @pytest.mark.parametrize("search", SEARCHES.values(), ids=SEARCHES)
-@pytest.mark.parametrize("name", SEARCH_FIGURES)
+@pytest.mark.parametrize("name", list_modules("gamecircuits.figures.searches"))
 def test_any_search_can_be_drawn(name, search):
     module = importlib.import_module(f"gamecircuits.figures.searches.{name}")
     tables = make_tables(**search)

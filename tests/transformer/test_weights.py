@@ -60,7 +60,7 @@ def test_weights_of_other_software(tmp_path, names):
     tensors = {n: m.astype(np.float32) for n, m in tensors.items()}
     save_file(tensors, tmp_path / "m.safetensors")
     found = read_any_model(tmp_path / "m.safetensors")
-    assert found[1:] == ("none", 1.0, 0.0)
+    assert (found.norm, found.gain, found.sink) == ("none", 1.0, 0.0)
     for wanted, matrix in zip(parameters, found.parameters, strict=True):
         assert matrix.dtype == np.float64
         np.testing.assert_allclose(matrix, wanted, rtol=1e-6)
@@ -105,7 +105,7 @@ def test_files_that_do_not_fit_are_refused(tmp_path):
             for matrix, original in zip(found.parameters, wanted.parameters, strict=True):
                 np.testing.assert_array_equal(matrix, original)
     path.write_bytes(content[:-9])
-    with pytest.raises(ArtefactError, match=r"is damaged .*; delete it and run again"):
+    with pytest.raises(ArtefactError, match=r"is damaged .*; run the pipeline"):
         read_model(path)
 
 
