@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import expit
+import scipy
 
 from gamecircuits.theory.certificate import certified_displacement, certified_spread
 from gamecircuits.transformer.circuits import TokenTables
@@ -103,7 +103,7 @@ class Certifier:
         V, s = len(own), length
         if s == 1:
             lowest = short.lowest_at_1.min()
-            rate = float(expit(-lowest - np.log(V - 1)))
+            rate = float(scipy.special.expit(-lowest - np.log(V - 1)))
             return Behaviour(rate, rate, float(short.spread.max()), np.inf, float(lowest))
         eta, least, most = short.spread[:, None], sums[:, s - 1], sums[:, [-1]] - sums[:, [V - s]]
         spread = certified_spread(s, short.spread, own[:, 0] / (own[:, 0] + least))
@@ -119,7 +119,7 @@ class Certifier:
             displaced = np.fmin(displaced, bound)
         lowest = np.where(self.is_own, np.inf, displaced).min(axis=1)
         last = self._least_last_displacement(s)
-        rates = expit(np.logaddexp(np.log(s - 1) - lowest, -last) - np.log(V - s))
+        rates = scipy.special.expit(np.logaddexp(np.log(s - 1) - lowest, -last) - np.log(V - s))
         rate = float(rates.max())
         return Behaviour(rate, rate, float(spread.max()), float(lowest.min()), float(last.min()))
 

@@ -17,6 +17,7 @@ from itertools import islice
 import numpy as np
 import pandas as pd
 
+from gamecircuits.analysis.contexts import MAX_EXHAUSTIVE_VOCAB_SIZE
 from gamecircuits.analysis.metrics import METRICS, context_metrics
 from gamecircuits.games.game import PAD
 from gamecircuits.theory.basics import count_contexts
@@ -26,7 +27,6 @@ from gamecircuits.transformer.one_layer import OneLayer, require_one_layer
 
 QUANTILES = {"q05": 0.05, "q25": 0.25, "median": 0.5, "q75": 0.75, "q95": 0.95}
 MAX_QUANTILE_CONTEXTS = 1 << 21  # beyond, quantiles come from evenly spaced contexts
-MAX_EXHAUSTIVE_VOCAB_SIZE = 26
 CHUNK = 8192  # contexts; large enough to hide Python, small enough for the cache
 CHUNK_BYTES = 1 << 22  # of logits at one length, for sampled games
 

@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 
 import numpy as np
-from scipy.optimize import minimize, minimize_scalar
+import scipy
 
 from gamecircuits.analysis.contexts import all_contexts
 from gamecircuits.analysis.metrics import context_metrics
@@ -40,7 +40,9 @@ def _optimised_logits(V: int, width: int, rng: np.random.Generator) -> np.ndarra
         return -(q * log_p).sum() / V - np.log(V - 1), gradient.ravel()
 
     start = rng.standard_normal(2 * V * width)
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 200})
+    found = scipy.optimize.minimize(
+        loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 200}
+    )
     left, right = found.x.reshape(2, V, width)
     return left @ right.T
 
@@ -250,8 +252,10 @@ class Truncation:
 
     def check(case):
         noise = (1 - case.kept) / case.kept
-        found = minimize_scalar(lambda Y: np.exp(-Y) + Y**2 * noise / 2, bounds=(0, 60),
-                                method="bounded", options={"xatol": 1e-10})  # fmt: skip
+        found = scipy.optimize.minimize_scalar(
+            lambda Y: np.exp(-Y) + Y**2 * noise / 2,
+            bounds=(0, 60), method="bounded", options={"xatol": 1e-10},
+        )  # fmt: skip
         return compare(truncation_fraction(case.kept), found.fun, 1e-9, 0)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import minimize
+import scipy
 
 from gamecircuits.analysis.contexts import all_contexts
 from gamecircuits.errors import ParameterError
@@ -155,7 +155,7 @@ def minimise(
         if intermediate_result.fun <= enough:
             raise StopIteration
 
-    found = minimize(
+    found = scipy.optimize.minimize(
         evaluate,
         np.concatenate([array.ravel() for array in start]),
         jac=True,

@@ -33,7 +33,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from gamecircuits.analysis.evaluation import MAX_EXHAUSTIVE_VOCAB_SIZE
+from gamecircuits.analysis.contexts import MAX_EXHAUSTIVE_VOCAB_SIZE
 from gamecircuits.errors import GamecircuitsError, ParameterError
 from gamecircuits.experiments.experiment import EXPERIMENTS, Experiment
 from gamecircuits.games.game import GAMES, Game

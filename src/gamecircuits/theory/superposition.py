@@ -1,7 +1,7 @@
 """Fewer dimensions than V−1: floors that no model gets below."""
 
 import numpy as np
-from scipy.special import lambertw
+import scipy
 
 from gamecircuits.theory.basics import check, decompose_off_diagonal, require
 from gamecircuits.theory.laws import _hypergeometric
@@ -126,5 +126,5 @@ def truncation_fraction(kept: np.ndarray) -> np.ndarray:
     kept = np.asarray(kept, dtype=float)
     require((kept >= 0) & (kept <= 1), "the fraction kept lies in 0..1")
     with np.errstate(divide="ignore", invalid="ignore"):
-        Y = np.real(lambertw(kept / (1 - kept)))
+        Y = np.real(scipy.special.lambertw(kept / (1 - kept)))
         return np.where(kept == 1, 0.0, np.exp(-Y) * (1 + Y / 2))

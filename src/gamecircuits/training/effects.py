@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t as student_t
+import scipy
 
 from gamecircuits.randomness import get_rng
 from gamecircuits.training.eval_lengths import name_lengths
@@ -229,7 +229,7 @@ def describe_mean(values: np.ndarray) -> tuple[float, float, float]:
     half = np.nan
     if len(values) > 1:
         error = values.std(ddof=1) / np.sqrt(len(values))
-        half = student_t.ppf((1 + COVERAGE) / 2, len(values) - 1) * error
+        half = scipy.special.stdtrit(len(values) - 1, (1 + COVERAGE) / 2) * error
     return mean, mean - half, mean + half
 
 

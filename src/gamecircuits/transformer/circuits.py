@@ -9,6 +9,7 @@ So attention over L positions becomes one matrix product over the vocabulary.
 from math import inf, log
 
 import numpy as np
+import scipy
 
 from gamecircuits.transformer.model import Array, Norm, Parameters, add_output, normalize
 
@@ -82,9 +83,7 @@ class TokenTables:
         self.sink = (sink * np.exp(-highest[:, 0])).astype(scores.dtype)
         self.sink_terms = np.zeros_like(self.sink)
         if sink:
-            from scipy.special import xlogy  # takes longer to import than numpy; few models need it
-
-            self.sink_terms = xlogy(self.sink, self.sink)
+            self.sink_terms = scipy.special.xlogy(self.sink, self.sink)
         self.direct = direct_path(parameters)
         self.embedding = parameters.W_E
         if self.norm == "none":

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy.optimize import minimize_scalar
+import scipy
 
 from gamecircuits.errors import ParameterError
 from gamecircuits.theory.basics import decompose_off_diagonal
@@ -107,7 +107,7 @@ class Frame(Construction):
         if self.x is not None:
             return self.x
         V, lengths = self.vocab_size, np.array([max(1, self.vocab_size // 2)])
-        best = minimize_scalar(
+        best = scipy.optimize.minimize_scalar(
             lambda log_x: frame_kl_bound(V, lengths, np.exp(log_x), self.width)[0],
             bounds=(-5, 12),
             method="bounded",
