@@ -15,7 +15,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from gamecircuits.analysis.evaluation import evaluate_exhaustively
 from gamecircuits.pipeline import docs, training_page
-from gamecircuits.pipeline.config import load_config
+from gamecircuits.pipeline.config.load import load_config
 from gamecircuits.transformer.constructions.construction import make_construction
 
 ROOT = Path(__file__).parents[1]

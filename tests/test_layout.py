@@ -8,7 +8,7 @@ from gamecircuits.pipeline.provenance import PACKAGE, SOURCE, _digest_and_import
 
 # From the ground up; parts of one floor do not import each other.
 FLOORS = (
-    ("errors", "kinds", "randomness"),
+    ("errors", "kinds", "parameters", "randomness"),
     ("storage",),
     ("games",),
     ("theory",),

@@ -20,6 +20,14 @@ def suggest(name: object, known: Iterable[str]) -> str:
     return f"; did you mean {near[0]!r}?" if near else ""
 
 
+def list_modules(package: str) -> list[str]:
+    """Names of a package's public modules, sorted; imports none of them."""
+    path = importlib.import_module(package).__path__
+    return sorted(
+        module.name for module in pkgutil.iter_modules(path) if not module.name.startswith("_")
+    )
+
+
 class Registry:
     """The kinds found in one package; modules of it that are not kinds are named in `helpers`."""
 
@@ -28,9 +36,7 @@ class Registry:
 
     def kinds(self) -> list[str]:
         """Names of all kinds, sorted; imports none of them."""
-        path = importlib.import_module(self.package).__path__
-        names = {module.name for module in pkgutil.iter_modules(path)} - self._helpers
-        return sorted(name for name in names if not name.startswith("_"))
+        return [name for name in list_modules(self.package) if name not in self._helpers]
 
     def module(self, kind: str) -> str:
         """Full name of the module that defines `kind`."""
@@ -55,6 +61,11 @@ class Registry:
             raise GamecircuitsError(f"{name}.{wanted} must be a dataclass (add @dataclass)")
         return found
 
+    def summary(self, kind: str) -> str:
+        """First line of the docstring of the module, or else of the class."""
+        text = importlib.import_module(self.module(kind)).__doc__ or self.type(kind).__doc__
+        return (text or "").split("\n")[0]
+
     def make(self, kind: str, **parameters):
         """Make an instance; an unknown parameter is answered with the list of known ones."""
         cls = self.type(kind)
@@ -68,9 +79,3 @@ class Registry:
             return cls(**parameters)
         except TypeError as error:  # a missing argument
             raise GamecircuitsError(f"{self.noun} kind {kind!r}: {error}") from error
-
-
-def list_modules(package: str) -> list[str]:
-    """Names of the modules in a package that do not begin with "_", sorted; imports none of them."""
-    path = importlib.import_module(package).__path__
-    return sorted(m.name for m in pkgutil.iter_modules(path) if not m.name.startswith("_"))

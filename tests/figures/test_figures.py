@@ -135,7 +135,7 @@ def test_large_and_empty_cases():
     figure, grid = new_figure(1, 1, 2, 2)
     letter(grid[0, 0], 27, "after z comes")
     figure.draw_without_rendering()
-    assert "bb" in grid[0, 0].get_title(loc="left")
+    assert grid[0, 0].get_title(loc="center") == "bb"
 
 
 def test_branching_table_and_figure():

@@ -11,7 +11,7 @@ from twins import legal_after
 
 from gamecircuits.errors import GameError
 from gamecircuits.games.game import GAMES, PAD, make_game, token_dtype
-from gamecircuits.pipeline.config import load_config
+from gamecircuits.pipeline.config.load import load_config
 
 CONFIG = Path(__file__).parents[2] / "config" / "config.yaml"
 EXAMPLES = [

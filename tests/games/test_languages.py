@@ -18,7 +18,8 @@ from gamecircuits.games.flip_flop import IGNORE, ONE, READ, WRITE, ZERO, FlipFlo
 from gamecircuits.games.game import PAD, Game, make_game
 from gamecircuits.games.regular import Regular
 from gamecircuits.games.windowed_complement import WindowedComplement
-from gamecircuits.pipeline.config import ConfigError, load_config
+from gamecircuits.pipeline.config.load import load_config
+from gamecircuits.pipeline.config.yaml_lines import ConfigError
 
 LAWS = ["uniform_token", "uniform_word"]
 PARITY = {
@@ -242,7 +243,7 @@ def test_automata_in_a_config(tmp_path):
     ("settings", "key", "allowed"),
     [
         ({"kind": "dyck", "num_brackets": 0, "max_depth": 1, "length": 2}, "num_brackets", "1 to"),
-        ({"kind": "dyck", "num_brackets": 1, "max_depth": 0, "length": 2}, "max_depth", "at least"),
+        ({"kind": "dyck", "num_brackets": 1, "max_depth": 0, "length": 2}, "max_depth", "from 1"),
         ({"kind": "dyck", "num_brackets": 1, "max_depth": 1, "length": 3}, "length", "even"),
         ({"kind": "dyck", "num_brackets": 1, "max_depth": 1, "length": 1026}, "length", "to 1024"),
         ({"kind": "dyck", "num_brackets": 1, "max_depth": 1, "length": 2, "law": "fair"}, "law",

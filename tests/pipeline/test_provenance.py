@@ -9,14 +9,15 @@ import pytest
 
 from gamecircuits.kinds import list_modules
 from gamecircuits.pipeline import provenance
+from gamecircuits.pipeline.graph import STAGES
 from gamecircuits.pipeline.provenance import (
     check_arguments,
     check_code,
     code_closure,
     describe_job,
     is_machinery,
+    source_digest,
 )
-from gamecircuits.pipeline.graph import STAGES
 
 STAGE_MODULES = list_modules("gamecircuits.pipeline.stages")
 FUNCTION = "import numpy as np\nfrom gamecircuits.tools import helper\n"
@@ -29,8 +30,7 @@ def package(tmp_path, monkeypatch):
     """A tiny package tree in place of our source, to edit freely."""
 
     def forget():
-        for cached in (provenance._parse, provenance._digest_and_imports, provenance.code_digest):
-            cached.cache_clear()
+        provenance.forget_source()
 
     def write(name, text):
         path = tmp_path / "gamecircuits" / name
@@ -56,6 +56,7 @@ def describe(**settings) -> str:
 
 def test_closure_follows_imports_but_into_the_machinery(package):
     closure = code_closure("gamecircuits.pipeline.stages.work")
+    assert list(closure) == sorted(closure)
     assert {name.removeprefix("gamecircuits.") for name in closure} == {
         *("gamecircuits", "pipeline.stages", "pipeline.stages.work", "tools", "deep"),
     }
@@ -88,11 +89,14 @@ def test_what_changes_the_code(package, name, text, changes):
 
 
 def test_a_job_whose_code_was_changed_is_refused(package):
-    job = json.loads(describe())
-    check_code(job)
+    job, closure = json.loads(describe()), code_closure("gamecircuits.pipeline.stages.work")
+    source = source_digest(*closure)
+    check_code(job, closure, source)
+    package("deep.py", "VALUE = 1  # a comment\n")
+    check_code(job, closure, source)
     package("deep.py", "VALUE = 2\n")
     with pytest.raises(ValueError, match="the source was changed after this job was planned"):
-        check_code(job)
+        check_code(job, closure, source)
 
 
 def test_arguments_are_bound_when_the_plan_is_made(package):
@@ -119,7 +123,7 @@ def test_a_stage_loads_nothing_outside_its_closure(stage):
     )
     loaded = {name for name in run.stdout.split() if name.split(".")[0] == "gamecircuits"}
     counted = {name for name in loaded if not is_machinery(name)}
-    assert counted <= code_closure(f"gamecircuits.pipeline.stages.{stage}")
+    assert counted <= set(code_closure(f"gamecircuits.pipeline.stages.{stage}"))
 
 
 def test_every_stage_has_a_record():

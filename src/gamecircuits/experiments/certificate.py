@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
+from annotated_types import Interval, MinLen
 
 from gamecircuits.analysis.diagnosis import diagnose
 from gamecircuits.errors import ParameterError
@@ -28,30 +30,25 @@ class Certificate(Experiment):
 
     All contexts of lengths 1 and 2 certify bounds for every context of every length; the worst
     context of each length says how much of the certificate is used.
-
-    Attributes:
-        vocab_size: number of tokens, 3 to 12.
-        max_illegal_rate: of the model without noise, at length V-1.
-        noises: standard deviations of the noise in terms of the root mean square of each matrix.
-        draws: random draws of each noise.
     """
 
-    vocab_size: int = 10
-    max_illegal_rate: float = 1e-3
-    noises: list[float] = field(default_factory=lambda: [0.001, 0.01, 0.03])
-    draws: int = 3
+    vocab_size: Annotated[int, Interval(ge=3, le=12), "number of tokens V"] = 10
+    max_illegal_rate: Annotated[
+        float,
+        Interval(ge=1e-300, lt=1),
+        "softmax mass on seen tokens at length V−1 in the model without noise",
+    ] = 1e-3
+    noises: Annotated[
+        list[Annotated[float, Interval(ge=0, le=1)]],
+        MinLen(1),
+        "standard deviations of the noise in terms of the root mean square of each matrix",
+    ] = field(default_factory=lambda: [0.001, 0.01, 0.03])
+    draws: Annotated[int, Interval(ge=1, le=100), "random draws of each noise"] = 3
 
     def __post_init__(self):
-        if not 3 <= self.vocab_size <= 12:
-            raise ParameterError("vocab_size", self.vocab_size, "3 to 12")
-        if not 1e-300 <= self.max_illegal_rate < 1:
-            raise ParameterError("max_illegal_rate", self.max_illegal_rate, "between 0 and 1")
-        if not self.noises or not all(0 <= noise <= 1 for noise in self.noises):
-            raise ParameterError("noises", self.noises, "a list of numbers from 0 to 1")
+        super().__post_init__()
         if len(set(self.noises)) < len(self.noises):
             raise ParameterError("noises", self.noises, "different numbers")
-        if not 1 <= self.draws <= 100:
-            raise ParameterError("draws", self.draws, "1 to 100")
 
     def run(
         self, rng: np.random.Generator, say: Callable[[str], None] = lambda message: None

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
+from annotated_types import Interval, MinLen
 
 from gamecircuits.analysis.contexts import MAX_CONTEXTS, all_contexts, contexts_by_length
 from gamecircuits.errors import ParameterError
@@ -21,31 +23,26 @@ class CriticalLength(Experiment):
     The tied models have uniform x and either uniform attention or the attention that balances
     length 2. The random models have random x, β < 0, gauge and attention; all their contexts are
     visited.
-
-    Attributes:
-        vocab_size: number of tokens of the tied models, 6 to 64.
-        critical_lengths: of the tied models, above 3.
-        random_vocab_size: number of tokens of the random models, 4 to 12.
-        num_random: how many random models.
     """
 
-    vocab_size: int = 16
-    critical_lengths: list[float] = field(default_factory=lambda: [4.5, 7.5, 10.5])
-    random_vocab_size: int = 9
-    num_random: int = 60
+    vocab_size: Annotated[int, Interval(ge=6, le=64), "number of tokens of the tied models"] = 16
+    critical_lengths: Annotated[
+        list[float],
+        MinLen(1),
+        "critical lengths of the tied models, not whole, between 3 and vocab_size − 1",
+    ] = field(default_factory=lambda: [4.5, 7.5, 10.5])
+    random_vocab_size: Annotated[
+        int, Interval(ge=4, le=12), "number of tokens of the random models"
+    ] = 9
+    num_random: Annotated[int, Interval(ge=1, le=1000), "number of random models"] = 60
 
     def __post_init__(self):
-        if not 6 <= self.vocab_size <= 64:
-            raise ParameterError("vocab_size", self.vocab_size, "6 to 64")
+        super().__post_init__()
         lengths, longest = self.critical_lengths, self.vocab_size - 1
         fits = all(3 < s < longest and s != int(s) for s in lengths)
-        if not lengths or not fits or len(set(lengths)) < len(lengths):
+        if not fits or len(set(lengths)) < len(lengths):
             allowed = f"different numbers between 3 and vocab_size - 1 = {longest}, none whole"
             raise ParameterError("critical_lengths", self.critical_lengths, allowed)
-        if not 4 <= self.random_vocab_size <= 12:
-            raise ParameterError("random_vocab_size", self.random_vocab_size, "4 to 12")
-        if not 1 <= self.num_random <= 1000:
-            raise ParameterError("num_random", self.num_random, "1 to 1000")
 
     def run(
         self, rng: np.random.Generator, say: Callable[[str], None] = lambda message: None

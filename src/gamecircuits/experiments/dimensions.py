@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
 import scipy
+from annotated_types import Interval
 
 from gamecircuits.analysis.contexts import all_contexts
-from gamecircuits.errors import ParameterError
 from gamecircuits.experiments.experiment import Experiment
 from gamecircuits.theory.basics import centering
 from gamecircuits.theory.superposition import block_limits, kl_floor_by_length, untrained_kl
@@ -39,29 +40,18 @@ class Dimensions(Experiment):
     Part `balance` (d = V−1..2(V−1)) keeps D = −xP, ‖W_E‖ <= 1 and ‖W_U‖ <= 1 and minimises the
     imbalance, see `imbalance`, under a budget 2, 4, 8, ... on N = ‖W_V W_O‖/x: `imbalance_floor`.
     All norms are operator norms; x = 1, since it only scales W_V W_O.
-
-    Attributes:
-        vocab_size: number of tokens V, 4 to 10.
-        restarts: random starts of each optimisation; every one is in the table.
-        iterations: the most steps of one descent (L-BFGS).
-        doublings: of the budget, from 1; each descent starts where the one before ended.
     """
 
-    vocab_size: int = 6
-    restarts: int = 4
-    iterations: int = 500
-    doublings: int = 6
-
-    def __post_init__(self):
-        for key, low, high in (
-            ("vocab_size", 4, 10),
-            ("restarts", 1, 1000),
-            ("iterations", 1, 10**6),
-            ("doublings", 1, 10),
-        ):
-            value = getattr(self, key)
-            if not low <= value <= high:
-                raise ParameterError(key, value, f"{low} to {high}")
+    vocab_size: Annotated[int, Interval(ge=4, le=10), "number of tokens V"] = 6
+    restarts: Annotated[
+        int, Interval(ge=1, le=1000), "random starts of each optimisation; all are in the table"
+    ] = 4
+    iterations: Annotated[int, Interval(ge=1, le=10**6), "most steps of one descent (L-BFGS)"] = 500
+    doublings: Annotated[
+        int,
+        Interval(ge=1, le=10),
+        "doublings of the budget, from 1; each descent starts where the one before ended",
+    ] = 6
 
     def run(
         self, rng: np.random.Generator, say: Callable[[str], None] = lambda message: None

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from gamecircuits.kinds import Registry
+from gamecircuits.parameters import check_fields
 
 EXPERIMENTS = Registry("experiment", "gamecircuits.experiments", helpers=["experiment"])
 
@@ -24,6 +25,9 @@ def make_experiment(kind: str, **parameters) -> "Experiment":
 
 class Experiment(ABC):
     """A question whose answer is a tidy table, one row per measurement."""
+
+    def __post_init__(self):
+        check_fields(self)
 
     @abstractmethod
     def run(

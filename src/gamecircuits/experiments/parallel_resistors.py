@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
+from annotated_types import Interval
 
 from gamecircuits.analysis.contexts import all_contexts
-from gamecircuits.errors import ParameterError
 from gamecircuits.experiments.experiment import Experiment
 from gamecircuits.theory.displacement import harmonic_displacement
 from gamecircuits.transformer.circuits import TokenTables
@@ -19,24 +20,11 @@ class ParallelResistors(Experiment):
     """Displacement of every seen token in every context, for random strengths x, against the law.
 
     Beside each model, one whose last token gets the attention 1 % too much: then the law fails.
-
-    Attributes:
-        vocab_size: number of tokens, 3 to 12.
-        num_models: random draws of x, log-normal.
-        spread: standard deviation of ln x.
     """
 
-    vocab_size: int = 8
-    num_models: int = 4
-    spread: float = 0.7
-
-    def __post_init__(self):
-        if not 3 <= self.vocab_size <= 12:
-            raise ParameterError("vocab_size", self.vocab_size, "3 to 12")
-        if not 1 <= self.num_models <= 100:
-            raise ParameterError("num_models", self.num_models, "1 to 100")
-        if not 0.01 <= self.spread <= 3:
-            raise ParameterError("spread", self.spread, "0.01 to 3")
+    vocab_size: Annotated[int, Interval(ge=3, le=12), "number of tokens V"] = 8
+    num_models: Annotated[int, Interval(ge=1, le=100), "random draws of x, log-normal"] = 4
+    spread: Annotated[float, Interval(ge=0.01, le=3), "standard deviation of ln x"] = 0.7
 
     def run(
         self, rng: np.random.Generator, say: Callable[[str], None] = lambda message: None

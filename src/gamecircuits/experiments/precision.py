@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Annotated, Literal
 
 import numpy as np
 import pandas as pd
 import scipy
+from annotated_types import Interval
 
 from gamecircuits.analysis.contexts import sample_contexts
-from gamecircuits.errors import ParameterError
 from gamecircuits.experiments.experiment import Experiment
 from gamecircuits.theory.rounding import ROUNDING, rounding_spread, rounding_total_variation
 from gamecircuits.theory.strength import x_min
@@ -33,25 +34,19 @@ class Precision(Experiment):
     rows, and the mean a length, of √((V−s)/(sV)) < 1. `operand_bound` is twice that. It leaves out
     rounding of sums, small for float16 and bfloat16 with sums in float32, and an F that is not
     orthogonal to the last digit, as `rotated` in float64.
-
-    Attributes:
-        largest_vocab_size: V goes through 16, 64, 256, 1024 up to this.
-        num_contexts: random contexts at each length 2, V/4, V/2, V−2; at length 1 all V are taken.
-        max_illegal_rate: what x is chosen for.
     """
 
-    largest_vocab_size: int = 1024
-    num_contexts: int = 200
-    max_illegal_rate: float = 1e-3
-
-    def __post_init__(self):
-        if self.largest_vocab_size not in VOCAB_SIZES:
-            allowed = ", ".join(map(str, VOCAB_SIZES))
-            raise ParameterError("largest_vocab_size", self.largest_vocab_size, allowed)
-        if not 1 <= self.num_contexts <= 1000:
-            raise ParameterError("num_contexts", self.num_contexts, "1 to 1000")
-        if not 1e-6 <= self.max_illegal_rate <= 0.5:
-            raise ParameterError("max_illegal_rate", self.max_illegal_rate, "1e-6 to 0.5")
+    largest_vocab_size: Annotated[
+        Literal[16, 64, 256, 1024], "V goes through 16, 64, 256, 1024 up to this"
+    ] = 1024
+    num_contexts: Annotated[
+        int,
+        Interval(ge=1, le=1000),
+        "random contexts at each length 2, V/4, V/2, V−2; at length 1 all V are taken",
+    ] = 200
+    max_illegal_rate: Annotated[
+        float, Interval(ge=1e-6, le=0.5), "softmax mass on seen tokens that x is chosen for"
+    ] = 1e-3
 
     def run(
         self, rng: np.random.Generator, say: Callable[[str], None] = lambda message: None

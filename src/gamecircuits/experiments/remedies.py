@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
+from annotated_types import Interval
 
 from gamecircuits.analysis.contexts import contexts_by_length
-from gamecircuits.errors import ParameterError
 from gamecircuits.experiments.experiment import Experiment
 from gamecircuits.theory.displacement import Displacements, standard_form_displacements
 from gamecircuits.theory.laws import attention_entropy, laws_from_classes, single_class
@@ -25,29 +26,23 @@ class Remedies(Experiment):
 
     No norm; the norm of the attention output; the norm of the residual stream; a sink; each last
     token as its own sink. What they pay for it, the strength of the OV circuit, is in the table.
-
-    Attributes:
-        vocab_size: number of tokens, 4 to 18.
-        displacement: of the only seen token at length 1, in nats.
-        sink: attention weight of the sink.
-        self_weight: attention weight of the last token to itself in the self-sink.
-        embedding_ratio: of the residual norm, length of the embedding in terms of x.
     """
 
-    vocab_size: int = 14
-    displacement: float = 30.0
-    sink: float = 4.0
-    self_weight: float = 100.0
-    embedding_ratio: float = 0.5
-
-    def __post_init__(self):
-        if not 4 <= self.vocab_size <= 18:
-            raise ParameterError("vocab_size", self.vocab_size, "4 to 18")
-        for name in ("displacement", "sink", "embedding_ratio"):
-            if not 0 < getattr(self, name) <= 1e4:
-                raise ParameterError(name, getattr(self, name), "above 0, at most 10000")
-        if not 1.01 <= self.self_weight <= 1e6:
-            raise ParameterError("self_weight", self.self_weight, "1.01 to 1000000")
+    vocab_size: Annotated[int, Interval(ge=4, le=18), "number of tokens V"] = 14
+    displacement: Annotated[
+        float, Interval(gt=0, le=1e4), "displacement of the only seen token at length 1, in nats"
+    ] = 30.0
+    sink: Annotated[float, Interval(gt=0, le=1e4), "attention weight of the sink"] = 4.0
+    self_weight: Annotated[
+        float,
+        Interval(ge=1.01, le=1e6),
+        "attention weight of the last token to itself in the self-sink",
+    ] = 100.0
+    embedding_ratio: Annotated[
+        float,
+        Interval(gt=0, le=1e4),
+        "length of the embedding in terms of x under the residual norm",
+    ] = 0.5
 
     def models(
         self,

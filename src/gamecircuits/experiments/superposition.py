@@ -3,12 +3,13 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
 import scipy
+from annotated_types import Interval, MultipleOf
 
-from gamecircuits.errors import ParameterError
 from gamecircuits.experiments.experiment import Experiment
 from gamecircuits.theory.superposition import (
     block_limits,
@@ -55,20 +56,15 @@ class Superposition(Experiment):
 
     For m ≪ V, a frame with FᵀF = (V/m)I and ΣF = 0 lowers the mean KL by ms/(2(V−1)(V−s)) at its
     best, second order in x, and the block by (ms/V) ln(V/(V−1)): the frame is better from s = V/2.
-
-    Attributes:
-        vocab_size: number of tokens V, even, 6 to 16; 6 and 14 have an equiangular frame, m = V/2.
-        num_seeds: of the random signs.
     """
 
-    vocab_size: int = 14
-    num_seeds: int = 5
-
-    def __post_init__(self):
-        if not (6 <= self.vocab_size <= 16 and self.vocab_size % 2 == 0):
-            raise ParameterError("vocab_size", self.vocab_size, "even numbers from 6 to 16")
-        if not 1 <= self.num_seeds <= 100:
-            raise ParameterError("num_seeds", self.num_seeds, "1 to 100")
+    vocab_size: Annotated[
+        int,
+        Interval(ge=6, le=16),
+        MultipleOf(2),
+        "number of tokens V; 6 and 14 have an equiangular frame, m = V/2",
+    ] = 14
+    num_seeds: Annotated[int, Interval(ge=1, le=100), "draws of the random signs"] = 5
 
     def run(
         self, rng: np.random.Generator, say: Callable[[str], None] = lambda message: None

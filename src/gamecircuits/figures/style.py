@@ -1,26 +1,60 @@
 """One look for all figures: colours that everyone can tell apart, labels on the lines, theory as
-lines and measurement as points."""
+lines and measurement as points.
+
+A figure is a module in one of the folders here, with its caption beside it as an .rst file of the
+same name: a Jinja2 template that gets `snakemake.wildcards` and `snakemake.config`. `make_table`
+makes the table that is written beside the figure, `draw` the matplotlib Figure; neither touches
+files. The folder says what both are given and which wildcards the caption has:
+
+    metrics      make_table(metrics)             draw(table)
+    games        make_table(counts)              draw(table)
+    boards       make_table(..., game)           draw(table, game)            game
+    models       make_table(...)                 draw(table, name)            model, or game
+    searches     make_table(tables, length)      draw(table, game, length)    search
+    experiments  (the experiment's own table)    draw(table)                  experiment
+"""
 
 import io
+import re
 from pathlib import Path
 
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+from matplotlib.lines import Line2D
+from matplotlib.ticker import (
+    Formatter,
+    LogFormatterMathtext,
+    LogLocator,
+    NullFormatter,
+    StrMethodFormatter,
+)
+from matplotlib.transforms import ScaledTranslation
 
-matplotlib.use("Agg")
+matplotlib.use("Agg")  # else matplotlib loads pyplot, to find out which windows it could open
 
 # Okabe and Ito's colours, without the yellow that vanishes on white.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 # Fixed for the built-in kinds, so that a kind looks the same in every figure and experiment.
 KINDS = (
-    *("balanced", "minimal", "attention_norm", "untrained", "harmonic", "tied", "residual_norm"),
-    *("sink", "self_sink", "block", "frame"),
+    "balanced",
+    "minimal",
+    "attention_norm",
+    "untrained",
+    "harmonic",
+    "tied",
+    "residual_norm",
+    "sink",
+    "self_sink",
+    "block",
+    "frame",
 )
 GREY = "#6b6b6b"
+HOLLOW = {"linestyle": "none", "markerfacecolor": "none"}  # symbols that hide nothing
+SUPERSCRIPTS = str.maketrans("0123456789-−", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁻")
 
 RC = {
     "axes.axisbelow": True,
@@ -32,7 +66,7 @@ RC = {
     "axes.spines.top": False,
     "axes.titlelocation": "left",
     "axes.titlesize": 9.5,
-    "figure.constrained_layout.use": True,
+    "axes.titley": 1.0,  # no search for a free place above the ticks: there are none at the top
     "figure.dpi": 200,
     "font.family": "DejaVu Sans",
     "font.size": 9,
@@ -40,9 +74,10 @@ RC = {
     "grid.linewidth": 0.6,
     "legend.fontsize": 8,
     "legend.frameon": False,
+    "lines.dashed_pattern": (4, 2.5),
+    "lines.dotted_pattern": (1, 1.3),
     "lines.linewidth": 1.4,
     "lines.markersize": 4.2,
-    "savefig.bbox": "tight",
     "savefig.dpi": 200,
     "svg.fonttype": "path",
     "svg.hashsalt": "gamecircuits",
@@ -55,7 +90,8 @@ def new_figure(rows: int, columns: int, width: float, height: float, **options):
     """Figure and 2-D array of axes, in this style; width and height in inches."""
     matplotlib.rcParams.update(matplotlib.rcParamsDefault)
     matplotlib.rcParams.update(RC)
-    figure = Figure(figsize=(width, height))
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
     return figure, figure.subplots(rows, columns, squeeze=False, **options)
 
 
@@ -85,17 +121,35 @@ def readable(name: str) -> str:
 
 
 def letter(axes: Axes, index: int, title: str) -> None:
-    """Title of a panel with its letter."""
+    """Title of a panel with its letter, which stands in front of the first line."""
     letters = chr(ord("a") + index % 26) * (1 + index // 26)
-    axes.set_title(f"$\\bf{{{letters}}}$  {title}")
+    lines = "\n" * title.count("\n")  # one title on the other: both end at the same height
+    sign = axes.set_title(letters + lines, loc="center", x=0, ha="left", weight="bold")
+    text = axes.set_title(title, loc="left")
+    indent = ScaledTranslation((5 + 7 * len(letters)) / 72, 0, axes.figure.dpi_scale_trans)
+    text.set_transform(sign.get_transform() + indent)
+
+
+def key(**style) -> Line2D:
+    """Entry of a legend."""
+    return Line2D([], [], **{"color": GREY, **style})
+
+
+def note(axes: Axes, text: str, at, offset: tuple[float, float], **style) -> None:
+    """Small text beside a place in the panel, with its offset in points."""
+    style = {"color": GREY, "fontsize": 8, "textcoords": "offset points", **style}
+    axes.annotate(text, at, xytext=offset, **style)
 
 
 def integer_ticks(axes: Axes, values) -> None:
-    """At most nine integer ticks on the x axis, at round numbers and at the smallest value."""
+    """At most ten integer ticks on the x axis, at round numbers and at the smallest value."""
     low, high = int(min(values)), int(max(values))
     rounds = (factor * 10**power for power in range(6) for factor in (1, 2, 5))
     step = next(step for step in rounds if (high - low) / step <= 8)
-    ticks = [low, *(tick for tick in range(0, high + 1, step) if tick > low + step / 2)]
+    ticks = [
+        low,
+        *(tick for tick in range(0, high + 1, step) if tick > low and tick >= low + step / 2),
+    ]
     axes.set_xticks(ticks, [str(tick) for tick in ticks])
     axes.set_xticks([], minor=True)
 
@@ -107,15 +161,49 @@ def plain_log_ticks(axis: Axis) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
+class PlainPowers(Formatter):
+    """Labels of a logarithmic axis as plain text, like 10⁻³: formulas take long to set."""
+
+    def __init__(self, formulas: Formatter):
+        self._formulas = formulas
+
+    def set_axis(self, axis: Axis) -> None:
+        self._formulas.set_axis(axis)
+
+    def set_locs(self, locs) -> None:
+        self._formulas.set_locs(locs)
+
+    def __call__(self, value: float, position: int | None = None) -> str:
+        text = self._formulas(value, position)
+        parts = re.fullmatch(r"\$\\mathdefault\{(.*)\^\{(.*)\}\}\$", text)
+        if parts is None:
+            return text
+        return parts[1].replace(r"\times", "×") + parts[2].translate(SUPERSCRIPTS)
+
+
+def lay_out(figure: Figure) -> None:
+    """Fix the places of all axes, once: laying out again for each file costs more than drawing."""
+    for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
+        if isinstance(major := axis.get_major_formatter(), LogFormatterMathtext):
+            axis.set_major_formatter(PlainPowers(major))
+        if isinstance(minor := axis.get_minor_formatter(), LogFormatterMathtext):
+            axis.set_minor_formatter(PlainPowers(minor))
+    if (engine := figure.get_layout_engine()) is not None:
+        engine.execute(figure)
+        figure.set_layout_engine(None)
+
+
 def render(figure: Figure, paths: list[str], job: str) -> dict[str, bytes]:
     """The figure in the format that each path asks for, the same bytes every time.
 
     The metadata of the images carry the job that made them.
     """
+    lay_out(figure)
+    area = figure.get_tightbbox().padded(0.1)  # inches
     metadata = {".png": {"Description": job}, ".svg": {"Description": job, "Date": None}}
     images = {}
     for path in paths:
         buffer, suffix = io.BytesIO(), Path(path).suffix
-        figure.savefig(buffer, format=suffix[1:], metadata=metadata[suffix])
+        figure.savefig(buffer, format=suffix[1:], metadata=metadata[suffix], bbox_inches=area)
         images[path] = buffer.getvalue()
     return images

@@ -5,35 +5,25 @@ row · columns + column, row 0 at the bottom. But for what a token means it is a
 """
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
+from annotated_types import Interval
 
-from gamecircuits.errors import ParameterError
 from gamecircuits.games import _line_kernels
-from gamecircuits.games.mnk import Mnk
+from gamecircuits.games.mnk import InARow, Mnk, Side
 
 
 @dataclass(frozen=True)
 class ConnectFour(Mnk):
-    """Connect four on a board of at most 64 squares.
+    """Connect four on a board of at most 64 squares."""
 
-    Attributes:
-        rows: squares in a column.
-        columns: number of columns, at least 2.
-        in_a_row: stones in a horizontal, vertical or diagonal line that win.
-    """
-
-    rows: int = 6
-    columns: int = 7
-    in_a_row: int = 4
+    rows: Annotated[Side, "squares in a column; the board has at most 64"] = 6
+    columns: Annotated[Side, Interval(ge=2), "columns, which are the tokens"] = 7
+    in_a_row: InARow = 4
 
     players = ("red", "yellow")
     row_0_is_below = True
-
-    def __post_init__(self):
-        super().__post_init__()
-        if self.columns < 2:
-            raise ParameterError("columns", self.columns, "2 to 64: tokens are columns")
 
     @property
     def vocab_size(self) -> int:

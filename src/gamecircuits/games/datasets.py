@@ -130,21 +130,25 @@ class GameDataset:
         num_games: in all shards.
     """
 
-    def __init__(self, folder: Path | str, num_games: int | None = None):
-        """Open every shard in the folder.
+    def __init__(self, shards: Path | str | list[Path | str], num_games: int | None = None):
+        """Open all shards of a game.
 
         Args:
-            folder: GAME's in results/games.
+            shards: a folder of results/games, of which every shard is read, or the shards.
             num_games: how many there must be. Shards that are missing at the end cannot be noticed
                 without it, gaps are.
 
         Raises:
             ArtefactError: shards that are missing, damaged or not of one dataset.
         """
-        found = sorted(Path(folder).glob("shard-*.parquet"))
-        self.paths = [path for path in found if re.fullmatch(r"shard-\d{5}", path.stem)]
+        if isinstance(shards, list):
+            self.paths = list(map(Path, shards))
+        else:
+            found = sorted(Path(shards).glob("shard-*.parquet"))
+            self.paths = [path for path in found if re.fullmatch(r"shard-\d{5}", path.stem)]
         if not self.paths:
-            raise ArtefactError(f"{folder} has no shards; run the pipeline with their config")
+            raise ArtefactError(f"{shards} has no shards; run the pipeline with their config")
+        folder = self.paths[0].parent
         files = [open_parquet(path) for path in self.paths]
         origins = [_get_origin(path) for path in self.paths]
         sizes = [file.metadata.num_rows for file in files]

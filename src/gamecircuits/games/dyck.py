@@ -9,11 +9,11 @@ is needs no stack: it is the last one opened at the present depth.
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
+from annotated_types import Interval, MultipleOf
 
-from gamecircuits.errors import ParameterError
 from gamecircuits.games._causal_game import Language
 from gamecircuits.games.game import PAD, token_dtype
 
@@ -22,31 +22,20 @@ MAX_LENGTH = 1024  # the exact counts of uniform_word then take a quarter of a s
 
 @dataclass(frozen=True)
 class Dyck(Language):
-    """Balanced brackets of several kinds, of one length and bounded depth.
+    """Balanced brackets of several kinds, of one length and bounded depth."""
 
-    Attributes:
-        num_brackets: kinds of brackets k, 1 to 2048; the vocabulary has 2 k tokens.
-        max_depth: how many brackets may be open at once; length / 2 or more is no bound.
-        length: tokens of every word, even, 2 to 1024.
-        law: how games are drawn. uniform_token: every legal token equally likely; uniform_word:
-            every word equally likely, so tokens are weighted by the number of their completions.
-            The metrics compare models with uniform legal tokens under either law.
-    """
-
-    num_brackets: int
-    max_depth: int
-    length: int
-    law: Literal["uniform_token", "uniform_word"] = "uniform_token"
-
-    def __post_init__(self):
-        if not 1 <= self.num_brackets <= 2048:
-            raise ParameterError("num_brackets", self.num_brackets, "1 to 2048")
-        if self.max_depth < 1:
-            raise ParameterError("max_depth", self.max_depth, "at least 1")
-        if not 2 <= self.length <= MAX_LENGTH or self.length % 2:
-            raise ParameterError("length", self.length, f"even numbers from 2 to {MAX_LENGTH}")
-        if self.law not in ("uniform_token", "uniform_word"):
-            raise ParameterError("law", self.law, "uniform_token, uniform_word")
+    num_brackets: Annotated[
+        int, Interval(ge=1, le=2048), "kinds of brackets k; the vocabulary has 2k tokens"
+    ]
+    max_depth: Annotated[
+        int, Interval(ge=1), "brackets that may be open at once; length / 2 or more is no bound"
+    ]
+    length: Annotated[int, Interval(ge=2, le=MAX_LENGTH), MultipleOf(2), "tokens of every word"]
+    law: Annotated[
+        Literal["uniform_token", "uniform_word"],
+        "how games are drawn: every legal token equally likely, or every word; the metrics compare "
+        "models with uniform legal tokens under either law",
+    ] = "uniform_token"
 
     @property
     def vocab_size(self) -> int:

@@ -7,10 +7,11 @@ however many ignored bits lie between.
 """
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
+from annotated_types import Interval, MultipleOf
 
-from gamecircuits.errors import ParameterError
 from gamecircuits.games._causal_game import Language
 from gamecircuits.games.game import PAD, token_dtype
 
@@ -24,16 +25,14 @@ class FlipFlop(Language):
 
     Legal tokens are drawn uniformly, so instructions but the first and the last are w, i or r with
     probability 1/3 each: the paper's FFL(1/3), where its main one, FFL(0.8), ignores more.
-
-    Attributes:
-        length: tokens of every word, two for each instruction; even, 4 to 32766.
     """
 
-    length: int
-
-    def __post_init__(self):
-        if not 4 <= self.length <= 32766 or self.length % 2:
-            raise ParameterError("length", self.length, "even numbers from 4 to 32766")
+    length: Annotated[
+        int,
+        Interval(ge=4, le=32766),
+        MultipleOf(2),
+        "tokens of every word, two for each instruction",
+    ]
 
     @property
     def vocab_size(self) -> int:

@@ -14,6 +14,7 @@ import numpy as np
 
 from gamecircuits.errors import GameError
 from gamecircuits.kinds import Registry
+from gamecircuits.parameters import check_fields
 
 PAD = -1
 
@@ -43,6 +44,9 @@ class Game(ABC):
 
     vocab_size: int
     max_length: int
+
+    def __post_init__(self):
+        check_fields(self)
 
     @abstractmethod
     def get_valid_next_token_mask(self, tokens: np.ndarray) -> np.ndarray:

@@ -5,39 +5,42 @@ somebody has won: set complement with an early end.
 """
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
+from annotated_types import Interval
 
 from gamecircuits.errors import ParameterError
 from gamecircuits.games import _line_kernels
 from gamecircuits.games._bitboard_game import BitboardGame, get_board_symmetries
 
+Side = Annotated[int, Interval(ge=1, le=64)]
+InARow = Annotated[
+    int,
+    Interval(ge=1, le=64),
+    "stones in a horizontal, vertical or diagonal line that win, up to the longer side",
+]
+
 
 @dataclass(frozen=True)
 class Mnk(BitboardGame):
-    """An m,n,k-game on at most 64 squares.
+    """An m,n,k-game on at most 64 squares."""
 
-    Attributes:
-        rows, columns: size of the board; 2 to 64 squares.
-        in_a_row: stones in a horizontal, vertical or diagonal line that win.
-    """
-
-    rows: int
-    columns: int
-    in_a_row: int
+    rows: Annotated[Side, "rows of the board, which has 2 to 64 squares"]
+    columns: Annotated[Side, "columns of the board"]
+    in_a_row: InARow
 
     kernels = _line_kernels
     players = ("X", "O")
 
     def __post_init__(self):
-        for key in ("rows", "columns"):
-            if not 1 <= getattr(self, key) <= 64:
-                raise ParameterError(key, getattr(self, key), "1 to 64")
+        super().__post_init__()
         if not 2 <= self.num_squares <= 64:
             raise ParameterError("rows", self.rows, f"2 to 64 squares, not {self.num_squares}")
         longest = max(self.rows, self.columns)
-        if not 1 <= self.in_a_row <= longest:
-            raise ParameterError("in_a_row", self.in_a_row, f"1 to the longer side, {longest}")
+        if self.in_a_row > longest:
+            allowed = f"an integer from 1 to the longer side, {longest}"
+            raise ParameterError("in_a_row", self.in_a_row, allowed)
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -6,29 +6,21 @@ neither has one, be the board full, one colour wiped out or both stuck.
 """
 
 from dataclasses import dataclass
+from typing import Annotated, Literal
 
 import numpy as np
 
-from gamecircuits.errors import ParameterError
 from gamecircuits.games import _othello_kernels
 from gamecircuits.games._bitboard_game import BitboardGame, get_board_symmetries
 
 
 @dataclass(frozen=True)
 class Othello(BitboardGame):
-    """Othello on a square board; white starts on d4 and e5, black on e4 and d5 (size 8).
+    """Othello on a square board; white starts on d4 and e5, black on e4 and d5 (size 8)."""
 
-    Attributes:
-        board_size: squares per row, 4, 6 or 8.
-    """
-
-    board_size: int = 8
+    board_size: Annotated[Literal[4, 6, 8], "squares per row"] = 8
 
     kernels = _othello_kernels
-
-    def __post_init__(self):
-        if self.board_size not in (4, 6, 8):
-            raise ParameterError("board_size", self.board_size, "4, 6 or 8")
 
     @property
     def vocab_size(self) -> int:

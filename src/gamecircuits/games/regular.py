@@ -6,8 +6,10 @@ legal while that can still be done, so legal tokens depend on the state and on t
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Annotated
 
 import numpy as np
+from annotated_types import Interval
 
 from gamecircuits.errors import ParameterError
 from gamecircuits.games._causal_game import Language
@@ -42,22 +44,23 @@ class Regular(Language):
     Counting modulo 3; with accepting [n0], the number of a is a multiple of 3:
 
         transitions: {n0: {a: n1, b: n0}, n1: {a: n2, b: n1}, n2: {a: n0, b: n2}}
-
-    Attributes:
-        alphabet: names of the tokens 0, 1, ..., at least 2; digits in quotes.
-        transitions: for each state its next states by token; tokens left out are illegal there.
-        start: state before the first token.
-        accepting: states in which a word may end.
-        length: tokens of every word, 1 to 32767; less for large automata (64 MB in all).
     """
 
-    alphabet: list[str]
-    transitions: dict[str, dict[str, str]]
-    start: str
-    accepting: list[str]
-    length: int
+    alphabet: Annotated[list[str], "names of the tokens 0, 1, ..., at least 2; digits in quotes"]
+    transitions: Annotated[
+        dict[str, dict[str, str]],
+        "next states by token, for each state; tokens left out are illegal there",
+    ]
+    start: Annotated[str, "state before the first token"]
+    accepting: Annotated[list[str], "states in which a word may end"]
+    length: Annotated[
+        int,
+        Interval(ge=1, le=32767),
+        "tokens of every word; less for large automata (64 MB in all)",
+    ]
 
     def __post_init__(self):
+        super().__post_init__()
         states, tokens = list(self.transitions), self.alphabet
         if not 2 <= len(set(tokens)) == len(tokens) <= 4096:
             raise ParameterError("alphabet", tokens, "2 to 4096 different tokens")
@@ -76,9 +79,10 @@ class Regular(Language):
             raise ParameterError("start", self.start, "a state with transitions")
         if not self.accepting or not set(self.accepting) <= set(states):
             raise ParameterError("accepting", self.accepting, f"states {', '.join(states)}")
-        longest = min(32767, MAX_TABLE // (len(states) * len(tokens)))
-        if not 1 <= self.length <= longest:
-            raise ParameterError("length", self.length, f"1 to {longest} with this automaton")
+        longest = MAX_TABLE // (len(states) * len(tokens))
+        if self.length > longest:
+            allowed = f"an integer from 1 to {longest} with this automaton"
+            raise ParameterError("length", self.length, allowed)
         self._check_that_there_are_words()
 
     def _check_that_there_are_words(self) -> None:

@@ -4,24 +4,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gamecircuits.errors import ParameterError
 from gamecircuits.games.game import Game, token_dtype
 from gamecircuits.games.masks import get_valid_next_token_mask
+from gamecircuits.parameters import VocabSize
 
 
 @dataclass(frozen=True)
 class SetComplement(Game):
-    """The task of arXiv 2510.08341. A game is a permutation of the vocabulary.
+    """The task of arXiv 2510.08341. A game is a permutation of the vocabulary."""
 
-    Attributes:
-        vocab_size: number of tokens, at least 2.
-    """
-
-    vocab_size: int
-
-    def __post_init__(self):
-        if not 2 <= self.vocab_size <= 4096:
-            raise ParameterError("vocab_size", self.vocab_size, "2 to 4096")
+    vocab_size: VocabSize
 
     @property
     def max_length(self) -> int:

@@ -1,12 +1,15 @@
 """Windowed complement: a token is legal again once `window` further tokens have been played."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
+from annotated_types import Interval
 
 from gamecircuits.errors import ParameterError
 from gamecircuits.games._causal_game import CausalGame
 from gamecircuits.games.game import PAD, token_dtype
+from gamecircuits.parameters import VocabSize
 
 
 @dataclass(frozen=True)
@@ -15,28 +18,21 @@ class WindowedComplement(CausalGame):
 
     A model that handles set complement by averaging over the whole prefix cannot forget, so this
     game shows where that solution stops. With window = V−1 the game has one legal token each step.
-
-    Attributes:
-        vocab_size: number of tokens, at least 2.
-        window: how many of the last tokens are illegal, 0 to V−1.
-        max_length: number of tokens after which every game ends; 2 V unless given.
     """
 
-    vocab_size: int
-    window: int
-    max_length: int | None = None
+    vocab_size: VocabSize
+    window: Annotated[int, Interval(ge=0), "last tokens that are illegal, up to V−1"]
+    max_length: Annotated[
+        int | None, Interval(ge=1, le=32767), "tokens of every game; 2V by default"
+    ] = None
 
     def __post_init__(self):
-        if not 2 <= self.vocab_size <= 4096:
-            raise ParameterError("vocab_size", self.vocab_size, "2 to 4096")
-        if not 0 <= self.window < self.vocab_size:
-            raise ParameterError(
-                "window", self.window, f"0 to vocab_size - 1 = {self.vocab_size - 1}"
-            )
+        super().__post_init__()
+        if self.window >= self.vocab_size:
+            allowed = f"an integer from 0 to vocab_size - 1 = {self.vocab_size - 1}"
+            raise ParameterError("window", self.window, allowed)
         if self.max_length is None:
             object.__setattr__(self, "max_length", 2 * self.vocab_size)
-        if not 1 <= self.max_length <= 32767:
-            raise ParameterError("max_length", self.max_length, "1 to 32767")
 
     def play(self, num_games: int, rng: np.random.Generator) -> np.ndarray:
         # Keep the tokens in order of last use, the most recent last: the legal ones come first.

@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from gamecircuits.pipeline.config import load_config
+from gamecircuits.pipeline.config.load import load_config
 from gamecircuits.pipeline.training_page import (
     FOLDER,
     compare_runs,

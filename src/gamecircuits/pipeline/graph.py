@@ -17,7 +17,7 @@ from gamecircuits.experiments.experiment import EXPERIMENTS
 from gamecircuits.games._bitboard_game import BitboardGame
 from gamecircuits.games.game import GAMES
 from gamecircuits.kinds import list_modules
-from gamecircuits.pipeline.config import Config
+from gamecircuits.pipeline.config.named import Config
 from gamecircuits.pipeline.stage import STAGES, File, Names, Stage, Work, figure, file_of, stage
 from gamecircuits.transformer.constructions.construction import CONSTRUCTIONS
 
@@ -326,7 +326,7 @@ def plot_predictions(config: Config, game: str) -> Work:
 def check_claims(config: Config) -> Work:
     """Every statement of docs/theory.md on random instances: predicted, measured, tolerance"""
     settings = {"seed": config.seed, **config.claims.model_dump()}
-    return Work(settings=settings, loads=claim_modules())
+    return Work(settings=settings, loads=claim_modules(), caption="claims.rst")
 
 
 @stage(
@@ -524,6 +524,7 @@ def describe_run(config: Config) -> Work:
     """The configuration, the libraries' versions, and what each file holds"""
     python = ".".join(map(str, sys.version_info[:3]))
     return Work(
+        caption="config.rst",
         settings={
             "config": yaml.safe_dump(
                 config.raw, sort_keys=False, default_flow_style=None, width=100
@@ -534,7 +535,7 @@ def describe_run(config: Config) -> Work:
                 for known in STAGES.values()
                 if list(known.each(config))
             ],
-        }
+        },
     )
 
 

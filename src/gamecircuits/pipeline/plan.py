@@ -16,9 +16,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from gamecircuits.pipeline.config import Config
+from gamecircuits.pipeline import provenance
+from gamecircuits.pipeline.config.named import Config
 from gamecircuits.pipeline.graph import STAGES
-from gamecircuits.pipeline.provenance import check_arguments, describe_job, job_digest
+from gamecircuits.pipeline.provenance import (
+    check_arguments,
+    code_closure,
+    describe_job,
+    job_digest,
+    source_digest,
+)
 from gamecircuits.pipeline.stage import File, Names, Stage, Work, as_list
 from gamecircuits.storage.files import file_digest, write_files
 
@@ -93,8 +100,11 @@ class Job:
             for argument, files in self.reads.items()
         }
         single = [argument for argument, f in self.work.reads.items() if isinstance(f, File)]
+        closure = code_closure(f"{provenance.STAGES}.{self.stage.name}", *self.work.loads)
         task = {
             "job": self.text,
+            "closure": closure,
+            "source": source_digest(*closure),
             "reads": reads,
             "single": single,
             "writes": self.writes,
@@ -118,7 +128,8 @@ class Plan:
     def job(self, stage: Stage | str, **names: str) -> Job:
         """The job of a stage for these names."""
         stage = STAGES[stage] if isinstance(stage, str) else stage
-        key = (stage.name, *sorted(names.items()))
+        names = {name: names[name] for name in stage.wildcards}  # in the order of its paths
+        key = (stage.name, *names.values())
         if key not in self._jobs:
             work = stage.work(self.config, **names)
             reads = {
@@ -175,6 +186,8 @@ class Plan:
         memory = _Memory(f"{self.config.results}/.plan/verified.json")
         reasons = {job: _why_stale(job, memory) for job in self.jobs}
         memory.save()
+        for job, path in self.find_surplus_shards():
+            reasons[job] = reasons[job] or f"{path} is left from a configuration with more games"
         return {job: reason for job, reason in reasons.items() if reason}
 
     def write_tasks(self, stale: dict[Job, str]) -> None:
@@ -209,19 +222,22 @@ class Plan:
             for path in Path(folder).glob(".*.*.tmp"):  # of write_atomically
                 if re.sub(r"^\.(.*)\.\d+\.tmp$", r"\1", path.name) in known:
                     path.unlink(missing_ok=True)
-        for path in self.find_surplus_shards():
+        for _, path in self.find_surplus_shards():
             path.unlink(missing_ok=True)
 
-    def find_surplus_shards(self) -> Iterator[Path]:
-        """Shards beyond a game's number of games: readers would take them for its."""
+    def find_surplus_shards(self) -> Iterator[tuple[Job, Path]]:
+        """Shards beyond a game's number of games, which readers would take for its.
+
+        Each with the job of the game's last shard, which is made again so that a run begins.
+        """
         for stage in ("generate_games", "compute_masks"):
             for game in self.config.games.values():
-                job = self.job(stage, game=game.name, shard=game.shards[0])
+                job = self.job(stage, game=game.name, shard=game.shards[-1])
                 for path in sorted(Path(job.files[0]).parent.glob("shard-*.parquet")):
                     record = Path(job.record).with_name(f"{game.name}-{path.stem}.json")
                     is_ours = re.fullmatch(r"shard-\d{5}", path.stem) and record.is_file()
                     if is_ours and path.stem not in game.shards:
-                        yield path
+                        yield job, path
 
 
 class _Memory:
@@ -261,4 +277,3 @@ def _why_stale(job: Job, memory: _Memory) -> str | None:
         if memory.digest(path) != files.get(os.path.relpath(path, job.results)):
             return f"{path} is damaged, or was changed by hand"
     return None
-

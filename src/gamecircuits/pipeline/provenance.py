@@ -1,9 +1,9 @@
 """Which settings, code and library versions make a file.
 
-A *job* is a JSON text: the stage, its settings, digests of the jobs that make its inputs, a digest of
-the code that it runs, and the versions of the libraries that this code imports. Whatever could
-change a result is in this text; so a file is up to date if and only if it was made by the text that
-the plan has for it. Comments, docstrings and all code that only plans and runs jobs
+A *job* is a JSON text: the stage, its settings, digests of the jobs that make its inputs, a digest
+of the code that it runs, and the versions of the libraries that this code imports. Whatever could
+change a result is in this text; so a file is up to date if and only if it was made by the text
+that the plan has for it. Comments, docstrings and all code that only plans and runs jobs
 (gamecircuits.pipeline without its stages) are not in it.
 """
 
@@ -82,7 +82,8 @@ def _digest_and_imports(module: str) -> tuple[str, frozenset[str], frozenset[str
     return hashlib.sha256(ast.dump(tree).encode()).hexdigest(), frozenset(first_party), libraries
 
 
-def code_closure(*modules: str) -> frozenset[str]:
+@functools.cache
+def code_closure(*modules: str) -> tuple[str, ...]:
     """The given modules and all first-party modules that they import, without the machinery."""
     found, todo = set(), list(modules)
     while todo:
@@ -90,7 +91,7 @@ def code_closure(*modules: str) -> frozenset[str]:
         if module not in found and not is_machinery(module):
             found.add(module)
             todo.extend(_digest_and_imports(module)[1])
-    return frozenset(found)
+    return tuple(sorted(found))
 
 
 _distributions = functools.cache(packages_distributions)  # half a second for each call
@@ -108,7 +109,7 @@ def _library_version(name: str) -> str | None:
 def code_digest(*modules: str) -> tuple[str, dict[str, str]]:
     """Digest of all first-party code that the modules run, and the libraries' versions."""
     code, libraries = hashlib.sha256(), set()
-    for module in sorted(code_closure(*modules)):
+    for module in code_closure(*modules):
         digest, _, imported = _digest_and_imports(module)
         code.update(f"{module} {digest}\n".encode())
         libraries |= imported
@@ -162,8 +163,25 @@ def describe_job(
     return json.dumps(job, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
-def check_code(job: Mapping) -> None:
-    """Raise GamecircuitsError if the source is not what it was when the job was planned."""
+@functools.cache
+def source_digest(*modules: str) -> str:
+    """Digest of the bytes of modules' files: quicker than that of their code, but too sensitive."""
+    digest = hashlib.sha256()
+    for module in modules:
+        path = source_file(module)
+        digest.update(f"{module}\n".encode() + (path.read_bytes() if path else b""))
+    return digest.hexdigest()[:16]
+
+
+def check_code(job: Mapping, closure: Iterable[str], source: str) -> None:
+    """Raise GamecircuitsError if the code is not what it was when the job was planned.
+
+    Args:
+        job: parsed text of the job.
+        closure: the modules that it ran then, and the digest of their files.
+    """
+    if source_digest(*closure) == source:
+        return
     if code_digest(f"{STAGES}.{job['stage']}", *job["modules"])[0] != job["code"]:
         raise GamecircuitsError("the source was changed after this job was planned; run again")
 
@@ -171,3 +189,9 @@ def check_code(job: Mapping) -> None:
 def job_digest(job: str) -> str:
     """Short digest that names a job."""
     return hashlib.sha256(job.encode()).hexdigest()[:16]
+
+
+def forget_source() -> None:
+    """Read the source anew: for whoever changes it."""
+    for cached in (_parse, _digest_and_imports, code_closure, code_digest, source_digest):
+        cached.cache_clear()

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from string import Formatter
 from typing import NamedTuple
 
-from gamecircuits.pipeline.config import Config
+from gamecircuits.pipeline.config.named import Config
 
 Names = Mapping[str, str]  # values of the wildcards of one job
 Paths = str | list[str]
@@ -32,7 +32,7 @@ class Work:
         reads: files by argument of the stage's function: a path, or a list of paths.
         settings: the function's other keyword arguments, in JSON types.
         loads: modules that the function loads by name, as their code belongs to the job.
-        caption: of the figure: a file below src/gamecircuits/figures.
+        caption: for the report: a file below src/gamecircuits/figures, or in workflow/report.
         threads: how many are worth giving to it; passed on if the function takes `threads`.
     """
 

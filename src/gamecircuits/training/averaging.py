@@ -9,22 +9,39 @@ iterate (Block and Zhang's β).
 """
 
 from abc import ABC, abstractmethod
-from dataclasses import MISSING, dataclass, fields
-from math import inf
+from dataclasses import MISSING, dataclass
+from typing import Annotated
 
 import numpy as np
+from annotated_types import Interval
 
 from gamecircuits.errors import ParameterError
+from gamecircuits.kinds import suggest
+from gamecircuits.parameters import check_fields, get_parameters
 
+AVERAGES: dict[str, type["Average"]] = {}  # by kind
+DEFAULT_AVERAGES = {  # of a search
+    "last": {"kind": "last"},
+    "ema_0.9": {"kind": "ema", "decay": 0.9},
+    "ema_0.99": {"kind": "ema", "decay": 0.99},
+    "ema_0.999": {"kind": "ema", "decay": 0.999},
+    "power_ema": {"kind": "power_ema"},
+    "bema": {"kind": "bema"},
+}
 
-def _check(key: str, value: float, low: float, high: float = inf) -> None:
-    if type(value) not in (int, float) or not (low <= value <= high and value < inf):  # nor NaN
-        raise ParameterError(key, value, f"{low} to {high}" if high < inf else f"at least {low}")
+Share = Annotated[float, Interval(ge=0, le=1)]
+NotNegative = Annotated[float, Interval(ge=0, le=1e30)]
 
 
 @dataclass(frozen=True)
 class Average(ABC):
-    """A running average of the iterates θ_0, θ_1, ..., θ_T."""
+    """A running average of the iterates θ_0, θ_1, ..., θ_T; a subclass names its kind."""
+
+    def __init_subclass__(cls, kind: str):
+        AVERAGES[kind] = cls
+
+    def __post_init__(self):
+        check_fields(self)
 
     @abstractmethod
     def get_weights(self, num_steps: int) -> np.ndarray:
@@ -36,7 +53,7 @@ class Average(ABC):
 
 
 @dataclass(frozen=True)
-class Last(Average):
+class Last(Average, kind="last"):
     """No average: the last iterate itself."""
 
     def get_weights(self, num_steps: int) -> np.ndarray:
@@ -44,44 +61,28 @@ class Last(Average):
 
 
 @dataclass(frozen=True)
-class Ema(Average):
-    """Exponential moving average; `decay` weighs the old one.
+class Ema(Average, kind="ema"):
+    """Exponential moving average: A ← decay·A + (1 − decay)·θ."""
 
-    Attributes:
-        decay: β of A_t = β A_{t−1} + (1−β) θ_t.
-    """
-
-    decay: float
-
-    def __post_init__(self):
-        _check("decay", self.decay, 0, 1)
+    decay: Annotated[Share, "weight of the old average"]
 
     def get_weights(self, num_steps: int) -> np.ndarray:
         return np.full(num_steps, 1 - self.decay)
 
 
 @dataclass(frozen=True)
-class PowerEma(Average):
+class PowerEma(Average, kind="power_ema"):
     """EMA that warms up: its window grows with the run, so the start is forgotten.
 
     decay_t = min(max_decay, 1 − (1 + t/inv_gamma)^−power) at step t = 1, 2, ...; the formula of
     ema-pytorch, which counts from its first update.
-
-    Attributes:
-        power: 1 averages a fixed share of the run, 0 the newest iterate alone.
-        inv_gamma: steps before the window grows.
-        max_decay: the window's end.
     """
 
-    power: float = 2 / 3
-    inv_gamma: float = 1.0
-    max_decay: float = 0.9999
-
-    def __post_init__(self):
-        _check("power", self.power, 0, 1)
-        _check("max_decay", self.max_decay, 0, 1)
-        if type(self.inv_gamma) not in (int, float) or not 0 < self.inv_gamma < inf:
-            raise ParameterError("inv_gamma", self.inv_gamma, "above 0")
+    power: Annotated[Share, "1 averages a fixed share of the run, 0 the newest iterate alone"] = (
+        2 / 3
+    )
+    inv_gamma: Annotated[float, Interval(gt=0, le=1e30), "steps before the window grows"] = 1.0
+    max_decay: Annotated[Share, "decay at which the window stops growing"] = 0.9999
 
     def get_weights(self, num_steps: int) -> np.ndarray:
         t = np.arange(1, num_steps + 1)
@@ -89,32 +90,18 @@ class PowerEma(Average):
 
 
 @dataclass(frozen=True)
-class Bema(Average):
+class Bema(Average, kind="bema"):
     """Bias-corrected EMA (Block and Zhang, arXiv 2508.00180); defaults as in TRL, but every step.
 
     Every `every` steps, at t = every, 2·every, ...: A_t = (1−β_t) A + β_t θ_t with
     β_t = (ρ+γt)^−κ; shown is A_t + α_t (θ_t − θ_0) with α_t = (ρ+γt)^−η, t the last update.
-
-    Attributes:
-        kappa: κ; 0 gives the newest iterate alone.
-        eta: η; 0 is the largest correction, not none.
-        rho: ρ.
-        gamma: γ.
-        every: steps between updates; should divide their number, as it is shown at the end.
     """
 
-    kappa: float = 0.5
-    eta: float = 0.2
-    rho: float = 10.0
-    gamma: float = 1.0
-    every: int = 1
-
-    def __post_init__(self):
-        for key in ("kappa", "eta", "gamma"):
-            _check(key, getattr(self, key), 0)
-        _check("rho", self.rho, 1)
-        if type(self.every) is not int or self.every < 1:
-            raise ParameterError("every", self.every, "an integer from 1")
+    kappa: Annotated[NotNegative, "exponent κ; 0 gives the newest iterate alone"] = 0.5
+    eta: Annotated[NotNegative, "exponent η; 0 is the largest correction, not none"] = 0.2
+    rho: Annotated[float, Interval(ge=1, le=1e30), "offset ρ"] = 10.0
+    gamma: Annotated[NotNegative, "slope γ"] = 1.0
+    every: Annotated[int, Interval(ge=1), "steps between updates; divides the steps of the run"] = 1
 
     def get_weights(self, num_steps: int) -> np.ndarray:
         t = np.arange(1, num_steps + 1)
@@ -125,17 +112,20 @@ class Bema(Average):
         return (self.rho + self.gamma * updated) ** -self.eta if updated else 0.0
 
 
-AVERAGES = {"last": Last, "ema": Ema, "power_ema": PowerEma, "bema": Bema}
+def describe_average(kind: str) -> str:
+    """First line of the docstring of an average."""
+    return (AVERAGES[kind].__doc__ or "").split("\n")[0]
 
 
 def make_average(kind: str = "", **parameters: float) -> Average:
     """Make an average; unknown kinds and parameters are answered with those that exist."""
     if kind not in list(AVERAGES):  # what is no text is not in it, either
-        raise ParameterError("kind", kind, ", ".join(AVERAGES))
-    known = [field.name for field in fields(AVERAGES[kind])]
-    if unknown := sorted(set(parameters) - set(known)):
-        raise ParameterError(unknown[0], parameters[unknown[0]], f"the keys {known} of {kind}")
-    needed = [field.name for field in fields(AVERAGES[kind]) if field.default is MISSING]
-    if missing := [name for name in needed if name not in parameters]:
-        raise ParameterError(missing[0], "missing", f"{kind} needs the keys {needed}")
+        raise ParameterError("kind", kind, ", ".join(AVERAGES) + suggest(kind, AVERAGES))
+    known = get_parameters(AVERAGES[kind])
+    for name in [name for name in parameters if name not in known]:
+        allowed = f"the keys of {kind}: {', '.join(known) or 'none'}" + suggest(name, known)
+        raise ParameterError(name, parameters[name], allowed)
+    for name, parameter in known.items():
+        if parameter.default is MISSING and name not in parameters:
+            raise ParameterError(name, "missing", f"{parameter.allowed} ({kind} needs it)")
     return AVERAGES[kind](**parameters)

@@ -8,98 +8,92 @@ training and their games too, so that variants are compared in pairs.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from math import exp, log
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from annotated_types import Interval
 
 from gamecircuits.errors import ParameterError
+from gamecircuits.kinds import suggest
+from gamecircuits.parameters import check_fields, check_value, fits, get_parameters
 from gamecircuits.randomness import get_rng
+from gamecircuits.transformer.model import Norm
 
-LARGEST = 1e30  # of any number; single precision ends at 3e38
 SITES = ("embedding", "attention", "residual")  # of dropout
-STATIC = ("norm", "normalizer", "tied", "targets", "d_model", "d_k", "d_v", "batch_size")
+STATIC = object()  # marks what the compiled program depends on
+
+Width = Annotated[int, Interval(ge=1, le=65536)]
+Positive = Annotated[float, Interval(gt=0, le=1e30)]  # single precision ends at 3e38
+Dropout = Annotated[float, Interval(ge=0, lt=1)]
 
 
 @dataclass(frozen=True)
 class Trial:
-    """Hyperparameters of one training run.
+    """Hyperparameters of one training run."""
 
-    Attributes:
-        norm: none, attention or residual, as in `forward`.
-        normalizer: what the norm divides by: l2, the length of the vector, or rms, the root mean
-            square of its entries, which is the length over √d_model.
-        gain: the norm's gain before training; it is learned.
-        tied: whether W_U is the transpose of W_E.
-        d_model: width of the residual stream.
-        d_k: width of queries and keys; 0 is uniform attention.
-        d_v: width of values.
-        init_scale: standard deviation of a weight before training × √(rows of its matrix); of the
-            embedding × √d_model.
-        targets: sampled next tokens, or the exact uniform distribution over the legal ones.
-        batch_size: games in a step.
-        learning_rate: AdamW's, at its highest.
-        schedule: constant, or linear or cosine to zero, after the warm-up.
-        warmup: share of the steps over which the learning rate rises linearly.
-        weight_decay: AdamW's, times the learning rate; the gain does not decay.
-        clip_norm: gradients longer than this are shortened to it; 1e30 lets all pass.
-        embedding_dropout: share of the embedding's entries that are dropped.
-        attention_dropout: share of the attention weights that are dropped.
-        residual_dropout: share of the head's output that is dropped before it is added.
-    """
-
-    norm: Literal["none", "attention", "residual"] = "none"
-    normalizer: Literal["l2", "rms"] = "l2"
-    gain: float = 1.0
-    tied: bool = False
-    d_model: int = 32
-    d_k: int = 32
-    d_v: int = 32
-    init_scale: float = 1.0
-    targets: Literal["sampled", "exact"] = "sampled"
-    batch_size: int = 64
-    learning_rate: float = 1e-3
-    schedule: Literal["constant", "linear", "cosine"] = "constant"
-    warmup: float = 0.05
-    weight_decay: float = 0.0
-    clip_norm: float = 1.0
-    embedding_dropout: float = 0.0
-    attention_dropout: float = 0.0
-    residual_dropout: float = 0.0
+    norm: Annotated[
+        Norm,
+        STATIC,
+        "what is normalised: nothing, the head's output, or the residual stream after it",
+    ] = "none"
+    normalizer: Annotated[
+        Literal["l2", "rms"],
+        STATIC,
+        "what the norm divides by: the length of the vector, or the root mean square of its "
+        "entries, which is the length over √d_model",
+    ] = "l2"
+    gain: Annotated[Positive, "gain of the norm before training; it is learned"] = 1.0
+    tied: Annotated[bool, STATIC, "whether W_U is the transpose of W_E"] = False
+    d_model: Annotated[Width, STATIC, "width of the residual stream"] = 32
+    d_k: Annotated[
+        Width, Interval(ge=0), STATIC, "width of queries and keys; 0 is uniform attention"
+    ] = 32
+    d_v: Annotated[Width, STATIC, "width of values"] = 32
+    init_scale: Annotated[
+        Positive,
+        "standard deviation of a weight before training × √(rows of its matrix); of the embedding "
+        "× √d_model",
+    ] = 1.0
+    targets: Annotated[
+        Literal["sampled", "exact"],
+        STATIC,
+        "sampled next tokens, or the exact uniform distribution over the legal ones",
+    ] = "sampled"
+    batch_size: Annotated[Width, STATIC, "games in a step"] = 64
+    learning_rate: Annotated[Positive, "learning rate of AdamW at its highest"] = 1e-3
+    schedule: Annotated[
+        Literal["constant", "linear", "cosine"],
+        "learning rate after the warm-up: constant, or falling to zero",
+    ] = "constant"
+    warmup: Annotated[
+        float,
+        Interval(ge=0, le=1),
+        "share of the steps over which the learning rate rises linearly",
+    ] = 0.05
+    weight_decay: Annotated[
+        float,
+        Interval(ge=0, le=1e30),
+        "weight decay of AdamW, times the learning rate; the gain does not decay",
+    ] = 0.0
+    clip_norm: Annotated[
+        Positive, "gradients longer than this are shortened to it; 1e30 lets all pass"
+    ] = 1.0
+    embedding_dropout: Annotated[Dropout, "share of the embedding's entries that are dropped"] = 0.0
+    attention_dropout: Annotated[Dropout, "share of the attention weights that are dropped"] = 0.0
+    residual_dropout: Annotated[
+        Dropout, "share of the head's output that is dropped before it is added"
+    ] = 0.0
 
     def __post_init__(self):
-        allowed = {
-            "norm": ("none", "attention", "residual"),
-            "normalizer": ("l2", "rms"),
-            "targets": ("sampled", "exact"),
-            "schedule": ("constant", "linear", "cosine"),
-            "tied": (True, False),
-        }
-        for key, choices in allowed.items():
-            value = getattr(self, key)
-            if type(value) is not type(choices[0]) or value not in choices:  # 1 == True
-                raise ParameterError(key, value, ", ".join(map(str, choices)))
-        for key, least in [("d_model", 1), ("d_k", 0), ("d_v", 1), ("batch_size", 1)]:
-            value = getattr(self, key)
-            if type(value) is not int or not least <= value <= 65536:
-                raise ParameterError(key, value, f"an integer from {least} to 65536")
-        for key in ("gain", "init_scale", "learning_rate", "clip_norm"):
-            if not _is_number(getattr(self, key)) or getattr(self, key) <= 0:
-                raise ParameterError(key, getattr(self, key), "a number above 0, up to 1e30")
-        if not _is_number(self.weight_decay) or self.weight_decay < 0:
-            raise ParameterError("weight_decay", self.weight_decay, "a number from 0 to 1e30")
-        if not _is_number(self.warmup) or not 0 <= self.warmup <= 1:
-            raise ParameterError("warmup", self.warmup, "a number from 0 to 1")
-        for key in ("embedding_dropout", "attention_dropout", "residual_dropout"):
-            if not _is_number(getattr(self, key)) or not 0 <= getattr(self, key) < 1:
-                raise ParameterError(key, getattr(self, key), "a number from 0 to below 1")
+        check_fields(self)
 
     @property
     def static(self) -> tuple:
         """What the compiled program depends on; trials that share it are trained together."""
         drops = tuple(getattr(self, f"{site}_dropout") > 0 for site in SITES)
-        return (*(getattr(self, key) for key in STATIC), *drops)
+        return (*(getattr(self, name) for name in _STATIC), *drops)
 
     def get_learning_rates(self, num_steps: int) -> np.ndarray:
         """The learning rate of every step, float64 (num_steps,)."""
@@ -114,18 +108,21 @@ class Trial:
         return self.learning_rate * np.where(step < rising, (step + 1) / max(rising, 1), shape)
 
 
-HYPERPARAMETERS = tuple(field.name for field in fields(Trial))
+HYPERPARAMETERS = get_parameters(Trial)
+_STATIC = [name for name, p in HYPERPARAMETERS.items() if STATIC in p.annotation.__metadata__]
 
 
-def _is_number(value: Any) -> bool:
-    return type(value) in (int, float) and abs(value) <= LARGEST  # NaN is not
+def has_range(key: str) -> bool:
+    """Whether a search may draw the hyperparameter from a range, as it may any real number."""
+    return isinstance(HYPERPARAMETERS[key].default, float)
 
 
 def check_space(space: Mapping[str, Any]) -> None:
     """Raise ParameterError unless every trial that the space allows makes sense."""
     for key, choice in space.items():
         if key not in HYPERPARAMETERS:
-            raise ParameterError("space", key, ", ".join(HYPERPARAMETERS))
+            allowed = ", ".join(HYPERPARAMETERS) + suggest(key, HYPERPARAMETERS)
+            raise ParameterError("space", key, allowed)
         if isinstance(choice, Mapping):
             _check_range(key, choice)
             ends = [choice["low"], choice["high"]]
@@ -134,7 +131,7 @@ def check_space(space: Mapping[str, Any]) -> None:
         if not ends:
             raise ParameterError(key, choice, "a list that is not empty")
         for value in ends:
-            Trial(**{key: value})
+            check_value(key, value, HYPERPARAMETERS[key].annotation)
 
 
 def _check_range(key: str, choice: Mapping[str, Any]) -> None:
@@ -142,19 +139,19 @@ def _check_range(key: str, choice: Mapping[str, Any]) -> None:
     known = set(choice) <= {"low", "high", "scale"} and {"low", "high"} <= set(choice)
     if not known or scale not in ("linear", "log"):
         raise ParameterError(key, dict(choice), "{low: ..., high: ..., scale: linear or log}")
-    low, high = choice["low"], choice["high"]
-    if not isinstance(getattr(Trial(), key), float):
+    if not has_range(key):
         raise ParameterError(key, dict(choice), "a value or a list; only real numbers have ranges")
-    ordered = _is_number(low) and _is_number(high) and low <= high
+    low, high = choice["low"], choice["high"]
+    ordered = fits(float, low) and fits(float, high) and low <= high
     if not ordered or (scale == "log" and low <= 0):
-        raise ParameterError(key, dict(choice), "low <= high <= 1e30, and low > 0 on a log scale")
+        raise ParameterError(key, dict(choice), "low <= high, and low > 0 on a log scale")
 
 
 def draw_trial(space: Mapping[str, Any], seed: int, name: str, number: int, **variant) -> Trial:
     """Trial `number` of a search: one draw for each hyperparameter, but for those of `variant`."""
     chosen = {}
-    for key in HYPERPARAMETERS:
-        choice = space.get(key, getattr(Trial(), key))
+    for key, parameter in HYPERPARAMETERS.items():
+        choice = space.get(key, parameter.default)
         # Each has its own generator, so that a change of one leaves the others alone.
         uniform = get_rng(seed, f"{name} trial {key}", number).random()
         if isinstance(choice, Mapping):
@@ -170,11 +167,18 @@ def draw_trial(space: Mapping[str, Any], seed: int, name: str, number: int, **va
     return Trial(**chosen | variant)
 
 
-def group_trials(trials: Mapping[tuple[str, int], Trial], size: int) -> list[list[tuple[str, int]]]:
-    """Keys of the trials that one job trains together: at most `size`, all of one program."""
+def group_trials(
+    trials: Mapping[tuple[str, int], Trial], size: int
+) -> dict[str, list[tuple[str, int]]]:
+    """Keys (variant, number) of the trials that one job trains together, by the group's name.
+
+    A group has at most `size` trials, all of one variant and one program. It is named after its
+    variant and its first trial, so that other variants and later trials do not rename it.
+    """
     alike: dict[tuple, list[tuple[str, int]]] = {}
     for key, trial in trials.items():
-        alike.setdefault(trial.static, []).append(key)
-    return [
+        alike.setdefault((key[0], trial.static), []).append(key)
+    groups = (
         keys[start : start + size] for keys in alike.values() for start in range(0, len(keys), size)
-    ]
+    )
+    return {f"{group[0][0]}-{group[0][1]:04d}": group for group in groups}

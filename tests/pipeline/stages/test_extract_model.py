@@ -11,7 +11,7 @@ from safetensors.numpy import load_file
 
 from gamecircuits.games.datasets import tokens_to_table
 from gamecircuits.games.splits import SPLITS
-from gamecircuits.pipeline.config import load_config
+from gamecircuits.pipeline.config.load import load_config
 from gamecircuits.pipeline.plan import Plan
 from gamecircuits.pipeline.provenance import code_closure
 from gamecircuits.pipeline.stages import (

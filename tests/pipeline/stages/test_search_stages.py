@@ -8,7 +8,7 @@ import pytest
 import yaml
 from safetensors.numpy import load_file
 
-from gamecircuits.pipeline.config import load_config
+from gamecircuits.pipeline.config.load import load_config
 from gamecircuits.pipeline.plan import SEARCH_FIGURES, Plan
 from gamecircuits.pipeline.stages import collect_search, measure_trials, plot_search, train_trials
 

@@ -33,8 +33,12 @@ LOOKS = {  # by the names of the players
 }
 PLAIN = Look("#e6e2da", "#b4afa4", "#f5dca3")
 PLAYERS = {
-    **{"black": "#1f1f1f", "white": "#fbfbfb", "red": "#c8403d", "yellow": "#f0c441"},
-    **{"X": COLOURS[0], "O": COLOURS[1]},
+    "black": "#1f1f1f",
+    "white": "#fbfbfb",
+    "red": "#c8403d",
+    "yellow": "#f0c441",
+    "X": COLOURS[0],
+    "O": COLOURS[1],
 }
 
 

@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from gamecircuits.figures.boards._board import (
@@ -17,7 +16,7 @@ from gamecircuits.figures.boards._board import (
     new_boards,
     square,
 )
-from gamecircuits.figures.style import GREY, readable
+from gamecircuits.figures.style import key, readable
 from gamecircuits.games._bitboard_game import BitboardGame
 from gamecircuits.games.game import PAD
 
@@ -88,7 +87,7 @@ def draw(table: pd.DataFrame, game: BitboardGame) -> Figure:
         axes.set_title(_describe(ply, to_move, last, game), fontsize=7.5, linespacing=1.3)
     handles = [
         Patch(facecolor=look.last_move, edgecolor=look.line, linewidth=0.6, label="last move"),
-        Line2D([], [], linestyle="none", marker="o", markersize=3, color=GREY, label="legal next"),
+        key(linestyle="none", marker="o", markersize=3, label="legal next"),
     ]
     figure.legend(handles=handles, loc="outside upper right", ncols=2)
     title = f"one random game of {readable(table['game'].iloc[0])}"

@@ -54,16 +54,24 @@ def draw(table: pd.DataFrame, game: BitboardGame) -> Figure:
         axes.set_facecolor(NEVER)
         mesh = axes.pcolormesh(
             *(np.arange(num + 1) - 0.5 for num in reversed(game.shape)),
-            np.ma.masked_equal(percent, 0), cmap="Blues", edgecolor="white", linewidth=0.6,
-            vmin=0, vmax=100 * table["share_legal"].max(),
-        )  # fmt: skip
+            np.ma.masked_equal(percent, 0),
+            cmap="Blues",
+            edgecolor="white",
+            linewidth=0.6,
+            vmin=0,
+            vmax=100 * table["share_legal"].max(),
+        )
         for (row, column), value in np.ndenumerate(percent):
             if value and size >= MIN_SIZE:
                 axes.text(
-                    column, row, f"{value:.0f}" if value >= 1 else "<1", fontsize=size,
+                    column,
+                    row,
+                    f"{value:.0f}" if value >= 1 else "<1",
+                    fontsize=size,
                     color="white" if mesh.norm(value) > 0.6 else "#303030",
-                    ha="center", va="center",
-                )  # fmt: skip
+                    ha="center",
+                    va="center",
+                )
         first, last = about["first_ply"], about["last_ply"]
         plies = f"ply {first}" if first == last else f"plies {first}–{last}"
         letter(axes, stage, f"{plies}\n{about['num_positions']:,} positions")

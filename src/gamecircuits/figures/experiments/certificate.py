@@ -2,9 +2,17 @@
 
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
-from gamecircuits.figures.style import COLOURS, GREY, MARKERS, integer_ticks, letter, new_figure
+from gamecircuits.figures.style import (
+    COLOURS,
+    GREY,
+    HOLLOW,
+    MARKERS,
+    integer_ticks,
+    key,
+    letter,
+    new_figure,
+)
 
 PANELS = {  # quantity: title, label, scale
     "absent_spread": ("spread of the absent logits", "highest − lowest absent logit (nats)", "log"),
@@ -32,10 +40,17 @@ def draw(table: pd.DataFrame) -> Figure:
         for number, (_, part) in enumerate(rows.groupby("noise", sort=False)):
             colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
             for _, one in part.groupby("draw"):
-                axes.plot(one["length"], one["certified"], color=colour, linestyle=(0, (4, 2.5)),
-                          linewidth=1)  # fmt: skip
-                axes.plot(one["length"], one["measured"], color=colour, marker=marker,
-                          linestyle="none", markerfacecolor="none", markersize=4)  # fmt: skip
+                axes.plot(
+                    one["length"], one["certified"], color=colour, linestyle="--", linewidth=1
+                )
+                axes.plot(
+                    one["length"],
+                    one["measured"],
+                    color=colour,
+                    marker=marker,
+                    markersize=4,
+                    **HOLLOW,
+                )
         if quantity == "other_displacement":
             axes.axhline(0, color=GREY, linewidth=0.8)
             axes.set_ylim(bottom=max(-10, rows["certified"].min()))
@@ -50,15 +65,18 @@ def draw(table: pd.DataFrame) -> Figure:
         integer_ticks(axes, table["length"])
     noises = table["noise"].unique()
     handles = [
-        Line2D([], [], color=COLOURS[n % len(COLOURS)], marker=MARKERS[n % len(MARKERS)],
-               markerfacecolor="none", linestyle="none", label=f"noise {100 * noise:g} %")
+        key(
+            color=COLOURS[n % len(COLOURS)],
+            marker=MARKERS[n % len(MARKERS)],
+            label=f"noise {100 * noise:g} %",
+            **HOLLOW,
+        )
         for n, noise in enumerate(noises)
-    ]  # fmt: skip
+    ]
     handles += [
-        Line2D([], [], color=GREY, linestyle="none", marker="o", markerfacecolor="none",
-               label="worst of all contexts"),
-        Line2D([], [], color=GREY, linestyle=(0, (4, 2.5)), label="certified by lengths 1 and 2"),
-    ]  # fmt: skip
+        key(marker="o", label="worst of all contexts", **HOLLOW),
+        key(linestyle="--", label="certified by lengths 1 and 2"),
+    ]
     figure.legend(handles=handles, loc="outside upper right", ncols=len(handles))
     V = table["vocab_size"].iloc[0]
     draws = table["draw"].nunique()

@@ -5,7 +5,16 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gamecircuits.figures.style import COLOURS, GREY, MARKERS, integer_ticks, letter, new_figure
+from gamecircuits.figures.style import (
+    COLOURS,
+    GREY,
+    HOLLOW,
+    MARKERS,
+    integer_ticks,
+    letter,
+    new_figure,
+    note,
+)
 
 
 def draw(table: pd.DataFrame) -> Figure:
@@ -40,13 +49,18 @@ def _draw_tied(axes: Axes, rows: pd.DataFrame) -> None:
         colour, marker = COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)]
         axes.plot(one["length"], one["predicted"], color=colour)
         for extreme in ("lowest", "highest"):
-            axes.plot(one["length"], one[extreme], color=colour, marker=marker, linestyle="none",
-                      markerfacecolor="none", markersize=4)  # fmt: skip
-        axes.axvline(critical, color=colour, linestyle=(0, (2, 2)), linewidth=0.9)
-        axes.annotate(
-            f"s* = {critical:g}", (critical, 1), xycoords=("data", "axes fraction"),
-            xytext=(3, -8 - 11 * index), textcoords="offset points", color=colour, fontsize=8,
-        )  # fmt: skip
+            axes.plot(
+                one["length"], one[extreme], color=colour, marker=marker, markersize=4, **HOLLOW
+            )
+        axes.axvline(critical, color=colour, linestyle=":", linewidth=0.9)
+        note(
+            axes,
+            f"s* = {critical:g}",
+            (critical, 1),
+            (3, -8 - 11 * index),
+            xycoords=("data", "axes fraction"),
+            color=colour,
+        )
     axes.set_yscale("symlog", linthresh=1)
     axes.set_xlabel("length s (tokens)")
     axes.set_ylabel("displacement of the last token (nats)")
@@ -60,10 +74,15 @@ def _draw_random(axes: Axes, rows: pd.DataFrame) -> None:
     counts = pairs.value_counts()
     axes.plot([1, beyond], [1, beyond], color=GREY, linewidth=1, zorder=1)
     for (predicted, measured), count in counts.items():
-        axes.plot(predicted, measured, "o", color=COLOURS[0], markersize=3 + 2 * np.sqrt(count),
-                  markerfacecolor="none")  # fmt: skip
-        axes.annotate(f"{count}", (predicted, measured), xytext=(10, -9),
-                      textcoords="offset points", fontsize=8, color=GREY)  # fmt: skip
+        axes.plot(
+            predicted,
+            measured,
+            "o",
+            color=COLOURS[0],
+            markersize=3 + 2 * np.sqrt(count),
+            markerfacecolor="none",
+        )
+        note(axes, f"{count}", (predicted, measured), (10, -9))
     ticks = np.arange(1, beyond + 1)
     labels = [*(f"{tick:.0f}" for tick in ticks[:-1]), "never"]
     axes.set_xticks(ticks, labels)

@@ -77,8 +77,9 @@ def _mark(above: Axes, below: Axes, width: int, name: str, side: str) -> None:
     """A width that matters, named beside the line."""
     for axes in (above, below):
         axes.axvline(width, color=GREY, linewidth=0.8, zorder=0)
-    above.text(width, 0.72, name, transform=above.get_xaxis_transform(), ha=side, fontsize=8,
-               color=GREY)  # fmt: skip
+    above.text(
+        width, 0.72, name, transform=above.get_xaxis_transform(), ha=side, fontsize=8, color=GREY
+    )
 
 
 def _explain(left: Axes, right: Axes, table: pd.DataFrame) -> None:
@@ -92,8 +93,9 @@ def _explain(left: Axes, right: Axes, table: pd.DataFrame) -> None:
     for attention, look in LOOKS.items():
         name = {"uniform": "uniform attention", "free": "any attention"}[attention]
         right.plot([], [], linestyle="none", markersize=4.5, label=name, **look)
-    right.plot([], [], linestyle="none", marker=".", markersize=3.5, color=GREY,
-               label="each restart")  # fmt: skip
+    right.plot(
+        [], [], linestyle="none", marker=".", markersize=3.5, color=GREY, label="each restart"
+    )
     right.legend(loc="upper right", bbox_to_anchor=(1.0, 0.66), handletextpad=0.2)
 
 
@@ -133,8 +135,15 @@ def _draw_balance(axes: Axes, rows: pd.DataFrame, V: int) -> None:
     axes.set_ylabel("imbalance (nats at $x$ = 1)")
     heights = np.log(np.array(ends) / bottom) / np.log(top / bottom)  # shares of the axis
     for colour, height, name in zip(colours, _apart(heights), names, strict=True):
-        axes.text(high * 1.13, height, name, transform=axes.get_xaxis_transform(), va="center",
-                  fontsize=8, color=colour)  # fmt: skip
+        axes.text(
+            high * 1.13,
+            height,
+            name,
+            transform=axes.get_xaxis_transform(),
+            va="center",
+            fontsize=8,
+            color=colour,
+        )
 
 
 def _apart(heights: np.ndarray) -> np.ndarray:

@@ -53,6 +53,13 @@ def draw(table: pd.DataFrame) -> Figure:
     for hypothesis, height in (("holds", 1e-13), ("attention to itself 1 % off", 0.1)):
         if (table["hypothesis"] == hypothesis).any():
             label = "balanced attention" if hypothesis == "holds" else hypothesis
-            error.text(0.98, height, label, transform=error.get_yaxis_transform(), ha="right",
-                       fontsize=8, color=GREY)  # fmt: skip
+            error.text(
+                0.98,
+                height,
+                label,
+                transform=error.get_yaxis_transform(),
+                ha="right",
+                fontsize=8,
+                color=GREY,
+            )
     return figure

@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gamecircuits.figures.style import COLOURS, GREY, letter, new_figure, plain_log_ticks
+from gamecircuits.figures.style import COLOURS, GREY, letter, new_figure, note, plain_log_ticks
 from gamecircuits.theory.rounding import largest_x
 from gamecircuits.theory.strength import x_min
 
@@ -20,7 +20,7 @@ TOLERATED = 1e-2  # total variation
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    """Largest spread, largest total variation, and the spread in units of ux, against V."""
+    """Largest spread, largest total variation, and the spread in units of u·x, against V."""
     figure, grid = new_figure(1, 3, 11.4, 3.9)
     spread, variation, constant = grid[0]
     worst = table.groupby(["basis", "dtype", "vocab_size"], sort=False).max(numeric_only=True)
@@ -31,8 +31,15 @@ def draw(table: pd.DataFrame) -> Figure:
     spread.set_ylabel("largest spread of absent logits (nats)")
     letter(spread, 0, "what rounding does (dashed: predicted)")
     names = " and ".join(exact["basis"].unique())
-    spread.text(0.97, 0.42, f"{names}:\nspread 0 in every type", transform=spread.transAxes,
-                ha="right", fontsize=8, color=GREY)  # fmt: skip
+    spread.text(
+        0.97,
+        0.42,
+        f"{names}:\nspread 0 in every type",
+        transform=spread.transAxes,
+        ha="right",
+        fontsize=8,
+        color=GREY,
+    )
     _draw_types(variation, worst, "total_variation_max", "predicted_total_variation")
     variation.axhline(TOLERATED, color=GREY, linewidth=1, linestyle=":")
     variation.set_ylabel("total variation from exact arithmetic")
@@ -48,7 +55,7 @@ def draw(table: pd.DataFrame) -> Figure:
         at = (row["vocab_size"], row["total_variation_max"])
         variation.annotate(label, at, (0, above), **about)
     _draw_constants(constant, worst)
-    letter(constant, 2, "the spread in units of ux")
+    letter(constant, 2, "the spread in units of u·x")
     for axes in grid[0]:
         sizes = sorted(table["vocab_size"].unique())
         axes.set_xscale("log", base=2)
@@ -94,7 +101,7 @@ def _reach(worst: pd.DataFrame, dtype: str) -> str:
 
 
 def _draw_constants(axes: Axes, worst: pd.DataFrame) -> None:
-    """Largest spread divided by ux; for 16 bits and a generic basis random errors cancel."""
+    """Largest spread divided by u·x; for 16 bits and a generic basis random errors cancel."""
     axes.set_yscale("log")
     for (basis, dtype), rows in worst.groupby(["basis", "dtype"], sort=False):
         if basis in BASES:
@@ -102,8 +109,7 @@ def _draw_constants(axes: Axes, worst: pd.DataFrame) -> None:
             axes.plot(rows["vocab_size"], ratio, **_look(dtype, basis))
     V = np.geomspace(worst["vocab_size"].min(), worst["vocab_size"].max(), 50)
     axes.plot(V, 1.7 * np.sqrt(2 * np.log(V) / V), color=GREY, linewidth=1, linestyle="--")
-    axes.annotate(r"$1.7\,\sqrt{2\,\ln V/V}$", (V[-1], 0.2), (-8, -2), textcoords="offset points",
-                  ha="right", va="top", fontsize=8, color=GREY)  # fmt: skip
+    note(axes, r"$1.7\,\sqrt{2\,\ln V/V}$", (V[-1], 0.2), (-8, -2), ha="right", va="top")
     for basis, marker in BASES.items():
         fill = GREY if basis == "rotated" else "white"
         axes.plot(
@@ -112,4 +118,4 @@ def _draw_constants(axes: Axes, worst: pd.DataFrame) -> None:
     axes.legend(loc="upper left", ncols=2)
     axes.set_ylim(0.1, 20)
     plain_log_ticks(axes.yaxis)
-    axes.set_ylabel("largest spread / (ux)")
+    axes.set_ylabel("largest spread / (u·x)")

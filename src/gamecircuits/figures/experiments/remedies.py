@@ -3,12 +3,12 @@
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from gamecircuits.figures.style import (
     COLOURS,
-    GREY,
+    HOLLOW,
     integer_ticks,
+    key,
     letter,
     new_figure,
     plain_log_ticks,
@@ -17,7 +17,7 @@ from gamecircuits.figures.style import (
 FLOOR = 1e-9  # of the axis of rates
 DISPLACEMENTS = {  # quantity: line style, marker, what it is
     "displacement of the others": ("-", "o", "tokens before the last"),
-    "displacement of the last": ((0, (4, 2.5)), "s", "the last token"),
+    "displacement of the last": ("--", "s", "the last token"),
 }
 
 
@@ -55,14 +55,15 @@ def draw(table: pd.DataFrame) -> Figure:
     figure.suptitle(
         f"V = {plain['vocab_size'].iloc[0]}, {which}{counts['contexts'].sum():,} contexts; all "
         f"models start from displacement {plain['predicted'].iloc[0]:.3g}",
-        x=0.01, ha="left", fontsize=9.5,
-    )  # fmt: skip
+        x=0.01,
+        ha="left",
+        fontsize=9.5,
+    )
     handles = [
-        Line2D([], [], color=GREY, linestyle=style, marker=marker, markerfacecolor="none",
-               markersize=4, label=label)
+        key(linestyle=style, marker=marker, markerfacecolor="none", markersize=4, label=label)
         for style, marker, label in DISPLACEMENTS.values()
-    ]  # fmt: skip
-    handles.append(Line2D([], [], color="#b0b0b0", linewidth=1, label="no norm"))
+    ]
+    handles.append(key(color="#b0b0b0", linewidth=1, label="no norm"))
     figure.legend(handles=handles, loc="outside upper right", ncols=3)
     return figure
 
@@ -77,6 +78,12 @@ def _points(axes: Axes, table: pd.DataFrame, quantity: str, marker: str, colour:
     rows = table[table["quantity"] == quantity]
     for extreme in ("lowest", "highest"):
         axes.plot(
-            rows["length"], rows[extreme], linestyle="none", marker=marker, markersize=4,
-            markerfacecolor="none", markeredgewidth=0.9, color=colour, zorder=3,
-        )  # fmt: skip
+            rows["length"],
+            rows[extreme],
+            marker=marker,
+            markersize=4,
+            markeredgewidth=0.9,
+            color=colour,
+            zorder=3,
+            **HOLLOW,
+        )

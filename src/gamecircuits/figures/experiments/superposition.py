@@ -5,7 +5,15 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gamecircuits.figures.style import COLOURS, GREY, MARKERS, integer_ticks, letter, new_figure
+from gamecircuits.figures.style import (
+    COLOURS,
+    GREY,
+    MARKERS,
+    integer_ticks,
+    letter,
+    new_figure,
+    note,
+)
 
 LOOKS = {  # colour, marker; label, how far along the axis it stands, and its offset in points
     "block": (COLOURS[0], MARKERS[0], "block: m tokens, perfectly", 0.36, (0, -17)),
@@ -29,8 +37,14 @@ def draw(table: pd.DataFrame) -> Figure:
     by_length.set_xlabel("length s (tokens)")
     letter(by_length, 0, f"{V} tokens in {V // 2} dimensions, all contexts")
     _draw_lines(by_width, kl[kl["length"] == 1], "width")
-    by_width.text(0.03, 0.04, "no logits in m dimensions\nget below 1 − m/(V−1)", fontsize=8,
-                  color=GREY, transform=by_width.transAxes)  # fmt: skip
+    by_width.text(
+        0.03,
+        0.04,
+        "no logits in m dimensions\nget below 1 − m/(V−1)",
+        fontsize=8,
+        color=GREY,
+        transform=by_width.transAxes,
+    )
     by_width.set_xlabel("dimensions m")
     letter(by_width, 1, f"{V} tokens, length 1")
     _draw_ties(tie, table, V)
@@ -62,17 +76,19 @@ def _label_lines(axes: Axes, part: pd.DataFrame, along: str) -> None:
         here = rows[rows[along] == at]
         if len(here) > 1:
             label += f", {len(here)} seeds"
-        axes.annotate(label, (at, here["value"].max()), offset, textcoords="offset points",
-                      ha="center", fontsize=8, color=colour)  # fmt: skip
+        note(axes, label, (at, here["value"].max()), offset, ha="center", color=colour)
 
 
 def _draw_ties(axes: Axes, table: pd.DataFrame, V: int) -> None:
     """Length at which block and Fourier frame tie, by width, for both metrics."""
     axes.axhline(V / 2, color=GREY, linewidth=1, linestyle=":")
-    axes.annotate(
-        "V/2: theory for KL, m ≪ V", (0.02, V / 2), (0, 9), fontsize=8, color=GREY,
-        xycoords=axes.get_yaxis_transform(), textcoords="offset points",
-    )  # fmt: skip
+    note(
+        axes,
+        "V/2: theory for KL, m ≪ V",
+        (0.02, V / 2),
+        (0, 9),
+        xycoords=axes.get_yaxis_transform(),
+    )
     for metric, colour, label, up in (
         ("kl_divergence", COLOURS[2], "KL", -16),
         ("total_variation", COLOURS[4], "total variation", 9),
@@ -82,8 +98,7 @@ def _draw_ties(axes: Axes, table: pd.DataFrame, V: int) -> None:
         excess = (values["fourier"] - values["block"]).unstack()
         ties = [_crossing(excess.columns, row) for row in excess.to_numpy()]
         axes.plot(excess.index, ties, color=colour, marker=MARKERS[2])
-        axes.annotate(label, (excess.index[-1], ties[-1]), (4, up), textcoords="offset points",
-                      ha="right", fontsize=8, color=colour)  # fmt: skip
+        note(axes, label, (excess.index[-1], ties[-1]), (4, up), ha="right", color=colour)
     axes.set_ylim(0, V)
     axes.set_xlabel("dimensions m")
     axes.set_ylabel("length s at which frame and block tie")

@@ -3,11 +3,18 @@
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from gamecircuits.figures.style import COLOURS, GREY, integer_ticks, letter, new_panels, readable
+from gamecircuits.figures.style import (
+    COLOURS,
+    GREY,
+    integer_ticks,
+    key,
+    letter,
+    new_panels,
+    readable,
+)
 
 
 def make_table(counts: pd.DataFrame) -> pd.DataFrame:
@@ -63,7 +70,7 @@ def draw(table: pd.DataFrame) -> Figure:
         if index % columns == 0:
             axes.set_ylabel("legal next tokens")
         twin = axes.twinx()
-        twin.plot(ply, 100 * rows["share_running"], color=GREY, linestyle=(0, (4, 3)), linewidth=1)
+        twin.plot(ply, 100 * rows["share_running"], color=GREY, linestyle="--", linewidth=1)
         twin.set_ylim(0, 108)
         twin.grid(False)
         twin.spines["right"].set_visible(True)
@@ -71,10 +78,10 @@ def draw(table: pd.DataFrame) -> Figure:
         if index % columns == columns - 1 or index == len(games) - 1:
             twin.set_ylabel("games still running (%)", color=GREY)
     handles = [
-        Line2D([], [], color=COLOURS[0], marker="o", markersize=3, label="mean"),
+        key(color=COLOURS[0], marker="o", markersize=3, label="mean"),
         Patch(color=COLOURS[0], alpha=0.35, linewidth=0, label="5 to 95 %"),
         Patch(color=COLOURS[0], alpha=0.12, linewidth=0, label="smallest to largest"),
-        Line2D([], [], color=GREY, linestyle=(0, (4, 3)), linewidth=1, label="still running"),
+        key(linestyle="--", linewidth=1, label="still running"),
     ]
     figure.legend(handles=handles, loc="outside upper right", ncols=4)
     return figure

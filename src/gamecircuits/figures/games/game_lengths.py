@@ -31,14 +31,14 @@ def draw(table: pd.DataFrame) -> Figure:
         axes, rows = grid.flat[index], table[table["game"] == game]
         length, percent = rows["length"], 100 * rows["share"]
         mean = np.average(length, weights=rows["num_games"])
-        title = f"{readable(game)}\n{rows['num_games'].sum():,} random games"
+        title = f"{readable(game)}\n{rows['num_games'].sum():,} games"
         if len(rows) == 1:
             letter(axes, index, title)
             _draw_number(axes, length.item())
             continue
         letter(axes, index, f"{title}, mean {mean:.4g}")
         axes.bar(length, percent, width=0.85, color=COLOURS[0], alpha=0.8, linewidth=0)
-        axes.axvline(mean, color=GREY, linestyle=(0, (4, 3)), linewidth=1)
+        axes.axvline(mean, color=GREY, linestyle="--", linewidth=1)
         integer_ticks(axes, length)
         axes.set_xlabel("length (tokens)")
         axes.set_ylabel("games (%)")

@@ -8,12 +8,28 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from gamecircuits.figures.style import GREY, letter, look, new_figure, readable
+from gamecircuits.figures.style import key, lay_out, letter, look, new_figure, note, readable
 
 COLUMNS = [
-    "evaluation", "game", "model", "kind", "contexts", "vocab_size", "length", "metric", "unit",
-    "count", "mean", "std", "min", "q05", "median", "q95", "max", "closed_form",
-]  # fmt: skip
+    "evaluation",
+    "game",
+    "model",
+    "kind",
+    "contexts",
+    "vocab_size",
+    "length",
+    "metric",
+    "unit",
+    "count",
+    "mean",
+    "std",
+    "min",
+    "q05",
+    "median",
+    "q95",
+    "max",
+    "closed_form",
+]
 
 
 def select(metrics: pd.DataFrame, names: list[str]) -> pd.DataFrame:
@@ -84,13 +100,18 @@ def draw_curves(axes: Axes, table: pd.DataFrame, kinds: list[str]) -> None:
         is_wide = high > low * (1 + 1e-6) if is_log else high > low + 1e-6
         beside = lengths + min(0.16, 0.6 / len(models)) * (index - (len(models) - 1) / 2)
         axes.vlines(
-            beside[is_wide], low[is_wide], high[is_wide], color=colour, alpha=0.45, linewidth=1.6,
+            beside[is_wide],
+            low[is_wide],
+            high[is_wide],
+            color=colour,
+            alpha=0.45,
+            linewidth=1.6,
             zorder=1,
-        )  # fmt: skip
+        )
         axes.plot(
             lengths,
             mean,
-            linestyle="none" if has_theory else (0, (1, 1.5)),
+            linestyle="none" if has_theory else ":",
             linewidth=0.9,
             marker=style["marker"],
             markersize=6.6 - 1.1 * min(index, 3),
@@ -101,16 +122,21 @@ def draw_curves(axes: Axes, table: pd.DataFrame, kinds: list[str]) -> None:
         )
         shown = np.flatnonzero(mean > axes.get_ylim()[0]) if is_log else np.arange(len(mean))
         if len(shown):
-            axes.annotate(
-                readable(model), (lengths[shown[-1]], mean[shown[-1]]), xytext=(7, 0),
-                textcoords="offset points", color=colour, fontsize=8, va="center",
-                annotation_clip=False, gid="end of curve",
-            )  # fmt: skip
+            note(
+                axes,
+                readable(model),
+                (lengths[shown[-1]], mean[shown[-1]]),
+                (7, 0),
+                color=colour,
+                va="center",
+                annotation_clip=False,
+                gid="end of curve",
+            )
 
 
 def separate_labels(figure: Figure) -> None:
     """Once everything is drawn, move labels at the ends of curves apart where they overlap."""
-    figure.draw_without_rendering()  # sizes are known only after the layout
+    lay_out(figure)  # sizes are known only then
     per_point = figure.dpi / 72
     line = 9.5 * per_point
     for axes in figure.axes:
@@ -152,10 +178,15 @@ def describe(rows: pd.DataFrame) -> str:
 
 def _legend_handles(has_theory: bool) -> list[Line2D]:
     handles = [
-        Line2D([], [], color=GREY, linestyle="none", marker="o", markerfacecolor="white",
-               markeredgewidth=1.1, label="measured mean"),
-        Line2D([], [], color=GREY, linewidth=1.6, alpha=0.45, label="5 to 95 % of contexts"),
-    ]  # fmt: skip
+        key(
+            linestyle="none",
+            marker="o",
+            markerfacecolor="white",
+            markeredgewidth=1.1,
+            label="measured mean",
+        ),
+        key(linewidth=1.6, alpha=0.45, label="5 to 95 % of contexts"),
+    ]
     if has_theory:
-        handles.insert(0, Line2D([], [], color=GREY, label="closed form"))
+        handles.insert(0, key(label="closed form"))
     return handles

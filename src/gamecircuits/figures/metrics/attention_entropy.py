@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gamecircuits.figures.metrics._curves import draw_panels, select
-from gamecircuits.figures.style import GREY, integer_ticks
+from gamecircuits.figures.style import GREY, integer_ticks, note
 
 
 def make_table(metrics: pd.DataFrame) -> pd.DataFrame:
@@ -22,9 +22,6 @@ def draw(table: pd.DataFrame) -> Figure:
 def _prepare(axes: Axes, rows: pd.DataFrame, of_metric: pd.DataFrame) -> None:
     integer_ticks(axes, rows["length"])
     lengths = np.arange(1, rows["length"].max() + 1)
-    axes.plot(lengths, np.log(lengths), color=GREY, linestyle=(0, (4, 3)), linewidth=1)
+    axes.plot(lengths, np.log(lengths), color=GREY, linestyle="--", linewidth=1)
     middle = lengths[len(lengths) // 2]
-    axes.annotate(
-        "ln s: uniform attention", (middle, np.log(middle)), xytext=(6, -14),
-        textcoords="offset points", color=GREY, fontsize=8,
-    )  # fmt: skip
+    note(axes, "ln s: uniform attention", (middle, np.log(middle)), (6, -14))

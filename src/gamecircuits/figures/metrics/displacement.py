@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gamecircuits.figures.metrics._curves import draw_panels, select
-from gamecircuits.figures.style import GREY
+from gamecircuits.figures.style import note
 
 METRICS = {
     "displacement": "displacement (nats)\nmean legal − mean illegal logit",
@@ -45,8 +45,5 @@ def _draw_law(axes: Axes, rows: pd.DataFrame) -> None:
         return
     lengths = np.arange(1, rows["length"].max() + 1)
     law = 2 * start["mean"].iloc[0] / lengths
-    axes.plot(lengths, law, color="black", linestyle=(0, (5, 4)), linewidth=1, zorder=4)
-    axes.annotate(
-        "2Δ(2)/s", (lengths[0], law[0]), xytext=(5, 6), textcoords="offset points", color=GREY,
-        fontsize=8,
-    )  # fmt: skip
+    axes.plot(lengths, law, color="black", linestyle="--", linewidth=1, zorder=4)
+    note(axes, "2Δ(2)/s", (lengths[0], law[0]), (5, 6))

@@ -46,7 +46,7 @@ def make_table(model: OneLayer) -> pd.DataFrame:
 
 def draw(table: pd.DataFrame, model: str) -> Figure:
     """Three heatmaps, each on its own scale, white at zero."""
-    figure, grid = new_figure(1, 3, 10.4, 3.7)
+    figure, grid = new_figure(1, 3, 10.4, 3.9)
     for index, (name, (title, row_label, column_label, unit)) in enumerate(CIRCUITS.items()):
         axes = grid[0, index]
         matrix = table[table["circuit"] == name].pivot(
@@ -59,6 +59,7 @@ def draw(table: pd.DataFrame, model: str) -> Figure:
         image = axes.imshow(
             values, cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest", aspect="equal"
         )
+        axes.set_anchor("N")  # else the layout leaves too little room above
         letter(axes, index, f"{title}\n{_summarize(values)}")
         axes.set_xlabel(column_label)
         axes.set_ylabel(row_label)
@@ -72,7 +73,9 @@ def draw(table: pd.DataFrame, model: str) -> Figure:
             note = "all 0: attention is uniform" if name == "qk_circuit" else "all 0"
             axes.text(0.5, 0.5, note, transform=axes.transAxes, ha="center", va="center")
         else:
-            bar = figure.colorbar(image, ax=axes, shrink=0.8, pad=0.03)
+            bar = figure.colorbar(
+                image, ax=axes, shrink=0.8, pad=0.03, anchor=(0, 1), panchor=False
+            )
             bar.set_label(f"{unit} (nats)")
             bar.outline.set_linewidth(0.5)
     vocab_size = table["vocab_size"].iloc[0]

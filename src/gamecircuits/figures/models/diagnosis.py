@@ -4,12 +4,19 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
-from gamecircuits.figures.style import COLOURS, GREY, integer_ticks, letter, new_figure, readable
+from gamecircuits.figures.style import (
+    COLOURS,
+    GREY,
+    HOLLOW,
+    integer_ticks,
+    key,
+    letter,
+    new_figure,
+    readable,
+)
 
 FLOOR = 1e-8  # of the axis of rates
-DASHED = (0, (4, 2.5))
 
 
 def draw(table: pd.DataFrame, model: str) -> Figure:
@@ -24,11 +31,10 @@ def draw(table: pd.DataFrame, model: str) -> Figure:
     _draw_rates(grid[0, 1], table)
     _draw_displacements(grid[0, 2], table, whole)
     handles = [
-        Line2D([], [], color=GREY, linestyle="none", marker="o", markerfacecolor="none",
-               label="measured"),
-        Line2D([], [], color=GREY, label="predicted from x, β, attention"),
-        Line2D([], [], color=GREY, linestyle=DASHED, label="certified by lengths 1 and 2"),
-    ]  # fmt: skip
+        key(marker="o", label="measured", **HOLLOW),
+        key(label="predicted from x, β, attention"),
+        key(linestyle="--", label="certified by lengths 1 and 2"),
+    ]
     figure.legend(handles=handles, loc="outside upper right", ncols=3)
     size = ", ".join(
         f"{name} = {whole.loc[key, 'measured']:.0f}"
@@ -66,12 +72,13 @@ def _draw_rates(axes: Axes, table: pd.DataFrame) -> None:
     axes.set_ylim(FLOOR, 2)
     axes.plot(lengths, rates["predicted"], color=COLOURS[0])
     axes.plot(lengths, worst["predicted"], color=COLOURS[1], linewidth=1)
-    axes.plot(lengths, worst["certified"], color="black", linestyle=DASHED, linewidth=1)
+    axes.plot(lengths, worst["certified"], color="black", linestyle="--", linewidth=1)
     hollow = {"linestyle": "none", "markerfacecolor": "none", "markersize": 4.4}
     axes.plot(lengths, rates["measured"], marker="o", color=COLOURS[0], label="mean", **hollow)
-    axes.plot(lengths, worst["measured"], marker="^", color=COLOURS[1], label="worst context",
-              **hollow)  # fmt: skip
-    axes.legend(loc="upper left")
+    axes.plot(
+        lengths, worst["measured"], marker="^", color=COLOURS[1], label="worst context", **hollow
+    )
+    axes.legend(loc="best")
     axes.set_xlabel("length s (tokens)")
     axes.set_ylabel("illegal token rate (probability)")
     counts = table[table["quantity"] == "contexts"]
@@ -88,9 +95,16 @@ def _draw_displacements(axes: Axes, table: pd.DataFrame, whole: pd.DataFrame) ->
         rows = table[table["quantity"] == name]
         lengths, colour = rows["length"].astype(int), COLOURS[2 + index]
         axes.plot(lengths, rows["predicted"], color=colour)
-        axes.plot(lengths, rows["certified"], color=colour, linestyle=DASHED, linewidth=1)
-        axes.plot(lengths, rows["measured"], color=colour, marker="oD"[index], linestyle="none",
-                  markerfacecolor="none", markersize=4.6 - index, label=label)  # fmt: skip
+        axes.plot(lengths, rows["certified"], color=colour, linestyle="--", linewidth=1)
+        axes.plot(
+            lengths,
+            rows["measured"],
+            color=colour,
+            marker="oD"[index],
+            markersize=4.6 - index,
+            label=label,
+            **HOLLOW,
+        )
     is_shown = table["quantity"].isin(["last_displacement", "other_displacement"])
     shown = table.loc[is_shown, ["measured", "predicted"]]
     low, high = np.nanmin(shown.to_numpy()), np.nanmax(shown.to_numpy())

@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from gamecircuits.analysis.metrics import probabilities
-from gamecircuits.figures.style import letter, new_figure, readable
+from gamecircuits.figures.style import HOLLOW, key, letter, new_figure, readable
 from gamecircuits.games.game import PAD
 from gamecircuits.transformer.interface import Model
 
@@ -66,42 +66,53 @@ def draw(table: pd.DataFrame, game: str) -> Figure:
         rows = table[table["model"] == name]
         values = rows.pivot(index="length", columns="token", values="probability").to_numpy()
         image = axes.imshow(
-            values, cmap="Blues", norm=PowerNorm(0.5, vmin=0, vmax=1),
-            interpolation="nearest", aspect="equal", extent=(-0.5, tokens - 0.5, steps + 0.5, 0.5),
-        )  # fmt: skip
+            values,
+            cmap="Blues",
+            norm=PowerNorm(0.5, vmin=0, vmax=1),
+            interpolation="nearest",
+            aspect="equal",
+            extent=(-0.5, tokens - 0.5, steps + 0.5, 0.5),
+        )
         illegal = rows[~rows["legal"]]
         cell = 160 / tokens  # points
         if cell > 5:  # on finer grids the crosses would hide what they mark
             axes.plot(
-                illegal["token"], illegal["length"], linestyle="none", marker="x", color=MARK,
-                markersize=2.6, markeredgewidth=0.7, alpha=0.75,
-            )  # fmt: skip
+                illegal["token"],
+                illegal["length"],
+                linestyle="none",
+                marker="x",
+                color=MARK,
+                markersize=2.6,
+                markeredgewidth=0.7,
+                alpha=0.75,
+            )
         last = rows.drop_duplicates("length")
         axes.plot(
-            last["last_token"], last["length"], linestyle="none", marker="o", color=MARK,
-            markerfacecolor="none", markersize=min(5.4, 0.8 * cell),
+            last["last_token"],
+            last["length"],
+            marker="o",
+            color=MARK,
+            markersize=min(5.4, 0.8 * cell),
             markeredgewidth=0.9 if cell > 5 else 0.6,
-        )  # fmt: skip
+            **HOLLOW,
+        )
         on_illegal = illegal.groupby("length")["probability"].sum()
         worst = float(on_illegal.max()) if len(on_illegal) else 0.0
         title = "target: uniform on legal tokens" if name == TARGET else readable(name)
-        letter(
-            axes, index, title + ("" if name == TARGET else f"\n   worst illegal rate {worst:.2g}")
-        )
+        letter(axes, index, title + ("" if name == TARGET else f"\nworst illegal rate {worst:.2g}"))
         step = max(1, -(-tokens // 8))
         axes.set_xticks(range(0, tokens, step))
         axes.set_xlabel("next token")
         axes.grid(False)
     grid[0, 0].set_ylabel("tokens seen")
+    grid[0, 0].yaxis.set_major_locator(MaxNLocator(integer=True))
     bar = figure.colorbar(image, ax=grid[0, -1], shrink=0.9, pad=0.03)
     bar.set_label("probability")
     bar.outline.set_linewidth(0.5)
     handles = [
-        Line2D([], [], linestyle="none", marker="o", color=MARK, markerfacecolor="none",
-               markersize=5.4, label="token just played"),
-        Line2D([], [], linestyle="none", marker="x", color=MARK, markersize=3.5,
-               label="illegal next"),
-    ]  # fmt: skip
+        key(marker="o", color=MARK, markersize=5.4, label="token just played", **HOLLOW),
+        key(linestyle="none", marker="x", color=MARK, markersize=3.5, label="illegal next"),
+    ]
     figure.legend(handles=handles if cell > 5 else handles[:1], loc="outside upper right", ncols=2)
     figure.suptitle(f"one game of {readable(game)}, step by step", x=0.01, ha="left", fontsize=10.5)
     return figure

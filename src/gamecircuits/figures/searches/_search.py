@@ -5,8 +5,9 @@ from collections.abc import Iterable
 import pandas as pd
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
-from gamecircuits.figures.style import COLOURS, MARKERS, new_figure, plain_log_ticks, readable
+from gamecircuits.figures.style import COLOURS, MARKERS, key, new_figure, plain_log_ticks, readable
 from gamecircuits.training.choices import KEYS, choose_middle
 
 LINES = ("-", "--", ":")
@@ -51,6 +52,17 @@ def count_trials(table: pd.DataFrame, variant: str) -> str:
     diverged = trials[DIVERGED].sum()
     total = "1 trial" if len(trials) == 1 else f"{len(trials)} trials"
     return total + (f", {diverged} diverged" if diverged else "")
+
+
+def variant_keys(table: pd.DataFrame, looks: dict[str, dict], **style) -> list[Line2D]:
+    """Entries of a legend: each variant with its sample size."""
+    return [
+        key(
+            label=f"{readable(variant)}, {count_trials(table, variant)}",
+            **{**look, "markerfacecolor": "none", **style},
+        )
+        for variant, look in looks.items()
+    ]
 
 
 def label_log_axis(axis: Axis) -> None:

@@ -3,7 +3,6 @@
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from gamecircuits.figures.searches._search import (
@@ -14,13 +13,14 @@ from gamecircuits.figures.searches._search import (
     label_log_axis,
     set_title,
 )
-from gamecircuits.figures.style import COLOURS, integer_ticks, letter, new_figure, readable
+from gamecircuits.figures.style import COLOURS, integer_ticks, key, letter, new_figure, readable
 
 METRICS = {
     "illegal_token_rate": "illegal token rate\n(probability)",
     "total_variation": "total variation\n(probability)",
 }
 PER_LINE = 4  # variants
+WIDTHS = (3.0, 1.8, 1.0)  # of the medians of averages, so that equal ones can all be seen
 FLOOR = 1e-4  # of the axes at least; the curves go on below
 TRAINED = {"color": "#ececec", "linewidth": 0}  # shade of the lengths in training
 
@@ -52,9 +52,9 @@ def draw(table: pd.DataFrame, game: str, length: int) -> Figure:
         rows = table[table["variant"] == variant]
         for axes, (metric, label) in zip(pair, METRICS.items(), strict=True):
             _prepare(axes, table[table["metric"] == metric], length)
-            for average, colour in averages.items():
+            for n, (average, colour) in enumerate(averages.items()):
                 is_shown = (rows["average"] == average) & (rows["metric"] == metric)
-                _draw_trials(axes, rows[is_shown], colour)
+                _draw_trials(axes, rows[is_shown], colour, WIDTHS[n])
             if column == 0:
                 axes.set_ylabel(label)
         letter(
@@ -64,9 +64,7 @@ def draw(table: pd.DataFrame, game: str, length: int) -> Figure:
         pair[1].tick_params(labelbottom=True)
     for axes in grid.flat:
         label_log_axis(axes.yaxis)
-    handles = [
-        Line2D([], [], color=colour, label=readable(name)) for name, colour in averages.items()
-    ]
+    handles = [key(color=colour, label=readable(name)) for name, colour in averages.items()]
     handles.append(Patch(label="lengths in training", **TRAINED))
     figure.legend(handles=handles, loc="outside lower left", ncols=4)
     set_title(figure, game, length, "thin: every trial, thick: their median; weights in colour")
@@ -82,9 +80,9 @@ def _prepare(axes: Axes, of_metric: pd.DataFrame, length: int) -> None:
     axes.set_xlim(of_metric["length"].min() - 0.5, of_metric["length"].max() + 0.5)
 
 
-def _draw_trials(axes: Axes, rows: pd.DataFrame, colour: str) -> None:
+def _draw_trials(axes: Axes, rows: pd.DataFrame, colour: str, width: float) -> None:
     wide = rows.pivot(index="length", columns="number", values="mean")
     if wide.empty:
         return
     axes.plot(wide.index, wide, color=colour, linewidth=0.6, alpha=0.35)
-    axes.plot(wide.index, wide.median(axis=1), color=colour, linewidth=1.8)
+    axes.plot(wide.index, wide.median(axis=1), color=colour, linewidth=width)

@@ -3,17 +3,16 @@
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from gamecircuits.figures.searches._search import (
     KEYS,
-    count_trials,
     get_looks,
     join_trials,
     label_log_axis,
     set_title,
+    variant_keys,
 )
-from gamecircuits.figures.style import letter, new_figure, readable
+from gamecircuits.figures.style import letter, new_figure
 
 RANGE = ["x_min", "x_max"]  # over tokens
 PANELS = {  # quantity: title, label of the axis, its scale
@@ -27,7 +26,6 @@ PANELS = {  # quantity: title, label of the axis, its scale
     "illegal_token_rate_longest": ("illegal token rate at {longest}", "probability", "log"),
 }
 NOISE = ["noise", "bias"]
-DOTTED = (0, (1, 1.2))
 
 
 def make_table(tables: dict[str, pd.DataFrame], length: int) -> pd.DataFrame:
@@ -67,12 +65,7 @@ def draw(table: pd.DataFrame, game: str, length: int) -> Figure:
     last.set_ylabel("total variation (probability)")
     for axes in grid.flat:
         label_log_axis(axes.yaxis)
-    handles = [
-        Line2D([], [], color=look["color"], linestyle=look["linestyle"],
-               label=f"{readable(variant)}, {count_trials(table, variant)}")
-        for variant, look in looks.items()
-    ]  # fmt: skip
-    figure.legend(handles=handles, loc="outside lower left", ncols=4)
+    figure.legend(handles=variant_keys(table, looks, marker=""), loc="outside lower left", ncols=4)
     set_title(figure, game, length, "thin: every trial, thick: their median")
     return figure
 
@@ -92,7 +85,7 @@ def _draw_variants(
         wide = rows.pivot_table(index=place, columns="number", values="value")
         style = {"color": looks[variant]["color"], "linestyle": looks[variant]["linestyle"]}
         if medians_only:
-            style["linestyle"] = DOTTED
+            style["linestyle"] = ":"
         else:
             axes.plot(wide.index, wide, linewidth=0.6, alpha=0.35, **style)
         axes.plot(wide.index, wide.median(axis=1), linewidth=1.6, **style)

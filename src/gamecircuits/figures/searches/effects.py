@@ -3,7 +3,6 @@
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from gamecircuits.figures.searches._search import (
     choose_averages,
@@ -11,7 +10,7 @@ from gamecircuits.figures.searches._search import (
     get_looks,
     set_title,
 )
-from gamecircuits.figures.style import GREY, letter, new_figure, readable
+from gamecircuits.figures.style import GREY, key, letter, new_figure, readable
 
 METRICS = {  # name: marker, filling, distance from the middle of the row
     "total_variation": ("o", None, -0.17),
@@ -48,9 +47,13 @@ def draw(table: pd.DataFrame, game: str, length: int) -> Figure:
     places = [_place(rows) for rows in blocks]
     heights = [max(place.values()) + 1 for place in places]
     figure, grid = new_figure(
-        len(blocks), len(reaches), 2.5 * len(reaches) + 2.2, ROW * sum(heights) + 1.7,
-        gridspec_kw={"height_ratios": heights}, sharey="row",
-    )  # fmt: skip
+        len(blocks),
+        len(reaches),
+        2.5 * len(reaches) + 2.2,
+        ROW * sum(heights) + 1.7,
+        gridspec_kw={"height_ratios": heights},
+        sharey="row",
+    )
     of_variants = table[table["versus"] == "variant"]  # the other baselines are averages
     looks = get_looks([*of_variants["baseline"], *table["variant"]])
     for line, (rows, place) in enumerate(zip(blocks, places, strict=True)):
@@ -63,7 +66,7 @@ def draw(table: pd.DataFrame, game: str, length: int) -> Figure:
                 axes.set_xlabel("difference (probability)\n← better          worse →")
         _label(grid[line, 0], grid[line, -1], part, place, looks)
     handles = [
-        Line2D([], [], color=GREY, marker=marker, markerfacecolor=filling, label=readable(name))
+        key(marker=marker, markerfacecolor=filling, label=readable(name))
         for name, (marker, filling, _) in METRICS.items()
     ]
     figure.legend(handles=handles, loc="outside lower left", ncols=2)
@@ -97,11 +100,11 @@ def _draw_differences(axes: Axes, rows: pd.DataFrame, place: dict, looks: dict) 
 def _label(left: Axes, right: Axes, rows: pd.DataFrame, place: dict, looks: dict) -> None:
     """Names of the rows on the left, numbers of pairs on the right."""
     left.set_ylim(max(place.values()) + 0.6, -0.6)
-    names = [readable(key if isinstance(key, str) else key[1]) for key in place]
+    names = [readable(row if isinstance(row, str) else row[1]) for row in place]
     left.set_yticks(list(place.values()), names)
-    for key, text in zip(place, left.get_yticklabels(), strict=True):
-        if isinstance(key, str):
-            text.set(color=looks[key]["color"], weight="bold")
+    for row, text in zip(place, left.get_yticklabels(), strict=True):
+        if isinstance(row, str):
+            text.set(color=looks[row]["color"], weight="bold")
     versus, baseline = rows[["versus", "baseline"]].iloc[0]
     left.set_ylabel(f"minus {readable(baseline)}, {VERSUS[versus]}")
     text = {"transform": right.get_yaxis_transform(), "fontsize": 8, "color": GREY, "va": "center"}

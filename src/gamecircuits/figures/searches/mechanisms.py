@@ -4,15 +4,14 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from gamecircuits.figures.searches._search import (
     KEYS,
-    count_trials,
     get_looks,
     join_trials,
     label_log_axis,
     set_title,
+    variant_keys,
 )
 from gamecircuits.figures.style import GREY, letter, new_figure, readable
 from gamecircuits.training.measure import PREDICTED
@@ -24,7 +23,6 @@ TITLES = (
     "what averaging the weights changes",
 )
 ABOUT = [*KEYS, "average", "quantity", "length", "num_legal", "value", PREDICTED]
-DOTTED = (0, (1, 1.2))
 HOLLOW = {"linestyle": "none", "markersize": 3.4, "markerfacecolor": "white"}
 SPREAD = 0.36  # of the variants beside an average
 BEYOND = 5  # factors of change further than this are drawn as arrows at the edge
@@ -78,12 +76,7 @@ def draw(table: pd.DataFrame, game: str, length: int) -> Figure:
         letter(axes, index, title)
         for axis in (axes.xaxis, axes.yaxis):
             label_log_axis(axis)
-    handles = [
-        Line2D([], [], **look, markerfacecolor="none",
-               label=f"{readable(variant)}, {count_trials(table, variant)}")
-        for variant, look in looks.items()
-    ]  # fmt: skip
-    figure.legend(handles=handles, loc="outside lower left", ncols=4)
+    figure.legend(handles=variant_keys(table, looks), loc="outside lower left", ncols=4)
     set_title(figure, game, length, "thin: every trial, thick: their median; variants in colour")
     return figure
 
@@ -136,7 +129,7 @@ def _draw_noise(axes: Axes, table: pd.DataFrame, looks: dict[str, dict]) -> None
     for variant, look in looks.items():
         _draw_curves(axes, _pick(table, "noise", variant), "num_legal", look)
         if (BIAS, variant) in medians:
-            style = {"color": look["color"], "linestyle": DOTTED, "linewidth": 1.6}
+            style = {"color": look["color"], "linestyle": ":", "linewidth": 1.6}
             axes.plot(medians[BIAS, variant], **style)
     if (medians > 0).any():  # single trials may go on below
         axes.set_ylim(medians[medians > 0].min() / 1.5, 1.2 * medians.max())

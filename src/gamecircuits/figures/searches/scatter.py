@@ -4,20 +4,19 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
 from gamecircuits.figures.searches._search import (
     DIVERGED,
     KEYS,
     choose_averages,
-    count_trials,
     get_looks,
     join_trials,
     label_log_axis,
     set_title,
+    variant_keys,
 )
-from gamecircuits.figures.style import GREY, letter, new_panels, readable
+from gamecircuits.figures.style import GREY, key, letter, new_panels, readable
 from gamecircuits.training.trial import HYPERPARAMETERS
 
 PER_LINE = 4  # panels
@@ -33,10 +32,7 @@ def make_table(tables: dict[str, pd.DataFrame], length: int) -> pd.DataFrame:
     is_shown = (metrics["average"] == average) & (metrics["metric"] == "total_variation")
     values = metrics[is_shown].pivot(index=KEYS, columns="length", values="mean")
     longest = values.columns.max()
-    columns = {
-        "at_trained": values[min(length, longest)],
-        "at_longest": values[longest],
-    }
+    columns = {"at_trained": values[min(length, longest)], "at_longest": values[longest]}
     table = join_trials(pd.DataFrame(columns, index=values.index).reset_index(), tables)
     table = table.assign(average=average, longest=longest)
     distinct = trials.groupby("variant")[list(HYPERPARAMETERS)].nunique().max()
@@ -100,12 +96,8 @@ def _draw_trials(axes: Axes, values: pd.Series, rows: pd.DataFrame, look: dict) 
 
 
 def _draw_legend(figure: Figure, table: pd.DataFrame, looks: dict, length: int) -> None:
-    handles = [
-        Line2D([], [], color=look["color"], marker=look["marker"], linestyle="none",
-               markerfacecolor="none", label=f"{readable(variant)}, {count_trials(table, variant)}")
-        for variant, look in looks.items()
-    ]  # fmt: skip
+    handles = variant_keys(table, looks, linestyle="none")
     if table[DIVERGED].any():
-        handles.append(Line2D([], [], color=GREY, marker="x", linestyle="none", label="diverged"))
-    handles.append(Line2D([], [], color=GREY, linewidth=0.9, label=f"as at {length} tokens"))
+        handles.append(key(marker="x", linestyle="none", label="diverged"))
+    handles.append(key(linewidth=0.9, label=f"as at {length} tokens"))
     figure.legend(handles=handles, loc="outside lower left", ncols=5)

@@ -10,7 +10,8 @@ import sys
 from snakemake.cli import get_argument_parser, parse_config
 
 from gamecircuits.errors import GamecircuitsError
-from gamecircuits.pipeline.config import load_config, read_yaml
+from gamecircuits.pipeline.config.load import load_config
+from gamecircuits.pipeline.config.yaml_lines import read_yaml
 from gamecircuits.pipeline.graph import PARTS
 from gamecircuits.pipeline.run.workflow import DEFAULT_CONFIG
 

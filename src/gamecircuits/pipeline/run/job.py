@@ -23,7 +23,7 @@ def run_job(task: dict, threads: int = 1) -> None:
     """Check what the job reads, do it, and record what it wrote."""
     job, record = json.loads(task["job"]), Path(task["record"])
     lock_job()
-    check_code(job)
+    check_code(job, task["closure"], task["source"])
     for files in task["reads"].values():
         for path, made_by, digest in files:
             check_input(path, made_by, digest)

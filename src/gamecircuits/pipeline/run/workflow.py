@@ -9,28 +9,29 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import jinja2
 
 from gamecircuits.errors import GamecircuitsError
-from gamecircuits.pipeline.config import load_config
+from gamecircuits.pipeline.config.load import load_config
 from gamecircuits.pipeline.graph import PARTS
 from gamecircuits.pipeline.plan import Job, Plan
+from gamecircuits.pipeline.provenance import PACKAGE, SOURCE
 from gamecircuits.pipeline.run.heartbeat import Heartbeat
 from gamecircuits.pipeline.run.lock import check_run, lock_run
 from gamecircuits.pipeline.stage import STAGES, Stage, as_list
 
 DEFAULT_CONFIG = "config/config.yaml"
-FIGURES = Path(__file__).resolve().parents[2] / "figures"
+REPORT = (SOURCE / PACKAGE / "figures", SOURCE.parent / "workflow/report")  # captions
 NAMED = 10  # stale results that are named one by one
 
 
 class Workflow:
     """The plan of this call of snakemake, and the state of the results."""
 
-    stages = list(STAGES.values())
-    parts = PARTS
+    stages: ClassVar[list[Stage]] = list(STAGES.values())
+    parts: ClassVar[list[str]] = PARTS
 
     def __init__(
         self,
@@ -109,15 +110,13 @@ class Workflow:
         """Captions by the file that they belong to, if this call makes a report."""
         if not self.makes_report:
             return {}
-        captions = {}
+        captions, templates = {}, jinja2.Environment(loader=jinja2.FileSystemLoader(REPORT))
         for job in self.plan.jobs:
             for path in job.files:
                 if job.stage.shown and path.endswith((".png", ".html")):
-                    text = f"{job.stage.holds}."
-                    if job.work.caption:
-                        text = (FIGURES / job.work.caption).read_text(encoding="utf-8")
-                    names = SimpleNamespace(config=self.plan.config.raw, wildcards=job.names)
-                    captions[path] = jinja2.Template(text).render(snakemake=names)
+                    named = SimpleNamespace(config=self.plan.config.raw, wildcards=job.names)
+                    caption = templates.get_template(job.work.caption)
+                    captions[path] = caption.render(snakemake=named)
         return captions
 
     # Hooks.
@@ -155,7 +154,5 @@ def _describe_stale(stale: Mapping[Job, str]) -> list[str]:
         counts = Counter(job.stage.name for job in list(stale)[NAMED:])
         others = ", ".join(f"{name} {count}" for name, count in counts.items())
         lines.append(f"  and {len(stale) - NAMED} others ({others})")
-    found = "\n".join(lines)
-    return [
-        f"These results are not what the plan would make; where needed they are made again:\n{found}"
-    ]
+    header = "These results are not what the plan would make; where needed they are made again:"
+    return ["\n".join([header, *lines])]

@@ -22,10 +22,10 @@ next run makes it again. docs/formats.md explains the columns.
 | files | hold |
 |---|---|
 {rows}
-| `jobs/STAGE/*.json` | what made each file: settings, code, library versions, and a digest of its bytes |
-| `logs/STAGE/*.log` | what each job said, how long it took, and how much memory |
-| `checkpoints/` | only while something is trained: where it goes on after an interruption |
-| `report.html` | all figures with captions on one page: `python3 run.py report` |
+| `jobs/STAGE/*.json` | What made each file: settings, code, versions; and its SHA-256 |
+| `logs/STAGE/*.log` | What each job said, how long it took, and its memory |
+| `checkpoints/` | Only while something is trained: where it goes on after an interruption |
+| `report.html` | All figures with captions on one page: `python3 run.py report` |
 """
 
 

@@ -1,7 +1,5 @@
 """Stage: measure one group of trained trials."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 from safetensors.numpy import load_file
@@ -56,7 +54,7 @@ def measure_trials(
         averages: names.
     """
     rules = make_game(**game)
-    dataset = GameDataset(Path(games[0]).parent, num_games) if games else None
+    dataset = GameDataset(games, num_games) if games else None
 
     def take(split: str) -> tuple[np.ndarray, np.ndarray]:
         rng = get_rng(seed, f"{search} {split}")

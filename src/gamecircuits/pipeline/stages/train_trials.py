@@ -1,7 +1,6 @@
 """Stage: train one group of a search's trials."""
 
 import os
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -63,7 +62,7 @@ def train_trials(
     hyperparameters = [Trial(**{key: row[key] for key in HYPERPARAMETERS}) for row in group]
     kinds = {name: make_average(**average) for name, average in averages}
     if games:
-        dataset = GameDataset(Path(games[0]).parent, num_games)
+        dataset = GameDataset(games, num_games)
 
     def open_games(batch_size: int, rng: np.random.Generator, split: str = "train"):
         if dataset:

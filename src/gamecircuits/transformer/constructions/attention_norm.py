@@ -8,17 +8,12 @@ import numpy as np
 from gamecircuits.theory.displacement import Displacements
 from gamecircuits.theory.strength import attention_norm_displacements, gain_min
 from gamecircuits.transformer.constructions.balanced import get_set_complement_parameters
-from gamecircuits.transformer.constructions.construction import (
-    Construction,
-    check_rate,
-    check_vocab_size,
-    choose_width,
-)
+from gamecircuits.transformer.constructions.construction import FullWidth
 from gamecircuits.transformer.model import Norm, Parameters
 
 
 @dataclass(frozen=True)
-class AttentionNorm(Construction):
+class AttentionNorm(FullWidth):
     """Displacement g √(V/(s(V−s))): as large at length V−1 as at length 1 (Prop. 23).
 
     The average of s simplex vertices has norm √((V−s)/(V s)); dividing by it undoes the dispersion
@@ -26,23 +21,9 @@ class AttentionNorm(Construction):
     the gain g is the smallest that keeps the illegal token rate at most `max_illegal_rate` at every
     length; it is reached at a length above V/2, the nearer to it the smaller the rate. d = 2(V−1),
     d_v = V−1, d_k = 0.
-
-    Attributes:
-        vocab_size: number of tokens.
-        max_illegal_rate: highest softmax mass on seen tokens at any length.
-        d_model: width of the residual stream; at least 2(V-1), the default.
     """
 
-    vocab_size: int
-    max_illegal_rate: float = 1e-3
-    d_model: int | None = None
-
     norm: ClassVar[Norm] = "attention"
-
-    def __post_init__(self):
-        check_vocab_size(self.vocab_size)
-        check_rate(self.max_illegal_rate)
-        choose_width(self.d_model, 2 * (self.vocab_size - 1), "balance needs width 2(V-1)")
 
     @property
     def gain(self) -> float:

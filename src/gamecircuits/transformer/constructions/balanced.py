@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gamecircuits.parameters import VocabSize, check_value
 from gamecircuits.theory.displacement import Displacements, standard_form_displacements
 from gamecircuits.theory.strength import x_min
 from gamecircuits.transformer.constructions.construction import (
-    Construction,
-    check_rate,
-    check_vocab_size,
+    FullWidth,
+    IllegalRate,
     choose_width,
     helmert,
     place,
@@ -49,10 +49,9 @@ def get_set_complement_parameters(
         d_model: width of the residual stream, at least 2(V−1), which is the default.
         x: strength of the OV circuit, instead of the one that follows from max_illegal_rate.
     """
-    check_vocab_size(vocab_size)
-    check_rate(max_illegal_rate)
-    n = vocab_size - 1
-    d = choose_width(d_model, 2 * n, "exact balance at all lengths needs width 2(V-1)")
+    check_value("vocab_size", vocab_size, VocabSize)
+    check_value("max_illegal_rate", max_illegal_rate, IllegalRate)
+    n, d = vocab_size - 1, choose_width(d_model, vocab_size, half_widths=2)
     if x is None:
         x = x_min(vocab_size, max_illegal_rate)
     H, identity = helmert(vocab_size), np.eye(n)
@@ -67,25 +66,11 @@ def get_set_complement_parameters(
 
 
 @dataclass(frozen=True)
-class Balanced(Construction):
+class Balanced(FullWidth):
     """Averages the seen tokens and subtracts: displacement x/s for every seen token (Prop. 1).
 
     Weights, widths and theorem (13): `get_set_complement_parameters`.
-
-    Attributes:
-        vocab_size: number of tokens.
-        max_illegal_rate: highest softmax mass on seen tokens, reached at length V-1.
-        d_model: width of the residual stream; at least 2(V-1), the default.
     """
-
-    vocab_size: int
-    max_illegal_rate: float = 1e-3
-    d_model: int | None = None
-
-    def __post_init__(self):
-        check_vocab_size(self.vocab_size)
-        check_rate(self.max_illegal_rate)
-        choose_width(self.d_model, 2 * (self.vocab_size - 1), "balance needs width 2(V-1)")
 
     def parameters(self) -> Parameters:
         return get_set_complement_parameters(

@@ -1,13 +1,16 @@
 """Too narrow for all tokens: some handled perfectly, the others ignored."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
+from annotated_types import Interval
 
 from gamecircuits.errors import ParameterError
+from gamecircuits.parameters import VocabSize
 from gamecircuits.theory.laws import ContextClasses, two_kinds
 from gamecircuits.theory.strength import x_min
-from gamecircuits.transformer.constructions.construction import Construction, check_vocab_size
+from gamecircuits.transformer.constructions.construction import Construction, Strength
 from gamecircuits.transformer.model import Parameters
 
 
@@ -22,24 +25,23 @@ class Block(Construction):
     E[ln((V−h)/(V−s))], h the number of handled tokens seen, which is hypergeometric (Prop. 19).
     Where width is short, this is close to the best possible (Theorems 16 and 18).
     d = d_v = m, d_k = 0.
-
-    Attributes:
-        vocab_size: number of tokens.
-        d_model: m, the width and the number of tokens handled; V // 2 by default, at most V.
-        x: strength of the OV circuit; by default that of balanced for an illegal rate of 0.001.
     """
 
-    vocab_size: int
-    d_model: int | None = None
-    x: float | None = None
+    vocab_size: VocabSize
+    d_model: Annotated[
+        int | None,
+        Interval(ge=1),
+        "width m, which is also the number of tokens handled; V // 2 by default, at most V",
+    ] = None
+    x: Annotated[
+        Strength | None, "by default that of balanced for an illegal token rate of 0.001"
+    ] = None
 
     def __post_init__(self):
-        check_vocab_size(self.vocab_size)
-        if self.d_model is not None and not 1 <= self.d_model <= self.vocab_size:
-            allowed = f"1 to vocab_size = {self.vocab_size}"
+        super().__post_init__()
+        if self.d_model is not None and self.d_model > self.vocab_size:
+            allowed = f"an integer from 1 to vocab_size = {self.vocab_size}"
             raise ParameterError("d_model", self.d_model, allowed)
-        if self.x is not None and not 0 < self.x <= 1e9:
-            raise ParameterError("x", self.x, "above 0, at most 1e9")
 
     @property
     def num_handled(self) -> int:

@@ -5,12 +5,15 @@ from `Construction`, whose fields are the config's keys, and whose docstring sta
 """
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
 
 import numpy as np
+from annotated_types import Interval
 
 from gamecircuits.errors import ParameterError
 from gamecircuits.kinds import Registry
+from gamecircuits.parameters import VocabSize, check_fields
 from gamecircuits.theory.displacement import Displacements
 from gamecircuits.theory.laws import (
     ContextClasses,
@@ -32,6 +35,16 @@ def make_construction(kind: str, **parameters) -> "Construction":
     return CONSTRUCTIONS.make(kind, **parameters)
 
 
+IllegalRate = Annotated[
+    float,
+    Interval(ge=1e-300, lt=1),
+    "softmax mass that may fall on seen tokens; the weights are the smallest that keep it at every "
+    "length of set complement",
+]
+Strength = Annotated[float, Interval(gt=0, le=1e9), "strength x of the OV circuit"]
+MAX_WIDTH = 16384
+
+
 class Construction(ABC):
     """A hand-built model of set complement together with its closed form.
 
@@ -42,6 +55,9 @@ class Construction(ABC):
 
     vocab_size: int
     norm: ClassVar[Norm] = "none"
+
+    def __post_init__(self):
+        check_fields(self)
 
     @property
     def gain(self) -> float:
@@ -99,15 +115,26 @@ def helmert(vocab_size: int) -> np.ndarray:
     return entries / np.sqrt(column * (column + 1.0))
 
 
-def check_vocab_size(vocab_size: int) -> None:
-    if not 2 <= vocab_size <= 4096:
-        raise ParameterError("vocab_size", vocab_size, "2 to 4096")
+@dataclass(frozen=True)
+class FullWidth(Construction):
+    """A construction that is wide enough to treat all tokens alike.
 
+    `half_widths` times V−1 is its least width, by Theorem 13 (2) or Cor. 4 (1).
+    """
 
-def check_rate(max_illegal_rate: float) -> None:
-    if not 1e-300 <= max_illegal_rate < 1:
-        allowed = "strictly between 0 and 1 (and at least 1e-300)"
-        raise ParameterError("max_illegal_rate", max_illegal_rate, allowed)
+    vocab_size: VocabSize
+    max_illegal_rate: IllegalRate = 1e-3
+    d_model: Annotated[
+        int | None,
+        Interval(ge=1, le=MAX_WIDTH),
+        "width of the residual stream; by default the least, V−1 or 2(V−1) as the kind says",
+    ] = None
+
+    half_widths: ClassVar[int] = 2
+
+    def __post_init__(self):
+        super().__post_init__()
+        choose_width(self.d_model, self.vocab_size, self.half_widths)
 
 
 def check_not_trivial(vocab_size: int, max_illegal_rate: float) -> None:
@@ -118,12 +145,15 @@ def check_not_trivial(vocab_size: int, max_illegal_rate: float) -> None:
         raise ParameterError("max_illegal_rate", max_illegal_rate, allowed)
 
 
-def choose_width(d_model: int | None, smallest: int, theorem: str) -> int:
-    """The width of the residual stream: `d_model`, or the smallest that the theorem allows."""
+def choose_width(d_model: int | None, vocab_size: int, half_widths: int) -> int:
+    """Width of the residual stream: `d_model`, or the least, `half_widths` times V−1."""
+    least = half_widths * (vocab_size - 1)
     if d_model is None:
-        return smallest
-    if not smallest <= d_model <= 16384:
-        raise ParameterError("d_model", d_model, f"{smallest} to 16384 ({theorem})")
+        return least
+    theorem = {1: "an exact solution needs width V-1", 2: "balance needs width 2(V-1)"}
+    allowed = f"an integer from {least} to {MAX_WIDTH} ({theorem[half_widths]})"
+    if not least <= d_model <= MAX_WIDTH:
+        raise ParameterError("d_model", d_model, allowed)
     return d_model
 
 

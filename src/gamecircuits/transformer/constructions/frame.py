@@ -1,18 +1,20 @@
 """Too narrow for all tokens: superposition, all tokens handled a little, with noise."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import scipy
+from annotated_types import Interval
 
 from gamecircuits.errors import ParameterError
+from gamecircuits.parameters import VocabSize
 from gamecircuits.theory.basics import decompose_off_diagonal
 from gamecircuits.theory.laws import Law, attention_entropy
 from gamecircuits.theory.superposition import frame_kl_bound
 from gamecircuits.transformer.constructions.construction import (
     Construction,
-    check_vocab_size,
+    Strength,
     helmert,
     place,
 )
@@ -66,37 +68,30 @@ class Frame(Construction):
     mean displacement exactly (Theorem 22: x(1−ḡ)/s, ḡ the mean inner product), the mean variance
     of the absent logits exactly (Prop. 20c), and bounds on total variation and KL (Prop. 20a, b).
     d = 2m, d_v = m, d_k = 0.
-
-    Attributes:
-        vocab_size: number of tokens.
-        d_v: m, dimensions that the tokens share; V // 2 by default.
-        frame: random_signs, or equiangular (d_v = V-1, or V/2 where V-1 is a prime 1 mod 4).
-        seed: of the random signs.
-        x: strength; by default the best for the bound of Prop. 20b at length V // 2.
     """
 
-    vocab_size: int
-    d_v: int | None = None
-    frame: Literal["random_signs", "equiangular"] = "random_signs"
-    seed: int = 0
-    x: float | None = None
+    vocab_size: VocabSize
+    d_v: Annotated[
+        int | None, Interval(ge=1, le=4096), "dimensions m that the tokens share; V // 2 by default"
+    ] = None
+    frame: Annotated[
+        Literal["random_signs", "equiangular"],
+        "unit vectors: random signs, or equiangular ones (d_v = V−1, or V/2 where V−1 is a prime "
+        "1 mod 4)",
+    ] = "random_signs"
+    seed: Annotated[int, Interval(ge=0, lt=2**63), "seed of the random signs"] = 0
+    x: Annotated[
+        Strength | None, "by default the best for the bound of Prop. 20b at length V // 2"
+    ] = None
 
     def __post_init__(self):
-        check_vocab_size(self.vocab_size)
-        if self.d_v is not None and not 1 <= self.d_v <= 4096:
-            raise ParameterError("d_v", self.d_v, "1 to 4096")
-        if self.frame not in ("random_signs", "equiangular"):
-            raise ParameterError("frame", self.frame, "random_signs, equiangular")
+        super().__post_init__()
         if self.frame == "equiangular" and not has_equiangular(self.vocab_size, self.width):
             allowed = (
                 f"{self.vocab_size - 1}, or half of vocab_size = 6, 14, 18, 30, 38, 42 ... for an "
                 "equiangular frame"
             )
             raise ParameterError("d_v", self.width, allowed)
-        if not 0 <= self.seed < 2**63:
-            raise ParameterError("seed", self.seed, "0 to 2^63 - 1")
-        if self.x is not None and not 0 < self.x <= 1e9:
-            raise ParameterError("x", self.x, "above 0, at most 1e9")
 
     @property
     def width(self) -> int:

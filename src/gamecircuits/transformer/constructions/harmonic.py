@@ -1,17 +1,17 @@
 """Tokens of unequal strength, balanced all the same: attention has to compensate."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
+from annotated_types import Interval
 
 from gamecircuits.errors import ParameterError
 from gamecircuits.theory.displacement import harmonic_displacement
 from gamecircuits.theory.laws import ContextClasses, two_kinds
 from gamecircuits.transformer.constructions.construction import (
-    Construction,
+    FullWidth,
     check_not_trivial,
-    check_rate,
-    check_vocab_size,
     choose_width,
     helmert,
     place,
@@ -37,7 +37,7 @@ def get_harmonic_parameters(x: np.ndarray, *, d_model: int | None = None) -> Par
     x = np.asarray(x, dtype=float)
     harmonic_displacement(x)  # checks x > 0
     V, n = len(x), len(x) - 1
-    d = choose_width(d_model, 2 * n, "balance needs width 2(V-1)")
+    d = choose_width(d_model, V, half_widths=2)
     H, identity = helmert(V), np.eye(n)
     y = -H.T @ (1 / x) / (1 / x).sum()
     if np.abs(y).max() < 1e-13:  # then queries would have no direction of their own
@@ -54,31 +54,20 @@ def get_harmonic_parameters(x: np.ndarray, *, d_model: int | None = None) -> Par
 
 
 @dataclass(frozen=True)
-class Harmonic(Construction):
+class Harmonic(FullWidth):
     """Balanced with strong and weak tokens: displacement 1/Σ_k (1/x_k) over the seen tokens.
 
     The second half of the vocabulary is `spread` times as strong as the first. How many strong
     tokens are seen is hypergeometric, which makes every mean over contexts exact. Weights and
     theorem: `get_harmonic_parameters`.
-
-    Attributes:
-        vocab_size: number of tokens.
-        spread: strength of the strong tokens in terms of the weak ones, above 1.
-        max_illegal_rate: highest softmax mass on seen tokens, reached at length V-1.
-        d_model: width of the residual stream; at least 2(V-1), the default.
     """
 
-    vocab_size: int
-    spread: float = 4.0
-    max_illegal_rate: float = 1e-3
-    d_model: int | None = None
+    spread: Annotated[
+        float, Interval(ge=1.001, le=1000), "strength of the strong tokens in terms of the weak"
+    ] = 4.0
 
     def __post_init__(self):
-        check_vocab_size(self.vocab_size)
-        check_rate(self.max_illegal_rate)
-        choose_width(self.d_model, 2 * (self.vocab_size - 1), "balance needs width 2(V-1)")
-        if not 1.001 <= self.spread <= 1000:
-            raise ParameterError("spread", self.spread, "1.001 to 1000")
+        super().__post_init__()
         check_not_trivial(self.vocab_size, self.max_illegal_rate)
 
     @property

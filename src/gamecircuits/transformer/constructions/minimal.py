@@ -1,17 +1,17 @@
 """The narrowest exact solution: width V−1, at the price of treating the last token apart."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
+from annotated_types import Interval
 
 from gamecircuits.errors import ParameterError
 from gamecircuits.theory.displacement import Displacements, standard_form_displacements
 from gamecircuits.theory.strength import x_min
 from gamecircuits.transformer.constructions.construction import (
-    Construction,
+    FullWidth,
     check_not_trivial,
-    check_rate,
-    check_vocab_size,
     choose_width,
     helmert,
     place,
@@ -41,7 +41,7 @@ def get_minimal_parameters(
         d_model: width of the residual stream, at least V−1, which is the default.
     """
     n = vocab_size - 1
-    d = choose_width(d_model, n, "an exact solution needs width V-1")
+    d = choose_width(d_model, vocab_size, half_widths=1)
     H, identity = helmert(vocab_size), np.eye(n)
     score, d_k = np.log(self_weight), 0 if self_weight == 1 else n
     size = np.sqrt(abs(score) * np.sqrt(n))  # scores are divided by √d_k
@@ -57,7 +57,7 @@ def get_minimal_parameters(
 
 
 @dataclass(frozen=True)
-class Minimal(Construction):
+class Minimal(FullWidth):
     """Half the width of `balanced`: displacement x/s, and x/s + β for the last token.
 
     No exact solution is narrower than V−1 (Cor. 4). At V−1 the residual stream has no room to keep
@@ -65,25 +65,16 @@ class Minimal(Construction):
     are `get_minimal_parameters`: the OV circuit −x P and the direct path −β P both push seen tokens
     down, the second only the last one (Prop. 1). d = d_v = V−1, d_k = 0. As β → 0 the weights x/β
     grow without bound: balance is approached, never reached (Theorem 13).
-
-    Attributes:
-        vocab_size: number of tokens.
-        max_illegal_rate: highest softmax mass on seen tokens, reached at length V-1.
-        beta: extra displacement of the last token, 1e-6 to 700.
-        d_model: width of the residual stream; at least V-1, the default.
     """
 
-    vocab_size: int
-    max_illegal_rate: float = 1e-3
-    beta: float = 1.0
-    d_model: int | None = None
+    beta: Annotated[
+        float, Interval(ge=1e-6, le=700), "extra displacement β of the last token, in nats"
+    ] = 1.0
+
+    half_widths = 1
 
     def __post_init__(self):
-        check_vocab_size(self.vocab_size)
-        check_rate(self.max_illegal_rate)
-        choose_width(self.d_model, self.vocab_size - 1, "an exact solution needs width V-1")
-        if not 1e-6 <= self.beta <= 700:
-            raise ParameterError("beta", self.beta, "1e-6 to 700")
+        super().__post_init__()
         if self.x == 0:  # then the OV circuit would vanish, and with it the exact solution
             check_not_trivial(self.vocab_size, self.max_illegal_rate)
             allowed = "smaller, as the last token alone already meets max_illegal_rate"

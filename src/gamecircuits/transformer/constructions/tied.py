@@ -1,26 +1,24 @@
 """Tied embeddings: exact on the absent tokens, but the last token comes back at a known length."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
+from annotated_types import Interval
 
 from gamecircuits.errors import ParameterError
 from gamecircuits.theory.displacement import Displacements, standard_form_displacements
 from gamecircuits.theory.strength import x_min
 from gamecircuits.transformer.constructions.construction import (
-    Construction,
+    FullWidth,
     check_not_trivial,
-    check_rate,
-    check_vocab_size,
-    choose_width,
 )
 from gamecircuits.transformer.constructions.minimal import get_minimal_parameters
 from gamecircuits.transformer.model import Parameters
 
 
 @dataclass(frozen=True)
-class Tied(Construction):
+class Tied(FullWidth):
     """W_U = W_Eᵀ: the direct path raises the last token by b, and beats attention from s* on.
 
     The direct path of a tied model is a Gram matrix, so β_i + β_j = −‖E_i − E_j‖² < 0 for every two
@@ -29,33 +27,27 @@ class Tied(Construction):
     s* = 1 + A(x/b − 1) (Prop. 10): x/b for uniform attention (A = 1), 2 + x/b for the attention
     that balances length 2, A = (x+b)/(x−b). From there on the last token is more likely than the
     absent ones. x is that of `balanced`. d = d_v = V−1, d_k = 0 (uniform) or V−1.
-
-    Attributes:
-        vocab_size: number of tokens.
-        critical_length: s*, no whole number, above 1 (uniform) or 3 (balanced); by default
-            floor(V/2) + 1/2, at least 3.5.
-        attention: uniform, or balanced at length 2.
-        max_illegal_rate: the one that x would keep if the last token were like the others.
-        d_model: width of the residual stream; at least V-1, the default.
     """
 
-    vocab_size: int
-    critical_length: float | None = None
-    attention: Literal["uniform", "balanced"] = "uniform"
-    max_illegal_rate: float = 1e-3
-    d_model: int | None = None
+    critical_length: Annotated[
+        float | None,
+        Interval(gt=1, le=1e6),
+        "length s*, not whole, from which on the last token is more likely than the absent "
+        "ones; above 3 for balanced attention; by default floor(V/2) + 1/2, at least 3.5",
+    ] = None
+    attention: Annotated[
+        Literal["uniform", "balanced"], "attention: uniform, or balanced at length 2"
+    ] = "uniform"
+
+    half_widths = 1
 
     def __post_init__(self):
-        check_vocab_size(self.vocab_size)
-        check_rate(self.max_illegal_rate)
-        choose_width(self.d_model, self.vocab_size - 1, "an exact solution needs width V-1")
-        if self.attention not in ("uniform", "balanced"):
-            raise ParameterError("attention", self.attention, "uniform, balanced")
+        super().__post_init__()
         check_not_trivial(self.vocab_size, self.max_illegal_rate)
         lowest = 1 if self.attention == "uniform" else 3
-        if not lowest < self.s_star <= 1e6 or self.s_star == int(self.s_star):
+        if not lowest < self.s_star or self.s_star == int(self.s_star):
             allowed = (
-                f"above {lowest}, at most 1e6, and no whole number: there the last token is level "
+                f"a number above {lowest}, up to 1e6, not whole: there the last token is level "
                 "with the absent ones, and rounding decides"
             )
             raise ParameterError("critical_length", self.critical_length, allowed)

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gamecircuits.parameters import VocabSize
 from gamecircuits.theory.displacement import Displacements
 from gamecircuits.transformer.constructions.balanced import get_set_complement_parameters
-from gamecircuits.transformer.constructions.construction import Construction, check_vocab_size
+from gamecircuits.transformer.constructions.construction import Construction
 from gamecircuits.transformer.model import Parameters
 
 
@@ -15,15 +16,9 @@ class Untrained(Construction):
     """All logits equal, hence the illegal token rate s/V at length s (Prop. 14).
 
     Tokens are embedded as in `balanced`, with its widths; the head and the unembedding do nothing.
-
-    Attributes:
-        vocab_size: number of tokens.
     """
 
-    vocab_size: int
-
-    def __post_init__(self):
-        check_vocab_size(self.vocab_size)
+    vocab_size: VocabSize
 
     def parameters(self) -> Parameters:
         parameters = get_set_complement_parameters(self.vocab_size, x=0.0)

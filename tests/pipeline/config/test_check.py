@@ -1,33 +1,19 @@
-import json
+import hashlib
 import re
 from pathlib import Path
 
-import jsonschema
+import numpy as np
 import pytest
-import yaml
+from safetensors.numpy import save_file
 
-from gamecircuits.experiments.experiment import EXPERIMENTS
-from gamecircuits.figures.style import KINDS
 from gamecircuits.games.game import GAMES
-from gamecircuits.pipeline.config import OTHER_TABLES, ConfigError, json_schema, load_config, main
-from gamecircuits.pipeline.plan import Plan
-from gamecircuits.transformer.constructions.construction import CONSTRUCTIONS
+from gamecircuits.pipeline.config.__main__ import main
+from gamecircuits.pipeline.config.load import load_config
+from gamecircuits.pipeline.config.yaml_lines import ConfigError
+from gamecircuits.transformer.constructions.construction import make_construction
+from gamecircuits.transformer.weights import write_model
 
-OUR_GAMES = [
-    "connect_four",
-    "dyck",
-    "flip_flop",
-    "mnk",
-    "othello",
-    "regular",
-    "set_complement",
-    "windowed_complement",
-]
-OUR_EXPERIMENTS = [
-    *("certificate", "critical_length", "dimensions", "parallel_resistors", "precision"),
-    *("remedies", "superposition"),
-]
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 GOOD = """\
 seed: 3
 games:
@@ -65,7 +51,9 @@ def load(tmp_path, monkeypatch):
 def test_a_good_config(load):
     config = load(GOOD)
     assert (config.seed, config.results) == (3, "results")
-    assert config.models["m"].construction.max_illegal_rate == 0.001
+    model = config.models["m"]
+    settings = {"kind": "balanced", "vocab_size": 8, "max_illegal_rate": 0.001, "d_model": None}
+    assert (model.settings, model.origin, model.figures) == (settings, "construction", True)
     assert config.games["w"].shards == ["shard-00000", "shard-00001", "shard-00002"]
     assert [config.games["w"].games_in_shard(n) for n in range(3)] == [20, 20, 10]
     assert config.evaluations["e"].lengths == tuple(range(1, 8))
@@ -75,11 +63,10 @@ def test_a_good_config(load):
 @pytest.mark.parametrize("path", sorted((ROOT / "config").glob("*.yaml")), ids=lambda p: p.name)
 def test_the_configs_of_the_project(path):
     load_config(path)
-    jsonschema.validate(yaml.safe_load(path.read_text()), json_schema())
 
 
 BROKEN = [  # (replace, by, line, message)
-    ("vocab_sizes: [4", "vocab_sizes: [3", 15, "claims.vocab_sizes[0] = 3: must be at least 4"),
+    ("vocab_sizes: [4", "vocab_sizes: [3", 15, "vocab_sizes[0] = 3: allowed: an integer from 4 to"),
     ("[4, 6]", "[4, 4]", 15, "claims.vocab_sizes = [4, 4]: must not name anything twice"),
     ("[4, 6]", "[]", 15, "claims.vocab_sizes = []: must not be empty"),
     (
@@ -88,10 +75,9 @@ BROKEN = [  # (replace, by, line, message)
     ),
     ("claims: {vocab_sizes: [4, 6]}", "claims: true", 15, "claims = True: must be a mapping"),
     ("kind: remedies", "kind: remedy", 17, "allowed: certificate, critical_length"),
-    ("remedies, vocab_size: 8", "remedies, vocab_size: 3", 17, "vocab_size = 3: allowed: 4 to 18"),
-    ("  x: {kind", "  Metrics: {kind", 17, "experiments.Metrics: another table has this name"),
+    ("remedies, vocab_size: 8", "remedies, vocab_size: 3", 17, "vocab_size = 3: allowed: an integ"),
     ("  x: {kind", "  X: {kind: precision}\n  x: {kind", 18, "differs from 'X' in case alone"),
-    ("seed: 3", "seed: -1", 1, "seed = -1: must be at least 0"),
+    ("seed: 3", "seed: -1", 1, "seed = -1: allowed: an integer from 0 to 9223372036854775807"),
     ("seed: 3", "seed: three", 1, "seed = 'three': must be an integer"),
     ("seed: 3", "sed: 3", 1, "sed: unknown key; did you mean 'seed'?; known: seed, results, games"),
     ("seed: 3", "seed: 3\nseed: 4", 2, "seed: the key stands twice, first at c.yaml:1"),
@@ -115,8 +101,8 @@ BROKEN = [  # (replace, by, line, message)
     ("vocab_size: 8\n  w", "vocab_sze: 8\n  w", 5, "games.a.vocab_sze: unknown key; did you mean"),
     ("    vocab_size: 8\n  w", "  w", 3, "games.a: the key 'vocab_size' is missing (number of"),
     ("vocab_size: 8\n  w", "vocab_size: '8'\n  w", 5, "a.vocab_size = '8': must be an integer"),
-    ("vocab_size: 8\n  w", "vocab_size: 1\n  w", 5, "games.a.vocab_size = 1: allowed: 2 to 4096"),
-    ("window: 2", "window: 8", 6, "games.w.window = 8: allowed: 0 to vocab_size - 1 = 7"),
+    ("vocab_size: 8\n  w", "vocab_size: 1\n  w", 5, "a.vocab_size = 1: allowed: an integer fr"),
+    ("window: 2", "window: 8", 6, "allowed: an integer from 0 to vocab_size - 1 = 7"),
     (
         "window: 2",
         "window: 2, splits: {train: 0.9}",
@@ -129,16 +115,16 @@ BROKEN = [  # (replace, by, line, message)
         6,
         "games.w.splits.tran: unknown key; did you mean 'train'?; known: train, validation, test",
     ),
-    ("num_games: 50", "num_games: 0", 6, "games.w.num_games = 0: must be at least 1"),
+    ("num_games: 50", "num_games: 0", 6, "num_games = 0: allowed: an integer from 1 to 10"),
     ("num_games: 50", "num_games: 999999", 6, "makes 50000 shards of the games; at most 300"),
     ("num_games: 50", "num_games: 1.5", 6, "games.w.num_games = 1.5: must be an integer"),
     ("  a:", "  a b:", 3, "games.a b: names start with a letter"),
     ("  a:", "  7:", 3, "games.7: keys must be text, not 7; write it in quotes"),
     ("  w: {", "  w: 5 #", 6, "games.w = 5: must be a mapping of keys to values"),
-    ("max_illegal_rate: 1e-3", "max_illegal_rate: 2", 11, "allowed: strictly between 0 and 1"),
+    ("max_illegal_rate: 1e-3", "max_illegal_rate: 2", 11, "allowed: a number from 1e-300 to belo"),
     ("max_illegal_rate: 1e-3", "max_illegal_rate: low", 11, "= 'low': must be a number"),
     ("max_illegal_rate: 1e-3", "d_model: 13", 11,
-     "models.m.d_model = 13: allowed: 14 to 16384 (balance needs width 2(V-1))"),
+     "models.m.d_model = 13: allowed: an integer from 14 to 16384 (balance needs width 2(V-1))"),
     ("    vocab_size: 8\n    max", "    vocab_size: 9\n    max", 13,
      "evaluations.e.models[0] = 'm': the model has vocab_size 9, the game a has 8; they must be"),
     ("game: a", "game: aa", 13, "evaluations.e.game = 'aa': no such entry of games; known: a, w"),
@@ -152,11 +138,10 @@ BROKEN = [  # (replace, by, line, message)
     ("lengths: [1, 4]", "lengths: [4, 1]", 14, "allowed: all, or ascending positive integers"),
     ("lengths: [1, 4]", "lengths: [0, 1]", 14, "allowed: all, or ascending positive integers"),
     ("lengths: [1, 4]", "dtype: float16", 14, "allowed: float64, float32"),
-    ("  s: {game", "  s_noise: {game", 19, "searches.s_noise: must not end in _trials, _dyna"),
     ("game: a, length", "game: b, length", 19, "searches.s.game = 'b': no such game; known: a, w"),
     ("length: 3", "length: 8", 19, "searches.s.length = 8: allowed: 1 to 7, so that a token follo"),
     ("length: 3", "length: 3, steps: 50", 19, "s.checkpoints = 40: must divide steps = 50"),
-    ("{learning_rate: 1e-3}", "{rate: 1}", 19, "searches.s.space = 'rate': allowed: norm, normali"),
+    ("{learning_rate: 1e-3}", "{rate: 1}", 19, "searches.s.space.rate: unknown key; known: norm"),
     ("1e-3}, var", "-1}, var", 19, "searches.s.space.learning_rate = -1: allowed: a number above"),
     ("1e-3}, var", "{low: 2}}, var", 19, "allowed: {low: ..., high: ..., scale: linear or log}"),
     ("{v: {}}", "{v: {norm: [none]}}", 19, "variants.v.norm = ['none']: a variant has one value"),
@@ -167,8 +152,26 @@ BROKEN = [  # (replace, by, line, message)
     ("{v: {}}", "{v: {}}, averages: {e: {kind: bema, every: 3}}", 19,
      "averages.e.every = 3: allowed: what divides steps = 4000"),
     ("{learning_rate: 1e-3}", "{clip_norm: .inf, rate: 1}", 19, "clip_norm = inf: allowed: a numb"),
-    ("{learning_rate: 1e-3}", "{clip_norm: .inf, rate: 1}", 19, "space = 'rate': allowed: norm, "),
+    ("{learning_rate: 1e-3}", "{clip_norm: .inf, rate: 1}", 19, "s.space.rate: unknown key; known"),
     ("{v: {}}", "{v: {}}, averages: {e: {kind: ema}}", 19, "averages.e.decay = 'missing': allow"),
+    ("{v: {}}", "{v: {}, V: {}}", 19, "variants.V: differs from 'v' in case alone"),
+    ("{v: {}}", "{v: {}, NA: {}}", 19, "variants.NA: means a missing value"),
+    ("{v: {}}", "{v: {norn: none}}", 19, "variants.v.norn: unknown key; did you mean 'norm'?"),
+    ("{v: {}}", "{v: {learnign_rate: 1}}", 19, "did you mean 'learning_rate'?; known: norm, norma"),
+    ("{v: {}}", "{v: {}}, averages: {e: {kind: emo}}", 19, "bema; did you mean 'ema'?"),
+    ("{v: {}}", "{v: {}}, averages: {e: {kind: ema, decay: 2}}", 19,
+     "averages.e.decay = 2: allowed: a number from 0 to 1"),
+    ("{v: {}}", "{v: {}}, averages: {e: {kind: ema, decy: 1}}", 19,
+     "averages.e.decy = 1: allowed: the keys of ema: decay; did you mean 'decay'?"),
+    ("  x: {kind", "  NaN: {kind", 17, "experiments.NaN: means a missing value to those who read"),
+    ("  w: {", "  None: {", 6, "games.None: means a missing value"),
+    ("  m:\n", "  na: {kind: untrained, vocab_size: 8}\n  m:\n", 8, "models.na: means a missing v"),
+    ("    max_illegal_rate: 1e-3", "    figures: 1", 11, "m.figures = 1: must be true or false"),
+    ("seed: 3", "results: .git/x", 1, "must not lie in .git, which belongs to other programs"),
+    ("seed: 3", "results: .venv", 1, "must not lie in .venv"),
+    ("seed: 3", "results: c.yaml", 1, "results = 'c.yaml': must be a folder, but "),
+    ("seed: 3", "results: c.yaml/x", 1, "results = 'c.yaml/x': must be a folder, but "),
+    ("seed: 3", "results: .", 1, "results = '.': must"),
     ("{v: {}}", "{v: {}}, averages: {start: {kind: last}}", 19,
      "searches.s.averages.start: means the weights before training; choose another name"),
     *(
@@ -257,17 +260,90 @@ def test_trained_models(load):
     model = load(text).models["t"]
     wanted = {"search": "s", "variant": "v", "number": 0, "average": "last"}
     assert model.settings == {"kind": "trained", **wanted}
-    assert (model.vocab_size, model.is_trained) == (8, True)
+    assert (model.vocab_size, model.origin) == (8, "trial")
     with pytest.raises(ConfigError, match="'t': the model has vocab_size 8, the game w has 9"):
         load(text.replace("complement, vocab_size: 8", "complement, vocab_size: 9"))
     with pytest.raises(ConfigError, match=r"^1 problem"):  # that of the search
         load(text.replace("length: 3", "length: 8"))
 
 
-def test_experiments_cannot_take_the_name_of_another_table():
-    plan = Plan(load_config(ROOT / "config/config.yaml"))
-    stems = {Path(path).stem for path in plan.files() if Path(path).parent.name == "tables"}
-    assert all(OTHER_TABLES.fullmatch(stem) for stem in stems - set(plan.config.experiments))
+def test_results_are_refused_by_where_they_lead(load, tmp_path):
+    (tmp_path / "src").mkdir()
+    (tmp_path / "link").symlink_to("src")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "good").symlink_to("elsewhere")
+    for bad in ("link", "link/x", f"{tmp_path}/src/x", str(tmp_path), "elsewhere/../src"):
+        with pytest.raises(ConfigError, match="must not be a folder of the project's source"):
+            load(GOOD, results=bad[-80:] if len(bad) <= 80 else "link")
+    assert load(GOOD, results="good/x").results == "good/x"
+    assert load(GOOD, results="elsewhere").results == "elsewhere"
+
+
+def test_a_model_from_a_file(load, tmp_path):
+    """Its settings follow the content; what cannot be used is refused before anything runs."""
+    text = GOOD.replace("  m:\n", "  f: {kind: file, path: 'my model.safetensors'}\n  m:\n")
+    text = text.replace("models: [m], con", "models: [m, f], con")
+    with pytest.raises(ConfigError, match=r"c\.yaml:8: models\.f\.path = .* does not exist"):
+        load(text)
+    path = tmp_path / "my model.safetensors"
+    path.write_bytes(b"nothing of the kind")
+    with pytest.raises(ConfigError, match=r"models\.f\.path = .* cannot be read as safetensors"):
+        load(text)
+    write_model(path, make_construction("minimal", vocab_size=8).model(), "{}")
+    model = load(text).models["f"]
+    assert (model.kind, model.origin, model.vocab_size) == ("file", "file", 8)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert model.settings == {"kind": "file", "path": path.name, "sha256": digest}
+    path.write_bytes(path.read_bytes()[:-1] + b"\0")
+    with pytest.raises(
+        ConfigError, match=r"safetensors': is damaged \(its content is not what"
+    ) as damaged:
+        load(text)
+    assert "delete" not in str(damaged.value)
+    save_file({"W_E": np.eye(9)}, path)
+    with pytest.raises(ConfigError, match="has no tensor W_Q"):
+        load(text)
+    write_model(path, make_construction("minimal", vocab_size=9).model(), "{}")
+    with pytest.raises(ConfigError, match="'f': the model has vocab_size 9, the game a has 8"):
+        load(text)
+
+
+def test_figures_of_a_model_can_be_left_out(load):
+    text = GOOD.replace("    kind: balanced\n", "    kind: balanced\n    figures: false\n")
+    text = text.replace("  m:\n", "  t: {kind: trained, search: s, figures: false}\n  m:\n")
+    models = load(text).models
+    assert not any(model.figures for model in models.values())
+    assert not any("figures" in model.settings for model in models.values())
+
+
+def test_a_variant_put_in_the_middle_renames_no_group(load):
+    space = "space: {d_v: [2, 4]}, trials_per_job: 2"
+    text = GOOD.replace("space: {learning_rate: 1e-3}", space)
+    before = load(text.replace("{v: {}}", "{v: {}, w.1: {norm: attention}}")).searches["s"]
+    after = load(text.replace("{v: {}}", "{v: {}, u: {}, w.1: {norm: attention}}")).searches["s"]
+    assert {name: after.groups[name] for name in before.groups} == before.groups
+    assert before.group_of("w.1", 0) == "w.1-0000"
+    for name, keys in after.groups.items():
+        assert all(after.group_of(*key) == name for key in keys)
+        assert len({after.trials[key].static for key in keys}) == 1
+
+
+def test_a_dataset_too_small_for_its_splits_is_refused(load):
+    text = GOOD.replace("game: a, length", "game: w, data: dataset, length")
+    load(text)
+    with pytest.raises(ConfigError, match=r"searches\.s\.game = 'w': has 2 games, too few for one"):
+        load(text.replace("num_games: 50", "num_games: 2"))
+    load(text.replace("data: dataset, ", "").replace("num_games: 50", "num_games: 2"))
+
+
+def test_a_kind_cannot_take_a_key_of_its_section(load, monkeypatch, tmp_path):
+    from gamecircuits.games import __path__
+
+    code = "from dataclasses import dataclass\n@dataclass(frozen=True)\nclass Own:\n    splits: int"
+    (tmp_path / "own.py").write_text(code)
+    monkeypatch.setattr("gamecircuits.games.__path__", [*__path__, str(tmp_path)])
+    with pytest.raises(ConfigError, match="Own must not have a field splits"):
+        load(GOOD.replace("kind: set_complement", "kind: own"))
 
 
 def test_an_experiment_needs_its_figure(load, monkeypatch, tmp_path):
@@ -276,7 +352,7 @@ def test_an_experiment_needs_its_figure(load, monkeypatch, tmp_path):
     source = (ROOT / "src/gamecircuits/experiments/remedies.py").read_text()
     (tmp_path / "cures.py").write_text(source.replace("class Remedies", "class Cures"))
     monkeypatch.setattr("gamecircuits.experiments.__path__", [*__path__, str(tmp_path)])
-    with pytest.raises(ConfigError, match=r"needs src/gamecircuits/figures/cures\.py with draw"):
+    with pytest.raises(ConfigError, match=r"needs its figure: src/.*/cures\.py"):
         load(GOOD.replace("kind: remedies", "kind: cures"))
 
 
@@ -293,26 +369,6 @@ def test_a_kind_that_cannot_be_imported_is_named(load, monkeypatch, tmp_path):
     with pytest.raises(ConfigError, match=r"odd must define a class Odd"):
         load(GOOD.replace("kind: set_complement", "kind: odd"))
     assert load(GOOD).games  # kinds that are not used do no harm
-
-
-def test_schema_for_editors_is_in_step(capsys, monkeypatch):
-    """Else run: python -m gamecircuits.pipeline.config --schema >
-    workflow/schemas/config.schema.json
-
-    Kinds that somebody adds may be missing there, ours not.
-    """
-    for registry, ours in [
-        (GAMES, OUR_GAMES),
-        (CONSTRUCTIONS, sorted(KINDS)),
-        (EXPERIMENTS, OUR_EXPERIMENTS),
-    ]:
-        assert set(ours) <= set(registry.kinds())
-        monkeypatch.setattr(registry, "kinds", lambda ours=ours: ours)
-    assert main(["--schema"]) == 0
-    schema = (ROOT / "workflow/schemas/config.schema.json").read_text()
-    assert capsys.readouterr().out == schema
-    with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate({"games": {"a": {"kind": "set_complement"}}}, json.loads(schema))
 
 
 def test_command_line(load, capsys):

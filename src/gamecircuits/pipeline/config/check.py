@@ -1,0 +1,460 @@
+"""From the values of a configuration to typed objects; all problems are reported at once."""
+
+import hashlib
+import os
+import re
+import typing
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ValidationError
+
+from gamecircuits.analysis.contexts import MAX_EXHAUSTIVE_VOCAB_SIZE
+from gamecircuits.errors import GamecircuitsError, ParameterError
+from gamecircuits.experiments.experiment import EXPERIMENTS
+from gamecircuits.games.game import GAMES
+from gamecircuits.kinds import Registry, list_modules, suggest
+from gamecircuits.parameters import describe_allowed, is_union
+from gamecircuits.pipeline.config.entries import (
+    OTHER_MODELS,
+    EvaluationEntry,
+    ExperimentEntry,
+    FileEntry,
+    GameEntry,
+    ModelEntry,
+    SearchEntry,
+    TopLevel,
+    TrainedEntry,
+    annotate,
+    entry_model,
+)
+from gamecircuits.pipeline.config.named import (
+    Config,
+    NamedEvaluation,
+    NamedExperiment,
+    NamedGame,
+    NamedModel,
+    NamedSearch,
+)
+from gamecircuits.pipeline.config.yaml_lines import ConfigError, KeyPath, Source, dotted
+from gamecircuits.training.averaging import make_average
+from gamecircuits.training.trial import HYPERPARAMETERS, check_space, draw_trial, group_trials
+from gamecircuits.transformer.constructions.construction import CONSTRUCTIONS
+from gamecircuits.transformer.weights import read_any_model
+
+MAX_SHARDS = 300  # all are named in one command line
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,59}")
+LABEL = re.compile(r"[A-Za-z][A-Za-z0-9_.]{0,59}")  # of variants and averages: ema_0.99
+NOTHING = {"na", "nan", "none", "null"}  # in tables, readers take these for missing values
+PATH = re.compile(r"(?!-)[A-Za-z0-9_./-]{1,80}")
+START = "start"  # in place of an average: the weights before training
+SOURCES = {"benchmarks", "config", "docs", "profiles", "src", "tests", "workflow"}
+TYPES = {
+    "int_type": "an integer",
+    "float_type": "a number",
+    "string_type": "text",
+    "list_type": "a list",
+    "dict_type": "a mapping of keys to values",
+    "model_type": "a mapping of keys to values",
+    "bool_type": "true or false",
+}
+OUT_OF_RANGE = {"greater_than_equal", "greater_than", "less_than_equal", "less_than"}
+OUT_OF_RANGE |= {"multiple_of", "finite_number"}
+
+
+def check_config(source: Source) -> Config:
+    """Return the configuration that the values describe, or raise ConfigError with every problem.
+
+    Every section is checked even if one before it has problems; what cannot be checked without an
+    entry that has a problem of its own is left out.
+    """
+    checker = _Checker(source)
+    if not isinstance(source.values, Mapping):
+        known = ", ".join(TopLevel.model_fields)
+        checker.report((), f"must hold keys at the top level: {known}", source.values)
+        raise checker.error()
+    top = checker.top = checker.fit(TopLevel, source.values, ())
+    if top:
+        checker.check_results(top.results)
+    games = checker.read("games", checker.make_game)
+    searches = checker.read("searches", checker.make_search)
+    models = checker.read("models", checker.make_model)
+    evaluations = checker.read("evaluations", checker.make_evaluation)
+    experiments = checker.read("experiments", checker.make_experiment)
+    if checker.problems:
+        raise checker.error()
+    results = os.path.normpath(top.results)
+    return Config(
+        top.seed,
+        results,
+        games,
+        models,
+        evaluations,
+        experiments,
+        searches,
+        top.claims,
+        raw=dict(source.values),
+    )
+
+
+class _Checker:
+    """Collects problems; `made` holds the entries of the sections that were read, by name.
+
+    The methods `make_*` return what an entry describes, or None after they have reported a problem.
+    """
+
+    def __init__(self, source: Source):
+        self.source = source
+        self.problems: list[tuple[str, str]] = list(source.problems)
+        self.top: TopLevel | None = None
+        self.made: dict[str, dict[str, Any]] = {}
+
+    # Problems.
+
+    def report(self, path: KeyPath, message: str, value: Any = ...) -> None:
+        at = path
+        while at and at not in self.source.places:
+            at = at[:-1]
+        shown = "" if value is ... else f" = {_shorten(value)}"
+        self.problems.append(
+            (self.source.places[at], f"{dotted(path) or 'config'}{shown}: {message}")
+        )
+
+    def report_parameter(self, path: KeyPath, error: ParameterError) -> None:
+        self.report((*path, error.key), f"allowed: {error.allowed}", error.value)
+
+    def report_unknown(self, path: KeyPath, known: Collection[str]) -> None:
+        hint = suggest(path[-1], known)
+        self.report(path, f"unknown key{hint}; known: {', '.join(known)}")
+
+    def error(self) -> ConfigError:
+        def order(problem: tuple[str, str]) -> tuple[str, int]:
+            file, _, line = problem[0].rpartition(":")
+            return (file, int(line)) if line.isdigit() else (problem[0], 0)
+
+        lines = [f"{place}: {message}" for place, message in sorted(self.problems, key=order)]
+        count = "1 problem" if len(lines) == 1 else f"{len(lines)} problems"
+        return ConfigError(f"{count} in the configuration:\n  " + "\n  ".join(lines))
+
+    # Types and ranges.
+
+    def fit(self, model: type[BaseModel], value: Any, path: KeyPath) -> Any:
+        """The value as an instance of a pydantic model, None if it has a problem."""
+        try:
+            return model.model_validate(value)
+        except ValidationError as error:
+            for problem in error.errors(include_url=False):
+                self._translate(model, problem, path)
+            return None
+
+    def _translate(self, model: type[BaseModel], problem: Mapping, path: KeyPath) -> None:
+        kind, value, where = problem["type"], problem["input"], path + tuple(problem["loc"])
+        *outer, key = problem["loc"] or [None]
+        if kind == "missing":
+            about = _model_at(model, outer).model_fields[key].description
+            self.report(where[:-1], f"the key {key!r} is missing ({about})")
+        elif kind == "extra_forbidden":
+            self.report_unknown(where, list(_model_at(model, outer).model_fields))
+        elif kind in TYPES:
+            self.report(where, f"must be {TYPES[kind]}", value)
+        elif kind == "too_short":
+            self.report(where, "must not be empty", value)
+        elif kind == "literal_error" or kind in OUT_OF_RANGE:
+            allowed = describe_allowed(_annotation_at(model, problem["loc"]))
+            hint = suggest(value, allowed.split(", ")) if kind == "literal_error" else ""
+            self.report(where, f"allowed: {allowed}{hint}", value)
+        else:
+            self.report(where, problem["msg"], value)
+
+    # Names.
+
+    def check_names(
+        self, path: KeyPath, names: Collection[str], pattern: re.Pattern, letters: str
+    ) -> list[str]:
+        """The names that can be used in file names and tables; the others are reported."""
+        usable, seen = [], {}
+        for name in names:
+            if (first := seen.setdefault(name.lower(), name)) != name:
+                message = f"differs from {first!r} in case alone; on some systems files would clash"
+                self.report((*path, name), message)
+            if not pattern.fullmatch(name):
+                message = f"names start with a letter and go on with at most 59 letters, {letters}"
+                self.report((*path, name), message)
+            elif name.lower() in NOTHING:
+                message = "means a missing value to those who read tables; choose another name"
+                self.report((*path, name), message)
+            else:
+                usable.append(name)
+        return usable
+
+    def section(self, name: str) -> Mapping[str, Any]:
+        """A section as it was read, empty if it is no mapping."""
+        values = self.source.values.get(name)
+        return values if isinstance(values, Mapping) else {}
+
+    def read(self, section: str, make: Callable[[str, Any], Any]) -> dict[str, Any]:
+        """Make the entries of a section that have usable names."""
+        values, self.made[section] = self.section(section), {}
+        for name in self.check_names((section,), values, NAME, "digits and _"):
+            before = len(self.problems)
+            found = make(name, values[name])
+            if found is not None and len(self.problems) == before:
+                self.made[section][name] = found
+        return self.made[section]
+
+    def look_up(self, path: KeyPath, wanted: str, noun: str, known: Collection[str]) -> None:
+        """Report a name that is not among the known ones."""
+        if wanted not in known:
+            message = f"no such {noun}; known: {', '.join(known) or 'none'}"
+            self.report(path, message + suggest(wanted, known), wanted)
+
+    def find(self, path: KeyPath, wanted: str, noun: str, section: str) -> Any:
+        """An entry of another section; None if there is none or it has a problem of its own."""
+        self.look_up(path, wanted, noun, self.section(section))
+        return self.made[section].get(wanted)
+
+    # Sections.
+
+    def check_results(self, results: str) -> None:
+        parts = Path(os.path.normpath(results)).parts
+        path = ("results",)
+        if not PATH.fullmatch(results) or not parts or parts in (("..",), ("/",)):
+            message = "must be a folder's path of letters, digits and _ . - /, not starting with -"
+            return self.report(path, message, results)
+        root, real = Path.cwd().resolve(), Path(results).resolve()  # where links lead
+        inside = real.relative_to(root).parts if real.is_relative_to(root) else None
+        is_source = inside is not None and (inside == () or inside[0].lower() in SOURCES)
+        if ".." in parts or is_source or root.is_relative_to(real):
+            message = "must not be a folder of the project's source, nor lie above it"
+            self.report(path, message, results)
+        elif inside and inside[0].startswith("."):
+            message = f"must not lie in {inside[0]}, which belongs to other programs"
+            self.report(path, message, results)
+        for part in (real, *real.parents):
+            if part.exists() and not part.is_dir():
+                self.report(path, f"must be a folder, but {part} is a file", results)
+        return None
+
+    def make_kind(self, section: str, name: str, value: Any, registry: Registry, base: type) -> Any:
+        """(entry, instance, settings) of an entry with a kind, None if there is a problem."""
+        path = (section, name)
+        others = OTHER_MODELS if base is ModelEntry else {}
+        kinds = sorted([*registry.kinds(), *others])
+        if not isinstance(value, Mapping):
+            return self.report(path, "must be a mapping of keys to values", value)
+        if "kind" not in value:
+            return self.report(path, f"the key 'kind' is missing; allowed: {', '.join(kinds)}")
+        kind = value["kind"]
+        if kind not in kinds:
+            message = f"allowed: {', '.join(kinds)}{suggest(kind, kinds)}"
+            return self.report((*path, "kind"), message, kind)
+        if kind in others:
+            entry = self.fit(others[kind], value, path)
+            return entry and (entry, None, {})
+        try:
+            model = entry_model(registry.type(kind), base, kind)
+        except GamecircuitsError as error:
+            return self.report((*path, "kind"), str(error), kind)
+        entry = self.fit(model, value, path)
+        if entry is None:
+            return None
+        names = [key for key in model.model_fields if key not in base.model_fields]
+        arguments = {key: getattr(entry, key) for key in names}
+        try:
+            instance = registry.make(kind, **arguments)
+        except ParameterError as error:
+            return self.report_parameter(path, error)
+        except GamecircuitsError as error:
+            return self.report(path, str(error))
+        return entry, instance, {"kind": kind, **arguments}
+
+    def make_game(self, name: str, value: Any) -> NamedGame | None:
+        made = self.make_kind("games", name, value, GAMES, GameEntry)
+        if not made:
+            return None
+        entry, game, settings = made
+        if (count := -(-entry.num_games // entry.games_per_shard)) > MAX_SHARDS:
+            message = f"makes {count} shards of the games; at most {MAX_SHARDS} are possible"
+            self.report(("games", name, "games_per_shard"), message, entry.games_per_shard)
+        size = (entry.num_games, entry.games_per_shard)
+        return NamedGame(name, entry.kind, settings, game, *size, entry.splits.model_dump())
+
+    def make_search(self, name: str, value: Any) -> NamedSearch | None:
+        path, before = ("searches", name), len(self.problems)
+        entry = self.fit(SearchEntry, value, path)
+        if not entry:
+            return None
+        named = self.find((*path, "game"), entry.game, "game", "games")
+        if named and entry.length >= named.game.max_length:
+            message = f"allowed: 1 to {named.game.max_length - 1}, so that a token follows"
+            self.report((*path, "length"), message, entry.length)
+        if named and not all(named.splits.values()):
+            self.report((*path, "game"), "needs games of all three splits", entry.game)
+        elif named and entry.data == "dataset" and named.num_games < len(named.splits):
+            message = f"has {named.num_games} games, too few for one of each split"
+            self.report((*path, "game"), message, entry.game)
+        if entry.steps % entry.checkpoints:
+            is_default = "checkpoints" not in entry.model_fields_set
+            message = f"must divide steps = {entry.steps}" + " (it is the default)" * is_default
+            self.report((*path, "checkpoints"), message, entry.checkpoints)
+        self._check_space((*path, "space"), entry.space)
+        for variant, values in entry.variants.items():
+            self._check_space((*path, "variants", variant), values, is_variant=True)
+        for average, values in entry.averages.items():
+            try:
+                made = make_average(**values)
+                if entry.steps % getattr(made, "every", 1):
+                    raise ParameterError("every", made.every, f"what divides steps = {entry.steps}")
+            except ParameterError as error:
+                self.report_parameter((*path, "averages", average), error)
+        for section, names in (("variants", entry.variants), ("averages", entry.averages)):
+            self.check_names((*path, section), names, LABEL, "digits, _ and .")
+        if START in entry.averages:
+            message = "means the weights before training; choose another name"
+            self.report((*path, "averages", START), message)
+        if self.top is None or named is None or len(self.problems) > before:
+            return None
+        trials = {
+            (variant, number): draw_trial(entry.space, self.top.seed, name, number, **values)
+            for variant, values in entry.variants.items()
+            for number in range(entry.trials)
+        }
+        return NamedSearch(name, named, entry, trials, group_trials(trials, entry.trials_per_job))
+
+    def _check_space(self, path: KeyPath, space: Mapping, is_variant: bool = False) -> None:
+        for key, choice in space.items():
+            if key not in HYPERPARAMETERS:
+                self.report_unknown((*path, key), HYPERPARAMETERS)
+            elif is_variant and isinstance(choice, (list, Mapping)):
+                message = "a variant has one value for each of its hyperparameters"
+                self.report((*path, key), message, choice)
+            else:
+                try:
+                    check_space({key: choice})
+                except ParameterError as error:
+                    self.report_parameter(path, error)
+
+    def make_model(self, name: str, value: Any) -> NamedModel | None:
+        made = self.make_kind("models", name, value, CONSTRUCTIONS, ModelEntry)
+        if not made:
+            return None
+        entry, construction, settings = made
+        if isinstance(entry, TrainedEntry):
+            return self._find_trial(name, entry)
+        if isinstance(entry, FileEntry):
+            return self._open_file(name, entry)
+        size = construction.vocab_size
+        return NamedModel(name, entry.kind, settings, size, "construction", entry.figures)
+
+    def _find_trial(self, name: str, entry: TrainedEntry) -> NamedModel | None:
+        path = ("models", name)
+        search = self.find((*path, "search"), entry.search, "search", "searches")
+        if search is None:
+            return None
+        variants, averages = list(search.entry.variants), list(search.entry.averages)
+        variant = variants[0] if entry.variant is None else entry.variant
+        average = averages[0] if entry.average is None else entry.average
+        self.look_up((*path, "variant"), variant, f"variant of {search.name}", variants)
+        self.look_up((*path, "average"), average, f"average of {search.name}", [*averages, START])
+        if entry.number >= search.entry.trials:
+            message = f"allowed: 0 to {search.entry.trials - 1}, the trials of {search.name}"
+            self.report((*path, "number"), message, entry.number)
+        settings = entry.model_dump(exclude={"figures"}) | {"variant": variant, "average": average}
+        size = search.game.game.vocab_size
+        return NamedModel(name, entry.kind, settings, size, "trial", entry.figures)
+
+    def _open_file(self, name: str, entry: FileEntry) -> NamedModel | None:
+        try:
+            model = read_any_model(entry.path)
+            digest = hashlib.sha256(Path(entry.path).read_bytes()).hexdigest()
+        except (GamecircuitsError, OSError) as error:
+            # Of a file of ours the error says to delete it and run again, which is no advice here.
+            message = f"is damaged ({error.__cause__})" if error.__cause__ else str(error)
+            return self.report(("models", name, "path"), message, entry.path)
+        settings = {"kind": entry.kind, "path": entry.path, "sha256": digest}
+        size = len(model.parameters.W_E)
+        return NamedModel(name, entry.kind, settings, size, "file", entry.figures)
+
+    def make_evaluation(self, name: str, value: Any) -> NamedEvaluation | None:
+        path = ("evaluations", name)
+        entry = self.fit(EvaluationEntry, value, path)
+        if not entry:
+            return None
+        game = self.find((*path, "game"), entry.game, "entry of games", "games")
+        chosen = []
+        for index, wanted in enumerate(entry.models):
+            at = (*path, "models", index)
+            model = self.find(at, wanted, "entry of models", "models")
+            if wanted in entry.models[:index]:
+                self.report(at, "is listed twice", wanted)
+            if model and game and model.vocab_size != game.game.vocab_size:
+                message = (
+                    f"the model has vocab_size {model.vocab_size}, "
+                    f"the game {game.name} has {game.game.vocab_size}; they must be equal"
+                )
+                self.report(at, message, wanted)
+            chosen.append(model)
+        if not game:
+            return None
+        longest = game.game.max_length - 1  # after the last token there is nothing to predict
+        if longest < 1:
+            self.report((*path, "game"), "its games are too short to predict anything", game.name)
+        if entry.contexts == "all":
+            self._check_exhaustive((*path, "contexts"), game)
+        lengths = range(1, longest + 1) if entry.lengths == "all" else entry.lengths
+        for index, length in enumerate(lengths):
+            if length > longest:
+                message = f"{game.name} has something to predict at lengths 1 to {longest} only"
+                self.report((*path, "lengths", index), message, length)
+        if not all(chosen):
+            return None
+        return NamedEvaluation(
+            name, game, tuple(chosen), entry.contexts, tuple(lengths), entry.dtype
+        )
+
+    def _check_exhaustive(self, path: KeyPath, game: NamedGame) -> None:
+        size = game.game.vocab_size
+        if game.kind != "set_complement":
+            message = f"needs kind set_complement, but {game.name} is {game.kind}"
+            self.report(path, f"{message}; allowed: sampled", "all")
+        elif size > MAX_EXHAUSTIVE_VOCAB_SIZE:
+            message = f"possible up to vocab_size {MAX_EXHAUSTIVE_VOCAB_SIZE}"
+            self.report(path, f"{message}; {game.name} has {size}; allowed: sampled", "all")
+
+    def make_experiment(self, name: str, value: Any) -> NamedExperiment | None:
+        made = self.make_kind("experiments", name, value, EXPERIMENTS, ExperimentEntry)
+        if not made:
+            return None
+        entry, experiment, settings = made
+        if entry.kind not in list_modules("gamecircuits.figures.experiments"):
+            message = f"needs its figure: src/gamecircuits/figures/experiments/{entry.kind}.py"
+            self.report(("experiments", name, "kind"), message, entry.kind)
+        return NamedExperiment(name, entry.kind, settings, experiment)
+
+
+def _annotation_at(annotation: Any, path: Sequence[str | int]) -> Any:
+    """The annotation that keys and indices lead to from a model, None if there is none."""
+    if not path:
+        return annotation
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is Annotated:
+        return _annotation_at(arguments[0], path)
+    if is_union(annotation):
+        found = (_annotation_at(part, path) for part in arguments)
+        return next((part for part in found if part is not None), None)
+    if origin in (list, dict):
+        return _annotation_at(arguments[-1], path[1:])
+    field = getattr(annotation, "model_fields", {}).get(path[0])
+    return field and _annotation_at(annotate(field), path[1:])
+
+
+def _model_at(model: type[BaseModel], path: Sequence[str | int]) -> type[BaseModel]:
+    found = _annotation_at(model, path)
+    parts = typing.get_args(found) if is_union(found) else [found]
+    return next(part for part in parts if hasattr(part, "model_fields"))
+
+
+def _shorten(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,89 @@
+"""What a checked configuration holds: games, models, evaluations, experiments, searches by name."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from gamecircuits.experiments.experiment import Experiment
+from gamecircuits.games.game import Game
+from gamecircuits.pipeline.config.entries import ClaimsEntry, SearchEntry
+from gamecircuits.training.trial import Trial
+
+Origin = Literal["construction", "trial", "file"]
+
+
+@dataclass(frozen=True)
+class NamedGame:
+    name: str
+    kind: str
+    settings: dict  # kind and constructor arguments: what its masks depend on
+    game: Game
+    num_games: int
+    games_per_shard: int
+    splits: dict[str, float]  # shares of SPLITS
+
+    @property
+    def shards(self) -> list[str]:
+        return [f"shard-{n:05d}" for n in range(-(-self.num_games // self.games_per_shard))]
+
+    def games_in_shard(self, shard: int) -> int:
+        return min(self.games_per_shard, self.num_games - shard * self.games_per_shard)
+
+
+@dataclass(frozen=True)
+class NamedModel:
+    """A model, and where its weights come from.
+
+    `settings` say all that they depend on beside the code: kind and arguments of a construction;
+    search, variant, number and average of a trial; path and sha256 of a file.
+    """
+
+    name: str
+    kind: str
+    settings: dict
+    vocab_size: int
+    origin: Origin
+    figures: bool  # whether circuits and diagnosis are drawn
+
+
+@dataclass(frozen=True)
+class NamedEvaluation:
+    name: str
+    game: NamedGame
+    models: tuple[NamedModel, ...]
+    contexts: str
+    lengths: tuple[int, ...]
+    dtype: str
+
+
+@dataclass(frozen=True)
+class NamedExperiment:
+    name: str
+    kind: str
+    settings: dict
+    experiment: Experiment
+
+
+@dataclass(frozen=True)
+class NamedSearch:
+    name: str
+    game: NamedGame
+    entry: SearchEntry
+    trials: dict[tuple[str, int], Trial]  # by (variant, number)
+    groups: dict[str, list[tuple[str, int]]]  # trials by group; each group is a job
+
+    def group_of(self, variant: str, number: int) -> str:
+        """Name of the group that a trial is trained in."""
+        return next(name for name, keys in self.groups.items() if (variant, number) in keys)
+
+
+@dataclass(frozen=True)
+class Config:
+    seed: int
+    results: str
+    games: dict[str, NamedGame]
+    models: dict[str, NamedModel]
+    evaluations: dict[str, NamedEvaluation]
+    experiments: dict[str, NamedExperiment]
+    searches: dict[str, NamedSearch]
+    claims: ClaimsEntry | None
+    raw: dict  # as read, for the report

@@ -1,0 +1,102 @@
+"""JSON schema of configurations, for completion and checks in editors."""
+
+import typing
+from typing import Annotated, Any, Literal
+
+from annotated_types import MinLen
+from pydantic import BaseModel, Field, create_model
+
+from gamecircuits.experiments.experiment import EXPERIMENTS
+from gamecircuits.games.game import GAMES
+from gamecircuits.kinds import Registry
+from gamecircuits.pipeline.config.entries import (
+    OTHER_MODELS,
+    EvaluationEntry,
+    ExperimentEntry,
+    GameEntry,
+    ModelEntry,
+    SearchEntry,
+    Strict,
+    TopLevel,
+    define_field,
+    entry_model,
+)
+from gamecircuits.training.averaging import AVERAGES, describe_average
+from gamecircuits.training.trial import HYPERPARAMETERS, has_range
+from gamecircuits.transformer.constructions.construction import CONSTRUCTIONS
+
+
+class Entry(Strict):
+    """An entry that has a kind."""
+
+    kind: str
+
+
+class Range(Strict):
+    """A range to draw from."""
+
+    low: float = Field(description="lowest value")
+    high: float = Field(description="highest value")
+    scale: Literal["linear", "log"] = Field(
+        default="linear", description="scale on which the draw is uniform"
+    )
+
+
+def make_schema() -> dict:
+    """Schema of the whole configuration, with the keys of all kinds."""
+    search = _redefine(
+        SearchEntry,
+        space=_make_space(),
+        variants=dict[str, _make_variant()],
+        averages=_make_section(
+            entry_model(cls, Entry, kind, describe_average(kind)) for kind, cls in AVERAGES.items()
+        ),
+    )
+    whole = _redefine(
+        TopLevel,
+        games=_make_section(_entries(GAMES, GameEntry)),
+        models=_make_section([*_entries(CONSTRUCTIONS, ModelEntry), *OTHER_MODELS.values()]),
+        evaluations=dict[str, EvaluationEntry],
+        experiments=_make_section(_entries(EXPERIMENTS, ExperimentEntry)),
+        searches=dict[str, search],
+    )
+    return whole.model_json_schema()
+
+
+def _entries(registry: Registry, base: type[BaseModel]) -> list[type[BaseModel]]:
+    return [
+        entry_model(registry.type(kind), base, kind, registry.summary(kind))
+        for kind in registry.kinds()
+    ]
+
+
+def _make_section(models: typing.Iterable[type[BaseModel]]) -> Any:
+    """Entries by name, each of one of the models, which its key `kind` tells."""
+    union = typing.Union[tuple(models)]  # noqa: UP007 (known only here)
+    return dict[str, Annotated[union, Field(discriminator="kind")]]
+
+
+def _redefine(model: type[BaseModel], **annotations: Any) -> type[BaseModel]:
+    """The model with other annotations of some fields."""
+    fields = {}
+    for name, annotation in annotations.items():
+        field = model.model_fields[name]
+        default = {} if field.is_required() else {"default": field.default}
+        fields[name] = annotation, Field(description=field.description, **default)
+    return create_model(model.__name__, __base__=model, __doc__=model.__doc__, **fields)
+
+
+def _make_variant() -> type[BaseModel]:
+    fields = {name: define_field(parameter) for name, parameter in HYPERPARAMETERS.items()}
+    about = "Hyperparameters that take the place of the drawn ones."
+    return create_model("Variant", __base__=Strict, __doc__=about, **fields)
+
+
+def _make_space() -> type[BaseModel]:
+    fields = {}
+    for name, parameter in HYPERPARAMETERS.items():
+        one, field = define_field(parameter)
+        choices = [one, Annotated[list[one], MinLen(1)], *[Range] * has_range(name)]
+        fields[name] = typing.Union[tuple(choices)], field  # noqa: UP007
+    about = "Of each hyperparameter a value, a list to choose from, or a range."
+    return create_model("Space", __base__=Strict, __doc__=about, **fields)

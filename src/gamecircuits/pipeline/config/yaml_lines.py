@@ -1,0 +1,187 @@
+"""YAML files as values, with the line of each key.
+
+PyYAML with scalars of our own. ruamel.yaml reads 016 as 16, fails at 2020-13-45, stops at the first
+key that stands twice, turns a mapping in itself into null, and has no lines for merged keys.
+"""
+
+import contextlib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from gamecircuits.errors import GamecircuitsError
+
+KeyPath = tuple[str | int, ...]
+MERGE = "tag:yaml.org,2002:merge"
+MAX_REPEATED = 10_000  # values that aliases repeat; a few lines of them can stand for billions
+
+
+class ConfigError(GamecircuitsError):
+    """All problems of a configuration, one line each, in the order of the file."""
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML as people expect it: 1e-3 is a number; yes, 1:30, 016 and 2020-02-02 are text."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, regexp) for tag, regexp in resolvers if tag.endswith((":null", ":merge"))]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:int", re.compile(r"[-+]?(0|[1-9]\d{0,30})$"), list("-+0123456789")
+)
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?(\d+\.\d*|\.\d+)([eE][-+]?\d+)?$|[-+]?\d+[eE][-+]?\d+$|[-+]?\.inf$|\.nan$"),
+    list("-+.0123456789"),
+)
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile(r"true$|false$|True$|False$"), list("tTfF")
+)
+
+
+@dataclass
+class Source:
+    """Values of one or more YAML files laid over each other, and the line where each key stands."""
+
+    values: Any
+    places: dict[KeyPath, str]
+    problems: list[tuple[str, str]]  # (place, message)
+
+
+def read_yaml(path: Path | str) -> Source:
+    """Read one file; YAML that cannot be parsed is a ConfigError with its line."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: there is no such config file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read as UTF-8 text ({error})") from None
+    try:
+        return _Converter(path, text).source
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = f":{mark.line + 1}" if mark else ""
+        raise ConfigError(
+            f"{path}{line}: not valid YAML: {error.problem or error.context}"
+        ) from None
+    except RecursionError:
+        raise ConfigError(f"{path}: not valid YAML: nested too deeply, or in itself") from None
+    except (yaml.YAMLError, ValueError, TypeError) as error:
+        raise ConfigError(f"{path}: not valid YAML: {error}") from None
+
+
+class _Converter:
+    """Makes the values of one file's text, and notes places and problems on the way."""
+
+    def __init__(self, path: Path | str, text: str):
+        self.path, self.loader = path, _Loader(text)
+        self.source = Source(None, {}, [])
+        self._seen: set[int] = set()  # nodes, by id
+        self._repeated = 0
+        self._pairs: dict[int, tuple[list, list]] = {}
+        if node := self.loader.get_single_node():
+            self.source.values = self._convert(node, ())
+        self.source.places.setdefault((), str(path))
+
+    def _place(self, node: yaml.Node) -> str:
+        return f"{self.path}:{node.start_mark.line + 1}"
+
+    def _convert(self, node: yaml.Node, key_path: KeyPath) -> Any:
+        self._repeated += id(node) in self._seen
+        self._seen.add(id(node))
+        if self._repeated > MAX_REPEATED:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"aliases repeat more than {MAX_REPEATED:,} values", node.start_mark
+            )
+        self.source.places.setdefault(key_path, self._place(node))
+        if isinstance(node, yaml.SequenceNode):
+            return [self._convert(item, (*key_path, n)) for n, item in enumerate(node.value)]
+        if not isinstance(node, yaml.MappingNode):
+            return self.loader.construct_object(node, deep=True)
+        mapping, first = {}, {}
+        merged, own = self._find_pairs(node)
+        for is_own, pairs in ((False, merged), (True, own)):
+            for key_node, value_node in pairs:
+                key, place = self._read_key(key_node, key_path), self._place(key_node)
+                here = (*key_path, key)
+                if key in first:
+                    message = f"{dotted(here)}: the key stands twice, first at {first[key]}"
+                    self.source.problems.append((place, message))
+                if is_own:
+                    first[key] = place
+                self.source.places[here] = place
+                mapping[key] = self._convert(value_node, here)
+        return mapping
+
+    def _find_pairs(self, node: yaml.MappingNode) -> tuple[list, list]:
+        """Pairs of nodes that "<<: *other" merges into a mapping, and those of its own."""
+        if id(node) not in self._pairs:
+            merged, own = {}, []
+            for key_node, value_node in node.value:
+                if not isinstance(key_node, yaml.ScalarNode):
+                    raise yaml.constructor.ConstructorError(
+                        None, None, "keys must be text, not lists or mappings", key_node.start_mark
+                    )
+                if key_node.tag != MERGE:
+                    own.append((key_node, value_node))
+                    continue
+                is_list = isinstance(value_node, yaml.SequenceNode)
+                for other in value_node.value[::-1] if is_list else [value_node]:
+                    if not isinstance(other, yaml.MappingNode):
+                        raise yaml.constructor.ConstructorError(
+                            None, None, "<< merges mappings alone", value_node.start_mark
+                        )
+                    for pairs in self._find_pairs(other):
+                        merged |= {pair[0].value: pair for pair in pairs}
+            self._pairs[id(node)] = list(merged.values()), own
+        return self._pairs[id(node)]
+
+    def _read_key(self, node: yaml.ScalarNode, key_path: KeyPath) -> str:
+        key = self.loader.construct_object(node)
+        if not isinstance(key, str):
+            message = f"keys must be text, not {key!r}; write it in quotes"
+            self.source.problems.append(
+                (self._place(node), f"{dotted((*key_path, str(key)))}: {message}")
+            )
+        return str(key)
+
+
+def retype(value: Any) -> Any:
+    """Snakemake's --config makes text of all that stands inside a list or mapping; undo that."""
+    if isinstance(value, Mapping):
+        return {key: retype(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [retype(item) for item in value]
+    if isinstance(value, str) and value:
+        loader = _Loader("")
+        tag = loader.resolve(yaml.ScalarNode, value, (True, False))
+        with contextlib.suppress(yaml.YAMLError):  # "<<" and the like stay text
+            return loader.construct_object(yaml.ScalarNode(tag, value))
+    return value
+
+
+def lay_over(base: Any, top: Any) -> Any:
+    """`top` in place of `base`, and where both are mappings key by key."""
+    if isinstance(base, Mapping) and isinstance(top, Mapping):
+        return {**base, **{key: lay_over(base.get(key), value) for key, value in top.items()}}
+    return top
+
+
+def iter_key_paths(values: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:
+    """All keys of nested mappings with their values."""
+    if path:
+        yield path, values
+    if isinstance(values, Mapping):
+        for key, value in values.items():
+            yield from iter_key_paths(value, (*path, key))
+
+
+def dotted(path: KeyPath) -> str:
+    """A key path in words: games.a.lengths[2]."""
+    return "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in path).lstrip(".")
