@@ -35,7 +35,7 @@ except GamecircuitsError as error:
     sys.exit(1)
 
 config.clear()
-config.update(captions=FLOW.captions())  # which workflow/report/figure.rst shows
+config.update(results=FLOW.results, captions=FLOW.captions())  # for the report
 
 
 report: "workflow/report/workflow.rst"

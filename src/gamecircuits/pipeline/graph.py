@@ -7,6 +7,7 @@ what they do, so it is in no job's code.
 """
 
 import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from importlib.metadata import version
 
@@ -515,6 +516,15 @@ def _name_figures(known: Stage, config: Config) -> list[str]:
     ]
 
 
+def _flatten(values: Mapping, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Values by the dotted names of their keys."""
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flatten(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", str(value)
+
+
 @stage(
     "figures",
     writes={"page": "config.html", "readme": "README.md", "table": "tables/config.parquet"},
@@ -529,6 +539,7 @@ def describe_run(config: Config) -> Work:
             "config": yaml.safe_dump(
                 config.raw, sort_keys=False, default_flow_style=None, width=100
             ),
+            "values": dict(_flatten(config.raw)),
             "versions": {"python": python} | {name: version(name) for name in SHOWN_VERSIONS},
             "files": [
                 [_name_figures(known, config), known.holds]

@@ -108,6 +108,7 @@ class Job:
             "reads": reads,
             "single": single,
             "writes": self.writes,
+            "files": self.files,
             "scratch": self._fill(self.stage.scratch),
             "record": self.record,
             "reason": reason,

@@ -8,12 +8,13 @@ that the plan has for it. Comments, docstrings and all code that only plans and 
 """
 
 import ast
+import contextlib
 import functools
 import hashlib
 import json
 import sys
 from collections.abc import Iterable, Mapping
-from importlib.metadata import packages_distributions, version
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
 
 from gamecircuits.errors import GamecircuitsError
@@ -94,13 +95,12 @@ def code_closure(*modules: str) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-_distributions = functools.cache(packages_distributions)  # half a second for each call
-
-
 @functools.cache
 def _library_version(name: str) -> str | None:
     """Version of the distribution that provides a top-level module."""
-    for distribution in _distributions().get(name, [])[:1]:
+    with contextlib.suppress(PackageNotFoundError):
+        return version(name)  # most have the same name, and looking through all takes half a second
+    for distribution in packages_distributions().get(name, [])[:1]:
         return version(distribution)
     return None  # an optional library that is not installed
 

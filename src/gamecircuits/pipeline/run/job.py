@@ -15,7 +15,6 @@ from gamecircuits.errors import ArtefactError, GamecircuitsError
 from gamecircuits.pipeline.provenance import STAGES, check_code, job_digest
 from gamecircuits.pipeline.run.lock import lock_job
 from gamecircuits.pipeline.run.progress import log
-from gamecircuits.pipeline.stage import as_list
 from gamecircuits.storage.files import REPAIR, file_digest, write_files
 
 
@@ -38,8 +37,7 @@ def run_job(task: dict, threads: int = 1) -> None:
     function = getattr(importlib.import_module(f"{STAGES}.{job['stage']}"), job["stage"])
     function(**arguments)
     results = record.parents[2]
-    written = [path for paths in task["writes"].values() for path in as_list(paths)]
-    files = {os.path.relpath(path, results): file_digest(path) for path in written}
+    files = {os.path.relpath(path, results): file_digest(path) for path in task["files"]}
     content = {"digest": job_digest(task["job"]), "job": job, "files": files}
     write_files({record: json.dumps(content, indent=1, sort_keys=True).encode()})
 

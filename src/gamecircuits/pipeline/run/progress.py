@@ -4,8 +4,10 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
-import pyarrow as pa
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 def log(message: str) -> None:
@@ -33,7 +35,7 @@ class Progress:
         self.log(f"{done}, {speed:,.0f} {self.noun}/s, {left} left")
 
 
-def with_progress(batches: Iterable[pa.Table], num_games: int) -> Iterator[pa.Table]:
+def with_progress(batches: "Iterable[pa.Table]", num_games: int) -> "Iterator[pa.Table]":
     """Pass tables of games through, and log how many of `num_games` are done."""
     progress = Progress(num_games, "games")
     for batch in batches:

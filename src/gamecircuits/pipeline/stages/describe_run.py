@@ -3,7 +3,6 @@
 import html
 
 import pandas as pd
-import yaml
 
 from gamecircuits.storage.files import write_files
 from gamecircuits.storage.tables import write_frame
@@ -36,6 +35,7 @@ def describe_run(
     *,
     job: str,
     config: str,
+    values: dict[str, str],
     versions: dict[str, str],
     files: list,
 ) -> None:
@@ -43,14 +43,14 @@ def describe_run(
 
     Args:
         config: the configuration as YAML.
+        values: the same, by the dotted names of its keys.
         files: for each stage, the patterns of its files and what they hold.
     """
     rows = "".join(f"<tr><td>{name}<td>{number}" for name, number in versions.items())
     content = PAGE.format(config=html.escape(config), versions=rows)
-    values = _flatten(yaml.safe_load(config)) | {f"version.{k}": v for k, v in versions.items()}
-    values = {"key": list(values), "value": [str(value) for value in values.values()]}
+    values = values | {f"version.{name}": number for name, number in versions.items()}
     write_files({page: content.encode(), readme: format_readme(files).encode()})
-    write_frame(pd.DataFrame(values), job, table)
+    write_frame(pd.DataFrame({"key": list(values), "value": list(values.values())}), job, table)
 
 
 def format_readme(files: list) -> str:
@@ -78,13 +78,3 @@ def _merge(patterns: list[str]) -> list[str]:
     return [
         f"{stem}.{found[0]}" if len(found) == 1 else f"{stem}.*" for stem, found in suffixes.items()
     ]
-
-
-def _flatten(values: dict, prefix: str = "") -> dict:
-    flat = {}
-    for key, value in values.items():
-        if isinstance(value, dict):
-            flat |= _flatten(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat
