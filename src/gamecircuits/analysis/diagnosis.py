@@ -128,7 +128,7 @@ class Diagnosis:
 def diagnose(
     model: OneLayer | Parameters,
     rng: np.random.Generator | None = None,
-    say: Callable[[str], None] = lambda message: None,
+    log: Callable[[str], None] = lambda message: None,
 ) -> Diagnosis:
     """Classify a model of set complement and predict what it does at every length.
 
@@ -136,7 +136,7 @@ def diagnose(
         model: a one-layer transformer or its weights; others are refused. Computed in float64.
         rng: for lengths with more than MAX_CONTEXTS contexts, of which random ones are measured;
             a fixed one by default.
-        say: is told about the progress.
+        log: takes lines on the progress.
     """
     if isinstance(model, Parameters):
         model = OneLayer(model)
@@ -145,12 +145,12 @@ def diagnose(
     rng = get_rng(0, "diagnosis") if rng is None else rng
     form = fit_standard_form(ov, direct, cancels=model.norm != "attention" and model.sink == 0)
     short = measure_short_contexts(tables)
-    say("lengths 1 and 2: all contexts")
+    log("lengths 1 and 2: all contexts")
     certifier = Certifier(tables, short) if model.norm == "none" else None
     contexts, reports = _Contexts(model, tables, form), []
     for length in _spaced(model.vocab_size):
         reports.append(_measure_length(contexts, certifier, int(length), rng))
-        say(f"length {length} of {model.vocab_size - 1}")
+        log(f"length {length} of {model.vocab_size - 1}")
     rows = [row for report in reports for row in _rows_of_length(report)]
     rows += _summarize(model, tables, form, short, ov, reports)
     for name, values in (("x", form.x), ("beta", form.beta)):

@@ -193,7 +193,7 @@ def evaluate_exhaustively(
     lengths: Iterable[int] | None = None,
     *,
     threads: int = 1,
-    say: Callable[[str], None] = lambda message: None,
+    log: Callable[[str], None] = lambda message: None,
 ) -> pd.DataFrame:
     """Metrics of set complement over every context (set of seen tokens, last token).
 
@@ -201,7 +201,7 @@ def evaluate_exhaustively(
         model: a OneLayer, in whose dtype all is computed; other kinds are refused.
         lengths: sizes of the set, 1..V−1; all of them unless given.
         threads: how many to use; the result does not depend on it.
-        say: is told about the progress.
+        log: takes lines on the progress.
 
     Returns:
         as `evaluate_by_length`; count is s·C(V, s). Quantiles are exact up to 2^21 contexts of a
@@ -229,7 +229,7 @@ def evaluate_exhaustively(
                 for values in pool.map(contexts.metric_rows, wave):
                     summary.add(values)
                     done += values.shape[1]
-            say(f"length {length}: {done:,} of {total:,} contexts")
+            log(f"length {length}: {done:,} of {total:,} contexts")
             frames.append(_to_frame({length: summary}))
     return pd.concat(frames, ignore_index=True)
 

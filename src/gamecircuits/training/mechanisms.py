@@ -63,9 +63,11 @@ def get_mechanisms(
             row |= {"mean": mean, "std": pd.Series(found).std(), "low": low, "high": high}
             if variant != variants[0]:
                 differences = (wide[variant] - wide[variants[0]]).dropna().to_numpy()
-                about = zip(("difference", "low", "high"), describe_mean(differences), strict=True)
+                interval = zip(
+                    ("difference", "low", "high"), describe_mean(differences), strict=True
+                )
                 row |= {"pairs_vs_variant": len(differences)}
-                row |= {f"{name}_vs_variant": value for name, value in about}
+                row |= {f"{name}_vs_variant": value for name, value in interval}
             rows.append(row | {"unit": unit, "meaning": meaning})
     return pd.DataFrame(rows)
 
@@ -88,10 +90,10 @@ def get_quantities(
 
     if len(noise):
         is_trained = noise["length"] <= trained
-        for reach, chosen in {"trained": noise[is_trained], "longest": noise}.items():
+        for eval_length, chosen in {"trained": noise[is_trained], "longest": noise}.items():
             last = chosen[chosen["length"] == chosen["length"].max()].set_index(KEYS)
-            table[[f"noise_{reach}", f"bias_{reach}"]] = last[["noise", "bias"]]
-            if reach == "trained":
+            table[[f"noise_{eval_length}", f"bias_{eval_length}"]] = last[["noise", "bias"]]
+            if eval_length == "trained":
                 total = last["variance"] + last["squared_bias"]
                 table["noise_share"] = last["variance"] / total
         table["noise_exponent"] = _get_exponents(noise[is_trained], "num_legal", "noise")
@@ -106,9 +108,9 @@ def get_quantities(
     rates = rates[(rates["mean"] > 0) & (rates[PREDICTED] > 0)]  # not those under a norm
     errors = np.log(rates["mean"] / rates[PREDICTED]).abs()
     is_trained = rates["length"] <= trained
-    for reach, chosen in {"trained": is_trained, "beyond": ~is_trained}.items():
+    for eval_length, chosen in {"trained": is_trained, "beyond": ~is_trained}.items():
         means = rates[chosen].assign(error=errors).groupby(KEYS)["error"].mean()
-        table[f"prediction_error_{reach}"] = means
+        table[f"prediction_error_{eval_length}"] = means
     return table.reindex(columns=list(QUANTITIES))
 
 

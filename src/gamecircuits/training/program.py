@@ -160,7 +160,7 @@ def train(
     seed: int,
     name: str,
     checkpoint: Checkpoint | None = None,
-    say: Callable[[str], None] = lambda text: None,
+    log: Callable[[str], None] = lambda text: None,
 ) -> Run:
     """Train a group of trials that share one program.
 
@@ -218,7 +218,7 @@ def train(
         for g in games:  # those of the steps that are done
             for _ in range(stride * len(trajectory)):
                 next(g)
-        say(f"goes on after step {stride * len(trajectory):,} of {num_steps:,}")
+        log(f"goes on after step {stride * len(trajectory):,} of {num_steps:,}")
     while len(trajectory) < num_checkpoints:
         end = stride * (len(trajectory) + 1)
         for begin in range(end - stride, end, at_once):
@@ -226,7 +226,7 @@ def train(
             state, found = program(state, (*take(at_once), rates[:, now], shares[now]), knobs)
             losses.append(np.asarray(found))
         trajectory.append(np.asarray(state.weights))
-        say(f"step {end:,} of {num_steps:,}: mean loss {losses[-1].mean():.4f} nats")
+        log(f"step {end:,} of {num_steps:,}: mean loss {losses[-1].mean():.4f} nats")
         if checkpoint and checkpoint.is_due():
             so_far = {"trajectory": np.stack(trajectory, 1), "losses": np.concatenate(losses, 1)}
             checkpoint.write(_to_tensors(state) | so_far)

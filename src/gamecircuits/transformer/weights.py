@@ -34,16 +34,16 @@ def write_model(path: Path | str, model: OneLayer, job: str) -> None:
         for name, matrix in model.parameters._asdict().items()
     }
     # One metadata entry: with several, safetensors writes them in an order that varies.
-    about = {"norm": model.norm, "gain": model.gain, "sink": model.sink, "job": job}
-    about["sha256"] = _digest(tensors, about)
-    metadata = {"gamecircuits": json.dumps(about, sort_keys=True)}
+    metadata = {"norm": model.norm, "gain": model.gain, "sink": model.sink, "job": job}
+    metadata["sha256"] = _digest(tensors, metadata)
+    entries = {"gamecircuits": json.dumps(metadata, sort_keys=True)}
     with write_atomically(path) as temporary:
-        temporary.write_bytes(save(tensors, metadata=metadata))
+        temporary.write_bytes(save(tensors, metadata=entries))
 
 
-def _digest(tensors: dict[str, np.ndarray], about: dict) -> str:
+def _digest(tensors: dict[str, np.ndarray], metadata: dict) -> str:
     """SHA-256 of all that makes the model: weights, norm, gain, sink and job."""
-    stated = [about[key] for key in ("norm", "gain", "sink", "job")]
+    stated = [metadata[key] for key in ("norm", "gain", "sink", "job")]
     digest = hashlib.sha256(repr(stated).encode())
     for name, tensor in sorted(tensors.items()):
         digest.update(f"{name} {tensor.dtype} {tensor.shape}\n".encode())
@@ -65,18 +65,20 @@ def _opened(path: Path | str) -> Iterator[tuple]:
 
 def read_model_job(path: Path | str) -> str | None:
     """The job text that a model file carries, None when it carries none."""
-    with _opened(path) as (_, about):
-        return about.get("job")
+    with _opened(path) as (_, metadata):
+        return metadata.get("job")
 
 
 def read_model(path: Path | str) -> OneLayer:
     """A model, verified against its checksum."""
-    with _opened(path) as (file, about):
+    with _opened(path) as (file, metadata):
         tensors = {key: file.get_tensor(key) for key in NAMES.values()}
-        if about["sha256"] != _digest(tensors, about):
+        if metadata["sha256"] != _digest(tensors, metadata):
             raise ValueError("its content is not what was written")
         squeezed = {n: tensors[k][0] if n in HEAD_AXIS else tensors[k] for n, k in NAMES.items()}
-        return OneLayer(Parameters(**squeezed), about["norm"], about["gain"], about["sink"])
+        return OneLayer(
+            Parameters(**squeezed), metadata["norm"], metadata["gain"], metadata["sink"]
+        )
 
 
 def read_trained_model(path: Path | str, name: str, norm: Norm) -> OneLayer:

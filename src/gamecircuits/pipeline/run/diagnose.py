@@ -74,7 +74,7 @@ def main(argv: list[str] | None = None) -> int:
         model = read_any_model(arguments.file)
         given = {name: getattr(arguments, name) for name in ("norm", "gain", "sink")}
         model = replace(model, **{name: v for name, v in given.items() if v is not None})
-        found = diagnose(model, say=log)
+        found = diagnose(model, log=log)
         if arguments.csv:
             found.table.to_csv(arguments.csv, index=False)
     except (GamecircuitsError, ValueError, OSError) as error:

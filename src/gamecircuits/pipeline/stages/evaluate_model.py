@@ -43,7 +43,7 @@ def evaluate_model(
     """
     loaded, rules = read_model(model).cast(dtype), make_game(**game)
     if contexts == "all":
-        table = evaluate_exhaustively(loaded, lengths, threads=threads, say=log)
+        table = evaluate_exhaustively(loaded, lengths, threads=threads, log=log)
     else:
         batches = (
             pair
