@@ -68,18 +68,18 @@ def measure_ours(
 ) -> dict:
     """Seconds between calls of `say`, without those that games take, which are measured apart."""
     from gamecircuits.games.game import make_game
-    from gamecircuits.training import training
+    from gamecircuits.training import program
     from gamecircuits.training.averaging import Bema, Ema, Last, PowerEma
     from gamecircuits.training.trial import Trial
     from gamecircuits.transformer.model import forward
 
     if over_positions:
-        training.forward_by_tokens = forward
+        program.forward_by_tokens = forward
     game = make_game("set_complement", vocab_size=V)
     batches = game.play(STEPS * BATCH, np.random.default_rng(0)).reshape(STEPS, BATCH, V)
     trial = Trial(d_model=d, d_k=d, d_v=d, batch_size=BATCH, weight_decay=0.01, **hyperparameters)
     clock = [time.perf_counter()]
-    training.train(
+    program.train(
         game, [trial] * trials, range(trials),
         [Last(), Ema(0.9), Ema(0.99), Ema(0.999), PowerEma(), Bema()],
         lambda *_: (batch for _ in range(REPEATS + 1) for batch in batches),

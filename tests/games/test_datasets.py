@@ -1,7 +1,3 @@
-import os
-import re
-import subprocess
-import sys
 import tracemalloc
 from collections import Counter
 
@@ -25,16 +21,14 @@ from gamecircuits.games.datasets import (
     tokens_to_table,
 )
 from gamecircuits.games.game import PAD, make_game
-from gamecircuits.pipeline.provenance import describe_job
-from gamecircuits.pipeline.stages import (
-    compute_masks,
-    generate_games,
-    measure_branching,
-    measure_legality,
-)
+from gamecircuits.pipeline.provenance import describe_job, job_digest
+from gamecircuits.pipeline.stages.compute_masks import compute_masks
+from gamecircuits.pipeline.stages.generate_games import generate_games
+from gamecircuits.pipeline.stages.measure_branching import measure_branching
+from gamecircuits.pipeline.stages.measure_legality import measure_legality
 from gamecircuits.randomness import get_rng
+from gamecircuits.storage.files import REPAIR
 from gamecircuits.storage.parquet import read_job, write_parquet
-from gamecircuits.storage.tables import write_results
 
 MNK = {"kind": "mnk", "rows": 3, "columns": 3, "in_a_row": 3}
 SHARES = {"train": 0.5, "validation": 0.3, "test": 0.2}
@@ -42,16 +36,15 @@ LARGE = {"kind": "set_complement", "vocab_size": 200}
 
 
 def generate(folder, settings, num_games=50, shard=0, name="g", seed=1, per_shard=None):
-    """Run the two stages for one shard; return the paths of games and masks."""
+    """Call the two stages for one shard; return the paths of games and masks."""
     games, masks = folder / f"games-{shard}.parquet", folder / f"masks-{shard}.parquet"
-    about = {"name": name, "seed": seed, "shard": shard, "num_games": num_games}
-    about |= {"game": settings, "splits": SHARES, "games_per_shard": per_shard or num_games}
-    first = describe_job("generate_games", about)
-    assert generate_games.main(["--job", first, "--output", str(games)]) == 0
-    about, inputs = {"game": settings, "num_games": num_games}, {"games": [first]}
-    job = describe_job("compute_masks", about, inputs=inputs)
-    arguments = ["--job", job, "--games", str(games), "--output", str(masks)]
-    assert compute_masks.main(arguments) == 0
+    played = {"name": name, "seed": seed, "shard": shard, "num_games": num_games}
+    played |= {"game": settings, "splits": SHARES, "games_per_shard": per_shard or num_games}
+    job = describe_job("generate_games", played, [], {})
+    generate_games(games, job=job, **played)
+    masked, inputs = {"game": settings, "num_games": num_games}, {"games": [job_digest(job)]}
+    job = describe_job("compute_masks", masked, [], inputs)
+    compute_masks(games, masks, job=job, **masked)
     return games, masks
 
 
@@ -138,11 +131,8 @@ def test_memory_does_not_grow_with_the_shard(tmp_path):
 
 def test_measure_branching_counts_every_prefix(tmp_path):
     games, masks = generate(tmp_path, MNK, num_games=300)
-    about = {"name": "g", "game": MNK, "num_games": 300}
-    inputs = {"games": [read_job(games)], "masks": [read_job(masks)]}
-    job, output = describe_job("measure_branching", about, inputs=inputs), tmp_path / "b.parquet"
-    arguments = ["--job", job, "--games", str(games), "--masks", str(masks)]
-    assert measure_branching.main([*arguments, "--output", str(output)]) == 0
+    output = tmp_path / "b.parquet"
+    measure_branching([games], [masks], output, job="{}", name="g", game=MNK, num_games=300)
     wanted = Counter({(0, 9): 300})
     for tokens in pd.read_parquet(games)["tokens"]:
         for ply in range(1, len(tokens) + 1):
@@ -162,11 +152,8 @@ def test_measure_branching_counts_every_prefix(tmp_path):
 )
 def test_measure_legality_counts_every_position(tmp_path, settings):
     games, _ = generate(tmp_path, settings, num_games=100)
-    inputs = {"games": [read_job(games)]}
-    job = describe_job("measure_legality", {"name": "g", "game": settings}, inputs=inputs)
     output = tmp_path / "legality.parquet"
-    arguments = ["--job", job, "--games", str(games), "--output", str(output)]
-    assert measure_legality.main(arguments) == 0
+    measure_legality([games], output, job="{}", name="g", game=settings)
     positions, wanted = Counter(), Counter()
     for tokens in pd.read_parquet(games)["tokens"]:
         for ply in range(len(tokens)):
@@ -182,32 +169,6 @@ def test_measure_legality_counts_every_position(tmp_path, settings):
     assert found[found > 0].to_dict() == wanted
 
 
-def test_a_stage_refuses_inputs_that_another_job_made(tmp_path, capsys):
-    """Masks of other games, even of the same game and number, are found before they do harm."""
-    games, masks = generate(tmp_path, MNK)
-    (tmp_path / "other").mkdir()
-    other, _ = generate(tmp_path / "other", MNK, name="h")
-    job = read_job(masks)
-    before = masks.read_bytes()
-    pd.DataFrame({"tokens": [[1]]}).to_parquet(tmp_path / "foreign.parquet")
-    for path, message in [
-        (other, "was made by another config, other code or another stage"),
-        (tmp_path / "foreign.parquet", "does not say what made it"),
-        (tmp_path / "missing.parquet", "does not exist; make it with:  snakemake '"),
-    ]:
-        arguments = ["--job", job, "--games", str(path), "--output", str(masks)]
-        assert compute_masks.main(arguments) == 1
-        assert message in capsys.readouterr().err
-    assert masks.read_bytes() == before
-    changed = job.replace('"code":"', '"code":"0')
-    assert (
-        compute_masks.main(["--job", changed, "--games", str(games), "--output", str(masks)]) == 1
-    )
-    assert "the source was changed after this job was planned" in capsys.readouterr().err
-    assert compute_masks.main(["--job", job, "--games", str(games), "--output", str(masks)]) == 0
-    assert masks.read_bytes() == before
-
-
 @pytest.mark.parametrize("damage", ["cut", "empty", "flipped"])
 def test_damaged_files_are_refused(tmp_path, damage):
     path, _ = generate(tmp_path, LARGE, num_games=400)
@@ -215,7 +176,7 @@ def test_damaged_files_are_refused(tmp_path, damage):
     if damage == "flipped":
         content[len(content) // 3] ^= 0xFF
     path.write_bytes({"cut": content[:-20], "empty": b"", "flipped": content}[damage])
-    with pytest.raises(ArtefactError, match=r"is damaged .*; delete it and run again:  rm '"):
+    with pytest.raises(ArtefactError, match=rf"is damaged .*; {REPAIR}"):
         list(iter_games(path, make_game(**LARGE)))
 
 
@@ -239,58 +200,6 @@ def test_nothing_half_written(tmp_path):
     write_parquet(path, [table], "{}")
     assert [p.name for p in tmp_path.iterdir()] == ["x.parquet"]
     assert read_job(path) == "{}"
-
-
-WITH_LITTLE_SPACE = """
-import importlib, resource, sys
-resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2)
-sys.exit(importlib.import_module(f"gamecircuits.pipeline.stages.{sys.argv[2]}").main(sys.argv[3:]))
-"""
-
-
-@pytest.mark.parametrize("stage", ["generate_games", "compute_masks", "plot_games"])
-def test_a_full_disk_leaves_nothing_half_written(tmp_path, stage):
-    """Files cannot grow beyond half of what is to be written."""
-    pytest.importorskip("resource")
-    games, masks = generate(tmp_path, LARGE)
-    output = {"generate_games": games, "compute_masks": masks}.get(stage, tmp_path / "b.parquet")
-    arguments = ["--output", str(output)]
-    if stage == "compute_masks":
-        arguments += ["--games", str(games)]
-    if stage == "plot_games":
-        table = pd.DataFrame({"game": ["g"], "ply": [0], "num_legal": [200], "num_games": [50]})
-        branching = describe_job("measure_branching", {})
-        write_results(branching, table, tmp_path / "branching.parquet")
-        figure, inputs = {"figure": "branching_factor"}, {"branching": [branching]}
-        job = describe_job(stage, figure, ["gamecircuits.figures.games.branching_factor"], inputs)
-        images = [str(tmp_path / f"b.{kind}") for kind in ("png", "svg")]
-        arguments += ["--branching", str(tmp_path / "branching.parquet"), "--job", job]
-        arguments += ["--csv", str(tmp_path / "b.csv"), "--images", *images]
-        half = 1000
-    else:
-        arguments += ["--job", read_job(output)]
-        half = output.stat().st_size // 2
-
-    def run(size):
-        command = [sys.executable, "-c", WITH_LITTLE_SPACE, str(size), stage, *arguments]
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-
-    assert run(1 << 30).returncode == 0
-    wanted = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    for path in tmp_path.glob(f"{output.stem}.*"):
-        path.unlink()
-    failed = run(half)
-    assert failed.returncode == 1
-    line = (
-        rf"error: {tmp_path}/{output.stem}\.\w+ cannot be written \(File too large\); free space .*"
-    )
-    assert re.fullmatch(line, failed.stderr.strip())
-    found = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    assert found.items() < wanted.items()
-    assert output.name not in found
-    assert run(1 << 30).returncode == 0
-    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == wanted
 
 
 # --- reading ---
@@ -341,6 +250,18 @@ def test_every_game_is_read_once(folder, split, batch_size, buffer_size):
         assert first == read(0)
         assert first != wanted
         assert first != read(1)
+
+
+def test_of_given_shards_no_other_is_read(folder):
+    shards = sorted(folder.glob("shard-*"))
+    assert GameDataset(shards).num_games == 100
+    some = GameDataset(shards[:2], num_games=80)
+    wanted = [tuple(tokens) for (tokens,) in rows(folder, "tokens")][:80]
+    assert [row for batch in some.batches(30) for row in unpad(batch["tokens"])] == wanted
+    with pytest.raises(ArtefactError, match=r"shard-00001\.parquet is missing"):
+        GameDataset([shards[0], shards[2]])
+    with pytest.raises(ArtefactError, match="has 80 games, not 100"):
+        GameDataset(shards[:2], num_games=100)
 
 
 def test_a_shuffled_batch_mixes_all_shards(folder):
@@ -398,7 +319,7 @@ def test_a_dataset_that_is_not_whole_is_refused(folder):
     for found, message in [
         (None, "shard-00001.parquet is missing; run the pipeline with its config again"),
         ((folder / "shard-00002.parquet").read_bytes(), "shard-00001.parquet was made as shard 2"),
-        (content[:-9], "shard-00001.parquet is damaged .*; delete it and run again:  rm '"),
+        (content[:-9], f"shard-00001.parquet is damaged .*; {REPAIR}"),
         *((other, "made by another config or other code") for other in foreign.values()),
     ]:
         shard.unlink() if found is None else shard.write_bytes(found)

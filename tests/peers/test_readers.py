@@ -5,7 +5,7 @@ import pytest
 
 from gamecircuits.games.datasets import GameDataset
 from gamecircuits.pipeline.provenance import describe_job
-from gamecircuits.pipeline.stages import generate_games
+from gamecircuits.pipeline.stages.generate_games import generate_games
 
 SPLITS = {"train": 0.5, "validation": 0.3, "test": 0.2}
 
@@ -21,9 +21,9 @@ def shards(tmp_path_factory):
     about = {"name": "g", "seed": 1, "num_games": 50, "games_per_shard": 50, "splits": SPLITS}
     about["game"] = {"kind": "othello", "board_size": 6}
     for shard in range(2):
-        job = describe_job("generate_games", {**about, "shard": shard})
-        path = folder / f"shard-{shard:05d}.parquet"
-        assert generate_games.main(["--job", job, "--output", str(path)]) == 0
+        settings = {**about, "shard": shard}
+        job = describe_job("generate_games", settings, [], {})
+        generate_games(folder / f"shard-{shard:05d}.parquet", job=job, **settings)
     batches = {name: list(GameDataset(folder).batches(100, split=name)) for name in SPLITS}
     games = {
         name: [row[row >= 0].tolist() for row in batch["tokens"]]

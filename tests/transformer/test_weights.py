@@ -4,6 +4,7 @@ from safetensors.numpy import load_file, save_file
 from twins import random_parameters
 
 from gamecircuits.errors import ArtefactError
+from gamecircuits.storage.files import REPAIR
 from gamecircuits.transformer.constructions.construction import make_construction
 from gamecircuits.transformer.one_layer import OneLayer
 from gamecircuits.transformer.weights import (
@@ -105,7 +106,7 @@ def test_files_that_do_not_fit_are_refused(tmp_path):
             for matrix, original in zip(found.parameters, wanted.parameters, strict=True):
                 np.testing.assert_array_equal(matrix, original)
     path.write_bytes(content[:-9])
-    with pytest.raises(ArtefactError, match=r"is damaged .*; run the pipeline"):
+    with pytest.raises(ArtefactError, match=rf"is damaged .*; {REPAIR}"):
         read_model(path)
 
 

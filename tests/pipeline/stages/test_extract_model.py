@@ -1,27 +1,25 @@
 """Trained models as entries of the config: taken out of a tiny search, and evaluated."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from pipeline_tools import do, do_all
 from safetensors.numpy import load_file
 
+from gamecircuits.errors import ArtefactError, GamecircuitsError
 from gamecircuits.games.datasets import tokens_to_table
 from gamecircuits.games.splits import SPLITS
 from gamecircuits.pipeline.config.load import load_config
 from gamecircuits.pipeline.plan import Plan
 from gamecircuits.pipeline.provenance import code_closure
-from gamecircuits.pipeline.stages import (
-    compute_masks,
-    evaluate_model,
-    extract_model,
-    measure_trials,
-    train_trials,
-)
+from gamecircuits.pipeline.stages.extract_model import extract_model
 from gamecircuits.randomness import get_rng
+from gamecircuits.storage.files import REPAIR
 from gamecircuits.storage.parquet import write_parquet
 from gamecircuits.training.streams import iter_split
 from gamecircuits.transformer.weights import read_model
@@ -55,37 +53,34 @@ def plan(tmp_path_factory):
         patch.chdir(tmp_path_factory.mktemp("trained"))
         Path("c.yaml").write_text(yaml.safe_dump(CONFIG, sort_keys=False))
         plan = Plan(load_config("c.yaml"))
-        for group in plan.config.searches["s"].group_names:
-            about = {"search": "s", "group": group}
-            trials, weights, trajectory = plan.outputs("train_trials", **about)
-            words = ["--output", trials, "--weights", weights, "--trajectory", trajectory]
-            words += ["--checkpoint", "checkpoint", "--job", plan.job("train_trials", **about)]
-            assert train_trials.main(words) == 0
-            measured = plan.outputs("measure_trials", **about)
-            files = zip(["--output", "--dynamics", "--noise", "--circuits"], measured, strict=True)
-            words = ["--trials", trials, *(word for pair in files for word in pair)]
-            assert measure_trials.main(["--job", plan.job("measure_trials", **about), *words]) == 0
+        do_all(plan, "train_trials", "measure_trials")
         yield plan
 
 
-def extract(plan: Plan, model: str) -> int:
-    words = ["--trials", plan.path("train_trials", **plan.trained_in(model))]
-    words += ["--output", plan.path("extract_model", model=model)]
-    return extract_model.main(["--job", plan.job("extract_model", model=model), *words])
+def extract(plan: Plan, model: str) -> str:
+    """The path of the model."""
+    (path,) = do(plan.job("extract_model", model=model)).files
+    return path
+
+
+def trained(plan: Plan, file: str, variant: str = "plain", number: int = 0) -> str:
+    """Path of a file of the group to which the trial belongs."""
+    group = plan.config.searches["s"].group_of(variant, number)
+    stage = "measure_trials" if file == "metrics" else "train_trials"
+    return plan.job(stage, search="s", group=group).writes[file]
 
 
 @pytest.mark.parametrize(
-    ("name", "group", "key", "norm"),
+    ("name", "trial", "key", "norm"),
     [
-        ("plain", "group-0000", "plain/0/last", "none"),
-        ("before", "group-0000", "hot/0/start", "none"),  # a draw starts from the same weights
-        ("normed", "group-0001", "norm/1/ema", "attention"),
+        ("plain", ("plain", 0), "plain/0/last", "none"),
+        ("before", ("hot", 0), "hot/0/start", "none"),  # a draw starts from the same weights
+        ("normed", ("norm", 1), "norm/1/ema", "attention"),
     ],
 )
-def test_an_extracted_model_is_the_trained_one(plan, name, group, key, norm):
-    assert extract(plan, name) == 0
-    found = read_model(plan.path("extract_model", model=name))
-    wanted = load_file(f"results/searches/s/{group}/weights.safetensors")
+def test_an_extracted_model_is_the_trained_one(plan, name, trial, key, norm):
+    found = read_model(extract(plan, name))
+    wanted = load_file(trained(plan, "weights", *trial))
     for matrix, weights in found.parameters._asdict().items():
         assert weights.dtype == np.float64
         assert (weights == wanted[f"{key}/{matrix}"]).all()
@@ -93,46 +88,57 @@ def test_an_extracted_model_is_the_trained_one(plan, name, group, key, norm):
     assert (found.gain == 1.0) == (norm == "none")
 
 
-def test_an_evaluation_finds_what_the_search_found(plan):
+def test_an_evaluation_finds_what_the_search_found(plan, monkeypatch):
     """On the games of the search, here in place of the game's own."""
-    assert extract(plan, "normed") == 0
-    named, shard = plan.games["g"], {"game": "g", "shard": "shard-00000"}
+    named = plan.config.games["g"]
     tokens = next(iter_split(named.game, "test", 20, named.splits, get_rng(0, "s test")))
-    games, masks = plan.path("generate_games", **shard), plan.path("compute_masks", **shard)
     table = tokens_to_table(tokens, np.full(20, SPLITS.index("test")))
-    write_parquet(games, [table], plan.job("generate_games", **shard))
-    job = plan.job("compute_masks", **shard)
-    assert compute_masks.main(["--job", job, "--games", games, "--output", masks]) == 0
-    about = {"evaluation": "e", "model": "normed"}
-    words = ["--model", plan.path("extract_model", model="normed"), "--games", games]
-    words += ["--masks", masks, "--threads", "1", "--output", plan.path("evaluate_model", **about)]
-    assert evaluate_model.main(["--job", plan.job("evaluate_model", **about), *words]) == 0
 
-    found = pd.read_parquet(plan.path("evaluate_model", **about))
+    def write(games, *, job, **_):
+        write_parquet(games, [table], job)
+
+    monkeypatch.setattr("gamecircuits.pipeline.stages.generate_games.generate_games", write)
+    do_all(plan, "generate_games", "compute_masks")
+    extract(plan, "normed")
+    (path,) = do(plan.job("evaluate_model", evaluation="e", model="normed")).files
+
+    found = pd.read_parquet(path)
     assert (found["kind"] == "trained").all()
     assert found["closed_form"].isna().all()
-    wanted = pd.read_parquet("results/searches/s/group-0001/metrics.parquet")
+    wanted = pd.read_parquet(trained(plan, "metrics", "norm", 1))
     wanted = wanted[(wanted["number"] == 1) & (wanted["average"] == "ema")]
     columns = ["length", "metric", "count", "mean", "std", "min", "max"]
     pd.testing.assert_frame_equal(found[columns], wanted[columns].reset_index(drop=True))
 
 
-def test_weights_that_diverged_are_refused(plan, capsys):
-    assert extract(plan, "hot") == 1
-    wanted = "error: model hot: hot/0/last of the search s diverged in training; choose another"
-    assert wanted in capsys.readouterr().err
-    assert not Path(plan.path("extract_model", model="hot")).exists()
+def test_weights_that_diverged_are_refused(plan):
+    wanted = "model hot: hot/0/last of the search s diverged in training; choose another"
+    with pytest.raises(GamecircuitsError, match=wanted):
+        extract(plan, "hot")
+    assert not any(map(os.path.exists, plan.job("extract_model", model="hot").files))
 
 
-def test_damaged_weights_are_refused(plan, capsys):
-    path = Path("results/searches/s/group-0000/weights.safetensors")
+@pytest.mark.parametrize("place", [0, 9, -1])  # the size of the header, the header, the weights
+def test_damaged_weights_are_refused(plan, place):
+    path = Path(trained(plan, "weights"))
     content = path.read_bytes()
-    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    damaged = bytearray(content)
+    damaged[place] ^= 1
+    path.write_bytes(damaged)
     try:
-        assert extract(plan, "plain") == 1
+        with pytest.raises(ArtefactError, match=f"{path} is damaged, .*; {REPAIR}"):
+            extract(plan, "plain")
     finally:
         path.write_bytes(content)
-    assert f"{path} is damaged; delete it and run again" in capsys.readouterr().err
+
+
+def test_weights_without_the_trial_are_refused(plan, tmp_path):
+    """Also by the stage itself, which says which file it is."""
+    with pytest.raises(ArtefactError, match=rf"{trained(plan, 'weights')} is damaged .*; {REPAIR}"):
+        extract_model(
+            trained(plan, "weights"), tmp_path / "m.safetensors", job="{}", name="m", search="s",
+            variant="none", number=0, average="last", norm="none",
+        )  # fmt: skip
 
 
 def test_no_training_code_but_where_it_trains(plan):
@@ -141,5 +147,6 @@ def test_no_training_code_but_where_it_trains(plan):
         "training" in name for name in code_closure("gamecircuits.pipeline.stages.extract_model")
     )
     job = plan.job("evaluate_model", evaluation="e", model="normed")
-    assert json.loads(job)["modules"] == ["gamecircuits.games.set_complement"]
-    assert plan.files("construct_model") == []
+    assert json.loads(job.text)["modules"] == ["gamecircuits.games.set_complement"]
+    assert not any("training" in name for name in code_closure(*json.loads(job.text)["modules"]))
+    assert not any(job.stage.name == "construct_model" for job in plan.jobs)

@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from pipeline_tools import do_all
 from safetensors.numpy import load_file
 
 from gamecircuits.pipeline.config.load import load_config
-from gamecircuits.pipeline.plan import SEARCH_FIGURES, Plan
-from gamecircuits.pipeline.stages import collect_search, measure_trials, plot_search, train_trials
+from gamecircuits.pipeline.plan import Plan
 
 SEARCH = {
     "game": "g",
@@ -26,31 +26,7 @@ SEARCH = {
 GAME = {"kind": "mnk", "rows": 2, "columns": 3, "in_a_row": 2, "num_games": 10}
 
 
-def run(module, plan: Plan, options: str, *words: str, **about: str) -> None:
-    """A stage's main(), with its outputs given to the options that name them."""
-    stage = module.__name__.rpartition(".")[2]
-    files = zip(options.split(), plan.outputs(stage, **about), strict=True)
-    words = [*(word for pair in files for word in pair), *words]
-    assert module.main(["--job", plan.job(stage, **about), *words]) == 0
-
-
-def make_search(plan: Plan, name: str) -> None:
-    """Everything of one search, of one group."""
-    about, group = {"search": name}, {"group": "group-0000"}
-    words = ["--checkpoint", "checkpoint.safetensors"]
-    run(train_trials, plan, "--output --weights --trajectory", *words, **about, **group)
-    words = ["--trials", *plan.all_groups("train_trials", name)]
-    run(measure_trials, plan, "--output --dynamics --noise --circuits", *words, **about, **group)
-    options = "--output --trials --dynamics --noise --circuits --effects --mechanisms"
-    options += " --moderators --effects_csv --mechanisms_csv --moderators_csv"
-    words = ["--metrics", *plan.all_groups("measure_trials", name)]
-    run(collect_search, plan, options, *words, **about)
-    for figure in SEARCH_FIGURES:
-        table, csv, *images = plan.outputs("plot_search", search_figure=figure, **about)
-        job = plan.job("plot_search", search_figure=figure, **about)
-        words = ["--search", plan.path("collect_search", **about), "--images", *images]
-        words += ["--job", job, "--output", table, "--csv", csv]
-        assert plot_search.main(words) == 0
+STAGES = ("train_trials", "measure_trials", "collect_search", "plot_search")
 
 
 @pytest.fixture(scope="module")
@@ -65,31 +41,36 @@ def results(tmp_path_factory):
     plan = Plan(load_config(folder / "c.yaml"))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        for name in searches:
-            make_search(plan, name)
+        do_all(plan, *STAGES)
     return folder, plan
 
 
-def read(folder: Path, name: str) -> pd.DataFrame:
-    return pd.read_parquet(folder / f"results/tables/{name}.parquet")
+def read(folder: Path, search: str, table: str) -> pd.DataFrame:
+    return pd.read_parquet(folder / f"results/searches/{search}/{table}.parquet")
+
+
+def read_curves(folder: Path, search: str) -> pd.DataFrame:
+    return pd.read_parquet(folder / f"results/figures/searches/{search}/curves.parquet")
 
 
 def test_every_file_of_the_plan_is_there(results):
     folder, plan = results
-    planned = plan.files("train_trials", "measure_trials", "collect_search", "plot_search")
+    planned = [path for job in plan.jobs if job.stage.name in STAGES for path in job.files]
     assert all((folder / path).stat().st_size for path in planned)
+    assert {Path(path).stem for path in planned} >= {"weights", "metrics", "effects", "curves"}
+    assert list((folder / "results/checkpoints").glob("*")) == []
 
 
 def test_tables_are_in_the_order_of_the_config_and_tell_what_diverged(results):
     folder, _ = results
-    trials, metrics = read(folder, "search_s_trials"), read(folder, "search_s")
+    trials, metrics = read(folder, "s", "trials"), read(folder, "s", "metrics")
     assert trials["variant"].tolist() == [v for v in SEARCH["variants"] for _ in range(2)]
     assert (trials["diverged_at"].notna() == (trials["variant"] == "hot")).all()
     assert metrics["variant"].unique().tolist() == ["plain", "small"]
     assert metrics["average"].unique().tolist() == ["last", "ema"]
     learning_rates = trials.pivot(index="number", columns="variant", values="learning_rate")
     assert (learning_rates["plain"] == learning_rates["small"]).all()  # of the same draw
-    curves = read(folder, "training_curves_s")
+    curves = read_curves(folder, "s")
     assert curves.groupby("variant")["diverged"].all().to_dict() == {
         "plain": False, "hot": True, "small": False,
     }  # fmt: skip
@@ -97,10 +78,10 @@ def test_tables_are_in_the_order_of_the_config_and_tell_what_diverged(results):
 
 def test_lengths_are_those_at_which_games_go_on(results):
     """Two of three columns in a row win so early that no game takes all six squares."""
-    metrics = read(results[0], "search_s")
+    metrics = read(results[0], "s", "metrics")
     assert metrics["length"].max() < 5
     assert metrics.loc[metrics["metric"] == "total_variation", "count"].min() > 0
-    effects = read(results[0], "search_s_effects")
+    effects = read(results[0], "s", "effects")
     assert (
         effects.loc[effects["eval_length"] == "longest", "length"].unique()
         == metrics["length"].max()
@@ -109,9 +90,12 @@ def test_lengths_are_those_at_which_games_go_on(results):
 
 def test_weights_are_those_that_were_measured(results):
     folder, plan = results
-    (group,) = plan.all_groups("train_trials", "s")
-    weights = load_file((folder / group).with_name("weights.safetensors"))
-    trajectory = load_file((folder / group).with_name("trajectory.safetensors"))
+
+    def load(variant: str, file: str) -> dict[str, np.ndarray]:
+        group = plan.config.searches["s"].group_of(variant, 0)
+        return load_file(folder / plan.job("train_trials", search="s", group=group).writes[file])
+
+    weights, trajectory = load("plain", "weights"), load("plain", "trajectory")
     assert weights["plain/0/last/W_E"].shape == (6, 4)
     assert trajectory["steps"].tolist() == [2, 4, 6, 8]
     assert trajectory["plain/0/loss"].shape == (8,)
@@ -119,20 +103,20 @@ def test_weights_are_those_that_were_measured(results):
         on_the_way = trajectory[f"plain/0/{part}"]
         assert (on_the_way[-1] == weights[f"plain/0/last/{part}"]).all()
         assert (on_the_way[-1] != weights[f"plain/0/start/{part}"]).any()
-    assert not np.isfinite(weights["hot/0/last/W_E"]).all()
+    assert not np.isfinite(load("hot", "weights")["hot/0/last/W_E"]).all()
 
 
 def test_a_search_that_diverged_as_a_whole_is_recorded_as_such(results):
     folder, _ = results
-    trials = read(folder, "search_lost_trials")
+    trials = read(folder, "lost", "trials")
     assert trials["diverged_at"].notna().all()
     assert len(trials) == 2
-    for part in ("", "_effects", "_mechanisms", "_moderators"):
-        assert read(folder, f"search_lost{part}").empty
-    assert read(folder, "training_curves_lost")["diverged"].all()
+    for table in ("metrics", "effects", "mechanisms", "moderators"):
+        assert read(folder, "lost", table).empty
+    assert read_curves(folder, "lost")["diverged"].all()
 
 
 def test_a_trial_that_diverges_in_its_last_step_is_told(results):
     """Its losses are all finite: each is that before its step."""
-    trials = read(results[0], "search_last_step_trials")
+    trials = read(results[0], "last_step", "trials")
     assert trials["diverged_at"].tolist() == [1.0]

@@ -1,0 +1,103 @@
+"""A stage opens no file but those that it declares, and writes no other."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+from pipeline_tools import do
+
+from gamecircuits.pipeline.config.load import load_config
+from gamecircuits.pipeline.graph import STAGES
+from gamecircuits.pipeline.plan import Job, Plan
+
+pytestmark = pytest.mark.slow
+
+CONFIG = {
+    "games": {
+        "sets": {"kind": "set_complement", "vocab_size": 5, "num_games": 60, "games_per_shard": 40},
+        "board": {"kind": "mnk", "rows": 2, "columns": 3, "in_a_row": 2, "num_games": 20},
+    },
+    "models": {
+        "constructed": {"kind": "balanced", "vocab_size": 5},
+        "trained": {"kind": "trained", "search": "s"},
+        "on_board": {"kind": "untrained", "vocab_size": 6},
+    },
+    "evaluations": {
+        "whole": {"game": "sets", "models": ["constructed", "trained"], "contexts": "all"},
+        "some": {"game": "sets", "models": ["constructed", "trained"]},
+        "board": {"game": "board", "models": ["on_board"], "dtype": "float32"},
+    },
+    "claims": {"vocab_sizes": [4], "instances": 1},
+    "experiments": {"e": {"kind": "parallel_resistors", "vocab_size": 4, "num_models": 1}},
+    "searches": {
+        "s": {
+            "game": "sets", "data": "dataset", "length": 2, "steps": 8, "checkpoints": 4,
+            "trials": 2, "test_games": 20,
+            "space": {"batch_size": 4, "d_model": 4, "d_k": 4, "d_v": 4},
+            "variants": {"plain": {}, "norm": {"norm": "attention", "gain": 3.0}},
+            "averages": {"last": {"kind": "last"}, "ema": {"kind": "ema", "decay": 0.5}},
+        }
+    },
+}  # fmt: skip
+WITHOUT_JOBS = {"import_model"}  # no model is from a file
+
+
+def in_order(plan: Plan) -> list[Job]:
+    """All jobs, each after those that make what it reads."""
+    found: dict[Job, None] = {}
+
+    def add(job: Job) -> None:
+        for files in job.reads.values():
+            for _, source in files:
+                add(source)
+        found.setdefault(job)
+
+    for job in plan.jobs:
+        add(job)
+    return list(found)
+
+
+def read_all(folder: Path) -> dict[str, bytes]:
+    paths = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The plan, and every file of the run: in a folder that is not where it was made."""
+    folder = tmp_path_factory.mktemp("whole")
+    (folder / "c.yaml").write_text(yaml.safe_dump(CONFIG, sort_keys=False))
+    plan = Plan(load_config(folder / "c.yaml"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        for job in in_order(plan):
+            do(job)
+    return plan, folder.rename(folder.with_name("moved"))
+
+
+def test_the_run_has_every_stage(whole):
+    plan, folder = whole
+    assert {job.stage.name for job in plan.jobs} == STAGES.keys() - WITHOUT_JOBS
+    written = {path for job in plan.jobs for path in (*job.files, job.record)}
+    assert read_all(folder).keys() == written | {"c.yaml"}
+
+
+@pytest.mark.parametrize("stage", sorted(STAGES.keys() - WITHOUT_JOBS))
+def test_a_job_alone_with_what_it_declares_writes_the_same(whole, stage, tmp_path, monkeypatch):
+    plan, folder = whole
+    for number, job in enumerate(job for job in plan.jobs if job.stage.name == stage):
+        alone = tmp_path / str(number)
+        alone.mkdir()
+        monkeypatch.chdir(alone)
+        declared = {
+            p for files in job.reads.values() for path, by in files for p in (path, by.record)
+        }
+        for path in declared:
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(folder / path, path)
+        do(job)
+        found = read_all(alone)
+        assert found.keys() == declared | {*job.files, job.record}
+        for path, content in found.items():
+            assert content == (folder / path).read_bytes(), path
