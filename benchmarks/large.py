@@ -21,7 +21,6 @@ import numpy as np
 from gamecircuits.analysis.evaluation import evaluate_by_length
 from gamecircuits.games.game import make_game
 from gamecircuits.transformer.constructions.construction import make_construction
-from gamecircuits.transformer.model import Parameters
 
 KINDS = ("balanced", "attention_norm", "harmonic")
 NUM_GAMES, BATCH = 128, 16
@@ -37,9 +36,7 @@ def evaluate(kind: str, vocab_size: int) -> None:
     before = peak()
     start = time.perf_counter()
     construction = make_construction(kind, vocab_size=vocab_size)
-    model = construction.model()
-    single = Parameters(*(matrix.astype(np.float32) for matrix in model.parameters))
-    model = model._replace(parameters=single)
+    model = construction.model().cast("float32")
     constructed = time.perf_counter() - start
 
     game = make_game("set_complement", vocab_size=vocab_size)

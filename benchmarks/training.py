@@ -84,7 +84,7 @@ def measure_ours(
         [Last(), Ema(0.9), Ema(0.99), Ema(0.999), PowerEma(), Bema()],
         lambda *_: (batch for _ in range(REPEATS + 1) for batch in batches),
         length=length, num_steps=STEPS * (REPEATS + 1), num_checkpoints=REPEATS + 1,
-        seed=0, name="benchmark", say=lambda text: clock.append(time.perf_counter()),
+        seed=0, name="benchmark", log=lambda text: clock.append(time.perf_counter()),
     )  # fmt: skip
     first, *others = np.diff(clock)
     return {"seconds": min(others) / STEPS / trials, "compile": first - min(others)}

@@ -2,16 +2,18 @@
 
 import numpy as np
 import pytest
+from bigram import Bigram
 from hypothesis import given
 from hypothesis import strategies as st
-from safetensors.numpy import save_file
 
 from gamecircuits.analysis import diagnosis
-from gamecircuits.analysis.diagnosis import diagnose, fit_standard_form, main
+from gamecircuits.analysis.diagnosis import diagnose
+from gamecircuits.analysis.standard_form import fit_standard_form
 from gamecircuits.errors import GamecircuitsError
 from gamecircuits.transformer.circuits import direct_path, from_circuits, ov_circuit
 from gamecircuits.transformer.constructions.construction import CONSTRUCTIONS, make_construction
-from gamecircuits.transformer.model import Model, Parameters
+from gamecircuits.transformer.model import Parameters
+from gamecircuits.transformer.one_layer import OneLayer
 
 BOUNDS = {  # quantity: on which side of the measured value the certificate must lie
     "illegal_token_rate": 1,
@@ -111,7 +113,7 @@ def test_the_certificate_holds_for_any_model(noise, sink):
         _, _, parameters = random_exact(V, rng)
         ov, direct = ov_circuit(parameters), direct_path(parameters)
         ov, direct = (m + noise * rng.standard_normal((V, V)) for m in (ov, direct))
-        model = Model(from_circuits(rng.standard_normal((V, V)), ov, direct), sink=sink)
+        model = OneLayer(from_circuits(rng.standard_normal((V, V)), ov, direct), sink=sink)
         found = diagnose(model)
         for quantity, side in BOUNDS.items():
             rows = found.by_length(quantity)
@@ -185,24 +187,18 @@ def test_models_that_make_no_sense():
     )
     with pytest.raises(GamecircuitsError, match="at least 2"):
         diagnose(one)
-    with pytest.raises(GamecircuitsError, match="norm = 'layer': must be 'none'"):
-        diagnose(Model(good, "layer"))
+    with pytest.raises(
+        GamecircuitsError, match="norm must be 'none', 'attention' or 'residual', not 'layer'"
+    ):
+        diagnose(OneLayer(good, "layer"))
     with pytest.raises(GamecircuitsError, match="sink = -1"):
-        diagnose(Model(good, sink=-1.0))
+        diagnose(OneLayer(good, sink=-1.0))
+    with pytest.raises(
+        GamecircuitsError, match=r"a diagnosis needs a OneLayer .* Bigram gives logits"
+    ):
+        diagnose(Bigram(np.eye(4)))
     with pytest.raises(GamecircuitsError, match="overflow"):
         diagnose(Parameters(*(np.full_like(matrix, 1e200) for matrix in good)))
     steep = from_circuits(np.diag([1e3, 0, 0]), np.eye(3), np.eye(3))
     with pytest.raises(GamecircuitsError, match=r"cannot be diagnosed: attention scores .* span"):
         diagnose(steep)
-
-
-def test_command_line(tmp_path, capsys):
-    path = tmp_path / "foreign.safetensors"
-    parameters = make_construction("tied", vocab_size=8, critical_length=4.5).parameters()
-    save_file({name: np.ascontiguousarray(m) for name, m in parameters._asdict().items()}, path)
-    assert main([str(path), "--csv", str(tmp_path / "t.csv")]) == 0
-    text = capsys.readouterr().out
-    assert "critical_length                  5, predicted 5" in text
-    assert (tmp_path / "t.csv").read_text().startswith("quantity,unit,length")
-    assert main([str(tmp_path / "missing.safetensors")]) == 1
-    assert "does not exist" in capsys.readouterr().err

@@ -1,5 +1,3 @@
-import inspect
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -28,16 +26,12 @@ def test_metrics_equal_their_definitions(case):
             assert values[index] == pytest.approx(wanted[name], rel=1e-11, abs=1e-12, nan_ok=True)
 
 
-def test_each_metric_has_a_function_of_its_name():
+def test_every_metric_is_computed_for_every_context():
     rng = np.random.default_rng(0)
     logits, legal = rng.normal(size=(2, 3, 5)), rng.random((2, 3, 5)) < 0.5
     found = context_metrics(logits, legal)
-    for name in METRICS:
-        function = getattr(metrics, name)
-        assert inspect.getdoc(function)
-        if name != "attention_entropy":
-            np.testing.assert_array_equal(function(logits, legal), found[name])
-            assert found[name].shape == (2, 3)
+    assert [*found, "attention_entropy"] == list(METRICS)
+    assert {values.shape for values in found.values()} == {(2, 3)}
 
 
 def test_memory_order_changes_nothing_but_rounding():

@@ -2,6 +2,7 @@
 
 Where a law has no hypothesis but its numbers, it is told a wrong one."""
 
+import dataclasses
 import re
 from pathlib import Path
 
@@ -36,7 +37,7 @@ def double_direct_path(case):
 def nudge_unembedding(case):
     W_U = 1.01 * case.model.parameters.W_U
     W_U[:, 0] += 0.01 * np.abs(W_U).max() + 0.01
-    case.model = case.model._replace(parameters=case.model.parameters._replace(W_U=W_U))
+    case.model = dataclasses.replace(case.model, parameters=case.model.parameters._replace(W_U=W_U))
 
 
 def normalise(gain):

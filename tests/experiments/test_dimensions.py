@@ -12,14 +12,14 @@ from gamecircuits.experiments.dimensions import (
     Dimensions,
     LogImbalance,
     MeanKl,
-    get_chains,
     imbalance,
 )
 from gamecircuits.figures.experiments.dimensions import draw
 from gamecircuits.theory.basics import centering
 from gamecircuits.theory.widths import imbalance_floor
 from gamecircuits.transformer.circuits import TokenTables, ov_circuit
-from gamecircuits.transformer.model import Model, Parameters
+from gamecircuits.transformer.constructions._chains import get_chains
+from gamecircuits.transformer.model import Parameters
 
 V = 4
 WEIGHTS = [(5, 3), (3, 2), (2, 3), (3, 5)]
@@ -53,7 +53,7 @@ def test_mean_kl_is_that_of_the_model():
     rng = np.random.default_rng(2)
     W_E, W_V, W_O, W_U = (rng.standard_normal(shape) for shape in WEIGHTS)
     none = np.zeros((3, 0))
-    tables = TokenTables(Model(Parameters(W_E, none, none, W_V, W_O, W_U)))
+    tables = TokenTables(Parameters(W_E, none, none, W_V, W_O, W_U))
     mean = 0
     for length in (1, 2):
         members, last = all_contexts(5, [length])
@@ -99,7 +99,7 @@ def test_chains_are_as_unbalanced_as_the_contexts_show(d):
     np.testing.assert_allclose(ov_circuit(parameters), -centering(vocab_size), atol=1e-14)
 
     members, last = all_contexts(vocab_size)
-    off = TokenTables(Model(parameters)).set_logits(members, last)
+    off = TokenTables(parameters).set_logits(members, last)
     off += members / members.sum(axis=1, keepdims=True)  # the balanced model has −1/s there
     off -= off.mean(axis=1, keepdims=True)
     square = (off**2).sum(axis=1).mean() * vocab_size / n

@@ -1,15 +1,18 @@
 """Figures: what their tables hold, and that they draw any experiment the config allows."""
 
 import importlib
+import math
 
 import numpy as np
 import pandas as pd
 import pytest
+from bigram import Bigram
 from matplotlib.figure import Figure
 from twins import naive_states
 
 from gamecircuits.analysis.evaluation import evaluate_by_length, evaluate_exhaustively
 from gamecircuits.analysis.metrics import METRICS
+from gamecircuits.errors import GamecircuitsError
 from gamecircuits.figures.boards import filmstrip, legality
 from gamecircuits.figures.games import branching_factor, game_lengths
 from gamecircuits.figures.models import circuits, predictions
@@ -75,11 +78,11 @@ def test_points_lie_where_the_table_says():
 
 
 def test_circuits_table_and_figure():
-    parameters = make_construction("minimal", vocab_size=5).parameters()
-    table = circuits.make_table(parameters)
+    model = make_construction("minimal", vocab_size=5).model()
+    table = circuits.make_table(model)
     part = table[table["circuit"] == "ov_circuit"]
     matrix = part.pivot(index="row", columns="column", values="value").to_numpy()
-    np.testing.assert_array_equal(matrix, ov_circuit(parameters))
+    np.testing.assert_array_equal(matrix, ov_circuit(model.parameters))
     figure = circuits.draw(table, "my_model")
     assert "my model" in figure.get_suptitle()
     assert any("attention is uniform" in text.get_text() for text in figure.axes[0].texts)
@@ -102,8 +105,22 @@ def test_predictions_table_and_figure():
     assert isinstance(predictions.draw(table, "tic_tac_toe"), Figure)
 
 
+def test_predictions_of_any_model():
+    """Of a bigram: the softmax of one row, by hand; a figure of circuits there is none."""
+    tokens, logits = np.array([2, 0, 1]), np.random.default_rng(0).normal(size=(3, 3))
+    mask = make_game("set_complement", vocab_size=3).get_valid_next_token_mask(tokens[None])
+    table = predictions.make_table(tokens, mask[0], {"b": Bigram(logits)})
+    rows = table[table["model"] == "b"]
+    assert len(rows) == 6  # nothing follows all three tokens
+    for row in rows.itertuples():
+        exponentials = [math.exp(logit) for logit in logits[tokens[row.length - 1]]]
+        assert row.probability == pytest.approx(exponentials[row.token] / sum(exponentials))
+    with pytest.raises(GamecircuitsError, match="a figure of circuits needs a OneLayer"):
+        circuits.make_table(Bigram(logits))
+
+
 def test_large_and_empty_cases():
-    table = circuits.make_table(make_construction("balanced", vocab_size=200).parameters())
+    table = circuits.make_table(make_construction("balanced", vocab_size=200).model())
     assert len(table) == 3 * circuits.MAX_TOKENS**2
     assert "V = 200, the first 128 tokens" in circuits.draw(table, "m").get_suptitle()
     models = {"b": make_construction("balanced", vocab_size=2).model()}

@@ -119,7 +119,7 @@ def test_effects_have_the_sign_of_a_difference_from_the_first():
     tables = make_tables()
     table = effects.make_table(tables, 2)
     row = table.query(
-        "versus == 'variant' and average == 'last' and reach == 'longest'"
+        "versus == 'variant' and average == 'last' and eval_length == 'longest'"
         " and metric == 'total_variation'"
     ).iloc[0]
     values = tables["metrics"].query(

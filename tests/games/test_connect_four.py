@@ -8,6 +8,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+from counts import count_line_prefixes
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from twins import legal_after, naive_board, naive_has_line, naive_stones
@@ -95,7 +96,7 @@ def as_tokens(games, length):
 
 @pytest.mark.parametrize("depth", range(1, 9))
 def test_perft_7_by_6(depth):
-    assert kernels.count_prefixes(6, 7, 4, depth, falls=True) == PERFT_7_BY_6[depth - 1]
+    assert count_line_prefixes(6, 7, 4, depth, falls=True) == PERFT_7_BY_6[depth - 1]
 
 
 def solve(game, moves):
@@ -116,7 +117,7 @@ def test_late_positions_have_their_published_worth(columns):
 
 
 def test_tic_tac_toe_prefixes():
-    counts = [kernels.count_prefixes(3, 3, 3, depth) for depth in range(11)]
+    counts = [count_line_prefixes(3, 3, 3, depth) for depth in range(11)]
     assert sum(counts) == 549_946
     assert counts[:5] + counts[9:] == [1, 9, 72, 504, 3024, 127_872, 0]
 
@@ -155,7 +156,7 @@ def test_prefixes_by_the_twin(about):
     prefixes = [[]]
     for depth in range(about["rows"] * about["columns"] + 1):
         falls = about["kind"] == "connect_four"
-        assert kernels.count_prefixes(*naive_board(about), depth, falls) == len(prefixes)
+        assert count_line_prefixes(*naive_board(about), depth, falls) == len(prefixes)
         prefixes = [
             [*moves, token]
             for moves in prefixes
@@ -169,7 +170,7 @@ def test_complete_enumeration(about):
     np.testing.assert_allclose(sum(p[is_over].sum() for _, p, is_over in found), 1)
     for depth, (tokens, _, is_over) in enumerate(found, start=1):
         falls = about["kind"] == "connect_four"
-        assert kernels.count_prefixes(*naive_board(about), depth, falls) == len(tokens)
+        assert count_line_prefixes(*naive_board(about), depth, falls) == len(tokens)
         game.check(tokens[is_over])
 
 

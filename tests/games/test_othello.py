@@ -5,12 +5,12 @@ from functools import cache
 
 import numpy as np
 import pytest
+from counts import count_othello_prefixes, perft_othello
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twins import naive_move, naive_start, naive_states
 
 from gamecircuits.errors import GameError, ParameterError
-from gamecircuits.games import _othello_kernels as kernels
 from gamecircuits.games.game import PAD, make_game
 from gamecircuits.games.masks import pack_mask
 
@@ -100,24 +100,24 @@ def as_tokens(games, length):
 
 @pytest.mark.parametrize("depth", range(1, 11))
 def test_perft_8(depth):
-    assert kernels.perft(8, depth) == PERFT_8[depth - 1]
+    assert perft_othello(8, depth) == PERFT_8[depth - 1]
     if depth <= 8:  # nobody passes, no game ends
-        assert kernels.count_prefixes(8, depth) == PERFT_8[depth - 1]
+        assert count_othello_prefixes(8, depth) == PERFT_8[depth - 1]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("depth", [11, 12])
 def test_perft_8_deep(depth):
-    assert kernels.perft(8, depth) == PERFT_8[depth - 1]
+    assert perft_othello(8, depth) == PERFT_8[depth - 1]
 
 
 def test_prefixes_4():
-    counts = [kernels.count_prefixes(4, depth) for depth in range(14)]
+    counts = [count_othello_prefixes(4, depth) for depth in range(14)]
     assert counts == [1, *PREFIXES_4, 0]
 
 
 def test_prefixes_6():
-    assert [kernels.count_prefixes(6, depth) for depth in range(1, 10)] == PREFIXES_6
+    assert [count_othello_prefixes(6, depth) for depth in range(1, 10)] == PREFIXES_6
 
 
 @pytest.mark.parametrize(("size", "depth"), [(4, 6), (6, 5), (8, 4)])
@@ -125,7 +125,7 @@ def test_prefixes_by_the_twin(size, depth):
     states = [naive_start(size)]
     for moves in range(1, depth + 1):
         states = [naive_move(b, size, player, s) for b, player, legal in states for s in legal]
-        assert kernels.count_prefixes(size, moves) == len(states)
+        assert count_othello_prefixes(size, moves) == len(states)
 
 
 @cache

@@ -43,9 +43,11 @@ def effects():
     return get_effects(make_metrics(last | ema), 1, variants, ["last", "ema"], 4)
 
 
-def pick(effects, variant, average, reach="longest"):
+def pick(effects, variant, average, eval_length="longest"):
     found = effects[(effects["variant"] == variant) & (effects["average"] == average)]
-    return found[(found["reach"] == reach) & (found["metric"] == "total_variation")].iloc[0]
+    return found[
+        (found["eval_length"] == eval_length) & (found["metric"] == "total_variation")
+    ].iloc[0]
 
 
 def test_variants_are_compared_in_pairs(effects):
@@ -151,7 +153,7 @@ def test_moderators_are_the_effects_of_a_part_of_the_draws():
     ]  # fmt: skip
     table = get_moderators(make_metrics(values), pd.DataFrame(drawn), 1, list(VARIANTS), AVERAGES)
     assert table["hyperparameter"].unique().tolist() == ["schedule"]  # six learning rates: too many
-    rows = table.set_index(["value", "variant", "average", "reach", "versus"])
+    rows = table.set_index(["value", "variant", "average", "eval_length", "versus"])
     for value, numbers in {"cosine": [0, 2], "constant": [1, 3, 5]}.items():  # 4 diverged
         row = rows.loc[(value, "normed", "ema", "longest", "variant")]
         wanted = [values["normed", "ema"][n] - values["plain", "ema"][n] for n in numbers]

@@ -2,12 +2,14 @@
 
 import numpy as np
 import pytest
+from bigram import Bigram
 from scipy.special import softmax
 
 from gamecircuits.games.game import PAD, make_game
 from gamecircuits.training import measure
 from gamecircuits.transformer.circuits import from_circuits
-from gamecircuits.transformer.model import Model, forward
+from gamecircuits.transformer.model import forward
+from gamecircuits.transformer.one_layer import OneLayer
 
 V, LENGTHS = 6, range(1, 6)
 RNG = np.random.default_rng(0)
@@ -15,8 +17,8 @@ SCORES = RNG.normal(size=(V, V))
 X, BETA, R = RNG.uniform(2, 6, V), RNG.normal(size=V), RNG.normal(size=V)
 GAUGE = RNG.normal(size=(2, V, 1))  # c and c'
 OV, DIRECT = GAUGE[0] + R - np.diag(X), GAUGE[1] - R - np.diag(BETA)
-EXACT = Model(from_circuits(SCORES, OV, DIRECT))
-RANDOM = Model(from_circuits(SCORES, *RNG.normal(size=(2, V, V))))
+EXACT = OneLayer(from_circuits(SCORES, OV, DIRECT))
+RANDOM = OneLayer(from_circuits(SCORES, *RNG.normal(size=(2, V, V))))
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +31,7 @@ def games():
 
 @pytest.mark.parametrize("parameters", [EXACT.parameters, RANDOM.parameters], ids=["exact", "any"])
 def test_prediction_is_the_measurement_where_the_theory_is_exact(games, parameters):
-    table = measure.measure_average(Model(parameters), *games, LENGTHS).set_index("metric")
+    table = measure.measure_average(OneLayer(parameters), *games, LENGTHS).set_index("metric")
     rows = table.loc["illegal_token_rate"]
     is_equal = np.isclose(rows["mean"], rows["standard_form"], rtol=1e-9)
     assert len(rows) == len(LENGTHS)
@@ -54,7 +56,7 @@ def test_prediction_by_hand(games):
 
 @pytest.mark.parametrize("norm", ["attention", "residual"])
 def test_nothing_is_predicted_under_a_norm(games, norm):
-    table = measure.measure_average(EXACT._replace(norm=norm, gain=3.0), *games, LENGTHS)
+    table = measure.measure_average(OneLayer(EXACT.parameters, norm, 3.0), *games, LENGTHS)
     assert table["mean"].notna().any()
     assert table["standard_form"].isna().all()
 
@@ -66,14 +68,14 @@ def test_circuits_in_numbers(games):
     spread = np.mean([np.sqrt(np.mean((row - row.mean()) ** 2)) for row in SCORES])
     assert found["score_spread"] == pytest.approx(spread)
     # x alike is −x(I − 11ᵀ/V) without gauge, of V − 1 equal singular values.
-    alike = Model(from_circuits(np.zeros((V, V)), GAUGE[0] + R - 3 * np.eye(V), DIRECT))
+    alike = OneLayer(from_circuits(np.zeros((V, V)), GAUGE[0] + R - 3 * np.eye(V), DIRECT))
     found = measure.measure_checkpoint(alike, *games, {"trained": 2})
     assert found["ov_effective_rank"] == pytest.approx(V - 1)
     assert found["score_spread"] == 0
     centred = RNG.normal(size=V)
     one = np.outer(centred - centred.mean(), [1, -1, 0, 0, 0, 0])  # of rank one
     found = measure.measure_checkpoint(
-        Model(from_circuits(SCORES, one + GAUGE[0] + R, DIRECT)), *games, {"trained": 2}
+        OneLayer(from_circuits(SCORES, one + GAUGE[0] + R, DIRECT)), *games, {"trained": 2}
     )
     assert found["ov_effective_rank"] == pytest.approx(1)
 
@@ -83,7 +85,7 @@ def test_noise_and_bias_prefix_by_prefix(games):
     assert measure.measure_noise([EXACT], tokens, mask, [2]).empty
     tokens, mask = tokens.copy(), mask.copy()
     tokens[0, 3:], mask[0, 2:] = PAD, False  # a game that is over after three tokens
-    models = [EXACT, RANDOM, EXACT._replace(norm="attention", gain=2.0)]
+    models = [EXACT, RANDOM, OneLayer(EXACT.parameters, "attention", 2.0)]
     table = measure.measure_noise(models, tokens, mask, [2, 4]).set_index("length")
     for s in (2, 4):
         rows = []
@@ -119,7 +121,7 @@ def test_circuits_are_kept_without_gauge(monkeypatch):
     np.testing.assert_allclose(found["direct_path"], -np.diag(BETA), atol=1e-12)
     np.testing.assert_allclose(softmax(found["qk_circuit"], 1), softmax(SCORES, 1))
     np.testing.assert_allclose(found["qk_circuit"].mean(axis=1), 0, atol=1e-12)
-    kept = measure.measure_circuits(EXACT._replace(norm="attention"))  # where r is no gauge
+    kept = measure.measure_circuits(OneLayer(EXACT.parameters, "attention"))  # where r is no gauge
     rows = kept[(kept["circuit"] == "ov_circuit") & (kept["row"] != kept["column"])]
     without_own = (R.sum() - R) / (V - 1)  # mean of the others
     np.testing.assert_allclose(rows["value"], R[rows["column"]] - without_own[rows["row"]])
@@ -128,3 +130,17 @@ def test_circuits_are_kept_without_gauge(monkeypatch):
     assert (len(first), set(first["vocab_size"])) == (3 * 16, {V})
     together = first.merge(table, on=["circuit", "row", "column"])
     np.testing.assert_array_equal(together["value_x"], together["value_y"])
+
+
+def test_models_of_other_kinds_are_measured_without_a_prediction(games):
+    tokens, mask = games
+    bigrams = [Bigram(np.random.default_rng(seed).normal(size=(V, V))) for seed in range(3)]
+    table = measure.measure_average(bigrams[0], tokens, mask, [2]).set_index("metric")
+    p = softmax(bigrams[0].table[tokens[:, 1]], axis=1)
+    rate = np.where(mask[:, 1], 0, p).sum(axis=1).mean()
+    assert table.loc["illegal_token_rate", "mean"] == pytest.approx(rate)
+    assert table["standard_form"].isna().all()
+    noise = measure.measure_noise(bigrams, tokens, mask, [2])
+    iterates = softmax([bigram.table[tokens[:, 1]] for bigram in bigrams], axis=2)
+    away = np.abs(iterates - iterates.mean(axis=0)).sum(axis=2).mean() / 2
+    assert noise["noise"].tolist() == pytest.approx([away])

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from gamecircuits.training.mechanisms import QUANTITIES, choose_middle, get_mechanisms
+from gamecircuits.training.choices import choose_middle
+from gamecircuits.training.mechanisms import QUANTITIES, get_mechanisms
 
 TRAINED, LONGEST, V = 3, 7, 8
 AVERAGES = ["last", "ema", "bema", "other"]

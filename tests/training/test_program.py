@@ -210,9 +210,9 @@ def test_an_interrupted_run_goes_on_and_ends_with_the_same_bits(tmp_path):
         if text.startswith("step 4"):
             raise KeyboardInterrupt
 
-    def go_on(job, say):
+    def go_on(job, log):
         checkpoint = Checkpoint(path, job, interval=0)
-        return train(DROPPING, SMALL_DROPPING, num_checkpoints=3, checkpoint=checkpoint, say=say)
+        return train(DROPPING, SMALL_DROPPING, num_checkpoints=3, checkpoint=checkpoint, log=log)
 
     with pytest.raises(KeyboardInterrupt):
         go_on("job", stop)

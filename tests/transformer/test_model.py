@@ -14,12 +14,12 @@ from gamecircuits.transformer.circuits import (
     token_logits,
 )
 from gamecircuits.transformer.model import (
-    Model,
     Parameters,
     attention_pattern,
     check_parameters,
     forward,
 )
+from gamecircuits.transformer.one_layer import OneLayer
 
 OPTIONS = [
     {"norm": "none"},
@@ -67,8 +67,10 @@ def test_token_logits_equals_forward(parameters, tokens, options):
             rtol=1e-12,
             atol=1e-12,
         )
+    logits = OneLayer(parameters, **options).logits(tokens.astype(np.int8))
+    np.testing.assert_array_equal(logits, token_logits(parameters, tokens, **options))
     counts = np.cumsum(tokens[..., None] == np.arange(V), axis=1, dtype=float)
-    tables = TokenTables(Model(parameters, **options))
+    tables = TokenTables(parameters, **options)
     logits, entropy = tables.count_logits_and_entropy(counts.reshape(-1, V), tokens.ravel())
     np.testing.assert_allclose(
         logits.reshape(counts.shape), forward(parameters, tokens, **options), atol=1e-12
@@ -148,7 +150,7 @@ def test_logits_of_sets_equal_forward(parameters, rng):
     members = np.zeros((20, V), dtype=bool)
     np.put_along_axis(members, order, True, axis=1)
     for options in OPTIONS:
-        found = TokenTables(Model(parameters, **options)).set_logits(members, order[:, -1])
+        found = TokenTables(parameters, **options).set_logits(members, order[:, -1])
         wanted = forward(parameters, order, **options)[:, -1]
         np.testing.assert_allclose(found, wanted, atol=1e-12)
 
@@ -178,6 +180,7 @@ def test_mistakes_are_named(parameters, tokens):
     steep = parameters._replace(W_Q=np.ones((5, 1)) * 1e3, W_K=np.ones((5, 1)) * 1e3)
     with pytest.raises(ValueError, match="lose precision in float64: use forward"):
         token_logits(steep, tokens)
+    np.testing.assert_array_equal(OneLayer(steep).logits(tokens), forward(steep, tokens))
     with np.errstate(all="raise", under="ignore"):
         found = forward_by_tokens(steep, tokens)
     np.testing.assert_allclose(found, forward(steep, tokens), rtol=1e-9)

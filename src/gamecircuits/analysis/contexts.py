@@ -6,6 +6,8 @@ import numpy as np
 
 from gamecircuits.theory.basics import count_contexts
 
+MAX_CONTEXTS = 110_000  # of one length: all of them up to V = 16
+MAX_EXHAUSTIVE_VOCAB_SIZE = 26  # all contexts, in chunks
 MAX_ALL_VOCAB_SIZE = 18  # all contexts at once: 2.4 million rows of 18
 
 
@@ -35,10 +37,11 @@ def sample_contexts(
     vocab_size: int, length: int, num_contexts: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Contexts of one length drawn uniformly, with repetition; as from `all_contexts`."""
-    order = np.argsort(rng.random((num_contexts, vocab_size)), axis=1)
-    members = np.zeros((num_contexts, vocab_size), dtype=bool)
-    np.put_along_axis(members, order[:, :length], True, axis=1)
-    return members, order[:, 0]
+    places = rng.random(
+        (num_contexts, vocab_size)
+    )  # in a random order; the last token has the least
+    highest = np.partition(places, length - 1, axis=1)[:, length - 1 : length]
+    return places <= highest, places.argmin(axis=1)
 
 
 def contexts_by_length(

@@ -1,9 +1,11 @@
 """Metrics of a model length by length: on sampled games, or over every context there is.
 
-Set complement has V·2^(V−1) − V contexts (set of seen tokens, last token). Without positions a
-model's prediction depends on nothing else, so going through all of them is not a sample but the
-whole truth. The attention-weighted sums over a set are looked up by halves: the table of all
-subsets of the lower half of the vocabulary and that of the upper half, added.
+Any model can be measured on games; a OneLayer is measured by its token tables, which is faster.
+
+Set complement has V·2^(V−1) − V contexts (set of seen tokens, last token). A OneLayer's prediction
+depends on nothing else, so the metrics over all of them are exact. The attention-weighted sums over
+a set are looked up by halves: the table of all subsets of the lower half of the vocabulary and that
+of the upper half, added.
 
 Chunks have a fixed size and are reduced in a fixed order: the number of threads changes no bit.
 """
@@ -15,15 +17,16 @@ from itertools import islice
 import numpy as np
 import pandas as pd
 
+from gamecircuits.analysis.contexts import MAX_EXHAUSTIVE_VOCAB_SIZE
 from gamecircuits.analysis.metrics import METRICS, context_metrics
 from gamecircuits.games.game import PAD
 from gamecircuits.theory.basics import count_contexts
 from gamecircuits.transformer.circuits import TokenTables
-from gamecircuits.transformer.model import Model
+from gamecircuits.transformer.interface import Model
+from gamecircuits.transformer.one_layer import OneLayer, require_one_layer
 
 QUANTILES = {"q05": 0.05, "q25": 0.25, "median": 0.5, "q75": 0.75, "q95": 0.95}
 MAX_QUANTILE_CONTEXTS = 1 << 21  # beyond, quantiles come from evenly spaced contexts
-MAX_EXHAUSTIVE_VOCAB_SIZE = 26
 CHUNK = 8192  # contexts; large enough to hide Python, small enough for the cache
 CHUNK_BYTES = 1 << 22  # of logits at one length, for sampled games
 
@@ -114,7 +117,7 @@ def evaluate_by_length(
     """Metrics on games, by the length of the prefix.
 
     Args:
-        model: weights, norm and gain; their dtype is that of the computation.
+        model: any model; attention_entropy is NaN for all but a OneLayer.
         batches: pairs of tokens (n, L) and legal next tokens (n, L, V).
         lengths: prefix lengths, 1 to L. A game that is over by then does not count.
         num_games: number of games in all batches together.
@@ -125,24 +128,57 @@ def evaluate_by_length(
     lengths = sorted(lengths)
     limit = max(1, MAX_QUANTILE_CONTEXTS // len(lengths))  # all lengths are under way at once
     summaries = {length: Summary(num_games, limit) for length in lengths}
-    tables = TokenTables(model)
-    size = max(1, CHUNK_BYTES // (8 * len(tables.weights)))
+    tables = model.tables() if isinstance(model, OneLayer) else None
+    values_per_game = model.vocab_size * (1 if tables else max(lengths))
+    size = max(1, CHUNK_BYTES // (8 * values_per_game))
     for tokens, legal in batches:
         for start in range(0, len(tokens), size):
             chunk = slice(start, start + size)
             games, mask = tokens[chunk].astype(np.int64), legal[chunk]
-            counts = np.zeros((len(games), mask.shape[2]), tables.weights.dtype)
-            before = 0
+            prefixes = (
+                _CountedPrefixes(tables, games)
+                if tables
+                else _ModelPrefixes(model, games, max(lengths))
+            )
             for length, summary in summaries.items():
-                # Carried from one length to the next, so that only the wanted ones cost anything.
-                game, position = np.nonzero(games[:, before:length] != PAD)
-                np.add.at(counts, (game, games[game, before + position]), 1)
-                before, now, last = length, mask[:, length - 1], games[:, length - 1]
-                goes_on = now.any(axis=1) & (last != PAD)
-                logits, entropy = tables.count_logits_and_entropy(counts[goes_on], last[goes_on])
+                now = mask[:, length - 1]
+                goes_on = now.any(axis=1) & (games[:, length - 1] != PAD)
+                logits, entropy = prefixes.at(length, goes_on)
                 legal_now = np.ascontiguousarray(now[goes_on].T)
                 summary.add(_metric_rows(np.ascontiguousarray(logits.T), legal_now, entropy))
     return _to_frame(summaries)
+
+
+class _CountedPrefixes:
+    """Predictions from token tables, for lengths that ascend.
+
+    How often each token was seen is carried from one length to the next, so that only the wanted
+    lengths cost anything.
+    """
+
+    def __init__(self, tables: TokenTables, games: np.ndarray):
+        self.tables, self.games, self.length = tables, games, 0
+        self.counts = np.zeros((len(games), len(tables.weights)), tables.weights.dtype)
+
+    def at(self, length: int, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Logits (n, V) and entropy of attention (n,) of the wanted games, bool (N,)."""
+        game, position = np.nonzero(self.games[:, self.length : length] != PAD)
+        np.add.at(self.counts, (game, self.games[game, self.length + position]), 1)
+        self.length = length
+        last = self.games[wanted, length - 1]
+        return self.tables.count_logits_and_entropy(self.counts[wanted], last)
+
+
+class _ModelPrefixes:
+    """Predictions of any model, by its logits; without an entropy of attention."""
+
+    def __init__(self, model: Model, games: np.ndarray, longest: int):
+        self.logits = model.logits(games[:, :longest])
+
+    def at(self, length: int, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Logits (n, V) and NaN (n,) for the wanted games, bool (N,)."""
+        logits = self.logits[wanted, length - 1]
+        return logits, np.full(len(logits), np.nan, logits.dtype)
 
 
 def _metric_rows(logits: np.ndarray, legal: np.ndarray, entropy: np.ndarray) -> np.ndarray:
@@ -153,25 +189,25 @@ def _metric_rows(logits: np.ndarray, legal: np.ndarray, entropy: np.ndarray) -> 
 
 
 def evaluate_exhaustively(
-    model: Model,
+    model: OneLayer,
     lengths: Iterable[int] | None = None,
     *,
     threads: int = 1,
-    say: Callable[[str], None] = lambda message: None,
+    log: Callable[[str], None] = lambda message: None,
 ) -> pd.DataFrame:
     """Metrics of set complement over every context (set of seen tokens, last token).
 
     Args:
-        model: weights, norm and gain; their dtype is that of the computation.
+        model: a OneLayer, in whose dtype all is computed; other kinds are refused.
         lengths: sizes of the set, 1..V−1; all of them unless given.
         threads: how many to use; the result does not depend on it.
-        say: is told about the progress.
+        log: takes lines on the progress.
 
     Returns:
         as `evaluate_by_length`; count is s·C(V, s). Quantiles are exact up to 2^21 contexts of a
         length, beyond that they are those of `quantile_count` evenly spaced ones.
     """
-    vocab_size = len(model.parameters.W_E)
+    vocab_size = require_one_layer(model, "evaluation over all contexts").vocab_size
     if vocab_size > MAX_EXHAUSTIVE_VOCAB_SIZE:
         raise ValueError(
             f"{vocab_size} tokens have {count_contexts(vocab_size):.1e} contexts; "
@@ -181,7 +217,7 @@ def evaluate_exhaustively(
     if not all(1 <= length < vocab_size for length in lengths):
         raise ValueError(f"lengths must lie in 1..{vocab_size - 1}, not {lengths}")
     _keep_freed_memory()
-    contexts = _Contexts(model)
+    contexts = _Contexts(model.tables())
     by_size = _sets_by_size(vocab_size)
     total = sum(count_contexts(vocab_size, length) for length in lengths)
     done, frames = 0, []
@@ -193,7 +229,7 @@ def evaluate_exhaustively(
                 for values in pool.map(contexts.metric_rows, wave):
                     summary.add(values)
                     done += values.shape[1]
-            say(f"length {length}: {done:,} of {total:,} contexts")
+            log(f"length {length}: {done:,} of {total:,} contexts")
             frames.append(_to_frame({length: summary}))
     return pd.concat(frames, ignore_index=True)
 
@@ -222,9 +258,9 @@ def _chunks(sets: np.ndarray, vocab_size: int) -> Iterator[tuple[int, np.ndarray
 class _Contexts:
     """Logits and metrics of many sets that share a last token, by tables of half-sets."""
 
-    def __init__(self, model: Model):
-        self.tables = TokenTables(model)
-        vocab_size = len(self.tables.weights)
+    def __init__(self, tables: TokenTables):
+        self.tables = tables
+        vocab_size = len(tables.weights)
         self.low_bits = vocab_size // 2
         self.bounds = (slice(0, self.low_bits), slice(self.low_bits, vocab_size))
         # members[half]: (tokens of the half, subsets of the half), bool

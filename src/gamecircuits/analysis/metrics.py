@@ -1,9 +1,8 @@
 """How far a model's next-token distribution is from uniform over the legal tokens, per context.
 
-Every function takes logits (..., V) and the legal mask, bool (..., V), and returns one number per
-context (...). p is the softmax of the logits, q is uniform over the legal tokens. Numbers that a
-context does not define are NaN: all of them without a legal token (the game is over), those that
-compare with illegal tokens without an illegal one.
+p is the softmax of the logits, q is uniform over the legal tokens. Numbers that a context does not
+define are NaN: all of them without a legal token (the game is over), those that compare with
+illegal tokens without an illegal one, and the entropy of attention of a model without attention.
 """
 
 import numpy as np
@@ -21,11 +20,24 @@ METRICS = {  # name: unit, meaning
 }
 
 
+def probabilities(logits: np.ndarray) -> np.ndarray:
+    """Next-token distributions (..., V): the softmax of logits (..., V)."""
+    weights = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return weights / weights.sum(axis=-1, keepdims=True)
+
+
 def context_metrics(logits: np.ndarray, legal: np.ndarray) -> dict[str, np.ndarray]:
     """All metrics but the entropy of attention, which is no function of the logits.
 
     Fastest when the vocabulary axis varies slowest in memory: pass the transpose of a (V, contexts)
     array.
+
+    Args:
+        logits: (..., V).
+        legal: legal next tokens, bool (..., V).
+
+    Returns:
+        one number per context, (...), for each metric by name.
     """
     legal_share = legal.astype(logits.dtype)
     illegal_share = 1 - legal_share
@@ -68,46 +80,6 @@ def context_metrics(logits: np.ndarray, legal: np.ndarray) -> dict[str, np.ndarr
 
 def _dot(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     return np.einsum("...v,...v->...", left, right)
-
-
-def illegal_token_rate(logits: np.ndarray, legal: np.ndarray) -> np.ndarray:
-    """Softmax mass on illegal tokens, 0 to 1 (ITR in arXiv 2510.08341)."""
-    return context_metrics(logits, legal)["illegal_token_rate"]
-
-
-def total_variation(logits: np.ndarray, legal: np.ndarray) -> np.ndarray:
-    """½ Σ |p − q|, 0 to 1; at least the illegal token rate; equal iff p ≤ q on legal tokens."""
-    return context_metrics(logits, legal)["total_variation"]
-
-
-def kl_divergence(logits: np.ndarray, legal: np.ndarray) -> np.ndarray:
-    """KL(q‖p) in nats: the cross-entropy loss in excess of the entropy of q."""
-    return context_metrics(logits, legal)["kl_divergence"]
-
-
-def top1_legal(logits: np.ndarray, legal: np.ndarray) -> np.ndarray:
-    """Whether the most likely token is legal; with k tokens tied, the share of legal ones."""
-    return context_metrics(logits, legal)["top1_legal"]
-
-
-def logit_gap(logits: np.ndarray, legal: np.ndarray) -> np.ndarray:
-    """Lowest legal logit − highest illegal one: positive iff the two are separated."""
-    return context_metrics(logits, legal)["logit_gap"]
-
-
-def displacement(logits: np.ndarray, legal: np.ndarray) -> np.ndarray:
-    """Mean legal logit − mean illegal one."""
-    return context_metrics(logits, legal)["displacement"]
-
-
-def imbalance(logits: np.ndarray, legal: np.ndarray) -> np.ndarray:
-    """Highest − lowest illegal logit: 0 iff the context is balanced."""
-    return context_metrics(logits, legal)["imbalance"]
-
-
-def absent_spread(logits: np.ndarray, legal: np.ndarray) -> np.ndarray:
-    """Highest − lowest legal logit: 0 iff the prediction is uniform over the legal tokens."""
-    return context_metrics(logits, legal)["absent_spread"]
 
 
 def attention_entropy(pattern: np.ndarray) -> np.ndarray:

@@ -5,10 +5,9 @@ from types import SimpleNamespace
 import numpy as np
 
 from gamecircuits.analysis.contexts import all_contexts
-from gamecircuits.analysis.diagnosis import fit_standard_form
+from gamecircuits.analysis.standard_form import fit_standard_form
 from gamecircuits.claims.claim import bound, claim, compare, measure, random_standard_form
 from gamecircuits.claims.exact import singular_gauge
-from gamecircuits.experiments.dimensions import get_chains
 from gamecircuits.theory.basics import centering
 from gamecircuits.theory.displacement import (
     balanced_attention,
@@ -19,10 +18,11 @@ from gamecircuits.theory.displacement import (
 )
 from gamecircuits.theory.widths import imbalance_floor
 from gamecircuits.transformer.circuits import TokenTables, direct_path, ov_circuit
+from gamecircuits.transformer.constructions._chains import get_chains
 from gamecircuits.transformer.constructions.construction import helmert
 from gamecircuits.transformer.constructions.harmonic import get_harmonic_parameters
 from gamecircuits.transformer.constructions.minimal import get_minimal_parameters
-from gamecircuits.transformer.model import Model, Parameters
+from gamecircuits.transformer.model import Parameters
 
 
 def _with_attention(V: int, rng: np.random.Generator, beta: float):
@@ -171,7 +171,7 @@ class TiedBeta:
         pairs = np.triu_indices(V, 1)
         distance = ((E[:, None] - E) ** 2).sum(axis=2)
         members, last = all_contexts(V)
-        logits = TokenTables(Model(case.parameters)).set_logits(members, last)
+        logits = TokenTables(case.parameters).set_logits(members, last)
         spread = np.where(members, -np.inf, logits).max(axis=1)
         spread = spread - np.where(members, np.inf, logits).min(axis=1)
         predicted = np.concatenate([-distance[pairs], np.zeros(len(last))])
@@ -236,7 +236,7 @@ class Border:
     def check(case):
         V = len(case.parameters.W_E)
         members, last = all_contexts(V, range(2, V))
-        logits = TokenTables(Model(case.parameters)).set_logits(members, last)
+        logits = TokenTables(case.parameters).set_logits(members, last)
         high = np.where(members, logits, -np.inf).max(axis=1)
         imbalance = high - np.where(members, logits, np.inf).min(axis=1)
         size = np.linalg.norm(case.parameters.W_V @ case.parameters.W_O, 2)

@@ -15,7 +15,6 @@ from typing import NamedTuple
 import numpy as np
 
 from gamecircuits.transformer.circuits import TokenTables, from_circuits
-from gamecircuits.transformer.model import Model
 
 
 class Outcome(NamedTuple):
@@ -135,7 +134,7 @@ def random_standard_form(
 def tables_of(case: SimpleNamespace) -> TokenTables:
     """Make token tables of the transformer that has the circuits of the case."""
     parameters = from_circuits(case.scores, case.ov, case.direct)
-    return TokenTables(Model(parameters, case.norm, case.gain, case.sink))
+    return TokenTables(parameters, case.norm, case.gain, case.sink)
 
 
 def measure(case: SimpleNamespace, members: np.ndarray, last: np.ndarray):

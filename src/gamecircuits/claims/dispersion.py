@@ -27,7 +27,7 @@ from gamecircuits.theory.dispersion import (
     symmetrised_kl_floor,
 )
 from gamecircuits.theory.strength import gain_min, gain_min_bound
-from gamecircuits.transformer.circuits import TokenTables, ov_circuit
+from gamecircuits.transformer.circuits import ov_circuit
 from gamecircuits.transformer.constructions.attention_norm import AttentionNorm
 from gamecircuits.transformer.constructions.balanced import Balanced
 from gamecircuits.transformer.constructions.block import Block
@@ -180,7 +180,7 @@ class PromisedRate:
 
     def check(case):
         members, last = all_contexts(len(case.model.parameters.W_E))
-        logits = TokenTables(case.model).set_logits(members, last)
+        logits = case.model.tables().set_logits(members, last)
         rate = context_metrics(logits, ~members)["illegal_token_rate"].max()
         return compare(1.0, rate / case.rate, 1e-9, len(last))
 

@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from gamecircuits.analysis.certifier import Certifier, measure_short_contexts
 from gamecircuits.analysis.contexts import all_contexts
-from gamecircuits.analysis.diagnosis import Certifier, measure_short_contexts
 from gamecircuits.analysis.metrics import context_metrics
 from gamecircuits.claims.claim import (
     bound,
@@ -20,7 +20,6 @@ from gamecircuits.theory.displacement import conserved_sum, context_displacement
 from gamecircuits.theory.widths import robust_rank_ratio
 from gamecircuits.transformer.circuits import TokenTables
 from gamecircuits.transformer.constructions.minimal import get_minimal_parameters
-from gamecircuits.transformer.model import Model
 
 
 @claim("Notation", "there are V·2^(V−1) − V contexts (set of seen tokens, last token)", 2, False)
@@ -185,7 +184,7 @@ class CapacityThreshold:
 
     def check(case):
         members, last = all_contexts(len(case.parameters.W_E), [1, 2])
-        logits = TokenTables(Model(case.parameters)).set_logits(members, last)
+        logits = TokenTables(case.parameters).set_logits(members, last)
         kl = context_metrics(logits, ~members)["kl_divergence"]
         return bound("<=", 1e-12, kl, 0, len(last))
 
@@ -249,9 +248,9 @@ class Certificate:
             rate = context_metrics(logits, ~members)["illegal_token_rate"]
             worst = max(
                 worst,
-                spread.max() - promised.spread,
-                promised.last - delta[is_last].min(),
-                promised.others - delta[members & ~is_last].min(initial=np.inf),
+                spread.max() - promised.absent_spread,
+                promised.last_displacement - delta[is_last].min(),
+                promised.other_displacement - delta[members & ~is_last].min(initial=np.inf),
                 rate.max() - promised.illegal_token_rate,
             ) if s > 1 else max(worst, rate.max() - promised.illegal_token_rate)  # fmt: skip
             contexts += len(last)

@@ -3,17 +3,16 @@
 from types import SimpleNamespace
 
 import numpy as np
-from scipy.optimize import minimize, minimize_scalar
+import scipy
 
 from gamecircuits.analysis.contexts import all_contexts
 from gamecircuits.analysis.metrics import context_metrics
 from gamecircuits.claims.claim import Outcome, bound, claim, compare, measure, tables_of
-from gamecircuits.theory.basics import centering
+from gamecircuits.theory.basics import centering, decompose_off_diagonal
 from gamecircuits.theory.superposition import (
     absent_variance,
     block_limits,
     coherence_bound,
-    decompose_off_diagonal,
     frame_kl_bound,
     generalized_welch_bound,
     kl_floor,
@@ -21,7 +20,6 @@ from gamecircuits.theory.superposition import (
     total_variation_floor,
     truncation_fraction,
 )
-from gamecircuits.transformer.circuits import TokenTables
 from gamecircuits.transformer.constructions.block import Block
 from gamecircuits.transformer.constructions.frame import get_frame, has_equiangular
 
@@ -42,7 +40,9 @@ def _optimised_logits(V: int, width: int, rng: np.random.Generator) -> np.ndarra
         return -(q * log_p).sum() / V - np.log(V - 1), gradient.ravel()
 
     start = rng.standard_normal(2 * V * width)
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 200})
+    found = scipy.optimize.minimize(
+        loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 200}
+    )
     left, right = found.x.reshape(2, V, width)
     return left @ right.T
 
@@ -157,7 +157,7 @@ class BlockLimit:
         V = len(case.model.parameters.W_E)
         lengths = np.arange(1, V)
         members, last = all_contexts(V)
-        logits = TokenTables(case.model).set_logits(members, last)
+        logits = case.model.tables().set_logits(members, last)
         found, size = context_metrics(logits, ~members), members.sum(axis=1)
         means = [
             [found[metric][size == s].mean() for s in lengths]
@@ -252,8 +252,10 @@ class Truncation:
 
     def check(case):
         noise = (1 - case.kept) / case.kept
-        found = minimize_scalar(lambda Y: np.exp(-Y) + Y**2 * noise / 2, bounds=(0, 60),
-                                method="bounded", options={"xatol": 1e-10})  # fmt: skip
+        found = scipy.optimize.minimize_scalar(
+            lambda Y: np.exp(-Y) + Y**2 * noise / 2,
+            bounds=(0, 60), method="bounded", options={"xatol": 1e-10},
+        )  # fmt: skip
         return compare(truncation_fraction(case.kept), found.fun, 1e-9, 0)
 
 

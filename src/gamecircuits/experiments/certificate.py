@@ -12,7 +12,8 @@ from gamecircuits.analysis.diagnosis import diagnose
 from gamecircuits.errors import ParameterError
 from gamecircuits.experiments.experiment import Experiment
 from gamecircuits.transformer.constructions.balanced import get_set_complement_parameters
-from gamecircuits.transformer.model import Model, Parameters
+from gamecircuits.transformer.model import Parameters
+from gamecircuits.transformer.one_layer import OneLayer
 
 QUANTITIES = (
     "absent_spread",
@@ -58,7 +59,7 @@ class Certificate(Experiment):
         for noise in self.noises:
             for draw in range(self.draws):
                 noisy = Parameters(*(_perturb(matrix, noise, rng) for matrix in clean))
-                table = diagnose(Model(noisy), rng).table
+                table = diagnose(OneLayer(noisy), rng).table
                 rows = table[table["quantity"].isin(QUANTITIES)]
                 about = {"vocab_size": self.vocab_size, "noise": noise, "draw": draw}
                 kept = rows[["length", "quantity", "unit", "measured", "predicted", "certified"]]

@@ -8,15 +8,12 @@ import numpy as np
 import pandas as pd
 from annotated_types import Interval, MinLen
 
-from gamecircuits.analysis.contexts import all_contexts, contexts_by_length
+from gamecircuits.analysis.contexts import MAX_CONTEXTS, all_contexts, contexts_by_length
 from gamecircuits.errors import ParameterError
 from gamecircuits.experiments.experiment import Experiment
 from gamecircuits.theory.displacement import first_failing_lengths
 from gamecircuits.transformer.circuits import TokenTables, from_circuits
 from gamecircuits.transformer.constructions.tied import Tied
-from gamecircuits.transformer.model import Model
-
-MAX_CONTEXTS = 110_000  # of one length: all up to V = 16
 
 
 @dataclass(frozen=True)
@@ -68,7 +65,7 @@ class CriticalLength(Experiment):
     def _tied(self, attention: str, critical: float, rng: np.random.Generator) -> list[dict]:
         V = self.vocab_size
         tied = Tied(V, critical_length=critical, attention=attention)
-        tables, lengths = TokenTables(tied.model()), np.arange(1, V)
+        tables, lengths = tied.model().tables(), np.arange(1, V)
         predicted = tied.displacements(lengths).last
         rows = []
         for s, expected in zip(lengths, predicted, strict=True):
@@ -98,7 +95,7 @@ class CriticalLength(Experiment):
         r, c, c_direct = rng.standard_normal((3, V))
         ov = -np.diag(x) + c[:, None] + r
         direct = -np.diag(beta) + c_direct[:, None] - r
-        tables = TokenTables(Model(from_circuits(scores, ov, direct)))
+        tables = TokenTables(from_circuits(scores, ov, direct))
         members, last = all_contexts(V)
         found = _last_displacements(tables, members, last)
         failing = members.sum(axis=1)[found <= 0]

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import numpy as np
 import pandas as pd
+import scipy
 from annotated_types import Interval
-from scipy.optimize import minimize
 
 from gamecircuits.analysis.contexts import all_contexts
 from gamecircuits.experiments.experiment import Experiment
@@ -15,6 +15,7 @@ from gamecircuits.theory.basics import centering
 from gamecircuits.theory.superposition import block_limits, kl_floor_by_length, untrained_kl
 from gamecircuits.theory.widths import imbalance_floor
 from gamecircuits.transformer.circuits import direct_path
+from gamecircuits.transformer.constructions._chains import get_chains
 from gamecircuits.transformer.constructions.construction import helmert
 from gamecircuits.transformer.model import Parameters
 
@@ -144,7 +145,7 @@ def minimise(
         if intermediate_result.fun <= enough:
             raise StopIteration
 
-    found = minimize(
+    found = scipy.optimize.minimize(
         evaluate,
         np.concatenate([array.ravel() for array in start]),
         jac=True,
@@ -220,29 +221,6 @@ def imbalance(parameters: Parameters) -> float:
     """
     P = centering(len(parameters.W_E))
     return float(np.linalg.norm(P @ direct_path(parameters) @ P) / (len(P) - 1) ** 0.5)
-
-
-def get_chains(vocab_size: int, d: int, size: float) -> Parameters:
-    """Weights with D = −P, ‖W_V W_O‖ = N and small imbalance at a width d from V−1 to 2(V−1).
-
-    The n = V−1 directions are split into k = d−n chains. A chain of L directions takes L+1
-    dimensions: direction i is embedded in dimension i by εᵢ = N^(−i/(L−1)), moved on to i+1 by N,
-    and read there by 1/(N εᵢ). The direct path reads it as direction i−1, by εᵢ/(N εᵢ₋₁) =
-    N^(−L/(L−1)); for L = 1 not at all. At k = 0 all are read where they are embedded, by 1/N.
-    """
-    n = vocab_size - 1
-    k = d - n
-    E, W, U = np.zeros((n, d)), np.zeros((d, d)), np.zeros((d, n))
-    if k == 0:
-        E, W, U = np.eye(n) / size, -size * np.eye(n), np.eye(n)
-    for chain, directions in enumerate(np.array_split(np.arange(n), k) if k else []):
-        strength = size ** -np.linspace(0, 1, len(directions))
-        here = directions + chain  # each earlier chain has one dimension more than directions
-        E[directions, here] = strength
-        W[here, here + 1] = -size
-        U[here + 1, directions] = 1 / (size * strength)
-    H, none = helmert(vocab_size), np.zeros((d, 0))
-    return Parameters(H @ E, none, none, np.eye(d), W, U @ H.T)
 
 
 class LogImbalance:

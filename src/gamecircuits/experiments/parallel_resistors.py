@@ -13,7 +13,6 @@ from gamecircuits.experiments.experiment import Experiment
 from gamecircuits.theory.displacement import harmonic_displacement
 from gamecircuits.transformer.circuits import TokenTables
 from gamecircuits.transformer.constructions.harmonic import get_harmonic_parameters
-from gamecircuits.transformer.model import Model
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ class ParallelResistors(Experiment):
         for number in range(self.num_models):
             x = 20 * np.exp(self.spread * rng.standard_normal(self.vocab_size))
             predicted = harmonic_displacement(np.where(members, x, np.inf))
-            tables = TokenTables(Model(get_harmonic_parameters(x)))
+            tables = TokenTables(get_harmonic_parameters(x))
             for hypothesis, factor in (("holds", 1.0), ("attention to itself 1 % off", 1.01)):
                 tables.weights[np.diag_indices(len(x))] *= factor
                 logits = tables.set_logits(members, last)

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 import numpy as np
 import pandas as pd
+import scipy
 from annotated_types import Interval
-from scipy.linalg import hadamard
 
 from gamecircuits.analysis.contexts import sample_contexts
 from gamecircuits.experiments.experiment import Experiment
@@ -100,7 +100,7 @@ def get_basis(basis: str, vocab_size: int, rng: np.random.Generator) -> np.ndarr
     if basis == "one-hot":
         return np.eye(vocab_size)
     if basis == "hadamard":
-        return hadamard(vocab_size, dtype=float)[:, 1:]
+        return scipy.linalg.hadamard(vocab_size, dtype=float)[:, 1:]
     H = helmert(vocab_size)
     if basis == "rotated":
         rotation, _ = np.linalg.qr(rng.standard_normal((vocab_size - 1, vocab_size - 1)))

@@ -13,10 +13,9 @@ from gamecircuits.experiments.experiment import Experiment
 from gamecircuits.theory.displacement import Displacements, standard_form_displacements
 from gamecircuits.theory.laws import attention_entropy, laws_from_classes, single_class
 from gamecircuits.theory.strength import attention_norm_displacements, residual_norm_displacements
-from gamecircuits.transformer.circuits import TokenTables
 from gamecircuits.transformer.constructions.balanced import get_set_complement_parameters
 from gamecircuits.transformer.constructions.minimal import get_minimal_parameters
-from gamecircuits.transformer.model import Model
+from gamecircuits.transformer.one_layer import OneLayer
 
 MAX_CONTEXTS = 200_000  # of one length
 
@@ -47,7 +46,7 @@ class Remedies(Experiment):
 
     def models(
         self,
-    ) -> dict[str, tuple[Model, float, float, Callable[[np.ndarray], Displacements]]]:
+    ) -> dict[str, tuple[OneLayer, float, float, Callable[[np.ndarray], Displacements]]]:
         """For each name: model, x, attention weight of the last token to itself, closed form."""
         V, delta, A, rho = (
             self.vocab_size,
@@ -69,27 +68,27 @@ class Remedies(Experiment):
             return lambda s: standard_form_displacements(V, s, *strengths)
 
         return {
-            "no norm": (Model(balanced(delta)), delta, 1.0, standard(delta)),
+            "no norm": (OneLayer(balanced(delta)), delta, 1.0, standard(delta)),
             "attention norm": (
-                Model(balanced(delta), "attention", gain),
+                OneLayer(balanced(delta), "attention", gain),
                 delta,
                 1.0,
                 lambda s: attention_norm_displacements(V, s, gain),
             ),
             "residual norm": (
-                Model(balanced(x_of_residual), "residual", residual_gain),
+                OneLayer(balanced(x_of_residual), "residual", residual_gain),
                 x_of_residual,
                 1.0,
                 lambda s: residual_norm_displacements(V, s, residual_gain, rho),
             ),
             "sink": (
-                Model(balanced(x_of_sink), sink=self.sink),
+                OneLayer(balanced(x_of_sink), sink=self.sink),
                 x_of_sink,
                 1.0,
                 standard(x_of_sink, 0.0, 1.0, self.sink),
             ),
             "self-sink": (
-                Model(get_minimal_parameters(V, x_of_self_sink, -b, self_weight=A)),
+                OneLayer(get_minimal_parameters(V, x_of_self_sink, -b, self_weight=A)),
                 x_of_self_sink,
                 A,
                 standard(x_of_self_sink, -b, A),
@@ -103,7 +102,7 @@ class Remedies(Experiment):
         V, rows = self.vocab_size, []
         lengths = np.arange(1, V)
         for name, (model, x, self_weight, law) in self.models().items():
-            tables = TokenTables(model)
+            tables = model.tables()
             predicted = law(lengths)
             entropy = attention_entropy(V, lengths, self_weight, model.sink)
             rate = laws_from_classes(V, lengths, single_class(lengths, predicted), entropy)

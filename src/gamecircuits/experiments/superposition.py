@@ -7,8 +7,8 @@ from typing import Annotated
 
 import numpy as np
 import pandas as pd
+import scipy
 from annotated_types import Interval, MultipleOf
-from scipy.optimize import minimize_scalar
 
 from gamecircuits.experiments.experiment import Experiment
 from gamecircuits.theory.superposition import (
@@ -142,7 +142,7 @@ def _measure(solution: str, gram: np.ndarray, width: int, members: np.ndarray) -
 
 def _best(function: Callable[[float], float]) -> dict:
     """The smallest value over x, and the x that reaches it."""
-    found = minimize_scalar(
+    found = scipy.optimize.minimize_scalar(
         lambda log_x: function(np.exp(log_x)), bounds=RANGE, options={"xatol": 2e-3}
     )
     return {"value": float(found.fun), "x": float(np.exp(found.x))}

@@ -198,25 +198,3 @@ def replay(tokens, must_end, with_boards, board):
                 return all_mine, all_theirs, all_legal, sides, n, s
             mine, theirs, legal = advance(board.file << token, mine, theirs, board)
     return all_mine, all_theirs, all_legal, sides, -1, -1
-
-
-@njit(nogil=True)  # not kept: a cached kernel that calls itself may crash (numba issue 6061)
-def _count(mine, theirs, legal, depth, board):
-    if depth == 0:
-        return 1
-    if depth == 1:
-        return count_bits(legal)
-    total = 0
-    while legal != ZERO:
-        token = np.uint64(count_bits((legal & (~legal + ONE)) - ONE))
-        legal &= legal - ONE
-        next_mine, next_theirs, next_legal = advance(board.file << token, mine, theirs, board)
-        total += _count(next_mine, next_theirs, next_legal, depth - 1, board)
-    return total
-
-
-def count_prefixes(rows: int, columns: int, in_a_row: int, depth: int, falls: bool = False) -> int:
-    """Number of legal sequences of exactly `depth` moves, of games that are over or not."""
-    board = make_board(rows, columns, in_a_row, falls)
-    legal = np.uint64(get_legal(ZERO, ZERO, board))
-    return _count(ZERO, ZERO, legal, depth, board)

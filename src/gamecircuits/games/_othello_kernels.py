@@ -232,35 +232,3 @@ def replay(tokens, must_end, with_boards, board):
         if position >= 0:
             return all_mine, all_theirs, all_legal, all_sides, first + count, position
     return all_mine, all_theirs, all_legal, all_sides, -1, -1
-
-
-@njit(nogil=True)  # not cached: loading a cached function that calls itself can crash numba
-def _count(mine, theirs, depth, pass_is_ply, board):
-    if depth == 0:
-        return 1
-    legal = get_legal(mine, theirs, board)
-    if legal == ZERO:
-        if get_legal(theirs, mine, board) == ZERO:
-            return 1 if pass_is_ply else 0
-        return _count(theirs, mine, depth - 1 if pass_is_ply else depth, pass_is_ply, board)
-    if depth == 1:
-        return count_bits(legal)
-    total = 0
-    while legal != ZERO:
-        move = legal & (~legal + ONE)
-        legal ^= move
-        next_mine, next_theirs = move_discs(move, mine, theirs, board)
-        total += _count(next_mine, next_theirs, depth - 1, pass_is_ply, board)
-    return total
-
-
-def count_prefixes(board_size: int, depth: int) -> int:
-    """Number of legal sequences of exactly `depth` moves; a player without a move is skipped."""
-    board = make_board(board_size)
-    return _count(board.black, board.white, depth, False, board)
-
-
-def perft(board_size: int, depth: int) -> int:
-    """The same as it is usually published: a pass is a ply, and games that are over count on."""
-    board = make_board(board_size)
-    return _count(board.black, board.white, depth, True, board)

@@ -1,6 +1,7 @@
-"""Checks and counts that all statements share."""
+"""Checks, counts and projections that all statements share."""
 
 from math import comb
+from typing import NamedTuple
 
 import numpy as np
 
@@ -54,3 +55,31 @@ def count_contexts(vocab_size: int, length: int | None = None) -> int:
     check(vocab_size, length)
     V = int(vocab_size)  # numpy's integers would overflow
     return V * 2 ** (V - 1) - V if length is None else int(length) * comb(V, int(length))
+
+
+class Decomposition(NamedTuple):
+    """M_ik = row_i + column_k + rest_ik off the diagonal; rest has zero row and column sums.
+
+    column sums to zero; rest is zero on the diagonal.
+    """
+
+    row: np.ndarray
+    column: np.ndarray
+    rest: np.ndarray
+
+
+def decompose_off_diagonal(matrix: np.ndarray) -> Decomposition:
+    """Least-squares fit of a (V, V) matrix by row + column, the diagonal left out, V >= 2."""
+    V = len(matrix)
+    check(V)
+    off = np.array(matrix, dtype=float)
+    require(off.shape == (V, V), f"the matrix must be square, not of shape {off.shape}")
+    np.fill_diagonal(off, 0.0)
+    rows, columns, total = off.sum(axis=1), off.sum(axis=0), off.sum()
+    column = np.zeros(V)
+    if V > 2:  # with two tokens the rows alone fit everything
+        column = ((V - 1) * columns + rows - total) / (V * (V - 2))
+    row = (rows + column) / (V - 1)  # Σ_{k≠i} column_k = −column_i
+    rest = off - row[:, None] - column
+    np.fill_diagonal(rest, 0.0)
+    return Decomposition(row, column, rest)

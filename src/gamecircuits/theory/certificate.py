@@ -33,11 +33,3 @@ def certified_displacement(
     """
     s = _at_least(2, lengths, last_weight)
     return (weight + last_weight) * (delta_2 + eta) - (1 + 2 * (s - 2) * last_weight) * eta
-
-
-def certified_last_displacement(
-    lengths: np.ndarray, lowest_at_2: np.ndarray, highest_at_1: np.ndarray, last_weight: np.ndarray
-) -> np.ndarray:
-    """δ_ℓ >= (1+(s−2)w_ℓ) min_m δ_ℓ(m,ℓ) − (s−2)w_ℓ max δ_ℓ(ℓ), s >= 2."""
-    s = _at_least(2, lengths, last_weight)
-    return (1 + (s - 2) * last_weight) * lowest_at_2 - (s - 2) * last_weight * highest_at_1

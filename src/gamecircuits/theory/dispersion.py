@@ -1,7 +1,7 @@
 """Dispersion, and what escapes it: norms and dropout."""
 
 import numpy as np
-from scipy.special import xlogy
+import scipy
 
 from gamecircuits.theory.basics import centering, check, require
 from gamecircuits.theory.displacement import Displacements, standard_form_displacements
@@ -80,5 +80,5 @@ def dropout_kl(vocab_size: int, lengths: np.ndarray, x: float, rate: float) -> n
     s = _check_dropout(vocab_size, lengths, x, rate)[..., None]
     k = np.arange(int(np.max(s)) + 1)
     odds = (k + (s - k) * np.exp(-x / (s * (1 - rate)))) / (vocab_size - s)
-    share = np.exp(_log_choose(s, k) + xlogy(k, rate) + (s - k) * np.log1p(-rate))
+    share = np.exp(_log_choose(s, k) + scipy.special.xlogy(k, rate) + (s - k) * np.log1p(-rate))
     return (share * np.log1p(np.where(k <= s, odds, 0))).sum(axis=-1)

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import expit, gammaln, logsumexp, xlogy
+import scipy  # which loads its parts where they are first used
 
 from gamecircuits.theory.basics import check, require
 from gamecircuits.theory.displacement import Displacements
@@ -43,6 +43,7 @@ def _log_choose(n: np.ndarray, k: np.ndarray) -> np.ndarray:
     """Logarithm of the binomial coefficient; −inf outside 0..n."""
     inside = (k >= 0) & (k <= n)
     k = np.where(inside, k, 0)
+    gammaln = scipy.special.gammaln
     logarithm = gammaln(n + 1.0) - gammaln(k + 1.0) - gammaln(n - k + 1.0)
     return np.where(inside, logarithm, -np.inf)
 
@@ -89,12 +90,12 @@ def illegal_log_odds(
 
 
 def _log_odds(delta: np.ndarray, counts: np.ndarray, absent: np.ndarray, axis: int) -> np.ndarray:
-    return logsumexp(-delta, b=counts, axis=axis) - np.log(absent)
+    return scipy.special.logsumexp(-delta, b=counts, axis=axis) - np.log(absent)
 
 
 def illegal_rate(vocab_size: int, lengths: np.ndarray, displacements: Displacements) -> np.ndarray:
     """Q/(1+Q): illegal token rate, and total variation, of uniform absent logits (Prop. 14)."""
-    return expit(illegal_log_odds(vocab_size, lengths, displacements))
+    return scipy.special.expit(illegal_log_odds(vocab_size, lengths, displacements))
 
 
 def kl_divergence(vocab_size: int, lengths: np.ndarray, displacements: Displacements) -> np.ndarray:
@@ -122,8 +123,8 @@ def laws_from_classes(
     num_tied = (counts * (delta == 0)).sum(axis=-1)  # seen tokens level with the absent ones
     with np.errstate(invalid="ignore"):
         values = {
-            "illegal_token_rate": expit(log_odds),
-            "total_variation": expit(log_odds),
+            "illegal_token_rate": scipy.special.expit(log_odds),
+            "total_variation": scipy.special.expit(log_odds),
             "kl_divergence": np.logaddexp(0, log_odds),
             "top1_legal": np.where(lowest < 0, 0.0, absent / (absent + num_tied)),
             "logit_gap": lowest,
@@ -151,4 +152,5 @@ def attention_entropy(
     check(vocab_size, lengths)
     require(self_weight > 0 and sink >= 0, "attention weights must be positive, a sink's >= 0")
     total = self_weight + (np.asarray(lengths, dtype=float) - 1) + sink
+    xlogy = scipy.special.xlogy
     return np.log(total) - (xlogy(self_weight, self_weight) + xlogy(sink, sink)) / total

@@ -1,7 +1,7 @@
 """Strength and gain that keep a promised illegal token rate."""
 
 import numpy as np
-from scipy.special import logit
+import scipy
 
 from gamecircuits.theory.basics import check, plain, require
 from gamecircuits.theory.displacement import Displacements
@@ -24,7 +24,7 @@ def x_min(
     rate = np.asarray(max_illegal_rate, dtype=float)
     others = np.log(s - 1) if s > 1 else -np.inf
     seen = np.logaddexp(others, -np.asarray(beta, dtype=float))
-    return plain(np.maximum(0.0, s * (seen - np.log(vocab_size - s) - logit(rate))))
+    return plain(np.maximum(0.0, s * (seen - np.log(vocab_size - s) - scipy.special.logit(rate))))
 
 
 def gain_min(

@@ -1,11 +1,9 @@
 """Fewer dimensions than V−1: floors that no model gets below."""
 
-from typing import NamedTuple
-
 import numpy as np
-from scipy.special import lambertw
+import scipy
 
-from gamecircuits.theory.basics import check, require
+from gamecircuits.theory.basics import check, decompose_off_diagonal, require
 from gamecircuits.theory.laws import _hypergeometric
 
 
@@ -71,12 +69,6 @@ def block_limits(
     return tuple((share * np.where(possible, value, 0)).sum(axis=-1) for value in (variation, kl))
 
 
-def welch_coherence(vocab_size: int, d: int) -> float:
-    """μ >= √((V−d)/(d(V−1))) for V unit vectors in d dimensions; equal iff equiangular tight."""
-    require(d >= 1, f"d = {d} must be at least 1")
-    return float(np.sqrt(max(0, vocab_size - d) / (d * (vocab_size - 1))))
-
-
 def coherence_bound(vocab_size: int, lengths: np.ndarray, x: float, coherence: float) -> np.ndarray:
     """TV <= R + (1−R) tanh(xμ/2) in every context, where (2s−1)μ < 1; else NaN (Prop. 20a).
 
@@ -100,34 +92,6 @@ def frame_kl_bound(vocab_size: int, lengths: np.ndarray, x: float, d: int) -> np
     s = np.asarray(lengths, dtype=float)
     exponent = -x / s - x**2 / (2 * s**2 * d)
     return x**2 / (2 * s * d) + np.log1p(s / (vocab_size - s) * np.exp(exponent))
-
-
-class Decomposition(NamedTuple):
-    """M_ik = row_i + column_k + rest_ik off the diagonal; rest has zero row and column sums.
-
-    column sums to zero; rest is zero on the diagonal.
-    """
-
-    row: np.ndarray
-    column: np.ndarray
-    rest: np.ndarray
-
-
-def decompose_off_diagonal(matrix: np.ndarray) -> Decomposition:
-    """Least-squares fit of a (V, V) matrix by row + column, the diagonal left out, V >= 2."""
-    V = len(matrix)
-    check(V)
-    off = np.array(matrix, dtype=float)
-    require(off.shape == (V, V), f"the matrix must be square, not of shape {off.shape}")
-    np.fill_diagonal(off, 0.0)
-    rows, columns, total = off.sum(axis=1), off.sum(axis=0), off.sum()
-    column = np.zeros(V)
-    if V > 2:  # with two tokens the rows alone fit everything
-        column = ((V - 1) * columns + rows - total) / (V * (V - 2))
-    row = (rows + column) / (V - 1)  # Σ_{k≠i} column_k = −column_i
-    rest = off - row[:, None] - column
-    np.fill_diagonal(rest, 0.0)
-    return Decomposition(row, column, rest)
 
 
 def absent_variance(ov: np.ndarray, lengths: np.ndarray) -> np.ndarray:
@@ -162,5 +126,5 @@ def truncation_fraction(kept: np.ndarray) -> np.ndarray:
     kept = np.asarray(kept, dtype=float)
     require((kept >= 0) & (kept <= 1), "the fraction kept lies in 0..1")
     with np.errstate(divide="ignore", invalid="ignore"):
-        Y = np.real(lambertw(kept / (1 - kept)))
+        Y = np.real(scipy.special.lambertw(kept / (1 - kept)))
         return np.where(kept == 1, 0.0, np.exp(-Y) * (1 + Y / 2))

@@ -1,28 +1,6 @@
 """Widths that exact models need."""
 
-from typing import NamedTuple
-
 from gamecircuits.theory.basics import check, require
-
-
-class LeastWidths(NamedTuple):
-    """The least widths of the residual stream, values, and queries and keys."""
-
-    d: int
-    d_v: int
-    d_k: int
-
-
-def least_widths(vocab_size: int, balanced: bool, uniform: bool = True) -> LeastWidths:
-    """Widths that exact models need and reach (Cor. 4, Thm. 13, Prop. 12), V >= 4.
-
-    Args:
-        balanced: all displacements of a context equal, at every length; else only positive.
-        uniform: equal x for all tokens. Without, a balanced model has to attend by 1/x, d_k = 1.
-    """
-    check(vocab_size, smallest=4)
-    n = vocab_size - 1
-    return LeastWidths(2 * n if balanced else n, n, 0 if uniform or not balanced else 1)
 
 
 def imbalance_floor(vocab_size: int, d: int, size: float) -> float:

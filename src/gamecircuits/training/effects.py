@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.special import stdtrit
+import scipy
 
 from gamecircuits.randomness import get_rng
 from gamecircuits.training.eval_lengths import name_lengths
@@ -45,8 +45,9 @@ def get_effects(
         num_draws: trials of each variant, those that diverged included.
 
     Returns:
-        one row per (variant, average, reach, metric), where `reach` names the length: num_trials,
-        num_diverged, mean, std over trials (of a sample), best_mean of the best quarter;
+        one row per (variant, average, eval_length, metric): the number of tokens in `length`,
+        num_trials, num_diverged, mean, std over trials (of a sample), best_mean of the best
+        quarter;
         then differences: pairs, difference, low, high (Student's 95 % interval of the mean
         difference) and share_better,
 
@@ -62,7 +63,7 @@ def get_effects(
         Where all trials diverged, num_trials and pairs are 0. No rows if nothing can be compared.
     """
     if metrics.empty or averages[0] not in set(metrics["average"]):
-        return pd.DataFrame(columns=["variant", "average", "reach", "length", "metric"])
+        return pd.DataFrame(columns=["variant", "average", "eval_length", "length", "metric"])
     cells = pd.MultiIndex.from_product([list(variants), averages])
     wide = metrics[metrics["metric"].isin(METRICS)].pivot_table(
         index=["length", "metric", "number"], columns=["variant", "average"], values="mean"
@@ -77,7 +78,7 @@ def get_effects(
     first_variant, first = next(iter(variants)), averages[0]
     parts = find_parts(variants)
     rows = []
-    for reach, length in lengths.items():
+    for eval_length, length in lengths.items():
         for metric in METRICS:
             values = wide.loc[(length, metric)].reindex(seen.index)
             means = {
@@ -89,7 +90,7 @@ def get_effects(
                 row = {
                     "variant": variant,
                     "average": average,
-                    "reach": reach,
+                    "eval_length": eval_length,
                     "length": length,
                     "metric": metric,
                     "num_trials": int(found.notna().sum()),
@@ -98,22 +99,24 @@ def get_effects(
                     "std": found.std(),
                     "best_mean": means[cell][0],
                 }
-                about = {}
+                compared = {}
                 if average != first:
                     own = found - values[variant, first]
-                    about["vs_average"] = _describe(own) | _compare(means, cell, (variant, first))
+                    compared["vs_average"] = _describe(own) | _compare(
+                        means, cell, (variant, first)
+                    )
                 if variant != first_variant:
-                    about["vs_variant"] = _describe(found - values[base])
-                    about["vs_variant"] |= _compare(means, cell, base)
+                    compared["vs_variant"] = _describe(found - values[base])
+                    compared["vs_variant"] |= _compare(means, cell, base)
                 if variant != first_variant and average != first:
-                    about["with_average"] = _describe(
+                    compared["with_average"] = _describe(
                         own - (values[base] - values[first_variant, first])
                     )
                 if variant in parts:
                     one, other = (values[part, average] for part in parts[variant])
-                    about["beyond_parts"] = _describe(found - one - other + values[base])
+                    compared["beyond_parts"] = _describe(found - one - other + values[base])
                     row["parts"] = " + ".join(parts[variant])
-                for name, entries in about.items():
+                for name, entries in compared.items():
                     row |= {f"{key}_{name}": value for key, value in entries.items()}
                 rows.append(row)
     return pd.DataFrame(rows)
@@ -132,12 +135,12 @@ def get_moderators(
         metrics, trials: of the search; trained, variants, averages: as in get_effects.
 
     Returns:
-        one row per hyperparameter of which few values were drawn, value, variant, average, reach
-        and `versus` (average: from the first of the same trajectory; variant: from the first one of
-        the same draw): num_trials, mean, pairs, difference, low, high, share_better. No rows if
-        nothing can be compared.
+        one row per hyperparameter of which few values were drawn, value, variant, average,
+        eval_length and `versus` (average: from the first of the same trajectory; variant: from the
+        first one of the same draw): num_trials, mean, pairs, difference, low, high, share_better.
+        No rows if nothing can be compared.
     """
-    columns = ["hyperparameter", "value", "variant", "average", "reach", "length", "versus"]
+    columns = ["hyperparameter", "value", "variant", "average", "eval_length", "length", "versus"]
     if metrics.empty:
         return pd.DataFrame(columns=columns)
     of_metric = metrics[metrics["metric"] == "total_variation"]
@@ -152,15 +155,15 @@ def get_moderators(
             continue
         for value in sorted(values):
             numbers = drawn.index[drawn[name] == value]
-            for reach, length in name_lengths(trained, int(metrics["length"].max())).items():
+            for eval_length, length in name_lengths(trained, int(metrics["length"].max())).items():
                 found = wide.loc[length].reindex(numbers)
                 for variant, average in wide:
                     others = {"average": (variant, averages[0]), "variant": (variants[0], average)}
                     for versus, other in others.items():
                         if other == (variant, average):
                             continue
-                        about = [name, str(value), variant, average, reach, length, versus]
-                        row = dict(zip(columns, about, strict=True))
+                        place = [name, str(value), variant, average, eval_length, length, versus]
+                        row = dict(zip(columns, place, strict=True))
                         own = found[variant, average]
                         row |= {"num_trials": int(own.notna().sum()), "mean": own.mean()}
                         rows.append(row | _describe(own - found[other]))
@@ -229,7 +232,7 @@ def describe_mean(values: np.ndarray) -> tuple[float, float, float]:
     half = np.nan
     if len(values) > 1:
         error = values.std(ddof=1) / np.sqrt(len(values))
-        half = stdtrit(len(values) - 1, (1 + COVERAGE) / 2) * error
+        half = scipy.special.stdtrit(len(values) - 1, (1 + COVERAGE) / 2) * error
     return mean, mean - half, mean + half
 
 

@@ -11,19 +11,14 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from gamecircuits.analysis.diagnosis import StandardForm, fit_standard_form
 from gamecircuits.analysis.evaluation import evaluate_by_length
+from gamecircuits.analysis.metrics import probabilities
+from gamecircuits.analysis.standard_form import StandardForm, fit_standard_form
 from gamecircuits.games.game import PAD
 from gamecircuits.theory.basics import centering
-from gamecircuits.transformer.circuits import (
-    TokenTables,
-    direct_path,
-    from_circuits,
-    ov_circuit,
-    qk_circuit,
-    token_logits,
-)
-from gamecircuits.transformer.model import Model
+from gamecircuits.transformer.circuits import direct_path, from_circuits, ov_circuit, qk_circuit
+from gamecircuits.transformer.interface import Model
+from gamecircuits.transformer.one_layer import OneLayer
 
 PREDICTED = "standard_form"  # column: the mean that the standard form alone would give
 STATISTICS = ["length", "metric", "count", "mean", "std", "min", "max"]
@@ -34,28 +29,28 @@ MAX_TOKENS = 64  # of circuits that are kept; beyond, single cells cannot be see
 LATE = 4  # the last 1/LATE of the checkpoints shows the noise
 
 
-def is_usable(model: Model) -> bool:
+def is_usable(model: OneLayer) -> bool:
     """Whether training kept the weights finite, and attention in the range of the token tables."""
     if not all(np.isfinite(matrix).all() for matrix in model.parameters):
         return False
     try:
-        TokenTables(model)
+        model.tables()
     except ValueError:
         return False
     return True
 
 
-def fit_model(model: Model) -> StandardForm:
+def fit_model(model: OneLayer) -> StandardForm:
     """The standard form of a model's circuits. Under a norm the r of the two do not cancel."""
     ov, direct = ov_circuit(model.parameters), direct_path(model.parameters)
     return fit_standard_form(ov, direct, cancels=model.norm == "none")
 
 
-def idealize(model: Model) -> Model:
+def idealize(model: OneLayer) -> OneLayer:
     """The model of the same attention that is of standard form, with the fitted x and β."""
     form = fit_model(model)
     qk = qk_circuit(model.parameters)
-    return Model(from_circuits(qk, -np.diag(form.x), -np.diag(form.beta)))
+    return OneLayer(from_circuits(qk, -np.diag(form.x), -np.diag(form.beta)))
 
 
 def measure_average(
@@ -64,12 +59,12 @@ def measure_average(
     """Every metric at every length on games (N, L) with masks (N, L, V).
 
     Columns STATISTICS, and PREDICTED, the mean of the idealized model: what lies between it and
-    `mean` is what the theory does not account for. NaN under a norm, which the fit knows nothing
-    of.
+    `mean` is what the theory does not account for. NaN for what the fit knows nothing of: norms,
+    and models of other kinds.
     """
     table = _evaluate(model, tokens, mask, lengths)
     ideal = np.nan
-    if model.norm == "none":
+    if isinstance(model, OneLayer) and model.norm == "none":
         ideal = _evaluate(idealize(model), tokens, mask, lengths)["mean"]
     return table.assign(**{PREDICTED: ideal})
 
@@ -81,7 +76,7 @@ def _evaluate(
 
 
 def measure_checkpoint(
-    model: Model, tokens: np.ndarray, mask: np.ndarray, lengths: dict[str, int]
+    model: OneLayer, tokens: np.ndarray, mask: np.ndarray, lengths: dict[str, int]
 ) -> dict[str, float]:
     """x, β and misfit of the standard form, the circuits in numbers, and metrics at named lengths.
 
@@ -130,7 +125,7 @@ def measure_noise(
     num_legal = truth.sum(axis=2)
     goes_on = (num_legal > 0) & (tokens[:, columns] != PAD)
     truth /= np.maximum(num_legal, 1)[..., None]
-    predictions = np.array([_predict(model, tokens)[:, columns] for model in models])
+    predictions = np.array([probabilities(model.logits(tokens))[:, columns] for model in models])
     mean = predictions.mean(axis=0)
     noise = np.abs(predictions - mean).sum(axis=3).mean(axis=0) / 2  # (N, lengths)
     variance = predictions.var(axis=0, ddof=1).sum(axis=2)
@@ -148,7 +143,7 @@ def measure_noise(
     return pd.DataFrame(rows)[count > 0]
 
 
-def measure_circuits(model: Model) -> pd.DataFrame:
+def measure_circuits(model: OneLayer) -> pd.DataFrame:
     """The three circuits without what predictions do not depend on, in nats before a norm.
 
     Of the attention scores, each query's mean; of the OV circuit and the direct path, the gauge:
@@ -170,11 +165,3 @@ def measure_circuits(model: Model) -> pd.DataFrame:
         part = {"circuit": name, "vocab_size": len(scores), "row": row, "column": column}
         parts.append(pd.DataFrame(part | {"value": shown.ravel()}))
     return pd.concat(parts, ignore_index=True)
-
-
-def _predict(model: Model, tokens: np.ndarray) -> np.ndarray:
-    """Next-token distributions (N, L, V)."""
-    settings = {"norm": model.norm, "gain": model.gain, "sink": model.sink}
-    logits = token_logits(model.parameters, tokens.astype(np.int64), **settings)
-    weights = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return weights / weights.sum(axis=-1, keepdims=True)

@@ -8,10 +8,10 @@ does to the metrics alone does not tell why.
 import numpy as np
 import pandas as pd
 
+from gamecircuits.training.choices import KEYS, choose_middle
 from gamecircuits.training.effects import describe_mean
 from gamecircuits.training.measure import PREDICTED
 
-KEYS = ["variant", "number"]
 QUANTITIES = {  # name: unit, meaning
     "x_mean": ("nats before a norm", "strength of the OV circuit, mean of tokens"),
     "x_spread": ("of |mean x|", "largest minus smallest x of a token"),
@@ -32,14 +32,6 @@ QUANTITIES = {  # name: unit, meaning
     "prediction_error_trained": ("nats", "|ln illegal rate / that of the standard form|, mean"),
     "prediction_error_beyond": ("nats", "the same at lengths beyond those in training"),
 }
-
-
-def choose_middle(averages: list[str]) -> str | None:
-    """The average that stands for averaging: chosen by place, so that results do not bias.
-
-    None if there is only the first one, which others are compared with.
-    """
-    return averages[max(1, (len(averages) - 1) // 2)] if len(averages) > 1 else None
 
 
 def get_mechanisms(
@@ -71,9 +63,11 @@ def get_mechanisms(
             row |= {"mean": mean, "std": pd.Series(found).std(), "low": low, "high": high}
             if variant != variants[0]:
                 differences = (wide[variant] - wide[variants[0]]).dropna().to_numpy()
-                about = zip(("difference", "low", "high"), describe_mean(differences), strict=True)
+                interval = zip(
+                    ("difference", "low", "high"), describe_mean(differences), strict=True
+                )
                 row |= {"pairs_vs_variant": len(differences)}
-                row |= {f"{name}_vs_variant": value for name, value in about}
+                row |= {f"{name}_vs_variant": value for name, value in interval}
             rows.append(row | {"unit": unit, "meaning": meaning})
     return pd.DataFrame(rows)
 
@@ -96,10 +90,10 @@ def get_quantities(
 
     if len(noise):
         is_trained = noise["length"] <= trained
-        for reach, chosen in {"trained": noise[is_trained], "longest": noise}.items():
+        for eval_length, chosen in {"trained": noise[is_trained], "longest": noise}.items():
             last = chosen[chosen["length"] == chosen["length"].max()].set_index(KEYS)
-            table[[f"noise_{reach}", f"bias_{reach}"]] = last[["noise", "bias"]]
-            if reach == "trained":
+            table[[f"noise_{eval_length}", f"bias_{eval_length}"]] = last[["noise", "bias"]]
+            if eval_length == "trained":
                 total = last["variance"] + last["squared_bias"]
                 table["noise_share"] = last["variance"] / total
         table["noise_exponent"] = _get_exponents(noise[is_trained], "num_legal", "noise")
@@ -114,9 +108,9 @@ def get_quantities(
     rates = rates[(rates["mean"] > 0) & (rates[PREDICTED] > 0)]  # not those under a norm
     errors = np.log(rates["mean"] / rates[PREDICTED]).abs()
     is_trained = rates["length"] <= trained
-    for reach, chosen in {"trained": is_trained, "beyond": ~is_trained}.items():
+    for eval_length, chosen in {"trained": is_trained, "beyond": ~is_trained}.items():
         means = rates[chosen].assign(error=errors).groupby(KEYS)["error"].mean()
-        table[f"prediction_error_{reach}"] = means
+        table[f"prediction_error_{eval_length}"] = means
     return table.reindex(columns=list(QUANTITIES))
 
 

@@ -1,10 +1,11 @@
 """Train transformers on short prefixes of random games: many trials at once, in JAX.
 
-The model is the very `forward` that everything else uses; where nothing is dropped, its equal by
-way of the vocabulary, `forward_by_tokens`, which takes a fifth of the arithmetic and no small
-product for every game. A trial's weights are one vector: AdamW and all averages are then a few
-operations on it, and what differs between trials (rates, dropout, seeds) is data, so that one
-compiled program trains a whole group of trials under `vmap`, hundreds of steps a call.
+Trials with dropout run `forward`. Trials without it run `forward_by_tokens`, which attends over the
+vocabulary: equal to rounding, a fifth of the arithmetic, and no small product for every game.
+
+A trial's weights are one vector: AdamW and all averages are then a few operations on it. What
+differs between trials (rates, dropout, seeds) is data, so that one compiled program trains a whole
+group of trials under `vmap`, hundreds of steps a call.
 
 Everything that is random about a trial comes from its own generators; but the last bits of sums can
 depend on how many trials are trained together, so a search fixes its groups. An interrupted run
@@ -159,7 +160,7 @@ def train(
     seed: int,
     name: str,
     checkpoint: Checkpoint | None = None,
-    say: Callable[[str], None] = lambda text: None,
+    log: Callable[[str], None] = lambda text: None,
 ) -> Run:
     """Train a group of trials that share one program.
 
@@ -217,7 +218,7 @@ def train(
         for g in games:  # those of the steps that are done
             for _ in range(stride * len(trajectory)):
                 next(g)
-        say(f"goes on after step {stride * len(trajectory):,} of {num_steps:,}")
+        log(f"goes on after step {stride * len(trajectory):,} of {num_steps:,}")
     while len(trajectory) < num_checkpoints:
         end = stride * (len(trajectory) + 1)
         for begin in range(end - stride, end, at_once):
@@ -225,7 +226,7 @@ def train(
             state, found = program(state, (*take(at_once), rates[:, now], shares[now]), knobs)
             losses.append(np.asarray(found))
         trajectory.append(np.asarray(state.weights))
-        say(f"step {end:,} of {num_steps:,}: mean loss {losses[-1].mean():.4f} nats")
+        log(f"step {end:,} of {num_steps:,}: mean loss {losses[-1].mean():.4f} nats")
         if checkpoint and checkpoint.is_due():
             so_far = {"trajectory": np.stack(trajectory, 1), "losses": np.concatenate(losses, 1)}
             checkpoint.write(_to_tensors(state) | so_far)

@@ -19,6 +19,7 @@ from gamecircuits.errors import ParameterError
 from gamecircuits.kinds import suggest
 from gamecircuits.parameters import check_fields, check_value, fits, get_parameters
 from gamecircuits.randomness import get_rng
+from gamecircuits.transformer.model import Norm
 
 SITES = ("embedding", "attention", "residual")  # of dropout
 STATIC = object()  # marks what the compiled program depends on
@@ -33,7 +34,7 @@ class Trial:
     """Hyperparameters of one training run."""
 
     norm: Annotated[
-        Literal["none", "attention", "residual"],
+        Norm,
         STATIC,
         "what is normalised: nothing, the head's output, or the residual stream after it",
     ] = "none"

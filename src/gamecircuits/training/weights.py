@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gamecircuits.training.trial import Trial
-from gamecircuits.transformer.model import Model, Parameters
+from gamecircuits.transformer.model import Parameters
+from gamecircuits.transformer.one_layer import OneLayer
 
 
 class Weights(NamedTuple):
@@ -63,8 +64,8 @@ def from_vector(trial: Trial, vocab_size: int, vector: np.ndarray) -> Weights:
     return Weights(*(part.reshape((*leading, *shape)) for part, shape in pairs))
 
 
-def make_model(trial: Trial, weights: Weights) -> Model:
+def make_model(trial: Trial, weights: Weights) -> OneLayer:
     """The model of a trial's weights, in float64."""
     weights = Weights(*(np.asarray(part, np.float64) for part in weights))
     gain = 1.0 if trial.norm == "none" else float(get_gain(trial, weights))
-    return Model(to_parameters(weights), trial.norm, gain)
+    return OneLayer(to_parameters(weights), trial.norm, gain)

@@ -9,9 +9,9 @@ So attention over L positions becomes one matrix product over the vocabulary.
 from math import inf, log
 
 import numpy as np
-from scipy.special import xlogy
+import scipy
 
-from gamecircuits.transformer.model import Array, Model, Norm, Parameters, add_output, normalize
+from gamecircuits.transformer.model import Array, Norm, Parameters, add_output, normalize
 
 # Attention weights are exponentials of scores relative to the row's largest; a wider range of
 # scores would underflow in a context that lacks the largest.
@@ -64,8 +64,10 @@ class TokenTables:
         values: what a token moves (V, w): logits, or with a norm, residual-stream vectors.
     """
 
-    def __init__(self, model: Model):
-        parameters, self.norm, self.gain, sink = model
+    def __init__(
+        self, parameters: Parameters, norm: Norm = "none", gain: float = 1.0, sink: float = 0.0
+    ):
+        self.norm, self.gain = norm, gain
         self.W_U = parameters.W_U
         scores = qk_circuit(parameters)
         highest = scores.max(axis=1, keepdims=True, initial=np.log(sink) if sink else -np.inf)
@@ -79,7 +81,9 @@ class TokenTables:
         self.weights = np.exp(scores)
         self.entropy_terms = self.weights * scores
         self.sink = (sink * np.exp(-highest[:, 0])).astype(scores.dtype)
-        self.sink_terms = xlogy(self.sink, self.sink)
+        self.sink_terms = np.zeros_like(self.sink)
+        if sink:
+            self.sink_terms = scipy.special.xlogy(self.sink, self.sink)
         self.direct = direct_path(parameters)
         self.embedding = parameters.W_E
         if self.norm == "none":
@@ -95,16 +99,12 @@ class TokenTables:
             return normalize(np, attended, self.gain) @ self.W_U + self.direct[last]
         return normalize(np, attended + self.embedding[last], self.gain) @ self.W_U
 
-    def attend(self, tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """For tokens (..., L): how often each token occurs in each prefix (..., L, V), the
-        attention that it gets in all (..., L, V), and the sum of the attention weights (..., L)."""
-        vocab_size = len(self.weights)
-        is_token = tokens[..., None] == np.arange(vocab_size, dtype=tokens.dtype)
-        counts = np.cumsum(is_token, axis=-2, dtype=self.weights.dtype)
-        attention = counts * self.weights[tokens]
-        total = attention.sum(axis=-1) + self.sink[tokens]
-        attention /= total[..., None]
-        return counts, attention, total
+    def logits_after_prefixes(self, tokens: np.ndarray) -> np.ndarray:
+        """Logits (..., L, V) after every prefix of tokens (..., L); padding is negative."""
+        is_token = tokens[..., None] == np.arange(len(self.weights))
+        attention = np.cumsum(is_token, axis=-2, dtype=self.weights.dtype) * self.weights[tokens]
+        attention /= (attention.sum(axis=-1) + self.sink[tokens])[..., None]
+        return self.logits(attention @ self.values, tokens)
 
     def count_logits_and_entropy(
         self, counts: np.ndarray, last: np.ndarray
@@ -141,9 +141,7 @@ def token_logits(
     Args and result as in `forward`: tokens (..., L) to logits (..., L, V). Padding (negative
     tokens) adds nothing to any context; logits at padding are meaningless.
     """
-    tables = TokenTables(Model(parameters, norm, gain, sink))
-    _, attention, _ = tables.attend(tokens)
-    return tables.logits(attention @ tables.values, tokens)
+    return TokenTables(parameters, norm, gain, sink).logits_after_prefixes(tokens)
 
 
 def forward_by_tokens(

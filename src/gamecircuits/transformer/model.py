@@ -8,10 +8,11 @@ residual stream, d_k of queries and keys, d_v of values.
 
 from collections.abc import Callable
 from math import log
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 Array = Any  # any array of the array API standard
 Norm = Literal["none", "attention", "residual"]
+NORMS: tuple[Norm, ...] = get_args(Norm)
 Site = Literal["embedding", "attention", "residual"]
 
 
@@ -26,13 +27,11 @@ class Parameters(NamedTuple):
     W_U: Array  # (d, V)    unembedding
 
 
-class Model(NamedTuple):
-    """Weights together with how they are to be run."""
-
-    parameters: Parameters
-    norm: Norm = "none"
-    gain: float = 1.0
-    sink: float = 0.0
+def check_norm(norm: str) -> None:
+    """Raise ValueError with the norms that exist."""
+    if norm not in NORMS:
+        *others, last = map(repr, NORMS)
+        raise ValueError(f"norm must be {', '.join(others)} or {last}, not {norm!r}")
 
 
 def check_parameters(parameters: Parameters) -> None:
@@ -66,14 +65,11 @@ def add_output(
     drop: Callable[[Site, Array], Array] = lambda site, values: values,
 ) -> Array:
     """The residual stream (..., d) after the head's output (..., d) was added; see `forward`."""
+    check_norm(norm)
     if norm == "attention":
         attended = normalize(xp, attended, gain)
     residual = residual + drop("residual", attended)
-    if norm == "residual":
-        return normalize(xp, residual, gain)
-    if norm not in ("none", "attention"):
-        raise ValueError(f"norm must be 'none', 'attention' or 'residual', not {norm!r}")
-    return residual
+    return normalize(xp, residual, gain) if norm == "residual" else residual
 
 
 def _attention_pattern(xp, parameters: Parameters, residual: Array, sink: float) -> Array:

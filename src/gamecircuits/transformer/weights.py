@@ -12,7 +12,8 @@ from safetensors.numpy import save
 
 from gamecircuits.errors import ArtefactError
 from gamecircuits.storage.files import REPAIR, write_atomically
-from gamecircuits.transformer.model import Model, Norm, Parameters, check_parameters
+from gamecircuits.transformer.model import Norm, Parameters, check_parameters
+from gamecircuits.transformer.one_layer import OneLayer
 
 NAMES = {
     "W_E": "embed.W_E",
@@ -25,7 +26,7 @@ NAMES = {
 HEAD_AXIS = ("W_Q", "W_K", "W_V", "W_O")  # on disk these have a leading axis of one head
 
 
-def write_model(path: Path | str, model: Model, job: str) -> None:
+def write_model(path: Path | str, model: OneLayer, job: str) -> None:
     """Write weights, norm, gain, sink and the job that made them."""
     check_parameters(model.parameters)
     tensors = {
@@ -33,16 +34,16 @@ def write_model(path: Path | str, model: Model, job: str) -> None:
         for name, matrix in model.parameters._asdict().items()
     }
     # One metadata entry: with several, safetensors writes them in an order that varies.
-    about = {"norm": model.norm, "gain": model.gain, "sink": model.sink, "job": job}
-    about["sha256"] = _digest(tensors, about)
-    metadata = {"gamecircuits": json.dumps(about, sort_keys=True)}
+    metadata = {"norm": model.norm, "gain": model.gain, "sink": model.sink, "job": job}
+    metadata["sha256"] = _digest(tensors, metadata)
+    entries = {"gamecircuits": json.dumps(metadata, sort_keys=True)}
     with write_atomically(path) as temporary:
-        temporary.write_bytes(save(tensors, metadata=metadata))
+        temporary.write_bytes(save(tensors, metadata=entries))
 
 
-def _digest(tensors: dict[str, np.ndarray], about: dict) -> str:
+def _digest(tensors: dict[str, np.ndarray], metadata: dict) -> str:
     """SHA-256 of all that makes the model: weights, norm, gain, sink and job."""
-    stated = [about[key] for key in ("norm", "gain", "sink", "job")]
+    stated = [metadata[key] for key in ("norm", "gain", "sink", "job")]
     digest = hashlib.sha256(repr(stated).encode())
     for name, tensor in sorted(tensors.items()):
         digest.update(f"{name} {tensor.dtype} {tensor.shape}\n".encode())
@@ -64,28 +65,30 @@ def _opened(path: Path | str) -> Iterator[tuple]:
 
 def read_model_job(path: Path | str) -> str | None:
     """The job text that a model file carries, None when it carries none."""
-    with _opened(path) as (_, about):
-        return about.get("job")
+    with _opened(path) as (_, metadata):
+        return metadata.get("job")
 
 
-def read_model(path: Path | str) -> Model:
+def read_model(path: Path | str) -> OneLayer:
     """A model, verified against its checksum."""
-    with _opened(path) as (file, about):
+    with _opened(path) as (file, metadata):
         tensors = {key: file.get_tensor(key) for key in NAMES.values()}
-        if about["sha256"] != _digest(tensors, about):
+        if metadata["sha256"] != _digest(tensors, metadata):
             raise ValueError("its content is not what was written")
         squeezed = {n: tensors[k][0] if n in HEAD_AXIS else tensors[k] for n, k in NAMES.items()}
-        return Model(Parameters(**squeezed), about["norm"], about["gain"], about["sink"])
+        return OneLayer(
+            Parameters(**squeezed), metadata["norm"], metadata["gain"], metadata["sink"]
+        )
 
 
-def read_trained_model(path: Path | str, name: str, norm: Norm) -> Model:
+def read_trained_model(path: Path | str, name: str, norm: Norm) -> OneLayer:
     """The model `name` (VARIANT/NUMBER/AVERAGE) among the weights of a search's group."""
     with _opened(path) as (file, _):
         matrices = [file.get_tensor(f"{name}/{matrix}") for matrix in Parameters._fields]
-        return Model(Parameters(*matrices), norm, float(file.get_tensor(f"{name}/gain")))
+        return OneLayer(Parameters(*matrices), norm, float(file.get_tensor(f"{name}/gain")))
 
 
-def read_any_model(path: Path | str) -> Model:
+def read_any_model(path: Path | str) -> OneLayer:
     """A model of ours, or weights that other software wrote, in float64.
 
     Those may carry TransformerLens's names or W_E, W_Q, W_K, W_V, W_O, W_U, with or without the
@@ -124,9 +127,4 @@ def read_any_model(path: Path | str) -> Model:
         check_parameters(Parameters(**found))
     except ValueError as error:
         raise ArtefactError(f"{path}: {error}") from None
-    return Model(Parameters(**found))
-
-
-def cast(model: Model, dtype: str) -> Model:
-    """The model with its weights in another floating-point type."""
-    return model._replace(parameters=Parameters(*(m.astype(dtype) for m in model.parameters)))
+    return OneLayer(Parameters(**found))

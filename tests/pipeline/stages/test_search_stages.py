@@ -82,7 +82,10 @@ def test_lengths_are_those_at_which_games_go_on(results):
     assert metrics["length"].max() < 5
     assert metrics.loc[metrics["metric"] == "total_variation", "count"].min() > 0
     effects = read(results[0], "s", "effects")
-    assert effects.loc[effects["reach"] == "longest", "length"].unique() == metrics["length"].max()
+    assert (
+        effects.loc[effects["eval_length"] == "longest", "length"].unique()
+        == metrics["length"].max()
+    )
 
 
 def test_weights_are_those_that_were_measured(results):

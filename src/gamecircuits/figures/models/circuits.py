@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from gamecircuits.figures.style import letter, new_figure, readable
 from gamecircuits.transformer.circuits import direct_path, ov_circuit, qk_circuit
-from gamecircuits.transformer.model import Parameters
+from gamecircuits.transformer.one_layer import OneLayer, require_one_layer
 
 CIRCUITS = {  # name: title, row label, column label, unit
     "qk_circuit": ("QK circuit: who attends to whom", "last token", "attended token", "score"),
@@ -18,8 +18,9 @@ CIRCUITS = {  # name: title, row label, column label, unit
 MAX_TOKENS = 128  # beyond, single cells cannot be seen, and the table has millions of rows
 
 
-def make_table(parameters: Parameters) -> pd.DataFrame:
+def make_table(model: OneLayer) -> pd.DataFrame:
     """Entries of the three circuits among the first MAX_TOKENS tokens, one row each, in nats."""
+    parameters = require_one_layer(model, "a figure of circuits").parameters
     matrices = {
         "qk_circuit": qk_circuit(parameters),
         "ov_circuit": ov_circuit(parameters),

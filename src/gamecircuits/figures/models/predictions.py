@@ -6,10 +6,10 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from gamecircuits.analysis.metrics import probabilities
 from gamecircuits.figures.style import HOLLOW, key, letter, new_figure, readable
 from gamecircuits.games.game import PAD
-from gamecircuits.transformer.circuits import token_logits
-from gamecircuits.transformer.model import Model
+from gamecircuits.transformer.interface import Model
 
 TARGET = "target"
 MAX_STEPS = 64  # of one game
@@ -30,10 +30,8 @@ def make_table(tokens: np.ndarray, mask: np.ndarray, models: dict[str, Model]) -
     played = tokens[steps].astype(np.int64)
     legal = mask[steps]
     distributions = {TARGET: legal / legal.sum(axis=1, keepdims=True)}
-    for name, (parameters, norm, gain, sink) in models.items():
-        logits = token_logits(parameters, played, norm=norm, gain=gain, sink=sink)
-        weights = np.exp(logits - logits.max(axis=1, keepdims=True))
-        distributions[name] = weights / weights.sum(axis=1, keepdims=True)
+    for name, model in models.items():
+        distributions[name] = probabilities(model.logits(played))
     length, token = np.indices(legal.shape).reshape(2, -1)
     frames = [
         pd.DataFrame(

@@ -8,9 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from gamecircuits.figures.style import COLOURS, MARKERS, key, new_figure, plain_log_ticks, readable
-from gamecircuits.training.mechanisms import choose_middle
+from gamecircuits.training.choices import KEYS, choose_middle
 
-KEYS = ["variant", "number"]
 LINES = ("-", "--", ":")
 DIVERGED = "diverged"  # column: whether the first average of the trial cannot be measured
 

@@ -17,7 +17,7 @@ METRICS = {  # name: marker, filling, distance from the middle of the row
     "illegal_token_rate": ("s", "white", 0.17),
 }
 VERSUS = {"variant": "same draw", "average": "same trajectory"}
-REACHES = {"trained": "as in training", "twice": "twice that", "longest": "the longest"}
+EVAL_LENGTHS = {"trained": "as in training", "twice": "twice that", "longest": "the longest"}
 VALUES = ["pairs", "difference", "low", "high", "share_better"]
 ROW = 0.19  # inches
 
@@ -31,7 +31,7 @@ def make_table(tables: dict[str, pd.DataFrame], length: int) -> pd.DataFrame:
     for versus, baseline in baselines.items():
         rows = effects[effects["average"].isin(averages)] if versus == "variant" else effects
         values = rows.reindex(columns=[f"{value}_vs_{versus}" for value in VALUES])
-        about = rows[["variant", "average", "reach", "length", "metric"]]
+        about = rows[["variant", "average", "eval_length", "length", "metric"]]
         about = about.assign(versus=versus, baseline=baseline)
         parts.append(about.join(values.set_axis(VALUES, axis=1)))
     table = pd.concat(parts, ignore_index=True)
@@ -40,7 +40,7 @@ def make_table(tables: dict[str, pd.DataFrame], length: int) -> pd.DataFrame:
 
 def draw(table: pd.DataFrame, game: str, length: int) -> Figure:
     """Rows: variants against the first, averages against the first; columns: lengths."""
-    reaches = table.drop_duplicates("length", keep="last")["reach"].tolist()
+    eval_lengths = table.drop_duplicates("length", keep="last")["eval_length"].tolist()
     blocks = [rows for _, rows in table.groupby("versus", sort=False)]
     if not blocks:
         return draw_nothing(game, length, "one variant and one average: nothing to compare")
@@ -48,8 +48,8 @@ def draw(table: pd.DataFrame, game: str, length: int) -> Figure:
     heights = [max(place.values()) + 1 for place in places]
     figure, grid = new_figure(
         len(blocks),
-        len(reaches),
-        2.5 * len(reaches) + 2.2,
+        len(eval_lengths),
+        2.5 * len(eval_lengths) + 2.2,
         ROW * sum(heights) + 1.7,
         gridspec_kw={"height_ratios": heights},
         sharey="row",
@@ -57,11 +57,13 @@ def draw(table: pd.DataFrame, game: str, length: int) -> Figure:
     of_variants = table[table["versus"] == "variant"]  # the other baselines are averages
     looks = get_looks([*of_variants["baseline"], *table["variant"]])
     for line, (rows, place) in enumerate(zip(blocks, places, strict=True)):
-        for column, reach in enumerate(reaches):
-            axes, part = grid[line, column], rows[rows["reach"] == reach]
+        for column, eval_length in enumerate(eval_lengths):
+            axes, part = grid[line, column], rows[rows["eval_length"] == eval_length]
             _draw_differences(axes, part, place, looks)
-            title = f"{REACHES[reach]}: {part['length'].iloc[0]} tokens" if line == 0 else ""
-            letter(axes, line * len(reaches) + column, title)
+            title = (
+                f"{EVAL_LENGTHS[eval_length]}: {part['length'].iloc[0]} tokens" if line == 0 else ""
+            )
+            letter(axes, line * len(eval_lengths) + column, title)
             if line == len(blocks) - 1:
                 axes.set_xlabel("difference (probability)\n← better          worse →")
         _label(grid[line, 0], grid[line, -1], part, place, looks)

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ValidationError
 
-from gamecircuits.analysis.evaluation import MAX_EXHAUSTIVE_VOCAB_SIZE
+from gamecircuits.analysis.contexts import MAX_EXHAUSTIVE_VOCAB_SIZE
 from gamecircuits.errors import GamecircuitsError, ParameterError
 from gamecircuits.experiments.experiment import EXPERIMENTS
 from gamecircuits.games.game import GAMES

@@ -4,6 +4,7 @@ these do to the mechanism."""
 import pandas as pd
 
 from gamecircuits.storage.tables import read_frame, write_frame
+from gamecircuits.training.choices import KEYS
 from gamecircuits.training.effects import get_effects, get_moderators
 from gamecircuits.training.mechanisms import get_mechanisms
 
@@ -71,6 +72,6 @@ def join(paths: list[str], order: dict[str, list[str]]) -> pd.DataFrame:
     for key, names in order.items():
         if key in table:
             places[key] = table[key].map({name: place for place, name in enumerate(names)})
-    keys = [key for key in ("variant", "number", "average") if key in places]
+    keys = [key for key in (*KEYS, "average") if key in places]
     index = pd.DataFrame(places)[keys].sort_values(keys, kind="stable").index
     return table.loc[index].reset_index(drop=True)

@@ -10,7 +10,7 @@ from gamecircuits.games.game import make_game
 from gamecircuits.pipeline.run.progress import log
 from gamecircuits.storage.tables import write_frame
 from gamecircuits.transformer.constructions.construction import make_construction
-from gamecircuits.transformer.weights import cast, read_model
+from gamecircuits.transformer.weights import read_model
 
 
 def evaluate_model(
@@ -41,9 +41,9 @@ def evaluate_model(
         num_games: in all shards together, if contexts are sampled.
         threads: for all contexts; the result does not depend on it.
     """
-    loaded, rules = cast(read_model(model), dtype), make_game(**game)
+    loaded, rules = read_model(model).cast(dtype), make_game(**game)
     if contexts == "all":
-        table = evaluate_exhaustively(loaded, lengths, threads=threads, say=log)
+        table = evaluate_exhaustively(loaded, lengths, threads=threads, log=log)
     else:
         batches = (
             pair

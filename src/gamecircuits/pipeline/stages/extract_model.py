@@ -3,7 +3,6 @@
 import numpy as np
 
 from gamecircuits.errors import GamecircuitsError
-from gamecircuits.transformer.circuits import TokenTables
 from gamecircuits.transformer.weights import read_trained_model, write_model
 
 
@@ -26,7 +25,7 @@ def extract_model(
     if not all(np.isfinite(w).all() for w in (*extracted.parameters, extracted.gain)):
         raise GamecircuitsError(f"{subject} diverged in training; choose another trial")
     try:
-        TokenTables(extracted)
+        extracted.tables()
     except ValueError as error:  # scores whose exponentials underflow
         raise GamecircuitsError(f"{subject} cannot be used ({error}); choose another") from None
     write_model(model, extracted, job)

@@ -10,6 +10,7 @@ from gamecircuits.games.game import make_game
 from gamecircuits.pipeline.run.progress import log
 from gamecircuits.randomness import get_rng
 from gamecircuits.storage.tables import write_frame
+from gamecircuits.training.choices import KEYS
 from gamecircuits.training.eval_lengths import name_lengths
 from gamecircuits.training.measure import (
     GAMES_OF_NOISE,
@@ -24,8 +25,6 @@ from gamecircuits.training.streams import iter_split
 from gamecircuits.training.trial import HYPERPARAMETERS, Trial
 from gamecircuits.training.weights import Weights, make_model
 from gamecircuits.transformer.weights import read_trained_model
-
-KEYS = ("search", "variant", "number")
 
 
 def measure_trials(
@@ -118,5 +117,5 @@ def measure_trials(
 
 def _order(table: pd.DataFrame) -> pd.DataFrame:
     """The table with the columns that name its rows in front."""
-    front = [column for column in (*KEYS, "average", "state", "step") if column in table]
+    front = [column for column in ("search", *KEYS, "average", "state", "step") if column in table]
     return table[front + [column for column in table if column not in front]]

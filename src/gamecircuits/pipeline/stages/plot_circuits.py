@@ -7,5 +7,5 @@ from gamecircuits.transformer.weights import read_model
 
 def plot_circuits(model: str, files: list[str], *, job: str, name: str) -> None:
     """Draw the three circuits of one model."""
-    table = make_table(read_model(model).parameters)
+    table = make_table(read_model(model))
     write_figure(draw(table, name), table, job, files)

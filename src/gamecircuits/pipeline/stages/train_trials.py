@@ -84,7 +84,7 @@ def train_trials(
         seed=seed,
         name=search,
         checkpoint=progress,
-        say=log,
+        log=log,
     )
     interval = steps // checkpoints
     table, after, on_the_way = [], {}, {"steps": run.checkpoints}

@@ -22,7 +22,8 @@ from gamecircuits.theory.laws import (
     laws_from_classes,
     single_class,
 )
-from gamecircuits.transformer.model import Model, Norm, Parameters
+from gamecircuits.transformer.model import Norm, Parameters
+from gamecircuits.transformer.one_layer import OneLayer
 
 CONSTRUCTIONS = Registry(
     "construction", "gamecircuits.transformer.constructions", helpers=["construction"]
@@ -91,15 +92,15 @@ class Construction(ABC):
         return attention_entropy(self.vocab_size, lengths, self.self_weight, self.sink)
 
     def closed_form(self, lengths: np.ndarray) -> dict[str, Law]:
-        """Mean, minimum and maximum of every metric over all contexts of each length 1..V−1.
+        """Mean, minimum and maximum over all contexts of each length 1..V−1, by metric.
 
-        NaN where theory does not say.
+        Metrics of which theory says nothing are left out; single values are NaN.
         """
         classes = self.context_classes(lengths)
         return laws_from_classes(self.vocab_size, lengths, classes, self.attention_entropy(lengths))
 
-    def model(self) -> Model:
-        return Model(self.parameters(), self.norm, self.gain, self.sink)
+    def model(self) -> OneLayer:
+        return OneLayer(self.parameters(), self.norm, self.gain, self.sink)
 
 
 def helmert(vocab_size: int) -> np.ndarray:

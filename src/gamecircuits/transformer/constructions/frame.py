@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import numpy as np
+import scipy
 from annotated_types import Interval
-from scipy.optimize import minimize_scalar
 
-from gamecircuits.analysis.metrics import METRICS
 from gamecircuits.errors import ParameterError
 from gamecircuits.parameters import VocabSize
+from gamecircuits.theory.basics import decompose_off_diagonal
 from gamecircuits.theory.laws import Law, attention_entropy
-from gamecircuits.theory.superposition import decompose_off_diagonal, frame_kl_bound
+from gamecircuits.theory.superposition import frame_kl_bound
 from gamecircuits.transformer.constructions.construction import (
     Construction,
     Strength,
@@ -102,7 +102,7 @@ class Frame(Construction):
         if self.x is not None:
             return self.x
         V, lengths = self.vocab_size, np.array([max(1, self.vocab_size // 2)])
-        best = minimize_scalar(
+        best = scipy.optimize.minimize_scalar(
             lambda log_x: frame_kl_bound(V, lengths, np.exp(log_x), self.width)[0],
             bounds=(-5, 12),
             method="bounded",
@@ -127,12 +127,12 @@ class Frame(Construction):
 
     def closed_form(self, lengths: np.ndarray) -> dict[str, Law]:
         """Mean displacement and entropy of attention; the rest has bounds only."""
-        nothing = np.full(len(lengths), np.nan)
-        laws = {metric: Law(nothing, nothing, nothing) for metric in METRICS}
-        entropy = attention_entropy(self.vocab_size, lengths)
-        laws["attention_entropy"] = Law(entropy, entropy, entropy)
         F = self.vectors()
         mean_product = decompose_off_diagonal(F @ F.T).row.mean()
         mean = self.strength * (1 - mean_product) / np.asarray(lengths, dtype=float)
-        laws["displacement"] = Law(mean, nothing, nothing)
-        return laws
+        entropy = attention_entropy(self.vocab_size, lengths)
+        nothing = np.full(len(lengths), np.nan)
+        return {
+            "displacement": Law(mean, nothing, nothing),
+            "attention_entropy": Law(entropy, entropy, entropy),
+        }

@@ -1,0 +1,44 @@
+"""The command `diagnose`, on files of ours and of others."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+from safetensors.numpy import save_file
+
+from gamecircuits.pipeline.run.diagnose import WIDTH, main
+from gamecircuits.transformer.constructions.construction import make_construction
+
+
+def write_foreign(path, **settings):
+    parameters = make_construction(**settings).parameters()
+    save_file({name: np.ascontiguousarray(m) for name, m in parameters._asdict().items()}, path)
+
+
+def test_command_line(tmp_path, capsys):
+    path = tmp_path / "foreign.safetensors"
+    write_foreign(path, kind="tied", vocab_size=8, critical_length=4.5)
+    assert main([str(path), "--csv", str(tmp_path / "t.csv")]) == 0
+    text, log = capsys.readouterr()
+    assert ["critical_length", "5", "5", "tokens"] in [line.split() for line in text.splitlines()]
+    assert max(map(len, text.splitlines())) <= WIDTH
+    assert not log, "it takes no time, so there is nothing to wait for"
+    assert (tmp_path / "t.csv").read_text().startswith("quantity,unit,length")
+    assert main([str(path), "--norm", "attention", "--gain", "3"]) == 0
+    assert capsys.readouterr().out.startswith("norm attention, gain 3, sink 0")
+    assert main([str(tmp_path / "missing.safetensors")]) == 1
+    assert "does not exist" in capsys.readouterr().err
+
+
+def test_a_reader_that_leaves_early_is_no_error(tmp_path):
+    path = tmp_path / "foreign.safetensors"
+    write_foreign(path, kind="balanced", vocab_size=40)
+    command = [sys.executable, "-m", "gamecircuits.pipeline.run.diagnose", str(path)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
+    )
+    process.stdout.close()
+    _, errors = process.communicate(timeout=120)
+    assert (process.returncode, errors) == (0, b"")
