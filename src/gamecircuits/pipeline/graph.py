@@ -25,6 +25,16 @@ from gamecircuits.transformer.constructions.construction import CONSTRUCTIONS
 SHOWN_VERSIONS = ("numpy", "pandas", "pyarrow", "matplotlib", "safetensors", "snakemake")
 
 
+KINDS = {"game": GAMES, "construction": CONSTRUCTIONS, "experiment": EXPERIMENTS}
+
+
+def find_loads(settings: Mapping) -> list[str]:
+    """Modules that a stage loads by name, since its settings say so."""
+    kinds = [(KINDS[key], values) for key, values in settings.items() if key in KINDS]
+    found = [kind.module(v["kind"]) for kind, v in kinds if isinstance(v, Mapping)]
+    return [*found, settings["figure"]] if "figure" in settings else found
+
+
 def _figures(family: str) -> list[str]:
     return list_modules(f"gamecircuits.figures.{family}")
 
@@ -61,7 +71,7 @@ def generate_games(config: Config, game: str, shard: str) -> Work:
         "splits": named.splits,
         "game": named.settings,
     }
-    return Work(settings=settings, loads=[GAMES.module(named.kind)])
+    return Work(settings=settings)
 
 
 @stage("masks", writes={"masks": "masks/{game}/{shard}.parquet"}, each=_shards)
@@ -71,7 +81,6 @@ def compute_masks(config: Config, game: str, shard: str) -> Work:
     return Work(
         reads={"games": file_of("generate_games", game=game, shard=shard)},
         settings={"game": named.settings, "num_games": named.games_in_shard(number)},
-        loads=[GAMES.module(named.kind)],
     )
 
 
@@ -84,7 +93,7 @@ def measure_branching(config: Config, game: str) -> Work:
         "masks": _all_shards(config, "compute_masks", game),
     }
     settings = {"name": game, "game": named.settings, "num_games": named.num_games}
-    return Work(reads, settings, [GAMES.module(named.kind)])
+    return Work(reads, settings)
 
 
 @stage("metrics", writes={"legality": "legality/{game}.parquet"}, each=_board_games)
@@ -92,7 +101,7 @@ def measure_legality(config: Config, game: str) -> Work:
     """How often each square of a board is legal, by ply"""
     named = config.games[game]
     reads = {"games": _all_shards(config, "generate_games", game)}
-    return Work(reads, {"name": game, "game": named.settings}, [GAMES.module(named.kind)])
+    return Work(reads, {"name": game, "game": named.settings})
 
 
 @stage(
@@ -103,9 +112,9 @@ def measure_legality(config: Config, game: str) -> Work:
 )
 def plot_games(config: Config, figure: str) -> Work:
     """Figures of all games: how many tokens are legal, how long games are"""
-    module = f"gamecircuits.figures.games.{figure}"
+    settings = {"figure": f"gamecircuits.figures.games.{figure}"}
     reads = {"branching": [file_of("measure_branching", game=game) for game in config.games]}
-    return Work(reads, {"figure": module}, [module], caption=f"games/{figure}.rst")
+    return Work(reads, settings, caption=f"games/{figure}.rst")
 
 
 @stage("figures", writes=figure("figures/legality/{game}"), each=_board_games, shown="Games")
@@ -115,7 +124,6 @@ def plot_legality(config: Config, game: str) -> Work:
     return Work(
         reads={"legality": file_of("measure_legality", game=game)},
         settings={"game": named.settings},
-        loads=[GAMES.module(named.kind)],
         caption="boards/legality.rst",
     )
 
@@ -127,7 +135,6 @@ def plot_filmstrip(config: Config, game: str) -> Work:
     return Work(
         reads={"games": file_of("generate_games", game=game, shard=named.shards[0])},
         settings={"name": game, "game": named.settings},
-        loads=[GAMES.module(named.kind)],
         caption="boards/filmstrip.rst",
     )
 
@@ -169,7 +176,7 @@ def _describe_group(config: Config, search: str, group: str) -> Work:
     if named.entry.data == "dataset":
         settings |= {"splits": None, "num_games": named.game.num_games}
         games = _all_shards(config, "generate_games", named.game.name)
-    return Work({"games": games}, settings, [GAMES.module(named.game.kind)])
+    return Work({"games": games}, settings)
 
 
 @stage(
@@ -187,7 +194,7 @@ def train_trials(config: Config, search: str, group: str) -> Work:
     work, entry = _describe_group(config, search, group), config.searches[search].entry
     averages = list(entry.averages.items())  # in order, which a dict would lose
     settings = {"steps": entry.steps, "checkpoints": entry.checkpoints, "averages": averages}
-    return Work(work.reads, work.settings | settings, work.loads)
+    return Work(work.reads, work.settings | settings)
 
 
 @stage(
@@ -205,7 +212,7 @@ def measure_trials(config: Config, search: str, group: str) -> Work:
     names = {"search": search, "group": group}
     trained = {key: file_of("train_trials", key, **names) for key in ("weights", "trajectory")}
     settings = {"test_games": entry.test_games, "averages": list(entry.averages)}
-    return Work(work.reads | trained, work.settings | settings, work.loads)
+    return Work(work.reads | trained, work.settings | settings)
 
 
 @stage(
@@ -255,13 +262,15 @@ def collect_search(config: Config, search: str) -> Work:
 )
 def plot_search(config: Config, search: str, figure: str) -> Work:
     """Figures of a search: curves, paired effects, course, mechanism, circuits, all trials"""
-    named, module = config.searches[search], f"gamecircuits.figures.searches.{figure}"
-    tables = (*TABLES, "effects")
-    settings = {"figure": module, "game": named.game.name, "length": named.entry.length}
+    named, tables = config.searches[search], (*TABLES, "effects")
+    settings = {
+        "figure": f"gamecircuits.figures.searches.{figure}",
+        "game": named.game.name,
+        "length": named.entry.length,
+    }
     return Work(
         reads={table: file_of("collect_search", table, search=search) for table in tables},
         settings=settings,
-        loads=[module],
         caption=f"searches/{figure}.rst",
     )
 
@@ -292,7 +301,7 @@ def construct_model(config: Config, model: str) -> Work:
     """Weights of a construction"""
     named = config.models[model]
     settings = {"construction": named.settings}
-    return Work(settings=settings, loads=[CONSTRUCTIONS.module(named.kind)])
+    return Work(settings=settings)
 
 
 @stage(
@@ -389,16 +398,14 @@ def evaluate_model(config: Config, evaluation: str, model: str) -> Work:
         "kind": chosen.kind,
         "construction": chosen.settings if is_construction else None,
     }
-    loads = [CONSTRUCTIONS.module(chosen.kind)] if is_construction else []
     threads = 1
     if named.contexts == "all":
         threads = 8 if game.game.vocab_size >= 19 else 1  # several only where it takes minutes
     else:
         settings["num_games"] = game.num_games
-        loads.append(GAMES.module(game.kind))
         reads["games"] = _all_shards(config, "generate_games", game.name)
         reads["masks"] = _all_shards(config, "compute_masks", game.name)
-    return Work(reads, settings, loads, threads=threads)
+    return Work(reads, settings, threads=threads)
 
 
 def _once(things: dict) -> list[Names]:
@@ -424,9 +431,9 @@ def collect_metrics(config: Config) -> Work:
 )
 def plot_metrics(config: Config, figure: str) -> Work:
     """Metrics against length: illegal token rate, displacement, entropy of attention"""
-    module = f"gamecircuits.figures.metrics.{figure}"
+    settings = {"figure": f"gamecircuits.figures.metrics.{figure}"}
     reads = {"metrics": file_of("collect_metrics")}
-    return Work(reads, {"figure": module}, [module], caption=f"metrics/{figure}.rst")
+    return Work(reads, settings, caption=f"metrics/{figure}.rst")
 
 
 @stage(
@@ -444,7 +451,6 @@ def plot_predictions(config: Config, game: str) -> Work:
             "models": [_model(config, model) for model in models],
         },
         settings={"name": game, "game": named.settings, "names": models},
-        loads=[GAMES.module(named.kind)],
         caption="models/predictions.rst",
     )
 
@@ -483,7 +489,7 @@ def run_experiment(config: Config, experiment: str) -> Work:
     """What an experiment on the theory measured"""
     named = config.experiments[experiment]
     settings = {"seed": config.seed, "name": experiment, "experiment": named.settings}
-    return Work(settings=settings, loads=[EXPERIMENTS.module(named.kind)])
+    return Work(settings=settings)
 
 
 @stage(
@@ -496,13 +502,9 @@ def run_experiment(config: Config, experiment: str) -> Work:
 def plot_experiment(config: Config, experiment: str) -> Work:
     """The figure of an experiment"""
     kind = config.experiments[experiment].kind
-    module = f"gamecircuits.figures.experiments.{kind}"
-    return Work(
-        reads={"table": file_of("run_experiment", experiment=experiment)},
-        settings={"figure": module},
-        loads=[module],
-        caption=f"experiments/{kind}.rst",
-    )
+    settings = {"figure": f"gamecircuits.figures.experiments.{kind}"}
+    reads = {"table": file_of("run_experiment", experiment=experiment)}
+    return Work(reads, settings, caption=f"experiments/{kind}.rst")
 
 
 # The run itself.

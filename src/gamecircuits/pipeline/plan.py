@@ -18,7 +18,7 @@ from pathlib import Path
 
 from gamecircuits.pipeline import provenance
 from gamecircuits.pipeline.config.named import Config
-from gamecircuits.pipeline.graph import STAGES
+from gamecircuits.pipeline.graph import STAGES, find_loads
 from gamecircuits.pipeline.provenance import (
     check_arguments,
     code_closure,
@@ -41,6 +41,7 @@ class Job:
         work: what it reads, and its settings.
         text, digest: what makes its results.
         reads: files by argument, with the jobs that make them.
+        closure: modules that it runs.
         writes: paths by argument.
     """
 
@@ -49,6 +50,7 @@ class Job:
     work: Work
     text: str
     reads: dict[str, list[tuple[str, "Job"]]]
+    closure: tuple[str, ...]
     results: str
 
     @cached_property
@@ -100,11 +102,10 @@ class Job:
             for argument, files in self.reads.items()
         }
         single = [argument for argument, f in self.work.reads.items() if isinstance(f, File)]
-        closure = code_closure(f"{provenance.STAGES}.{self.stage.name}", *self.work.loads)
         task = {
             "job": self.text,
-            "closure": closure,
-            "source": source_digest(*closure),
+            "closure": self.closure,
+            "source": source_digest(*self.closure),
             "reads": reads,
             "single": single,
             "writes": self.writes,
@@ -145,8 +146,10 @@ class Plan:
                 + ["threads"] * (work.threads > 1),
             )
             inputs = {name: [job.digest for _, job in files] for name, files in reads.items()}
-            text = describe_job(stage.name, work.settings, work.loads, inputs)
-            self._jobs[key] = Job(stage, names, work, text, reads, self.config.results)
+            loads = [*work.loads, *find_loads(work.settings)]
+            text = describe_job(stage.name, work.settings, loads, inputs)
+            closure = code_closure(f"{provenance.STAGES}.{stage.name}", *loads)
+            self._jobs[key] = Job(stage, names, work, text, reads, closure, self.config.results)
         return self._jobs[key]
 
     def _locate(self, file: File) -> tuple[str, Job]:

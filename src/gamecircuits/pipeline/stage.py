@@ -31,7 +31,7 @@ class Work:
     Attributes:
         reads: files by argument of the stage's function: a path, or a list of paths.
         settings: the function's other keyword arguments, in JSON types.
-        loads: modules that the function loads by name, as their code belongs to the job.
+        loads: modules that the function loads by name, beside those that the settings tell.
         caption: for the report: a file below src/gamecircuits/figures, or in workflow/report.
         threads: how many are worth giving to it; passed on if the function takes `threads`.
     """

@@ -9,17 +9,24 @@ import json
 import os
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from gamecircuits.errors import ArtefactError, GamecircuitsError
-from gamecircuits.pipeline.provenance import STAGES, check_code, job_digest
+from gamecircuits.pipeline.provenance import PACKAGE, STAGES, check_code, is_machinery, job_digest
 from gamecircuits.pipeline.run.lock import lock_job
 from gamecircuits.pipeline.run.progress import log
 from gamecircuits.storage.files import REPAIR, file_digest, write_files
 
 
-def run_job(task: dict, threads: int = 1) -> None:
-    """Check what the job reads, do it, and record what it wrote."""
+def run_job(task: dict, threads: int = 1, *, is_alone: bool = False) -> None:
+    """Check what the job reads, do it, and record what it wrote.
+
+    Args:
+        task: content of the file.
+        threads: how many the job may use.
+        is_alone: nothing else ran in this process, so that what was loaded is the job's.
+    """
     job, record = json.loads(task["job"]), Path(task["record"])
     lock_job()
     check_code(job, task["closure"], task["source"])
@@ -36,6 +43,8 @@ def run_job(task: dict, threads: int = 1) -> None:
         arguments["threads"] = threads
     function = getattr(importlib.import_module(f"{STAGES}.{job['stage']}"), job["stage"])
     function(**arguments)
+    if is_alone:
+        check_modules(sys.modules, task["closure"])
     results = record.parents[2]
     files = {os.path.relpath(path, results): file_digest(path) for path in task["files"]}
     content = {"digest": job_digest(task["job"]), "job": job, "files": files}
@@ -62,10 +71,18 @@ def check_input(path: str, record: str, digest: str) -> None:
         raise ArtefactError(f"{path} is damaged, or was changed by hand; {REPAIR}")
 
 
+def check_modules(loaded: Iterable[str], closure: Iterable[str]) -> None:
+    """Raise AssertionError if code was loaded that the job lacks: its change would go unseen."""
+    ours = {name for name in loaded if name.split(".")[0] == PACKAGE and not is_machinery(name)}
+    unseen = sorted(ours - set(closure))
+    assert not unseen, f"{', '.join(unseen)} was loaded by name; name it in pipeline/graph.py"
+
+
 def main(argv: list[str]) -> int:
     begin = time.monotonic()
     try:
-        run_job(json.loads(Path(argv[0]).read_text()), *map(int, argv[1:]))
+        task, threads = json.loads(Path(argv[0]).read_text()), int((*argv, 1)[1])
+        run_job(task, threads, is_alone=True)
     except GamecircuitsError as error:
         log(f"error: {error}")
         return 1
