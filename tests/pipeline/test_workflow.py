@@ -466,7 +466,9 @@ def test_a_wrong_config_leaves_everything_as_it_is(copy):
     place = f"config/config.yaml:{lines.index('    window: 9') + 1}"
     output = copy.run(check=False)
     assert "2 problems in the configuration:" in output
-    assert f"{place}: games.b.window = 9: allowed: 0 to vocab_size - 1 = 3" in output
+    assert (
+        f"{place}: games.b.window = 9: allowed: an integer from 0 to vocab_size - 1 = 3" in output
+    )
     assert "did you mean 'max_illegal_rate'?" in output
     assert "Traceback" not in output
     assert copy.results() == before

@@ -78,11 +78,11 @@ def check_modules(loaded: Iterable[str], closure: Iterable[str]) -> None:
     assert not unseen, f"{', '.join(unseen)} was loaded by name; name it in pipeline/graph.py"
 
 
-def main(argv: list[str]) -> int:
+def main(argv: list[str], *, is_alone: bool = False) -> int:
     begin = time.monotonic()
     try:
         task, threads = json.loads(Path(argv[0]).read_text()), int((*argv, 1)[1])
-        run_job(task, threads, is_alone=True)
+        run_job(task, threads, is_alone=is_alone)
     except GamecircuitsError as error:
         log(f"error: {error}")
         return 1
@@ -102,4 +102,4 @@ def _peak_memory() -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(sys.argv[1:], is_alone=True))

@@ -56,7 +56,7 @@ class Workflow:
             return []
         stale = self.plan.find_stale()
         if stale and self.makes_report:
-            listed = "\n".join(f"  {_name(job)}: {reason}" for job, reason in stale.items())
+            listed = "\n".join(_explain(job, reason) for job, reason in stale.items())
             raise GamecircuitsError(f"These results must be made again; run first:\n{listed}")
         self.plan.write_tasks(stale)
         return _describe_stale(stale)
@@ -142,14 +142,16 @@ class Workflow:
             logger.error(f"The disk of {self.results} is full; free space and run again")
 
 
-def _name(job: Job) -> str:
-    return os.path.normpath(job.files[0])
+def _explain(job: Job, reason: str) -> str:
+    """A line that names a file of the job, and why it is not to be used."""
+    path = os.path.normpath(job.files[0])
+    return f"  {reason}" if reason.startswith(f"{job.results}/") else f"  {path}: {reason}"
 
 
 def _describe_stale(stale: Mapping[Job, str]) -> list[str]:
     if not stale:
         return []
-    lines = [f"  {_name(job)}: {reason}" for job, reason in list(stale.items())[:NAMED]]
+    lines = [_explain(job, reason) for job, reason in list(stale.items())[:NAMED]]
     if len(stale) > NAMED:
         counts = Counter(job.stage.name for job in list(stale)[NAMED:])
         others = ", ".join(f"{name} {count}" for name, count in counts.items())
