@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -197,16 +198,17 @@ class Plan:
     def write_tasks(self, stale: dict[Job, str]) -> None:
         """Write the tasks of all jobs; those of stale ones as of now, the others as of long ago."""
         for job in self.jobs:
-            path, content = Path(job.task), job.describe(stale.get(job))
+            path, reason = Path(job.task), stale.get(job)
+            if reason:  # a text that was never there: Snakemake knows those of before by digest
+                reason = f"{reason} (seen at {time.time_ns()})"
+            content = job.describe(reason)
             try:
                 is_there = path.read_text() == content
             except OSError:
                 is_there = False
             if not is_there:
                 write_files({path: content.encode()})
-            if job in stale:
-                os.utime(path)
-            elif not is_there or path.stat().st_mtime:
+            if not reason and (not is_there or path.stat().st_mtime):
                 os.utime(path, (0, 0))
 
     def remove_leftovers(self) -> None:
