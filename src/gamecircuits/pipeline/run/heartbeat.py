@@ -38,7 +38,8 @@ class Heartbeat(logging.Handler):
 
     def _write(self) -> None:
         spent = time.monotonic() - self.begin
-        line = f"{self.done} of {self.total or '?'} jobs after {_clock(spent)}"
+        jobs = f"{self.done} of {self.total}" if self.total else "0"  # none has ended so far
+        line = f"{jobs} jobs after {_clock(spent)}"
         if 0 < self.done < self.total:
             line += f", about {_clock(spent * (self.total / self.done - 1))} left"
         if self.done < self.total or not self.total:

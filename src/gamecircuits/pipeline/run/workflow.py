@@ -24,6 +24,11 @@ from gamecircuits.pipeline.stage import STAGES, Stage, as_list
 
 DEFAULT_CONFIG = "config/config.yaml"
 REPORT = (SOURCE / PACKAGE / "figures", SOURCE.parent / "workflow/report")  # captions
+SHOWN = {
+    "README.md": "what each file holds",
+    "figures/length_generalization.png": "the first figure to look at",
+    "claims.html": "the theory, claim by claim",
+}
 NAMED = 10  # stale results that are named one by one
 
 
@@ -130,11 +135,11 @@ class Workflow:
 
     def describe_results(self) -> str:
         """What a finished run has to show."""
-        lines = [f"{self.results}/README.md says what each file holds. To begin with:"]
-        for path in ("figures/length_generalization.png", "claims.html"):
+        lines = [f"The results are in {self.results}. To begin with:"]
+        for path, holds in SHOWN.items():
             if Path(self.results, path).exists():
-                lines.append(f"  {self.results}/{path}")
-        return "\n".join([*lines, "  python3 run.py report   (all figures on one page)"])
+                lines.append(f"  {self.results}/{path}   {holds}")
+        return "\n".join([*lines, "  python3 run.py report   makes one page of all figures"])
 
     def explain(self, logger: logging.Logger) -> None:
         """After a failure: name its cause if no log can."""
