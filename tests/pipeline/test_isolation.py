@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 import yaml
 from pipeline_tools import do
+from safetensors.numpy import save_file
 
 from gamecircuits.pipeline.config.load import load_config
 from gamecircuits.pipeline.graph import STAGES
 from gamecircuits.pipeline.plan import Plan
+from gamecircuits.transformer.constructions.construction import make_construction
 
 pytestmark = pytest.mark.slow
 
@@ -24,7 +26,7 @@ CONFIG = {
         "on_board": {"kind": "untrained", "vocab_size": 6},
     },
     "evaluations": {
-        "whole": {"game": "sets", "models": ["constructed", "trained"], "contexts": "all"},
+        "whole": {"game": "sets", "models": ["constructed", "foreign"], "contexts": "all"},
         "some": {"game": "sets", "models": ["constructed", "trained"]},
         "board": {"game": "board", "models": ["on_board"], "dtype": "float32"},
     },
@@ -40,7 +42,6 @@ CONFIG = {
         }
     },
 }  # fmt: skip
-WITHOUT_JOBS = {"import_model"}  # no model is from a file
 
 
 def read_all(folder: Path) -> dict[str, bytes]:
@@ -52,6 +53,10 @@ def read_all(folder: Path) -> dict[str, bytes]:
 def whole(tmp_path_factory):
     """The plan, and every file of the run: in a folder that is not where it was made."""
     folder = tmp_path_factory.mktemp("whole")
+    foreign = tmp_path_factory.mktemp("foreign") / "my model.safetensors"
+    parameters = make_construction("minimal", vocab_size=5).parameters()
+    save_file(parameters._asdict(), foreign)
+    CONFIG["models"]["foreign"] = {"kind": "file", "path": str(foreign)}
     (folder / "c.yaml").write_text(yaml.safe_dump(CONFIG, sort_keys=False))
     plan = Plan(load_config(folder / "c.yaml"))
     with pytest.MonkeyPatch.context() as patch:
@@ -63,12 +68,12 @@ def whole(tmp_path_factory):
 
 def test_the_run_has_every_stage(whole):
     plan, folder = whole
-    assert {job.stage.name for job in plan.jobs} == STAGES.keys() - WITHOUT_JOBS
+    assert {job.stage.name for job in plan.jobs} == STAGES.keys()
     written = {path for job in plan.jobs for path in (*job.files, job.record)}
     assert read_all(folder).keys() == written | {"c.yaml"}
 
 
-@pytest.mark.parametrize("stage", sorted(STAGES.keys() - WITHOUT_JOBS))
+@pytest.mark.parametrize("stage", sorted(STAGES))
 def test_a_job_alone_with_what_it_declares_writes_the_same(whole, stage, tmp_path, monkeypatch):
     plan, folder = whole
     for number, job in enumerate(job for job in plan.jobs if job.stage.name == stage):
