@@ -73,13 +73,12 @@ def _entries(registry: Registry, base: type[BaseModel]) -> list[type[BaseModel]]
 def _make_section(models: typing.Iterable[type[BaseModel]]) -> Any:
     """Entries by name, each of one of the models, which its key `kind` tells."""
     union: Any = typing.Union[tuple(models)]  # noqa: UP007 (known only here)
-    one = Annotated[union, Field(discriminator="kind")]  # type: ignore[valid-type]  # a variable
-    return _by_name(one)
+    return _by_name(Annotated[union, Field(discriminator="kind")])
 
 
 def _by_name(entry: Any) -> Any:
     """Entries of a type that is known at run time alone, by name."""
-    return dict[str, entry]  # type: ignore[valid-type]  # a variable
+    return dict[str, entry]
 
 
 def _redefine(model: type[BaseModel], **annotations: Any) -> type[BaseModel]:
@@ -103,9 +102,9 @@ def _make_variant() -> type[BaseModel]:
 def _make_space() -> type[BaseModel]:
     fields: dict[str, Any] = {}
     for name, parameter in HYPERPARAMETERS.items():
+        one: Any
         one, field = define_field(parameter)
-        many = Annotated[list[one], MinLen(1)]  # type: ignore[valid-type]  # a variable
-        choices = [one, many, *[Range] * has_range(name)]
+        choices = [one, Annotated[list[one], MinLen(1)], *[Range] * has_range(name)]
         fields[name] = typing.Union[tuple(choices)], field  # noqa: UP007
     about = "Of each hyperparameter a value, a list to choose from, or a range."
     return create_model("Space", __base__=Strict, __doc__=about, **fields)
