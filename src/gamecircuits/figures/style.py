@@ -55,10 +55,8 @@ KINDS = (
 )
 GREY = "#6b6b6b"
 Style = dict[str, Any]  # keyword arguments of an artist
-HOLLOW: Style = {
-    "linestyle": "none",
-    "markerfacecolor": "none",
-}  # symbols that hide nothing
+# Symbols that hide nothing.
+HOLLOW: Style = {"linestyle": "none", "markerfacecolor": "none"}
 SUPERSCRIPTS = str.maketrans("0123456789-−", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁻")
 
 RC: dict[str, Any] = {

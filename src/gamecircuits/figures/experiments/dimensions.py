@@ -9,14 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gamecircuits.figures.style import (
-    COLOURS,
-    GREY,
-    Style,
-    letter,
-    new_figure,
-    plain_log_ticks,
-)
+from gamecircuits.figures.style import COLOURS, GREY, Style, letter, new_figure, plain_log_ticks
 
 LOOKS: dict[str, dict[str, Any]] = {  # of the two kinds of attention
     "uniform": {"marker": "o", "color": COLOURS[0]},

@@ -48,11 +48,7 @@ def draw(table: pd.DataFrame, model: str) -> Figure:
 def _draw_strengths(axes: Axes, table: pd.DataFrame, whole: pd.DataFrame) -> None:
     for index, (name, label) in enumerate((("x", "x: OV circuit"), ("beta", "β: direct path"))):
         rows = table[table["quantity"] == name]
-        style: Style = {
-            "color": COLOURS[index],
-            "marker": "os"[index],
-            "linestyle": "none",
-        }
+        style: Style = {"color": COLOURS[index], "marker": "os"[index], "linestyle": "none"}
         axes.plot(rows["token"].astype(int), rows["measured"], markersize=3.4, label=label, **style)
     axes.axhline(0, color=GREY, linewidth=0.8)
     axes.margins(y=0.18)

@@ -8,13 +8,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from gamecircuits.figures.searches._search import DIVERGED, join_trials, set_title
-from gamecircuits.figures.style import (
-    GREY,
-    Style,
-    letter,
-    new_figure,
-    readable,
-)
+from gamecircuits.figures.style import GREY, Style, letter, new_figure, readable
 
 NUM_VARIANTS = 4  # the first ones, and of each the first trial: results do not choose
 CONSTRUCTED = "balanced construction"

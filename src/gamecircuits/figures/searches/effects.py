@@ -10,14 +10,7 @@ from gamecircuits.figures.searches._search import (
     get_looks,
     set_title,
 )
-from gamecircuits.figures.style import (
-    GREY,
-    Style,
-    key,
-    letter,
-    new_figure,
-    readable,
-)
+from gamecircuits.figures.style import GREY, Style, key, letter, new_figure, readable
 
 METRICS = {  # name: marker, filling, distance from the middle of the row
     "total_variation": ("o", None, -0.17),

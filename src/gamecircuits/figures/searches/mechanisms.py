@@ -13,13 +13,7 @@ from gamecircuits.figures.searches._search import (
     set_title,
     variant_keys,
 )
-from gamecircuits.figures.style import (
-    GREY,
-    Style,
-    letter,
-    new_figure,
-    readable,
-)
+from gamecircuits.figures.style import GREY, Style, letter, new_figure, readable
 from gamecircuits.training.measure import PREDICTED
 
 TITLES = (
@@ -157,11 +151,7 @@ def _draw_rates(
         for is_longest, s in enumerate(lengths.values()):
             rows = rates[(rates["variant"] == variant) & (rates["length"] == s)]
             filling = look["color"] if is_longest else "none"
-            style: Style = {
-                "color": look["color"],
-                "marker": look["marker"],
-                "linestyle": "none",
-            }
+            style: Style = {"color": look["color"], "marker": look["marker"], "linestyle": "none"}
             axes.plot(rows[PREDICTED], rows["value"], markerfacecolor=filling, **style)
     for n, s in enumerate(lengths.values()):
         filling = GREY if n else "none"
@@ -185,12 +175,7 @@ def _draw_averaging(
     axes.axhline(1, color=GREY, linewidth=0.9)
     axes.grid(axis="x", visible=False)
     for n, (quantity, (label, filling)) in enumerate(kept.items()):
-        marker: Style = {
-            "marker": "os"[n],
-            "markersize": 3.8,
-            "linestyle": "none",
-            **filling,
-        }
+        marker: Style = {"marker": "os"[n], "markersize": 3.8, "linestyle": "none", **filling}
         for m, (variant, look) in enumerate(looks.items()):
             of_averages = _pick(rows, quantity, variant).groupby("average")["value"]
             low, middle, high = (
