@@ -1,7 +1,6 @@
 """Figure: the least KL by embedding and by value dimension, and the least imbalance in between."""
 
 from fractions import Fraction
-from typing import Any
 
 import matplotlib
 import numpy as np
@@ -11,7 +10,7 @@ from matplotlib.figure import Figure
 
 from gamecircuits.figures.style import COLOURS, GREY, Style, letter, new_figure, plain_log_ticks
 
-LOOKS: dict[str, dict[str, Any]] = {  # of the two kinds of attention
+LOOKS: dict[str, Style] = {  # of the two kinds of attention
     "uniform": {"marker": "o", "color": COLOURS[0]},
     "free": {"marker": "D", "color": COLOURS[1], "markerfacecolor": "none"},
 }
