@@ -46,8 +46,8 @@ def set_up() -> None:
     if VENV.is_symlink():  # another checkout's, which --clear would empty
         VENV.unlink()
     STAMP.unlink(missing_ok=True)  # an interrupted set-up must not look finished
-    install = ["install", "--quiet", "--require-hashes", "-r", LOCK]
-    make_venv = [sys.executable, "-m", "venv", "--clear", VENV]
+    install = ["install", "--quiet", "--require-hashes", "-r", str(LOCK)]
+    make_venv = [sys.executable, "-m", "venv", "--clear", str(VENV)]
     if run(*make_venv, quiet=True):
         done = run(PYTHON, "-m", "pip", *install)
     else:  # Debian without python3-venv has no ensurepip: borrow the installer of the system
@@ -64,8 +64,10 @@ def set_up() -> None:
             )
     if not done:
         sys.exit("gamecircuits: installing requirements.lock failed (see above); nothing was run.")
-    purelib = [PYTHON, "-c", "import sysconfig; print(sysconfig.get_path('purelib'), end='')"]
-    site_packages = subprocess.run(purelib, check=True, capture_output=True, text=True).stdout
+    purelib = "import sysconfig; print(sysconfig.get_path('purelib'), end='')"
+    site_packages = subprocess.run(
+        [str(PYTHON), "-c", purelib], check=True, capture_output=True, text=True
+    ).stdout
     (Path(site_packages) / "gamecircuits.pth").write_text(f"{ROOT / 'src'}\n")
     STAMP.write_text(wanted)
 

@@ -57,7 +57,7 @@ class Registry:
             raise GamecircuitsError(f"{name} must define a class {wanted} ({error})") from error
         except (ImportError, SyntaxError) as error:
             raise GamecircuitsError(f"{name} cannot be imported: {error}") from error
-        if not dataclasses.is_dataclass(found):
+        if not (isinstance(found, type) and dataclasses.is_dataclass(found)):
             raise GamecircuitsError(f"{name}.{wanted} must be a dataclass (add @dataclass)")
         return found
 

@@ -108,9 +108,10 @@ def check_fields(instance: Any) -> None:
 
     Fields without Annotated are checked by nobody but the configuration, by their type.
     """
-    if not is_dataclass(instance):
+    cls: type = type(instance)
+    if not is_dataclass(cls):
         return
-    for name, parameter in get_parameters(type(instance)).items():
+    for name, parameter in get_parameters(cls).items():
         value = getattr(instance, name)
         is_stated = get_origin(parameter.annotation) is Annotated
         if is_stated and value is not parameter.default:
@@ -149,7 +150,7 @@ def fits(annotation: Any, value: Any) -> bool:
 @cache
 def get_limits(annotation: Any) -> dict[str, Any]:
     """Constraints of an Annotated by their names in annotated_types: {"ge": 2, "le": 4096}."""
-    limits = {}
+    limits: dict[str, Any] = {}
     for part in getattr(annotation, "__metadata__", ()):
         for constraint in part if isinstance(part, GroupedMetadata) else [part]:
             limits |= {n: getattr(constraint, n) for n in TESTS if hasattr(constraint, n)}

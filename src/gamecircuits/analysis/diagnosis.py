@@ -351,11 +351,11 @@ def _rows_of_length(report: LengthReport) -> list[list]:
     for quantity, unit in UNITS.items():
         if quantity == "other_displacement" and report.length == 1:
             continue
-        values = [
+        measured, predicted, certified = (
             getattr(behaviour, quantity) if behaviour else np.nan
             for behaviour in (report.measured, report.predicted, report.certified)
-        ]
-        rows.append(_row(quantity, unit, *values, length=report.length))
+        )
+        rows.append(_row(quantity, unit, measured, predicted, certified, report.length))
     possible = report.num_possible
     shown = float(possible) if possible.bit_length() < 1000 else np.inf
     rows.append(_row("contexts", "", report.num_contexts, shown, length=report.length))
@@ -426,7 +426,8 @@ def _find_certified(reports: list[LengthReport]) -> int:
     """Length up to which lengths 1 and 2 certify positive displacements."""
     reached = 0
     for report in reports:
-        if min(report.certified.other_displacement, report.certified.last_displacement) <= 0:
+        bounds = report.certified
+        if bounds is None or min(bounds.other_displacement, bounds.last_displacement) <= 0:
             break
         reached = report.length
     return reached

@@ -265,7 +265,7 @@ class _Contexts:
         self.bounds = (slice(0, self.low_bits), slice(self.low_bits, vocab_size))
         # members[half]: (tokens of the half, subsets of the half), bool
         self.members = [_subsets(half.stop - half.start) for half in self.bounds]
-        self._sums = None
+        self._sums: tuple[int, list[np.ndarray]] | None = None
 
     def _half_sums(self, last: int) -> list[np.ndarray]:
         """For each half: sums over each of its subsets, (w + 2, subsets), of attention weight times
@@ -283,10 +283,10 @@ class _Contexts:
     def metric_rows(self, chunk: tuple[int, np.ndarray]) -> np.ndarray:
         """Values (metrics, contexts) for (last token, sets)."""
         last, sets = chunk
-        cached_last, sums = self._sums or (None, None)
-        if cached_last != last:  # a race between threads costs a repetition, nothing else
-            sums = self._half_sums(last)
-            self._sums = (last, sums)
+        cached = self._sums
+        if cached is None or cached[0] != last:  # a race between threads costs a repetition
+            cached = self._sums = (last, self._half_sums(last))
+        _, sums = cached
         low, high = sets & np.uint32((1 << self.low_bits) - 1), sets >> np.uint32(self.low_bits)
         summed = np.take(sums[0], low, axis=1) + np.take(sums[1], high, axis=1)
         total = summed[-2] + self.tables.sink[last]

@@ -6,7 +6,7 @@ import numpy as np
 
 from gamecircuits.analysis.contexts import all_contexts
 from gamecircuits.analysis.standard_form import fit_standard_form
-from gamecircuits.claims.claim import bound, claim, compare, measure, random_standard_form
+from gamecircuits.claims.claim import Outcome, bound, claim, compare, measure, random_standard_form
 from gamecircuits.claims.exact import singular_gauge
 from gamecircuits.theory.basics import centering
 from gamecircuits.theory.displacement import (
@@ -36,10 +36,12 @@ def _with_attention(V: int, rng: np.random.Generator, beta: float):
 
 @claim("Proposition 8", "a[i,j]/a[i,i] = (x_i+β_i)/(x_j−β_i) balances length 2", 3)
 class BalanceAtTwo:
-    def build(V, rng):
+    @staticmethod
+    def build(V: int, rng: np.random.Generator) -> SimpleNamespace:
         return _with_attention(V, rng, 0.8)
 
-    def check(case):
+    @staticmethod
+    def check(case: SimpleNamespace) -> Outcome:
         members, last = all_contexts(len(case.x), [2])
         _, delta, _ = measure(case, members, last)
         return compare(0, np.nanmax(delta, axis=1) - np.nanmin(delta, axis=1), 1e-10, len(last))
@@ -47,10 +49,12 @@ class BalanceAtTwo:
 
 @claim("Theorem 9", "β = 0, a[i,j] = g_i/x_j: balanced at every length, 1/Δ = Σ 1/x_k", 3)
 class ParallelResistors:
-    def build(V, rng):
+    @staticmethod
+    def build(V: int, rng: np.random.Generator) -> SimpleNamespace:
         return _with_attention(V, rng, 0.0)
 
-    def check(case):
+    @staticmethod
+    def check(case: SimpleNamespace) -> Outcome:
         members, last = all_contexts(len(case.x))
         _, delta, spread = measure(case, members, last)
         law = harmonic_displacement(np.where(members, case.x, np.inf))
@@ -60,7 +64,8 @@ class ParallelResistors:
 
 @claim("Theorem 9", "β_ℓ != 0: no attention balances the contexts of two lengths that end in ℓ", 4)
 class NoBalanceWithBeta:
-    def build(V, rng):
+    @staticmethod
+    def build(V: int, rng: np.random.Generator) -> SimpleNamespace:
         """Take the only attention that balances length 2, and keep β away from 0."""
         case = _with_attention(V, rng, 0.8)
         beta = np.sign(case.beta) * np.maximum(np.abs(case.beta), 0.1 * case.x.min())
@@ -69,7 +74,8 @@ class NoBalanceWithBeta:
         case.scores = np.log(balanced_attention(case.x, case.beta))
         return case
 
-    def check(case):
+    @staticmethod
+    def check(case: SimpleNamespace) -> Outcome:
         """Take the largest imbalance for each ℓ and each length from 3 on; the least one counts."""
         V = len(case.x)
         members, last = all_contexts(V, range(3, V))
@@ -86,7 +92,8 @@ class NoBalanceWithBeta:
 
 @claim("Proposition 10", "uniform x, balanced at 2: δ_last − δ_other = β(x+β)(s−2)/((x−β)Z)", 3)
 class LastTokenExcess:
-    def build(V, rng):
+    @staticmethod
+    def build(V: int, rng: np.random.Generator) -> SimpleNamespace:
         x = rng.uniform(1, 20)
         beta = 0.8 * x * rng.uniform(-1, 1)
         case = random_standard_form(V, rng)
@@ -97,7 +104,8 @@ class LastTokenExcess:
         case.about = f"V = {V}, x = {x:.3g}, β = {beta:.3g}"
         return case
 
-    def check(case):
+    @staticmethod
+    def check(case: SimpleNamespace) -> Outcome:
         V = len(case.x)
         members, last = all_contexts(V, range(2, V))
         _, delta, _ = measure(case, members, last)
@@ -112,7 +120,8 @@ class LastTokenExcess:
 
 @claim("Proposition 10", "β < 0: δ_last > 0 iff Σ_{j≠ℓ} a[ℓ,j] < a[ℓ,ℓ](x_ℓ/b_ℓ − 1)", 3)
 class LastTokenSign:
-    def build(V, rng):
+    @staticmethod
+    def build(V: int, rng: np.random.Generator) -> SimpleNamespace:
         case = random_standard_form(V, rng)
         beta = -case.x * rng.uniform(0.1, 0.9, V)
         case.direct += np.diag(case.beta - beta)
@@ -120,7 +129,8 @@ class LastTokenSign:
         case.about = f"V = {V}, random x, β < 0, attention and gauge"
         return case
 
-    def check(case):
+    @staticmethod
+    def check(case: SimpleNamespace) -> Outcome:
         members, last = all_contexts(len(case.x))
         _, delta, _ = measure(case, members, last)
         found = delta[np.arange(len(last)), last]
@@ -133,9 +143,12 @@ class LastTokenSign:
     "Proposition 10", "β < 0: first length at which the last token is lost, for every last token", 3
 )
 class CriticalLength:
-    build = LastTokenSign.build
+    @staticmethod
+    def build(V: int, rng: np.random.Generator) -> SimpleNamespace:
+        return LastTokenSign.build(V, rng)
 
-    def check(case):
+    @staticmethod
+    def check(case: SimpleNamespace) -> Outcome:
         V = len(case.x)
         members, last = all_contexts(V)
         _, delta, _ = measure(case, members, last)
@@ -148,7 +161,8 @@ class CriticalLength:
 
 @claim("Proposition 11", "tied embeddings: β_i + β_j = −‖E_i − E_j‖² < 0")
 class TiedBeta:
-    def build(V, rng):
+    @staticmethod
+    def build(V: int, rng: np.random.Generator) -> SimpleNamespace:
         """Take E Eᵀ = diag(b) + u1ᵀ + 1uᵀ, and W_V W_O = E⁻¹ D E⁻ᵀ for a standard form D."""
         b = rng.uniform(1, 3, V)
         u = 1 + 0.2 * rng.standard_normal(V)
@@ -164,7 +178,8 @@ class TiedBeta:
         parameters = Parameters(E, nothing, nothing, middle, np.eye(V), E.T)
         return SimpleNamespace(parameters=parameters, about=f"V = {V}, random tied exact model")
 
-    def check(case):
+    @staticmethod
+    def check(case: SimpleNamespace) -> Outcome:
         E = case.parameters.W_E
         V = len(E)
         form = fit_standard_form(ov_circuit(case.parameters), direct_path(case.parameters))
@@ -181,13 +196,15 @@ class TiedBeta:
 
 @claim("Proposition 12", "β_i = β != 0, balanced at 2: the scores have rank >= V−1, so d_k >= V−1")
 class AttentionRank:
-    def build(V, rng):
+    @staticmethod
+    def build(V: int, rng: np.random.Generator) -> SimpleNamespace:
         x = rng.uniform(1, 20, V)
         beta = rng.choice([-1, 1]) * 0.5 * x.min()
         about = f"V = {V}, β = {beta:.3g}, worst gauge"
         return SimpleNamespace(x=x, beta=np.full(V, beta), about=about)
 
-    def check(case):
+    @staticmethod
+    def check(case: SimpleNamespace) -> Outcome:
         scores = np.log(balanced_attention(case.x, case.beta))
         # Only q is free in scores = q1ᵀ + 1κᵀ − diag(λ): the q that makes them singular.
         V, q = len(case.x), np.log(case.x + case.beta)
@@ -201,7 +218,8 @@ class AttentionRank:
 
 @claim("Theorem 13", "balanced at all lengths: rank[D B] + rank[D; B] − rank B >= 2(V−1)")
 class Width:
-    def build(V, rng):
+    @staticmethod
+    def build(V: int, rng: np.random.Generator) -> SimpleNamespace:
         """Draw gauges of all kinds, including those that reach the bound."""
         x = rng.uniform(1, 20, V)
         c, r, c_direct = rng.standard_normal((3, V))
@@ -215,7 +233,8 @@ class Width:
             ov, direct = -np.diag(x) + c[:, None] + r, c_direct[:, None] - r
         return SimpleNamespace(ov=ov, direct=direct, about=f"V = {V}, random x, {kind} gauge")
 
-    def check(case):
+    @staticmethod
+    def check(case: SimpleNamespace) -> Outcome:
         def rank(matrix):
             values = np.linalg.svd(matrix, compute_uv=False)
             return int((values > 1e-9 * np.linalg.norm(case.ov)).sum())
@@ -227,13 +246,15 @@ class Width:
 
 @claim("Theorem 13", "at width V−1 any imbalance β > 0 is reached, with ‖W_V W_O‖ = x/β", 3)
 class Border:
-    def build(V, rng):
+    @staticmethod
+    def build(V: int, rng: np.random.Generator) -> SimpleNamespace:
         x, beta = rng.uniform(5, 20), 10.0 ** rng.uniform(-3, 0)
         parameters = get_minimal_parameters(V, x, beta)
         about = f"V = {V}, x = {x:.3g}, β = {beta:.2g}"
         return SimpleNamespace(parameters=parameters, x=x, about=about)
 
-    def check(case):
+    @staticmethod
+    def check(case: SimpleNamespace) -> Outcome:
         V = len(case.parameters.W_E)
         members, last = all_contexts(V, range(2, V))
         logits = TokenTables(case.parameters).set_logits(members, last)
@@ -245,7 +266,8 @@ class Border:
 
 @claim("Theorem 13", "D = −P, ‖W_E‖, ‖W_U‖ <= 1: imbalance >= √((n−k)/n) N^(−min(2, n/(n−k)))")
 class ImbalanceAtWidth:
-    def build(V, rng):
+    @staticmethod
+    def build(V: int, rng: np.random.Generator) -> SimpleNamespace:
         """Take chains, which often attain the floor, or random weights with D = −P."""
         n = V - 1
         d = int(rng.integers(n, 2 * n))
@@ -266,11 +288,12 @@ class ImbalanceAtWidth:
             parameters=parameters, d=d, about=f"V = {V}, d = {d}, random weights"
         )
 
-    def check(case):
+    @staticmethod
+    def check(case: SimpleNamespace) -> Outcome:
         parameters = case.parameters
         V = len(parameters.W_E)
         P = centering(V)
-        size = np.linalg.norm(parameters.W_V @ parameters.W_O, 2)
+        size = float(np.linalg.norm(parameters.W_V @ parameters.W_O, 2))
         imbalance = np.linalg.norm(P @ direct_path(parameters) @ P) / np.sqrt(V - 1)
         off = np.abs(ov_circuit(parameters) + P).max()  # 0, or the hypothesis does not hold
         measured = imbalance if off < 1e-9 else np.nan

@@ -10,7 +10,7 @@ import pkgutil
 import re
 from collections.abc import Callable
 from types import SimpleNamespace
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -48,6 +48,15 @@ class Claim(NamedTuple):
     is_random: bool = True  # else one instance of each vocabulary size is enough
 
 
+class _HasBoth(Protocol):
+    """A class that `claim` may decorate; it serves as a namespace and has no instances."""
+
+    @staticmethod
+    def build(V: int, rng: np.random.Generator, /) -> SimpleNamespace: ...
+    @staticmethod
+    def check(case: SimpleNamespace, /) -> Outcome: ...
+
+
 CLAIMS: dict[str, Claim] = {}
 
 
@@ -70,7 +79,7 @@ def load_claims() -> dict[str, Claim]:
 
 def claim(
     proved: str, statement: str, smallest: int = 4, is_random: bool = True
-) -> Callable[[type], Claim]:
+) -> Callable[[type[_HasBoth]], Claim]:
     """Register the decorated class in CLAIMS, under its name in snake case.
 
     Args:
@@ -80,7 +89,7 @@ def claim(
         is_random: whether instances differ.
     """
 
-    def register(cls: type) -> Claim:
+    def register(cls: type[_HasBoth]) -> Claim:
         name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", cls.__name__).lower()
         CLAIMS[name] = Claim(name, proved, statement, smallest, cls.build, cls.check, is_random)
         return CLAIMS[name]

@@ -2,6 +2,7 @@
 
 import itertools
 from types import SimpleNamespace
+from typing import Literal
 
 import numpy as np
 
@@ -9,6 +10,7 @@ from gamecircuits.analysis.contexts import all_contexts
 from gamecircuits.analysis.evaluation import evaluate_exhaustively
 from gamecircuits.analysis.metrics import context_metrics
 from gamecircuits.claims.claim import (
+    Outcome,
     bound,
     claim,
     compare,
@@ -54,9 +56,12 @@ def _uniform_x(V: int, rng: np.random.Generator) -> SimpleNamespace:
 
 @claim("Theorem 21", "uniform x: the mean displacement is (x + β_ℓ)/s, whatever the attention", 2)
 class Dispersion:
-    build = _uniform_x
+    @staticmethod
+    def build(V: int, rng: np.random.Generator) -> SimpleNamespace:
+        return _uniform_x(V, rng)
 
-    def check(case):
+    @staticmethod
+    def check(case: SimpleNamespace) -> Outcome:
         members, last = all_contexts(len(case.x))
         _, delta, _ = measure(case, members, last)
         law = (case.x[0] + case.beta[last]) / members.sum(axis=1)
@@ -69,9 +74,12 @@ class Dispersion:
     2,
 )
 class IllegalRateFloor:
-    build = _uniform_x
+    @staticmethod
+    def build(V: int, rng: np.random.Generator) -> SimpleNamespace:
+        return _uniform_x(V, rng)
 
-    def check(case):
+    @staticmethod
+    def check(case: SimpleNamespace) -> Outcome:
         V = len(case.x)
         members, last = all_contexts(V)
         rate = context_metrics(tables_of(case).set_logits(members, last), ~members)
@@ -83,7 +91,8 @@ class IllegalRateFloor:
 
 @claim("Theorem 22", "uniform attention, any D, B: mean KL at least that of −x̄P, −β̄P")
 class Symmetrisation:
-    def build(V, rng):
+    @staticmethod
+    def build(V: int, rng: np.random.Generator) -> SimpleNamespace:
         case = random_standard_form(V, rng)
         size = rng.uniform(0, 3)
         if rng.random() < 0.3:  # equality
@@ -94,7 +103,8 @@ class Symmetrisation:
         case.about = f"V = {V}, random circuits, uniform attention"
         return case
 
-    def check(case):
+    @staticmethod
+    def check(case: SimpleNamespace) -> Outcome:
         V = len(case.ov)
         members, last = all_contexts(V)
         kl = context_metrics(tables_of(case).set_logits(members, last), ~members)["kl_divergence"]
@@ -106,14 +116,17 @@ class Symmetrisation:
 
 @claim("Theorem 22", "‖D‖ <= N: x̄ <= N, N/√(V−1), N/(V−1) (operator, Frobenius, nuclear), at −x̄P")
 class NormOptimum:
-    def build(V, rng):
+    @staticmethod
+    def build(V: int, rng: np.random.Generator) -> SimpleNamespace:
         case = SimpleNamespace(about=f"V = {V}, 200 random D and the optimum")
         case.candidates = [-centering(V), *rng.standard_normal((200, V, V))]
         case.budget = 1.0
         return case
 
-    def check(case):
+    @staticmethod
+    def check(case: SimpleNamespace) -> Outcome:
         V = len(case.candidates[0])
+        orders: dict[str, Literal["fro", "nuc"] | float]
         orders = {"operator": 2, "frobenius": "fro", "nuclear": "nuc"}
         found = [
             max(
@@ -127,14 +140,16 @@ class NormOptimum:
 
 @claim("Proposition 25", "dropout on attention: mean displacement, odds and KL, over all masks")
 class Dropout:
-    def build(V, rng):
+    @staticmethod
+    def build(V: int, rng: np.random.Generator) -> SimpleNamespace:
         x, rate = rng.uniform(2, 30), rng.uniform(0.05, 0.6)
         about = f"V = {V}, x = {x:.3g}, p = {rate:.2g}"
         return SimpleNamespace(
             ov=-x * centering(V), direct=np.zeros(V), x=x, rate=rate, about=about
         )
 
-    def check(case):
+    @staticmethod
+    def check(case: SimpleNamespace) -> Outcome:
         """Visit every dropout mask of one context of each length; all contexts are alike."""
         V, p = len(case.ov), case.rate
         predicted, measured, contexts = [], [], 0
@@ -169,16 +184,17 @@ class Dropout:
     2,
 )
 class PromisedRate:
-    def build(V, rng):
+    @staticmethod
+    def build(V: int, rng: np.random.Generator) -> SimpleNamespace:
         rate = 10.0 ** rng.uniform(-6, -1)
-        kind = rng.choice(
-            [Balanced, Minimal, Harmonic, Sink, SelfSink, AttentionNorm, ResidualNorm]
-        )
+        kinds = [Balanced, Minimal, Harmonic, Sink, SelfSink, AttentionNorm, ResidualNorm]
+        kind = rng.choice(np.array(kinds, dtype=object))
         model = kind(V, max_illegal_rate=rate).model()
         about = f"V = {V}, {kind.__name__}, rate {rate:.2g}"
         return SimpleNamespace(model=model, rate=rate, about=about)
 
-    def check(case):
+    @staticmethod
+    def check(case: SimpleNamespace) -> Outcome:
         members, last = all_contexts(len(case.model.parameters.W_E))
         logits = case.model.tables().set_logits(members, last)
         rate = context_metrics(logits, ~members)["illegal_token_rate"].max()
@@ -187,7 +203,8 @@ class PromisedRate:
 
 @claim("Proposition 23", "gain_min <= √V / sinh(u*/2), (L+u*) tanh(u*/2) = 2, nearly reached", 2)
 class GainBound:
-    def build(V, rng):
+    @staticmethod
+    def build(V: int, rng: np.random.Generator) -> SimpleNamespace:
         rate = 10.0 ** rng.uniform(-6, -1)
         sizes = V * np.array([1, 10, 100])
         gains = [gain_min(size, rate) for size in sizes]
@@ -195,7 +212,8 @@ class GainBound:
             sizes=sizes, gains=gains, rate=rate, about=f"V = {sizes}, {rate:.2g}"
         )
 
-    def check(case):
+    @staticmethod
+    def check(case: SimpleNamespace) -> Outcome:
         share = np.array(case.gains) / (gain_min_bound(case.rate) * np.sqrt(case.sizes))
         if (share > 1 + 1e-12).any():
             return compare(1.0, share.max(), 1e-12, 0)
@@ -216,21 +234,23 @@ def _construction(V: int, kind: type, **settings) -> SimpleNamespace:
     )
 
 
-def _check_construction(case):
-    """Compare mean, minimum and maximum of every metric at every length with the closed form.
+class _OfConstruction:
+    @staticmethod
+    def check(case: SimpleNamespace) -> Outcome:
+        """Compare mean, minimum and maximum of every metric at every length with the closed form.
 
-    The tolerance is relative to the size of the weights.
-    """
-    table = evaluate_exhaustively(case.model)
-    predicted, measured = [], []
-    for metric, law in case.laws.items():
-        rows = table[table["metric"] == metric]
-        for statistic, values in law._asdict().items():
-            known = ~np.isnan(values)
-            predicted += list(values[known])
-            measured += list(rows[statistic].to_numpy()[known])
-    count = int(table[table["metric"] == "kl_divergence"]["count"].sum())
-    return compare(predicted, measured, 1e-12 * case.size, count)
+        The tolerance is relative to the size of the weights.
+        """
+        table = evaluate_exhaustively(case.model)
+        predicted, measured = [], []
+        for metric, law in case.laws.items():
+            rows = table[table["metric"] == metric]
+            for statistic, values in law._asdict().items():
+                known = ~np.isnan(values)
+                predicted += list(values[known])
+                measured += list(rows[statistic].to_numpy()[known])
+        count = int(table[table["metric"] == "kl_divergence"]["count"].sum())
+        return compare(predicted, measured, 1e-12 * case.size, count)
 
 
 def _rate(rng: np.random.Generator) -> dict:
@@ -238,89 +258,79 @@ def _rate(rng: np.random.Generator) -> dict:
 
 
 @claim("Theorem 9", "the balanced construction: every metric in closed form", 2)
-class BalancedModel:
-    def build(V, rng):
+class BalancedModel(_OfConstruction):
+    @staticmethod
+    def build(V: int, rng: np.random.Generator) -> SimpleNamespace:
         return _construction(V, Balanced, **_rate(rng))
-
-    check = _check_construction
 
 
 @claim("Corollary 4", "the minimal construction, d = V−1: every metric in closed form", 2)
-class MinimalModel:
-    def build(V, rng):
+class MinimalModel(_OfConstruction):
+    @staticmethod
+    def build(V: int, rng: np.random.Generator) -> SimpleNamespace:
         return _construction(V, Minimal, beta=rng.uniform(0.3, 3), **_rate(rng))
-
-    check = _check_construction
 
 
 @claim("Theorem 9", "the harmonic construction, d_k = 1: every metric in closed form", 2)
-class HarmonicModel:
-    def build(V, rng):
+class HarmonicModel(_OfConstruction):
+    @staticmethod
+    def build(V: int, rng: np.random.Generator) -> SimpleNamespace:
         return _construction(V, Harmonic, spread=rng.uniform(1.2, 8), **_rate(rng))
-
-    check = _check_construction
 
 
 @claim("Proposition 11", "the tied construction: every metric in closed form", 5)
-class TiedModel:
-    def build(V, rng):
+class TiedModel(_OfConstruction):
+    @staticmethod
+    def build(V: int, rng: np.random.Generator) -> SimpleNamespace:
         attention = str(rng.choice(["uniform", "balanced"]))
         critical = rng.integers(3, V + 2) + 0.5
         return _construction(V, Tied, critical_length=critical, attention=attention)
 
-    check = _check_construction
-
 
 @claim("Corollary 21a", "the sink construction: Δ = x/(s+a0), every metric in closed form", 2)
-class SinkModel:
-    def build(V, rng):
+class SinkModel(_OfConstruction):
+    @staticmethod
+    def build(V: int, rng: np.random.Generator) -> SimpleNamespace:
         return _construction(V, Sink, weight=rng.uniform(0.1, 20), **_rate(rng))
-
-    check = _check_construction
 
 
 @claim(
     "Corollary 21b", "the self-sink construction: others x/(A+s−1), all metrics in closed form", 2
 )
-class SelfSinkModel:
-    def build(V, rng):
+class SelfSinkModel(_OfConstruction):
+    @staticmethod
+    def build(V: int, rng: np.random.Generator) -> SimpleNamespace:
         return _construction(V, SelfSink, weight=10.0 ** rng.uniform(0.1, 2), **_rate(rng))
-
-    check = _check_construction
 
 
 @claim("Proposition 19", "the block construction: every metric in closed form, at any x", 2)
-class BlockModel:
-    def build(V, rng):
+class BlockModel(_OfConstruction):
+    @staticmethod
+    def build(V: int, rng: np.random.Generator) -> SimpleNamespace:
         return _construction(V, Block, d_model=int(rng.integers(1, V)), x=rng.uniform(1, 50))
-
-    check = _check_construction
 
 
 @claim("Theorem 22", "the frame construction: mean displacement x(1−ḡ)/s", 2)
-class FrameModel:
-    def build(V, rng):
+class FrameModel(_OfConstruction):
+    @staticmethod
+    def build(V: int, rng: np.random.Generator) -> SimpleNamespace:
         width, seed = int(rng.integers(1, V)), int(rng.integers(1 << 30))
         return _construction(V, Frame, d_v=width, seed=seed, x=rng.uniform(1, 20))
 
-    check = _check_construction
-
 
 @claim("Proposition 23", "norm of the attention output: Δ = g √(V/(s(V−s)))", 2)
-class AttentionNormModel:
-    def build(V, rng):
+class AttentionNormModel(_OfConstruction):
+    @staticmethod
+    def build(V: int, rng: np.random.Generator) -> SimpleNamespace:
         return _construction(V, AttentionNorm, **_rate(rng))
-
-    check = _check_construction
 
 
 @claim("Proposition 24", "norm of the residual stream: Δ = g/√(s + (ρ²−1/V)s²)", 2)
-class ResidualNormModel:
-    def build(V, rng):
+class ResidualNormModel(_OfConstruction):
+    @staticmethod
+    def build(V: int, rng: np.random.Generator) -> SimpleNamespace:
         ratio = 10.0 ** rng.uniform(-1, 1)
         return _construction(V, ResidualNorm, embedding_ratio=ratio, **_rate(rng))
-
-    check = _check_construction
 
 
 @claim(
@@ -328,8 +338,7 @@ class ResidualNormModel:
     "equal logits: illegal token rate = total variation = s/V, KL = ln(V/(V−s))",
     2,
 )
-class UntrainedModel:
-    def build(V, rng):
+class UntrainedModel(_OfConstruction):
+    @staticmethod
+    def build(V: int, rng: np.random.Generator) -> SimpleNamespace:
         return _construction(V, Untrained)
-
-    check = _check_construction

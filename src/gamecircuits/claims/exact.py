@@ -8,6 +8,7 @@ from gamecircuits.analysis.certifier import Certifier, measure_short_contexts
 from gamecircuits.analysis.contexts import all_contexts
 from gamecircuits.analysis.metrics import context_metrics
 from gamecircuits.claims.claim import (
+    Outcome,
     bound,
     claim,
     compare,
@@ -24,11 +25,13 @@ from gamecircuits.transformer.constructions.minimal import get_minimal_parameter
 
 @claim("Notation", "there are V·2^(V−1) − V contexts (set of seen tokens, last token)", 2, False)
 class ContextCount:
-    def build(V, rng):
+    @staticmethod
+    def build(V: int, rng: np.random.Generator) -> SimpleNamespace:
         members, last = all_contexts(V)
         return SimpleNamespace(members=members, last=last, about=f"V = {V}")
 
-    def check(case):
+    @staticmethod
+    def check(case: SimpleNamespace) -> Outcome:
         V = case.members.shape[1]
         pairs = np.unique(np.column_stack([case.members, case.last]), axis=0)
         inside = case.members[np.arange(len(case.last)), case.last]
@@ -37,9 +40,12 @@ class ContextCount:
 
 @claim("Proposition 1", "standard form: absent logits agree, δ_i = w_i x_i + [i = ℓ] β_ℓ")
 class StandardFormSuffices:
-    build = random_standard_form
+    @staticmethod
+    def build(V: int, rng: np.random.Generator) -> SimpleNamespace:
+        return random_standard_form(V, rng)
 
-    def check(case):
+    @staticmethod
+    def check(case: SimpleNamespace) -> Outcome:
         members, last = all_contexts(len(case.x))
         _, delta, spread = measure(case, members, last)
         attention = tables_of(case).attend_sets(members, last)
@@ -50,14 +56,16 @@ class StandardFormSuffices:
 
 @claim("Proposition 1", "Σ δ_i/x_i = 1 + β_ℓ/x_ℓ at every length, for every attention")
 class ConservationLaw:
-    def build(V, rng):
+    @staticmethod
+    def build(V: int, rng: np.random.Generator) -> SimpleNamespace:
         case = random_standard_form(V, rng)
         flipped = np.where(rng.random(V) < 0.3, -1, 1) * case.x  # no sign is needed
         case.ov += np.diag(case.x - flipped)
         case.x = flipped
         return case
 
-    def check(case):
+    @staticmethod
+    def check(case: SimpleNamespace) -> Outcome:
         members, last = all_contexts(len(case.x))
         _, delta, _ = measure(case, members, last)
         total = np.where(members, delta / case.x, 0).sum(axis=1)
@@ -91,24 +99,29 @@ def _solution_dimension(scores: np.ndarray, lengths) -> tuple[int, int]:
 
 @claim("Theorem 2", "exact at lengths 1 and s in 2..V−2: a space of 5V−1 dimensions, standard form")
 class StandardFormNecessary:
-    def build(V, rng):
+    @staticmethod
+    def build(V: int, rng: np.random.Generator) -> SimpleNamespace:
         s = int(rng.integers(2, V - 1))
         scores = rng.standard_normal((V, V))
         return SimpleNamespace(scores=scores, lengths=[1, s], about=f"V = {V}, lengths 1 and {s}")
 
-    def check(case):
+    @staticmethod
+    def check(case: SimpleNamespace) -> Outcome:
         dimension, contexts = _solution_dimension(case.scores, case.lengths)
         return compare(5 * len(case.scores) - 1, dimension, 0, contexts)
 
 
 @claim("Theorem 2", "exact at one length s in 2..V−3: the same space", 5)
 class StandardFormFromOneLength:
-    def build(V, rng):
+    @staticmethod
+    def build(V: int, rng: np.random.Generator) -> SimpleNamespace:
         s = int(rng.integers(2, V - 2))
         scores = rng.standard_normal((V, V))
         return SimpleNamespace(scores=scores, lengths=[s], about=f"V = {V}, length {s}")
 
-    check = StandardFormNecessary.check
+    @staticmethod
+    def check(case: SimpleNamespace) -> Outcome:
+        return StandardFormNecessary.check(case)
 
 
 @claim(
@@ -118,10 +131,12 @@ class StandardFormFromOneLength:
     False,
 )
 class OneLengthTooLong:
-    def build(V, rng):
+    @staticmethod
+    def build(V: int, rng: np.random.Generator) -> SimpleNamespace:
         return SimpleNamespace(scores=np.zeros((V, V)), about=f"V = {V}, length {V - 2}")
 
-    def check(case):
+    @staticmethod
+    def check(case: SimpleNamespace) -> Outcome:
         V = len(case.scores)
         dimension, contexts = _solution_dimension(case.scores, [V - 2])
         return bound(">=", 5 * V, dimension, 0, contexts)
@@ -135,11 +150,13 @@ def singular_gauge(x: np.ndarray, c: np.ndarray, r: np.ndarray) -> np.ndarray:
 
 @claim("Lemma 3", "x > 0: rank D >= V−1, reached in the worst gauge", 3)
 class RankBound:
-    def build(V, rng):
+    @staticmethod
+    def build(V: int, rng: np.random.Generator) -> SimpleNamespace:
         x, c, r = rng.uniform(1, 20, V), rng.standard_normal(V), rng.standard_normal(V)
         return SimpleNamespace(x=x, c=c, r=singular_gauge(x, c, r), about=f"V = {V}, worst gauge")
 
-    def check(case):
+    @staticmethod
+    def check(case: SimpleNamespace) -> Outcome:
         ov = -np.diag(case.x) + case.c[:, None] + case.r
         values = np.linalg.svd(ov, compute_uv=False)
         return compare(len(case.x) - 1, (values > 1e-10 * values[0]).sum(), 0, 0)
@@ -147,7 +164,8 @@ class RankBound:
 
 @claim("Theorem 5", "rank D <= V−2: Δ₂ <= η (V²−2V+4)/(2V), whatever the attention")
 class RobustRankBound:
-    def build(V, rng):
+    @staticmethod
+    def build(V: int, rng: np.random.Generator) -> SimpleNamespace:
         y = np.where(np.arange(V) < V // 2, 1.0, -1.0)  # balanced for even V: nearly tight
         y -= y.mean()
         direction, scores = y / np.linalg.norm(y), np.zeros((V, V))
@@ -167,7 +185,8 @@ class RobustRankBound:
             about=f"V = {V}, rank {np.linalg.matrix_rank(ov)}, {about}",
         )  # fmt: skip
 
-    def check(case):
+    @staticmethod
+    def check(case: SimpleNamespace) -> Outcome:
         V = len(case.ov)
         short = measure_short_contexts(tables_of(case))
         ratio = np.nanmin(short.other) / max(short.spread.max(), 1e-300)
@@ -176,13 +195,15 @@ class RobustRankBound:
 
 @claim("Corollary 6", "at width V−1 the KL at lengths 1 and 2 becomes arbitrarily small")
 class CapacityThreshold:
-    def build(V, rng):
+    @staticmethod
+    def build(V: int, rng: np.random.Generator) -> SimpleNamespace:
         x = rng.uniform(60, 300)
         beta = x * rng.uniform(0.1, 1)
         parameters = get_minimal_parameters(V, x, beta)
         return SimpleNamespace(parameters=parameters, about=f"V = {V}, x = {x:.3g}, β = {beta:.3g}")
 
-    def check(case):
+    @staticmethod
+    def check(case: SimpleNamespace) -> Outcome:
         members, last = all_contexts(len(case.parameters.W_E), [1, 2])
         logits = TokenTables(case.parameters).set_logits(members, last)
         kl = context_metrics(logits, ~members)["kl_divergence"]
@@ -191,13 +212,15 @@ class CapacityThreshold:
 
 @claim("Theorem 7", "f(t) = Σ_m (a_m+a_ℓ)/Z f(m,ℓ) − (s−2) w_ℓ f(ℓ), for any parameters", 3)
 class AffineIdentity:
-    def build(V, rng):
+    @staticmethod
+    def build(V: int, rng: np.random.Generator) -> SimpleNamespace:
         case = random_standard_form(V, rng)
         case.ov, case.direct = rng.standard_normal((2, V, V))
         case.about = f"V = {V}, arbitrary circuits"
         return case
 
-    def check(case):
+    @staticmethod
+    def check(case: SimpleNamespace) -> Outcome:
         V = len(case.ov)
         members, last = all_contexts(V)
         tables = tables_of(case)
@@ -225,7 +248,8 @@ class AffineIdentity:
     3,
 )
 class Certificate:
-    def build(V, rng):
+    @staticmethod
+    def build(V: int, rng: np.random.Generator) -> SimpleNamespace:
         case = random_standard_form(V, rng)
         noise = 0.03 * case.x.mean()
         case.ov += noise * rng.standard_normal((V, V))
@@ -234,7 +258,8 @@ class Certificate:
         case.about = f"V = {V}, standard form with 3 % noise"
         return case
 
-    def check(case):
+    @staticmethod
+    def check(case: SimpleNamespace) -> Outcome:
         """Take the largest violation of any of the four bounds at any length."""
         V = len(case.ov)
         certifier = Certifier(case.certified_by, measure_short_contexts(case.certified_by))
@@ -263,12 +288,14 @@ class Certificate:
     3,
 )
 class Metrics:
-    def build(V, rng):
+    @staticmethod
+    def build(V: int, rng: np.random.Generator) -> SimpleNamespace:
         case = random_standard_form(V, rng)
         case.ov, case.beta = case.ov + np.diag(0.7 * case.x), 0.3 * case.beta
         return case
 
-    def check(case):
+    @staticmethod
+    def check(case: SimpleNamespace) -> Outcome:
         members, last = all_contexts(len(case.ov))
         logits, delta, _ = measure(case, members, last)
         odds = np.where(members, np.exp(-delta), 0).sum(axis=1) / (~members).sum(axis=1)

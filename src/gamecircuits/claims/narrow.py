@@ -49,14 +49,16 @@ def _optimised_logits(V: int, width: int, rng: np.random.Generator) -> np.ndarra
 
 @claim("Lemma 15a", "e^−y + Σφ(n_k) >= κN/(y²+κN), N = Σn², 0 < κ <= 3/2", 2)
 class TwoWaysToGoWrong:
-    def build(V, rng):
+    @staticmethod
+    def build(V: int, rng: np.random.Generator) -> SimpleNamespace:
         """Draw numbers of all sizes: the two sides are close at small ones."""
         n = 10.0 ** rng.uniform(-4, 1, (2000, 1)) * rng.standard_normal((2000, V))
         y, kappa = 10.0 ** rng.uniform(-4, 1.5, 2000), 1.5 * rng.uniform(0, 1, 2000)
         kappa[:1000] = 1.5
         return SimpleNamespace(n=n, y=y, kappa=kappa, about=f"{V} numbers n, 2000 draws")
 
-    def check(case):
+    @staticmethod
+    def check(case: SimpleNamespace) -> Outcome:
         size = (case.n**2).sum(axis=1)
         left = np.exp(-case.y) + (np.expm1(case.n) - case.n).sum(axis=1)
         right = case.kappa * size / (case.y**2 + case.kappa * size)
@@ -67,13 +69,15 @@ class TwoWaysToGoWrong:
     "Theorem 16", "length 1, any architecture of width d: mean KL >= (1 − d/(V−1)) ln(V/(V−1))", 3
 )
 class LinearLaw:
-    def build(V, rng):
+    @staticmethod
+    def build(V: int, rng: np.random.Generator) -> SimpleNamespace:
         width = int(rng.integers(1, V - 1))
         logits = _optimised_logits(V, width, rng)
         about = f"V = {V}, logits of rank {width}, optimised"
         return SimpleNamespace(width=width, logits=logits, about=about)
 
-    def check(case):
+    @staticmethod
+    def check(case: SimpleNamespace) -> Outcome:
         V = len(case.logits)
         kl = context_metrics(case.logits, ~np.eye(V, dtype=bool))["kl_divergence"].mean()
         return bound(">=", kl_floor(V, case.width), kl, 1e-12, V)
@@ -81,9 +85,12 @@ class LinearLaw:
 
 @claim("Theorem 18", "length 1, width d: mean TV >= ((1−1/e)/2)(V−1−d)/(V(V−1))", 3)
 class TotalVariationFloor:
-    build = LinearLaw.build
+    @staticmethod
+    def build(V: int, rng: np.random.Generator) -> SimpleNamespace:
+        return LinearLaw.build(V, rng)
 
-    def check(case):
+    @staticmethod
+    def check(case: SimpleNamespace) -> Outcome:
         V = len(case.logits)
         found = context_metrics(case.logits, ~np.eye(V, dtype=bool))["total_variation"].mean()
         return bound(">=", total_variation_floor(V, case.width), found, 1e-12, V)
@@ -91,7 +98,8 @@ class TotalVariationFloor:
 
 @claim("Corollary 17", "any model of width d: mean KL / [(1 − d/(V−s)) ln(1 + 1/(V−s))] >= 1")
 class LinearLawOfAnyModel:
-    def build(V, rng):
+    @staticmethod
+    def build(V: int, rng: np.random.Generator) -> SimpleNamespace:
         """Give each context a vector of its own, the best for its target by least squares."""
         width = int(rng.integers(1, V - 1))
         W_U = rng.standard_normal((width, V))
@@ -102,7 +110,8 @@ class LinearLawOfAnyModel:
         about = f"V = {V}, d = {width}, a vector for each context"
         return SimpleNamespace(width=width, logits=logits, members=members, about=about)
 
-    def check(case):
+    @staticmethod
+    def check(case: SimpleNamespace) -> Outcome:
         V = case.members.shape[1]
         size = case.members.sum(axis=1)
         lengths = np.arange(1, V - 1)
@@ -119,7 +128,8 @@ class LinearLawOfAnyModel:
     5,
 )
 class LinearLawByLength:
-    def build(V, rng):
+    @staticmethod
+    def build(V: int, rng: np.random.Generator) -> SimpleNamespace:
         """Take the best known: exact on a random part of d_v dimensions, at any strength."""
         d_v = int(rng.integers(1, V - 3))
         basis = np.linalg.qr(centering(V) @ rng.standard_normal((V, d_v)))[0]
@@ -132,7 +142,8 @@ class LinearLawByLength:
             norm="none", gain=1.0, sink=0.0, about=f"V = {V}, d_v = {d_v}, random part of simplex",
         )  # fmt: skip
 
-    def check(case):
+    @staticmethod
+    def check(case: SimpleNamespace) -> Outcome:
         V = len(case.ov)
         lengths = np.arange(2, V - 1)
         members, last = all_contexts(V, lengths)
@@ -148,12 +159,14 @@ class LinearLawByLength:
     "Proposition 19", "m of V tokens handled: mean TV = E[(s−h)/(V−h)], KL = E[ln((V−h)/(V−s))]", 2
 )
 class BlockLimit:
-    def build(V, rng):
+    @staticmethod
+    def build(V: int, rng: np.random.Generator) -> SimpleNamespace:
         m = int(rng.integers(1, V + 1))
         model = Block(V, d_model=m, x=60.0 * V).model()
         return SimpleNamespace(model=model, num_handled=m, about=f"V = {V}, m = {m}, x = {60 * V}")
 
-    def check(case):
+    @staticmethod
+    def check(case: SimpleNamespace) -> Outcome:
         V = len(case.model.parameters.W_E)
         lengths = np.arange(1, V)
         members, last = all_contexts(V)
@@ -179,7 +192,8 @@ def _frame_case(V: int, F: np.ndarray, x: float, about: str) -> SimpleNamespace:
     "frame of coherence μ, (2s−1)μ < 1: TV <= R + (1−R) tanh(xμ/2), every context",
 )
 class Coherence:
-    def build(V, rng):
+    @staticmethod
+    def build(V: int, rng: np.random.Generator) -> SimpleNamespace:
         if has_equiangular(V, V // 2) and rng.random() < 0.5:
             F, about = get_frame(V, V // 2, "equiangular"), "equiangular frame"
         else:
@@ -189,7 +203,8 @@ class Coherence:
         case.coherence = np.abs(F @ F.T - np.eye(V)).max()
         return case
 
-    def check(case):
+    @staticmethod
+    def check(case: SimpleNamespace) -> Outcome:
         V = len(case.ov)
         members, last = all_contexts(V)
         found = context_metrics(tables_of(case).set_logits(members, last), ~members)
@@ -203,13 +218,15 @@ class Coherence:
     "random signs in d dimensions: E KL <= x²/(2sd) + ln(1 + s/(V−s) e^(−x/s−x²/2s²d))",
 )
 class FramesOnAverage:
-    def build(V, rng):
+    @staticmethod
+    def build(V: int, rng: np.random.Generator) -> SimpleNamespace:
         d, x = int(rng.integers(2, 3 * V)), 10.0 ** rng.uniform(0, 1.5)
         signs = rng.choice([-1.0, 1.0], size=(400, V, d))
         about = f"V = {V}, d = {d}, x = {x:.3g}, 400 frames"
         return SimpleNamespace(frames=signs / np.sqrt(d), x=x, about=about)
 
-    def check(case):
+    @staticmethod
+    def check(case: SimpleNamespace) -> Outcome:
         """Average one context of each length over frames; allow six standard errors."""
         count, V, d = case.frames.shape
         outcomes = []
@@ -224,7 +241,8 @@ class FramesOnAverage:
 
 @claim("Proposition 20c", "uniform attention: exact law of the mean variance of the absent logits")
 class NoiseLaw:
-    def build(V, rng):
+    @staticmethod
+    def build(V: int, rng: np.random.Generator) -> SimpleNamespace:
         ov = rng.standard_normal((V, V)) + rng.standard_normal((V, 1)) + rng.standard_normal(V)
         column = decompose_off_diagonal(ov).column
         return SimpleNamespace(
@@ -232,7 +250,8 @@ class NoiseLaw:
             sink=0.0, about=f"V = {V}, any D, its column part cancelled",
         )  # fmt: skip
 
-    def check(case):
+    @staticmethod
+    def check(case: SimpleNamespace) -> Outcome:
         V = len(case.ov)
         lengths = np.arange(1, V - 1)
         members, last = all_contexts(V, lengths)
@@ -246,11 +265,13 @@ class NoiseLaw:
 
 @claim("Proposition 20d", "fraction π kept: min_Y e^−Y + ½Y²(1−π)/π = e^−Y (1+Y/2), Ye^Y = π/(1−π)")
 class Truncation:
-    def build(V, rng):
+    @staticmethod
+    def build(V: int, rng: np.random.Generator) -> SimpleNamespace:
         kept = int(rng.integers(1, V - 1)) / V
         return SimpleNamespace(kept=kept, about=f"V = {V}, π = {kept:.3g}")
 
-    def check(case):
+    @staticmethod
+    def check(case: SimpleNamespace) -> Outcome:
         noise = (1 - case.kept) / case.kept
         found = scipy.optimize.minimize_scalar(
             lambda Y: np.exp(-Y) + Y**2 * noise / 2,
@@ -261,7 +282,8 @@ class Truncation:
 
 @claim("Proposition 20c", "rank d, x > 0: mean rest_ij²/(x_i x_j) >= (V−d−2)/((d+2)(V−1))")
 class GeneralizedWelch:
-    def build(V, rng):
+    @staticmethod
+    def build(V: int, rng: np.random.Generator) -> SimpleNamespace:
         d = int(rng.integers(1, max(2, V - 2)))
         x = np.array([-1.0])
         while (x <= 0).any():  # the hypothesis; most draws fulfil it
@@ -273,7 +295,8 @@ class GeneralizedWelch:
         about = f"V = {V}, rank {d}, random vectors of unequal length"
         return SimpleNamespace(ov=-F @ F.T, rank=d, about=about)
 
-    def check(case):
+    @staticmethod
+    def check(case: SimpleNamespace) -> Outcome:
         V = len(case.ov)
         row, column, rest = decompose_off_diagonal(case.ov)
         x = row + column - np.diagonal(case.ov)

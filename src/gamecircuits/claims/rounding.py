@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from gamecircuits.analysis.contexts import sample_contexts
-from gamecircuits.claims.claim import bound, claim, compare
+from gamecircuits.claims.claim import Outcome, bound, claim, compare
 from gamecircuits.theory.rounding import rounding_spread
 from gamecircuits.theory.strength import x_min
 from gamecircuits.transformer.constructions.construction import helmert
@@ -30,7 +30,8 @@ def _contexts(V: int, rng: np.random.Generator) -> list[np.ndarray]:
     "Observation 26", "one-hot embedding, float32: the absent logits agree to the bit, at any x", 2
 )
 class OneHotIsExact:
-    def build(V, rng):
+    @staticmethod
+    def build(V: int, rng: np.random.Generator) -> SimpleNamespace:
         size = 16 * V
         x = 10.0 ** rng.uniform(0, 6)
         return SimpleNamespace(
@@ -38,7 +39,8 @@ class OneHotIsExact:
             about=f"V = {size}, x = {x:.3g}",
         )  # fmt: skip
 
-    def check(case):
+    @staticmethod
+    def check(case: SimpleNamespace) -> Outcome:
         spread = _spread(case.embedding, case.embedding.T, case.x, case.contexts)
         return compare(0, spread, 0, sum(map(len, case.contexts)))
 
@@ -47,14 +49,16 @@ class OneHotIsExact:
     "Observation 26", "float32, simplex basis: spread of absent logits at most 7 u x (observed)", 2
 )
 class RoundingSpread:
-    def build(V, rng):
+    @staticmethod
+    def build(V: int, rng: np.random.Generator) -> SimpleNamespace:
         size = 16 * V
         return SimpleNamespace(
             embedding=helmert(size).astype(np.float32), x=x_min(size, 1e-3), dtype="float32",
             contexts=_contexts(size, rng), about=f"V = {size}, x = x_min(0.001)",
         )  # fmt: skip
 
-    def check(case):
+    @staticmethod
+    def check(case: SimpleNamespace) -> Outcome:
         spread = _spread(case.embedding, case.embedding.T, case.x, case.contexts)
         limit = rounding_spread(case.dtype, case.x)
         return bound("<=", limit, spread, 0, sum(map(len, case.contexts)))

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, get_args
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ from gamecircuits.errors import ParameterError
 from gamecircuits.experiments.experiment import Experiment
 from gamecircuits.theory.displacement import first_failing_lengths
 from gamecircuits.transformer.circuits import TokenTables, from_circuits
-from gamecircuits.transformer.constructions.tied import Tied
+from gamecircuits.transformer.constructions.tied import Attention, Tied
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class CriticalLength(Experiment):
         empty where it never fails.
         """
         rows = []
-        for attention in ("uniform", "balanced"):
+        for attention in get_args(Attention):
             for critical in self.critical_lengths:
                 rows += self._tied(attention, critical, rng)
             say(f"tied models with {attention} attention")
@@ -62,7 +62,7 @@ class CriticalLength(Experiment):
         say(f"{self.num_random} random models")
         return pd.DataFrame(rows)
 
-    def _tied(self, attention: str, critical: float, rng: np.random.Generator) -> list[dict]:
+    def _tied(self, attention: Attention, critical: float, rng: np.random.Generator) -> list[dict]:
         V = self.vocab_size
         tied = Tied(V, critical_length=critical, attention=attention)
         tables, lengths = tied.model().tables(), np.arange(1, V)

@@ -64,7 +64,7 @@ class Dimensions(Experiment):
         solution. For balance: `size` is the N that was used, at which the floor and the imbalance
         of `chains` (see `get_chains`) are taken.
         """
-        rows = []
+        rows: list[dict] = []
         for part, measure in (
             ("embedding", self._kl),
             ("values", self._kl),

@@ -77,7 +77,7 @@ class Precision(Experiment):
         return pd.DataFrame(rows)
 
 
-def round_to(values: np.ndarray, dtype: str) -> np.ndarray:
+def round_to(values: np.ndarray | float, dtype: str) -> np.ndarray:
     """The nearest numbers of a type, ties to even; those of 16 bits are held as float32.
 
     bfloat16 is the upper half of a float32: add half of what will be cut off, less one if the last

@@ -126,7 +126,7 @@ def _measure(solution: str, gram: np.ndarray, width: int, members: np.ndarray) -
         | {"metric": "total_variation", "untrained": length / V}
         | {"floor": total_variation_floor(V, width) if length == 1 else 0.0},
     ]
-    limits, bounds = (np.nan, np.nan), [np.nan, np.nan]
+    limits, bounds = [np.nan, np.nan], [np.nan, np.nan]
     if solution == "block":
         limits = [value[0] for value in reversed(block_limits(V, s, width))]
     else:

@@ -17,6 +17,7 @@ files. The folder says what both are given and which wildcards the caption has:
 import io
 import re
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -53,10 +54,12 @@ KINDS = (
     "frame",
 )
 GREY = "#6b6b6b"
-HOLLOW = {"linestyle": "none", "markerfacecolor": "none"}  # symbols that hide nothing
+Style = dict[str, Any]  # keyword arguments of an artist
+# Symbols that hide nothing.
+HOLLOW: Style = {"linestyle": "none", "markerfacecolor": "none"}
 SUPERSCRIPTS = str.maketrans("0123456789-−", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁻")
 
-RC = {
+RC: dict[str, Any] = {
     "axes.axisbelow": True,
     "axes.edgecolor": "#404040",
     "axes.grid": True,
@@ -89,7 +92,7 @@ RC = {
 def new_figure(rows: int, columns: int, width: float, height: float, **options):
     """Figure and 2-D array of axes, in this style; width and height in inches."""
     matplotlib.rcParams.update(matplotlib.rcParamsDefault)
-    matplotlib.rcParams.update(RC)
+    matplotlib.rcParams.update(RC)  # type: ignore[arg-type]  # stubs want literal keys
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure, figure.subplots(rows, columns, squeeze=False, **options)
@@ -167,7 +170,7 @@ class PlainPowers(Formatter):
     def __init__(self, formulas: Formatter):
         self._formulas = formulas
 
-    def set_axis(self, axis: Axis) -> None:
+    def set_axis(self, axis) -> None:
         self._formulas.set_axis(axis)
 
     def set_locs(self, locs) -> None:

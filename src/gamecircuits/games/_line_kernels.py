@@ -53,15 +53,20 @@ def make_board(rows: int, columns: int, in_a_row: int, falls: bool) -> Board:
                     starts |= 1 << (row * columns + column)
         # A line of length + more stones is two of length, one shifted. No line, no shifts: by 64
         # bits or more they are undefined.
-        shifts, length = [], 1
+        shifts: list[int] = []
+        length = 1
         while length < in_a_row or not shifts:
             more = min(length, in_a_row - length)
             shifts.append(more * (down * columns + right) if starts else 0)
             length += more
         lines.append((tuple(map(np.uint64, shifts)), np.uint64(starts)))
     file = sum(1 << square for square in range(0, num_squares, num_tokens))
-    words = ((1 << num_squares) - 1, file, num_squares - num_tokens)
-    return Board(*map(np.uint64, words), tuple(lines))
+    return Board(
+        squares=np.uint64((1 << num_squares) - 1),
+        file=np.uint64(file),
+        last_rank=np.uint64(num_squares - num_tokens),
+        lines=tuple(lines),
+    )
 
 
 @njit(cache=True, nogil=True)

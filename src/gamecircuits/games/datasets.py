@@ -130,7 +130,7 @@ class GameDataset:
         num_games: in all shards.
     """
 
-    def __init__(self, shards: Path | str | list[Path | str], num_games: int | None = None):
+    def __init__(self, shards: Path | str | list[Path] | list[str], num_games: int | None = None):
         """Open all shards of a game.
 
         Args:

@@ -9,6 +9,7 @@ override is derived from the mask, slowly but correctly; fast games override `pl
 """
 
 from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -42,8 +43,15 @@ def sample_true(choices: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 class Game(ABC):
     """Rules of a game. Subclasses are frozen dataclasses whose fields are the config's keys."""
 
-    vocab_size: int
-    max_length: int
+    # Fields in some games and properties in others; at run time a property here would be the
+    # default of such a field.
+    if TYPE_CHECKING:
+
+        @property
+        def vocab_size(self) -> int: ...
+
+        @property
+        def max_length(self) -> int: ...
 
     def __post_init__(self):
         check_fields(self)

@@ -106,7 +106,7 @@ def get_packed_valid_next_token_mask(tokens: np.ndarray, vocab_size: int) -> np.
 
 def _raise_repeated(rows: np.ndarray) -> None:
     for game, row in enumerate(rows.tolist()):  # an error is on its way: clarity over speed
-        first = {}
+        first: dict[int, int] = {}
         for position, token in enumerate(row):
             if token != PAD and first.setdefault(token, position) != position:
                 raise GameError(

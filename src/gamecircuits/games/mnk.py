@@ -5,7 +5,8 @@ somebody has won: set complement with an early end.
 """
 
 from dataclasses import dataclass
-from typing import Annotated
+from types import ModuleType
+from typing import Annotated, ClassVar
 
 import numpy as np
 from annotated_types import Interval
@@ -30,7 +31,7 @@ class Mnk(BitboardGame):
     columns: Annotated[Side, "columns of the board"]
     in_a_row: InARow
 
-    kernels = _line_kernels
+    kernels: ClassVar[ModuleType] = _line_kernels
     players = ("X", "O")
 
     def __post_init__(self):

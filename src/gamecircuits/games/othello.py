@@ -6,7 +6,8 @@ neither has one, be the board full, one colour wiped out or both stuck.
 """
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from types import ModuleType
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
@@ -20,7 +21,7 @@ class Othello(BitboardGame):
 
     board_size: Annotated[Literal[4, 6, 8], "squares per row"] = 8
 
-    kernels = _othello_kernels
+    kernels: ClassVar[ModuleType] = _othello_kernels
 
     @property
     def vocab_size(self) -> int:

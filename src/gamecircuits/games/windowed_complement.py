@@ -24,7 +24,7 @@ class WindowedComplement(CausalGame):
     window: Annotated[int, Interval(ge=0), "last tokens that are illegal, up to V−1"]
     max_length: Annotated[
         int | None, Interval(ge=1, le=32767), "tokens of every game; 2V by default"
-    ] = None
+    ] = None  # type: ignore[assignment]  # None until __post_init__ alone
 
     def __post_init__(self):
         super().__post_init__()
@@ -35,6 +35,7 @@ class WindowedComplement(CausalGame):
             object.__setattr__(self, "max_length", 2 * self.vocab_size)
 
     def play(self, num_games: int, rng: np.random.Generator) -> np.ndarray:
+        assert self.max_length is not None  # see __post_init__
         # Keep the tokens in order of last use, the most recent last: the legal ones come first.
         dtype = token_dtype(self.vocab_size)
         order = rng.permuted(

@@ -99,7 +99,7 @@ def compress_png(png: bytes) -> bytes:
     Matplotlib writes an alpha channel that is opaque everywhere, and filters that make flat areas
     larger; without both, a figure has three quarters of its size.
     """
-    image = Image.open(io.BytesIO(png))
+    image: Image.Image = Image.open(io.BytesIO(png))
     if image.mode == "RGBA" and image.getchannel("A").getextrema() == (255, 255):
         image = image.convert("RGB")
     if image.mode != "RGB":

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from importlib.metadata import version
+from typing import Any
 
 import yaml
 
@@ -212,7 +213,7 @@ def measure_trials(config: Config, search: str, group: str) -> Work:
     names = {"search": search, "group": group}
     trained = {key: file_of("train_trials", key, **names) for key in ("weights", "trajectory")}
     settings = {"test_games": entry.test_games, "averages": list(entry.averages)}
-    return Work(work.reads | trained, work.settings | settings)
+    return Work({**work.reads, **trained}, work.settings | settings)
 
 
 @stage(
@@ -386,8 +387,9 @@ def evaluate_model(config: Config, evaluation: str, model: str) -> Work:
     """All metrics of a model on a game, by length"""
     named, chosen = config.evaluations[evaluation], config.models[model]
     game, is_construction = named.game, chosen.origin == "construction"
+    reads: dict[str, File | list[File]]
     reads = {"model": _model(config, model), "games": [], "masks": []}
-    settings = {
+    settings: dict[str, Any] = {
         "evaluation": evaluation,
         "contexts": named.contexts,
         "lengths": list(named.lengths),
@@ -408,7 +410,7 @@ def evaluate_model(config: Config, evaluation: str, model: str) -> Work:
     return Work(reads, settings, threads=threads)
 
 
-def _once(things: dict) -> list[Names]:
+def _once(things: object) -> list[Names]:
     """One job without a name if there are any such things."""
     return [{}] if things else []
 
@@ -466,6 +468,7 @@ def plot_predictions(config: Config, game: str) -> Work:
 )
 def check_claims(config: Config) -> Work:
     """Every statement of docs/theory.md on random instances: predicted, measured, tolerance"""
+    assert config.claims is not None  # see `each`
     settings = {"seed": config.seed, **config.claims.model_dump()}
     return Work(settings=settings, loads=claim_modules(), caption="claims.rst")
 

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from gamecircuits.pipeline import provenance
 from gamecircuits.pipeline.config.named import Config
@@ -222,8 +223,8 @@ class Plan:
             if str(path) not in tasks:
                 path.unlink(missing_ok=True)
         names: dict[str, set[str]] = {}
-        for path in (p for job in self.jobs for p in (*job.files, job.record, job.task)):
-            names.setdefault(os.path.dirname(path), set()).add(os.path.basename(path))
+        for name in (p for job in self.jobs for p in (*job.files, job.record, job.task)):
+            names.setdefault(os.path.dirname(name), set()).add(os.path.basename(name))
         for folder, known in names.items():
             for path in Path(folder).glob(".*.*.tmp"):  # of write_atomically
                 if re.sub(r"^\.(.*)\.\d+\.tmp$", r"\1", path.name) in known:
@@ -250,7 +251,9 @@ class _Memory:
     """Digests of files, kept together with the size, time and inode that they were taken at."""
 
     def __init__(self, path: str):
-        self.path, self.known, self.now = path, {}, {}
+        self.path = path
+        self.known: dict[str, Any] = {}
+        self.now: dict[str, list[str]] = {}
         with contextlib.suppress(OSError, ValueError, TypeError):
             self.known = dict(json.loads(Path(path).read_text()))
 

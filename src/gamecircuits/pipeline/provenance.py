@@ -62,18 +62,19 @@ def _parse(module: str) -> ast.Module:
 @functools.cache
 def _digest_and_imports(module: str) -> tuple[str, frozenset[str], frozenset[str]]:
     """Digest of a module's code, the first-party modules and the libraries that it imports."""
-    tree, names = _parse(module), set()
+    tree = _parse(module)
+    names: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            if node.level:
+            if node.level or node.module is None:
                 path = source_file(module)
                 raise ImportError(f"{path}:{node.lineno}: write imports in full, not relatively")
             names.add(node.module)
             names.update(f"{node.module}.{alias.name}" for alias in node.names)
     ours = {name for name in names if name.split(".")[0] == PACKAGE}
-    first_party = set()
+    first_party: set[str] = set()
     for name in ours | {module}:  # importing a.b.c also runs a and a.b
         parts = name.split(".")
         first_party.update(".".join(parts[:n]) for n in range(1, len(parts) + 1))
@@ -108,7 +109,8 @@ def _library_version(name: str) -> str | None:
 @functools.cache
 def code_digest(*modules: str) -> tuple[str, dict[str, str]]:
     """Digest of all first-party code that the modules run, and the libraries' versions."""
-    code, libraries = hashlib.sha256(), set()
+    code = hashlib.sha256()
+    libraries: set[str] = set()
     for module in code_closure(*modules):
         digest, _, imported = _digest_and_imports(module)
         code.update(f"{module} {digest}\n".encode())

@@ -36,7 +36,7 @@ class Work:
         threads: how many are worth giving to it; passed on if the function takes `threads`.
     """
 
-    reads: dict[str, File | list[File]] = field(default_factory=dict)
+    reads: Mapping[str, File | list[File]] = field(default_factory=dict)
     settings: dict = field(default_factory=dict)
     loads: list[str] = field(default_factory=list)
     caption: str | None = None

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from textwrap import fill
+from typing import Any
 
 import jinja2
 import numpy as np
@@ -257,7 +258,7 @@ class Search:
         row = row[row["metric"] == "total_variation"]
         return _estimate(row, f"{'best_' if best else ''}{{}}_{versus}")
 
-    def changes(self, variant: str, average: str = "last", **kind: str) -> list[Estimate]:
+    def changes(self, variant: str, average: str = "last", **kind: Any) -> list[Estimate]:
         """`change` at every evaluation length."""
         return [self.change(variant, at, average, **kind) for at in EVAL_LENGTHS]
 
@@ -319,7 +320,8 @@ def _estimate(rows: pd.DataFrame, column: str) -> Estimate:
         raise ValueError(f"{len(rows)} rows of the tables fit, not one")
     row = rows.iloc[0]
     if "{}" in column:
-        return Estimate(*(row[column.format(name)] for name in ("difference", "low", "high")), True)
+        value, low, high = (row[column.format(name)] for name in ("difference", "low", "high"))
+        return Estimate(value, low, high, is_difference=True)
     return Estimate(row[column], row.get("low", np.nan), row.get("high", np.nan))
 
 

@@ -41,7 +41,7 @@ def write_atomically(path: Path | str) -> Iterator[Path]:
         ) from error
 
 
-def write_files(contents: Mapping[Path | str, bytes]) -> None:
+def write_files(contents: Mapping[Path, bytes] | Mapping[str, bytes]) -> None:
     """Write each content to its path."""
     for path, content in contents.items():
         with write_atomically(path) as temporary:

@@ -4,6 +4,7 @@ from math import comb
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from gamecircuits.errors import GamecircuitsError
 
@@ -12,15 +13,15 @@ class TheoryError(GamecircuitsError):
     """A formula was asked for values that its theorem does not cover."""
 
 
-def require(holds: object, message: str) -> None:
+def require(holds: ArrayLike, message: str) -> None:
     if not np.all(holds):
         raise TheoryError(message)
 
 
 def check(
     vocab_size: int,
-    lengths: np.ndarray | None = None,
-    max_illegal_rate: float = 0.5,
+    lengths: np.ndarray | int | None = None,
+    max_illegal_rate: np.ndarray | float = 0.5,
     smallest: int = 2,
 ) -> None:
     require(

@@ -5,7 +5,7 @@ import numpy as np
 from gamecircuits.theory.basics import require
 
 
-def _at_least(smallest: int, lengths: np.ndarray, *weights: np.ndarray) -> np.ndarray:
+def _at_least(smallest: int, lengths: np.ndarray | int, *weights: np.ndarray) -> np.ndarray:
     s = np.asarray(lengths, dtype=float)
     require(s >= smallest, f"lengths must be at least {smallest}, not {lengths}")
     # A rounding error above 1 is no mistake.
@@ -13,7 +13,9 @@ def _at_least(smallest: int, lengths: np.ndarray, *weights: np.ndarray) -> np.nd
     return s
 
 
-def certified_spread(lengths: np.ndarray, eta: float, last_weight: np.ndarray) -> np.ndarray:
+def certified_spread(
+    lengths: np.ndarray | int, eta: np.ndarray | float, last_weight: np.ndarray
+) -> np.ndarray:
     """Spread of absent logits at most (1 + 2(s−2)w_ℓ) η, s >= 2; η at length 1."""
     s = _at_least(1, lengths, last_weight)
     require(np.asarray(eta) >= 0, "a spread is not negative")
@@ -21,9 +23,9 @@ def certified_spread(lengths: np.ndarray, eta: float, last_weight: np.ndarray) -
 
 
 def certified_displacement(
-    lengths: np.ndarray,
-    eta: float,
-    delta_2: float,
+    lengths: np.ndarray | int,
+    eta: np.ndarray | float,
+    delta_2: np.ndarray | float,
     last_weight: np.ndarray,
     weight: np.ndarray,
 ) -> np.ndarray:

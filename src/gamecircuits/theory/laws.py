@@ -39,7 +39,7 @@ def single_class(lengths: np.ndarray, displacements: Displacements) -> ContextCl
     return ContextClasses(np.ones((len(s), 1)), counts[:, None], delta[:, None])
 
 
-def _log_choose(n: np.ndarray, k: np.ndarray) -> np.ndarray:
+def _log_choose(n: np.ndarray | int, k: np.ndarray) -> np.ndarray:
     """Logarithm of the binomial coefficient; −inf outside 0..n."""
     inside = (k >= 0) & (k <= n)
     k = np.where(inside, k, 0)

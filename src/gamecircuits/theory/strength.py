@@ -1,5 +1,7 @@
 """Strength and gain that keep a promised illegal token rate."""
 
+from typing import overload
+
 import numpy as np
 import scipy
 
@@ -7,6 +9,17 @@ from gamecircuits.theory.basics import check, plain, require
 from gamecircuits.theory.displacement import Displacements
 
 
+@overload
+def x_min(
+    vocab_size: int, max_illegal_rate: float, beta: float = 0.0, longest: int | None = None
+) -> float: ...
+@overload
+def x_min(
+    vocab_size: int,
+    max_illegal_rate: np.ndarray | float,
+    beta: np.ndarray | float = 0.0,
+    longest: int | None = None,
+) -> np.ndarray | float: ...
 def x_min(
     vocab_size: int,
     max_illegal_rate: np.ndarray | float,
@@ -27,6 +40,12 @@ def x_min(
     return plain(np.maximum(0.0, s * (seen - np.log(vocab_size - s) - scipy.special.logit(rate))))
 
 
+@overload
+def gain_min(vocab_size: int, max_illegal_rate: float, embedding_ratio: float = 0.0) -> float: ...
+@overload
+def gain_min(
+    vocab_size: int, max_illegal_rate: np.ndarray, embedding_ratio: float = 0.0
+) -> np.ndarray: ...
 def gain_min(
     vocab_size: int, max_illegal_rate: np.ndarray | float, embedding_ratio: float = 0.0
 ) -> np.ndarray | float:

@@ -7,7 +7,7 @@ from gamecircuits.theory.basics import check, decompose_off_diagonal, require
 from gamecircuits.theory.laws import _hypergeometric
 
 
-def untrained_kl(vocab_size: int, lengths: np.ndarray) -> np.ndarray:
+def untrained_kl(vocab_size: int, lengths: np.ndarray | int) -> np.ndarray:
     """ln(V/(V−s)): KL of equal logits (Prop. 14)."""
     check(vocab_size, lengths)
     return np.log(vocab_size / (vocab_size - np.asarray(lengths, dtype=float)))

@@ -10,7 +10,7 @@ iterate (Block and Zhang's β).
 
 from abc import ABC, abstractmethod
 from dataclasses import MISSING, dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from annotated_types import Interval
@@ -20,7 +20,7 @@ from gamecircuits.kinds import suggest
 from gamecircuits.parameters import check_fields, get_parameters
 
 AVERAGES: dict[str, type["Average"]] = {}  # by kind
-DEFAULT_AVERAGES = {  # of a search
+DEFAULT_AVERAGES: dict[str, dict[str, Any]] = {  # of a search
     "last": {"kind": "last"},
     "ema_0.9": {"kind": "ema", "decay": 0.9},
     "ema_0.99": {"kind": "ema", "decay": 0.99},

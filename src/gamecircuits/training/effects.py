@@ -175,7 +175,7 @@ def find_parts(variants: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[str
     first, *others = variants
     if variants[first]:
         return {}
-    found = {}
+    found: dict[str, tuple[str, str]] = {}
     for whole in others:
         for n, one in enumerate(others):
             for other in others[n + 1 :]:

@@ -6,7 +6,7 @@ every length. Noise is how far the predictions of late iterates are from their o
 remains between that mean and the truth is no noise, and no averaging of predictions takes it away.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -107,7 +107,7 @@ def measure_checkpoint(
 
 
 def measure_noise(
-    models: list[Model], tokens: np.ndarray, mask: np.ndarray, lengths: Iterable[int]
+    models: Sequence[Model], tokens: np.ndarray, mask: np.ndarray, lengths: Iterable[int]
 ) -> pd.DataFrame:
     """How far late iterates are from their mean prediction, and that from the truth, by length.
 

@@ -104,7 +104,7 @@ def _make_program(trials: Sequence[Trial], vocab_size: int):
     """A compiled function that takes a group of trials some steps further."""
     like = init_weights(trials[0], vocab_size, np.random.default_rng(0))
     _, unravel = ravel_pytree(like)
-    decays, _ = ravel_pytree(Weights(*map(np.ones_like, like[:-1]), gain=np.float32(0)))
+    decays, _ = ravel_pytree(Weights._make([*map(np.ones_like, like[:-1]), np.float32(0)]))
     is_used = [getattr(trials[0], f"{site}_dropout") > 0 for site in SITES]
     loss = jax.value_and_grad(partial(_loss, unravel, trials[0]))
 

@@ -40,7 +40,7 @@ def init_weights(trial: Trial, vocab_size: int, rng: np.random.Generator) -> Wei
         (rng.standard_normal(shape) * trial.init_scale / n**0.5).astype(np.float32)
         for shape, n in zip(shapes, rows, strict=True)
     ]
-    return Weights(*matrices, gain=np.float32(trial.gain))
+    return Weights._make([*matrices, np.float32(trial.gain)])
 
 
 def to_parameters(weights: Weights) -> Parameters:

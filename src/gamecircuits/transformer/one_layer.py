@@ -40,8 +40,13 @@ class OneLayer:
         try:
             tables = self.tables()
         except ValueError:  # scores too far apart
-            settings = {"norm": self.norm, "gain": self.gain, "sink": self.sink}
-            return forward(self.parameters, np.asarray(tokens), **settings)
+            return forward(
+                self.parameters,
+                np.asarray(tokens),
+                norm=self.norm,
+                gain=self.gain,
+                sink=self.sink,
+            )
         return tables.logits_after_prefixes(np.asarray(tokens))
 
     def cast(self, dtype: str | type) -> "OneLayer":

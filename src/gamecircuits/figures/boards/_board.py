@@ -15,6 +15,7 @@ from gamecircuits.games._bitboard_game import BitboardGame
 
 WIDTH, MAX_HEIGHT = 9.6, 4.0  # inches, of all boards in a line and of one
 MAX_TICKS = 16
+Point = tuple[float, float]
 
 
 class Look(NamedTuple):
@@ -87,36 +88,37 @@ def column_name(column: int) -> str:
 
 
 def draw_on(
-    axes: Axes, rows: pd.DataFrame, shape: Callable[[np.ndarray], Patch], colour: str, **style
+    axes: Axes, rows: pd.DataFrame, shape: Callable[[Point], Patch], colour: str, **style
 ) -> None:
     """Draw a shape on squares.
 
     Args:
         rows: one for each square, with columns row and column.
-        shape: one of the functions below, of a square's centre (2,).
+        shape: one of the functions below, of a square's centre.
     """
-    patches = [shape(centre) for centre in rows[["column", "row"]].to_numpy(float)]
+    patches = [shape((x, y)) for x, y in rows[["column", "row"]].to_numpy(float)]
     style = {"edgecolor": "none", "clip_on": False, **style}
     axes.add_collection(PatchCollection(patches, facecolor=colour, **style))
 
 
-def square(centre: np.ndarray) -> Patch:
-    return Rectangle(centre - 0.5, 1, 1)
+def square(centre: Point) -> Patch:
+    x, y = centre
+    return Rectangle((x - 0.5, y - 0.5), 1, 1)
 
 
-def dot(centre: np.ndarray) -> Patch:
+def dot(centre: Point) -> Patch:
     return Circle(centre, 0.11)
 
 
-def disc(centre: np.ndarray) -> Patch:
+def disc(centre: Point) -> Patch:
     return Circle(centre, 0.4)
 
 
-def ring(centre: np.ndarray) -> Patch:
+def ring(centre: Point) -> Patch:
     return Annulus(centre, 0.32, 0.1)
 
 
-def cross(centre: np.ndarray) -> Patch:
+def cross(centre: Point) -> Patch:
     arm = np.array([0.1, 0.3 + 0.2j, 0.2 + 0.3j])
     outline = np.concatenate([arm * 1j**quarter for quarter in range(4)])
     return Polygon(np.stack([outline.real, outline.imag], axis=1) + centre)

@@ -75,7 +75,7 @@ def draw(table: pd.DataFrame, game: BitboardGame) -> Figure:
         first, last = about["first_ply"], about["last_ply"]
         plies = f"ply {first}" if first == last else f"plies {first}–{last}"
         letter(axes, stage, f"{plies}\n{about['num_positions']:,} positions")
-    figure.get_layout_engine().set(w_pad=0.07, h_pad=0.07)
+    figure.set_layout_engine("constrained", w_pad=0.07, h_pad=0.07)
     bar = figure.colorbar(mesh, ax=list(grid.flat), shrink=0.6, pad=0.02, panchor=False)
     bar.set_label("square legal (% of positions)")
     bar.outline.set_linewidth(0.5)

@@ -8,9 +8,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gamecircuits.figures.style import COLOURS, GREY, letter, new_figure, plain_log_ticks
+from gamecircuits.figures.style import COLOURS, GREY, Style, letter, new_figure, plain_log_ticks
 
-LOOKS = {  # of the two kinds of attention
+LOOKS: dict[str, Style] = {  # of the two kinds of attention
     "uniform": {"marker": "o", "color": COLOURS[0]},
     "free": {"marker": "D", "color": COLOURS[1], "markerfacecolor": "none"},
 }
@@ -27,7 +27,7 @@ def draw(table: pd.DataFrame) -> Figure:
         above, below = grid[:, column]
         _draw_kl(above, below, table[table["part"] == part], V)
         _mark(above, below, V - 1, " $V-1$", "left")
-    _mark(*grid[:, 0], 2 * (V - 1), "$2(V-1)$ ", "right")
+    _mark(grid[0, 0], grid[1, 0], 2 * (V - 1), "$2(V-1)$ ", "right")
     letter(grid[0, 0], 0, f"width of the residual stream, V = {V}")
     letter(grid[0, 1], 1, "width of the values")
     grid[0, 0].set_ylabel("least KL found (nats)")
@@ -86,7 +86,7 @@ def _explain(left: Axes, right: Axes, table: pd.DataFrame) -> None:
     """Names of the lines in the left panel, of the symbols in the right one."""
     first = table[table["part"] == "embedding"].iloc[0]
     middle = 1.5 * (first["vocab_size"] - 1)  # between the two marks
-    text = {"fontsize": 8, "color": GREY}
+    text: Style = {"fontsize": 8, "color": GREY}
     left.text(middle, first["untrained"], "untrained", ha="center", va="bottom", **text)
     left.text(1.25, first["block"], "block", va="bottom", **text)
     left.text(1.2, 0.15 * first["floor"], "floor", **text)

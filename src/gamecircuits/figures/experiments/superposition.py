@@ -9,6 +9,7 @@ from gamecircuits.figures.style import (
     COLOURS,
     GREY,
     MARKERS,
+    Style,
     integer_ticks,
     letter,
     new_figure,
@@ -60,7 +61,7 @@ def _draw_lines(axes: Axes, part: pd.DataFrame, along: str) -> None:
     axes.plot(block[along], block["limit"], color=LOOKS["block"][0])
     for (solution, _), rows in part.groupby(["solution", "seed"], sort=False):
         colour, marker, *_ = LOOKS[solution]
-        style = {"color": colour, "marker": marker, "linewidth": 1.4 if marker else 0.7}
+        style: Style = {"color": colour, "marker": marker, "linewidth": 1.4 if marker else 0.7}
         line = "none" if solution == "block" else "-"
         axes.plot(rows[along], rows["value"], linestyle=line, **style)
     axes.set_ylim(0, 1)

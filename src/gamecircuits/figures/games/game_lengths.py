@@ -6,7 +6,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import StrMethodFormatter
 
-from gamecircuits.figures.style import COLOURS, GREY, integer_ticks, letter, new_panels, readable
+from gamecircuits.figures.style import (
+    COLOURS,
+    GREY,
+    Style,
+    integer_ticks,
+    letter,
+    new_panels,
+    readable,
+)
 
 PEAK = 50  # percent of one length beyond which the others can only be seen on a logarithmic axis
 
@@ -54,6 +62,6 @@ def _draw_number(axes: Axes, length: int) -> None:
     """What there is to say of games that all have one length."""
     axes.set(facecolor="#f3f6f9", xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
-    about = {"transform": axes.transAxes, "ha": "center"}
+    about: Style = {"transform": axes.transAxes, "ha": "center"}
     axes.text(0.5, 0.48, str(length), fontsize=26, color=COLOURS[0], **about)
     axes.text(0.5, 0.34, f"token{'s' * (length > 1)}, every game", color=GREY, **about)

@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.text import Annotation
 
 from gamecircuits.figures.style import key, lay_out, letter, look, new_figure, note, readable
 
@@ -140,10 +141,14 @@ def separate_labels(figure: Figure) -> None:
     per_point = figure.dpi / 72
     line = 9.5 * per_point
     for axes in figure.axes:
-        labels = [text for text in axes.texts if text.get_gid() == "end of curve"]
+        labels = [
+            text
+            for text in axes.texts
+            if isinstance(text, Annotation) and text.get_gid() == "end of curve"
+        ]
         wanted = {label: axes.transData.transform(label.xy)[1] for label in labels}
         clusters: list[list] = []  # labels that touch, lowest first, centred on what they want
-        for label in sorted(labels, key=wanted.get):
+        for label in sorted(labels, key=wanted.__getitem__):
             clusters.append([label])
             while len(clusters) > 1 and _bottom(clusters[-1], wanted, line, axes) < (
                 _bottom(clusters[-2], wanted, line, axes) + line * len(clusters[-2])

@@ -9,6 +9,7 @@ from gamecircuits.figures.style import (
     COLOURS,
     GREY,
     HOLLOW,
+    Style,
     integer_ticks,
     key,
     letter,
@@ -47,7 +48,7 @@ def draw(table: pd.DataFrame, model: str) -> Figure:
 def _draw_strengths(axes: Axes, table: pd.DataFrame, whole: pd.DataFrame) -> None:
     for index, (name, label) in enumerate((("x", "x: OV circuit"), ("beta", "β: direct path"))):
         rows = table[table["quantity"] == name]
-        style = {"color": COLOURS[index], "marker": "os"[index], "linestyle": "none"}
+        style: Style = {"color": COLOURS[index], "marker": "os"[index], "linestyle": "none"}
         axes.plot(rows["token"].astype(int), rows["measured"], markersize=3.4, label=label, **style)
     axes.axhline(0, color=GREY, linewidth=0.8)
     axes.margins(y=0.18)
@@ -73,7 +74,7 @@ def _draw_rates(axes: Axes, table: pd.DataFrame) -> None:
     axes.plot(lengths, rates["predicted"], color=COLOURS[0])
     axes.plot(lengths, worst["predicted"], color=COLOURS[1], linewidth=1)
     axes.plot(lengths, worst["certified"], color="black", linestyle="--", linewidth=1)
-    hollow = {"linestyle": "none", "markerfacecolor": "none", "markersize": 4.4}
+    hollow: Style = {"linestyle": "none", "markerfacecolor": "none", "markersize": 4.4}
     axes.plot(lengths, rates["measured"], marker="o", color=COLOURS[0], label="mean", **hollow)
     axes.plot(
         lengths, worst["measured"], marker="^", color=COLOURS[1], label="worst context", **hollow

@@ -1,5 +1,7 @@
 """Figure: what the models see: one game followed token by token, with every prediction."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 from matplotlib.colors import PowerNorm
@@ -16,7 +18,7 @@ MAX_STEPS = 64  # of one game
 MARK = "#c0392b"
 
 
-def make_table(tokens: np.ndarray, mask: np.ndarray, models: dict[str, Model]) -> pd.DataFrame:
+def make_table(tokens: np.ndarray, mask: np.ndarray, models: Mapping[str, Model]) -> pd.DataFrame:
     """Next-token distribution after every prefix of one game, for the target and each model.
 
     Of long games the first MAX_STEPS prefixes; no rows if the game is over at once.

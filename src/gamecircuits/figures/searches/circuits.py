@@ -8,7 +8,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from gamecircuits.figures.searches._search import DIVERGED, join_trials, set_title
-from gamecircuits.figures.style import GREY, letter, new_figure, readable
+from gamecircuits.figures.style import GREY, Style, letter, new_figure, readable
 
 NUM_VARIANTS = 4  # the first ones, and of each the first trial: results do not choose
 CONSTRUCTED = "balanced construction"
@@ -74,7 +74,7 @@ def draw(table: pd.DataFrame, game: str, length: int) -> Figure:
         for axes, state in zip(pair[1], STATES.values(), strict=True):
             axes.set_title(state, fontsize=8.5, loc="center")
         colours = ScalarMappable(_normalize(limits.get(circuit, np.nan)), COLOURS)
-        style = {"location": "bottom", "shrink": 0.85, "aspect": 26, "pad": 0.03}
+        style: Style = {"location": "bottom", "shrink": 0.85, "aspect": 26, "pad": 0.03}
         figure.colorbar(colours, ax=list(pair.flat), label=label, **style)
     vocab_size, shown = int(table["vocab_size"].max()), int(table["row"].max()) + 1
     of = "" if shown == vocab_size else f", the first {shown} of {vocab_size} tokens"
@@ -97,7 +97,7 @@ def _draw_matrix(axes: Axes, part: pd.DataFrame, limit: float) -> None:
         axes.set_box_aspect(1)
         return
     values = part.pivot(index="row", columns="column", values="shown")
-    style = {"cmap": COLOURS, "norm": _normalize(limit), "interpolation": "nearest"}
+    style: Style = {"cmap": COLOURS, "norm": _normalize(limit), "interpolation": "nearest"}
     axes.imshow(values, aspect="equal", **style)
     if not part["shown"].any():
         axes.text(0.5, 0.5, "all 0", transform=axes.transAxes, ha="center", va="center")

@@ -1,6 +1,7 @@
 """Figure: metrics of trained models against length, for each variant and some averages."""
 
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
@@ -13,7 +14,15 @@ from gamecircuits.figures.searches._search import (
     label_log_axis,
     set_title,
 )
-from gamecircuits.figures.style import COLOURS, integer_ticks, key, letter, new_figure, readable
+from gamecircuits.figures.style import (
+    COLOURS,
+    Style,
+    integer_ticks,
+    key,
+    letter,
+    new_figure,
+    readable,
+)
 
 METRICS = {
     "illegal_token_rate": "illegal token rate\n(probability)",
@@ -22,7 +31,7 @@ METRICS = {
 PER_LINE = 4  # variants
 WIDTHS = (3.0, 1.8, 1.0)  # of the medians of averages, so that equal ones can all be seen
 FLOOR = 1e-4  # of the axes at least; the curves go on below
-TRAINED = {"color": "#ececec", "linewidth": 0}  # shade of the lengths in training
+TRAINED: Style = {"color": "#ececec", "linewidth": 0}  # shade of the lengths in training
 
 
 def make_table(tables: dict[str, pd.DataFrame], length: int) -> pd.DataFrame:
@@ -64,7 +73,9 @@ def draw(table: pd.DataFrame, game: str, length: int) -> Figure:
         pair[1].tick_params(labelbottom=True)
     for axes in grid.flat:
         label_log_axis(axes.yaxis)
-    handles = [key(color=colour, label=readable(name)) for name, colour in averages.items()]
+    handles: list[Artist] = [
+        key(color=colour, label=readable(name)) for name, colour in averages.items()
+    ]
     handles.append(Patch(label="lengths in training", **TRAINED))
     figure.legend(handles=handles, loc="outside lower left", ncols=4)
     set_title(figure, game, length, "thin: every trial, thick: their median; weights in colour")

@@ -10,7 +10,7 @@ from gamecircuits.figures.searches._search import (
     get_looks,
     set_title,
 )
-from gamecircuits.figures.style import GREY, key, letter, new_figure, readable
+from gamecircuits.figures.style import GREY, Style, key, letter, new_figure, readable
 
 METRICS = {  # name: marker, filling, distance from the middle of the row
     "total_variation": ("o", None, -0.17),
@@ -109,7 +109,12 @@ def _label(left: Axes, right: Axes, rows: pd.DataFrame, place: dict, looks: dict
             text.set(color=looks[row]["color"], weight="bold")
     versus, baseline = rows[["versus", "baseline"]].iloc[0]
     left.set_ylabel(f"minus {readable(baseline)}, {VERSUS[versus]}")
-    text = {"transform": right.get_yaxis_transform(), "fontsize": 8, "color": GREY, "va": "center"}
-    right.text(1.03, 0, "pairs", **text)
+    style: Style = {
+        "transform": right.get_yaxis_transform(),
+        "fontsize": 8,
+        "color": GREY,
+        "va": "center",
+    }
+    right.text(1.03, 0, "pairs", **style)
     for row in rows.drop_duplicates(["variant", "average"]).itertuples():
-        right.text(1.03, place[row.variant, row.average], f"{row.pairs:.0f}", **text)
+        right.text(1.03, place[row.variant, row.average], f"{row.pairs:.0f}", **style)

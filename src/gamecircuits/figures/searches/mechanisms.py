@@ -13,7 +13,7 @@ from gamecircuits.figures.searches._search import (
     set_title,
     variant_keys,
 )
-from gamecircuits.figures.style import GREY, letter, new_figure, readable
+from gamecircuits.figures.style import GREY, Style, letter, new_figure, readable
 from gamecircuits.training.measure import PREDICTED
 
 TITLES = (
@@ -23,7 +23,7 @@ TITLES = (
     "what averaging the weights changes",
 )
 ABOUT = [*KEYS, "average", "quantity", "length", "num_legal", "value", PREDICTED]
-HOLLOW = {"linestyle": "none", "markersize": 3.4, "markerfacecolor": "white"}
+HOLLOW: Style = {"linestyle": "none", "markersize": 3.4, "markerfacecolor": "white"}
 SPREAD = 0.36  # of the variants beside an average
 BEYOND = 5  # factors of change further than this are drawn as arrows at the edge
 BIAS = "bias"  # in the place of an average of weights: the mean of predictions
@@ -105,7 +105,7 @@ def _draw_dispersion(axes: Axes, table: pd.DataFrame, looks: dict[str, dict]) ->
             continue
         _draw_curves(axes, rows, "length", look)
         predicted = rows.groupby("length")[PREDICTED].median()
-        style = {"color": look["color"], "marker": look["marker"], **HOLLOW}
+        style: Style = {"color": look["color"], "marker": look["marker"], **HOLLOW}
         axes.plot(predicted.where(predicted > 0), zorder=2.5, **style)
     values = table.loc[table["quantity"] == "displacement", ["length", "value"]]
     values = values[values["value"] > 0]
@@ -129,7 +129,7 @@ def _draw_noise(axes: Axes, table: pd.DataFrame, looks: dict[str, dict]) -> None
     for variant, look in looks.items():
         _draw_curves(axes, _pick(table, "noise", variant), "num_legal", look)
         if (BIAS, variant) in medians:
-            style = {"color": look["color"], "linestyle": ":", "linewidth": 1.6}
+            style: Style = {"color": look["color"], "linestyle": ":", "linewidth": 1.6}
             axes.plot(medians[BIAS, variant], **style)
     if (medians > 0).any():  # single trials may go on below
         axes.set_ylim(medians[medians > 0].min() / 1.5, 1.2 * medians.max())
@@ -151,7 +151,7 @@ def _draw_rates(
         for is_longest, s in enumerate(lengths.values()):
             rows = rates[(rates["variant"] == variant) & (rates["length"] == s)]
             filling = look["color"] if is_longest else "none"
-            style = {"color": look["color"], "marker": look["marker"], "linestyle": "none"}
+            style: Style = {"color": look["color"], "marker": look["marker"], "linestyle": "none"}
             axes.plot(rows[PREDICTED], rows["value"], markerfacecolor=filling, **style)
     for n, s in enumerate(lengths.values()):
         filling = GREY if n else "none"
@@ -175,7 +175,7 @@ def _draw_averaging(
     axes.axhline(1, color=GREY, linewidth=0.9)
     axes.grid(axis="x", visible=False)
     for n, (quantity, (label, filling)) in enumerate(kept.items()):
-        marker = {"marker": "os"[n], "markersize": 3.8, "linestyle": "none", **filling}
+        marker: Style = {"marker": "os"[n], "markersize": 3.8, "linestyle": "none", **filling}
         for m, (variant, look) in enumerate(looks.items()):
             of_averages = _pick(rows, quantity, variant).groupby("average")["value"]
             low, middle, high = (

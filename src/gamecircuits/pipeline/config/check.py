@@ -173,7 +173,8 @@ class _Checker:
         self, path: KeyPath, names: Collection[str], pattern: re.Pattern, letters: str
     ) -> list[str]:
         """The names that can be used in file names and tables; the others are reported."""
-        usable, seen = [], {}
+        usable: list[str] = []
+        seen: dict[str, str] = {}
         for name in names:
             if (first := seen.setdefault(name.lower(), name)) != name:
                 message = f"differs from {first!r} in case alone; on some systems files would clash"
@@ -236,7 +237,9 @@ class _Checker:
                 self.report(path, f"must be a folder, but {part} is a file", results)
         return None
 
-    def make_kind(self, section: str, name: str, value: Any, registry: Registry, base: type) -> Any:
+    def make_kind(
+        self, section: str, name: str, value: Any, registry: Registry, base: type[BaseModel]
+    ) -> Any:
         """(entry, instance, settings) of an entry with a kind, None if there is a problem."""
         path = (section, name)
         others = OTHER_MODELS if base is ModelEntry else {}
@@ -304,8 +307,9 @@ class _Checker:
         for average, values in entry.averages.items():
             try:
                 made = make_average(**values)
-                if entry.steps % getattr(made, "every", 1):
-                    raise ParameterError("every", made.every, f"what divides steps = {entry.steps}")
+                every = getattr(made, "every", 1)
+                if entry.steps % every:
+                    raise ParameterError("every", every, f"what divides steps = {entry.steps}")
             except ParameterError as error:
                 self.report_parameter((*path, "averages", average), error)
         for section, names in (("variants", entry.variants), ("averages", entry.averages)):
@@ -371,7 +375,8 @@ class _Checker:
         except (GamecircuitsError, OSError) as error:
             # Of a file of ours the error says to delete it and run again, which is no advice here.
             message = f"is damaged ({error.__cause__})" if error.__cause__ else str(error)
-            return self.report(("models", name, "path"), message, entry.path)
+            self.report(("models", name, "path"), message, entry.path)
+            return None
         settings = {"kind": entry.kind, "path": entry.path, "sha256": digest}
         size = len(model.parameters.W_E)
         return NamedModel(name, entry.kind, settings, size, "file", entry.figures)

@@ -101,7 +101,8 @@ class FileEntry(ModelEntry):
     )
 
 
-OTHER_MODELS = {"trained": TrainedEntry, "file": FileEntry}  # kinds that are no construction
+# Kinds that are no construction.
+OTHER_MODELS: dict[str, type[ModelEntry]] = {"trained": TrainedEntry, "file": FileEntry}
 
 
 def _check_lengths(value: Any) -> Any:
@@ -239,7 +240,7 @@ def annotate(field: FieldInfo) -> Any:
 
 def define_field(parameter: Parameter) -> tuple[Any, Any]:
     """A parameter as pydantic's `create_model` takes it."""
-    default = {} if parameter.default is MISSING else {"default": parameter.default}
+    default: dict[str, Any] = {} if parameter.default is MISSING else {"default": parameter.default}
     return parameter.annotation, Field(description=parameter.description, **default)
 
 
@@ -253,6 +254,6 @@ def entry_model(
         raise GamecircuitsError(
             f"{cls.__name__} must not have a field {taken.pop()}: {base.__doc__}"
         )
-    kind_field = (Literal[kind], Field(description=description))
-    definitions = {name: define_field(parameter) for name, parameter in parameters.items()}
-    return create_model(kind, __base__=base, kind=kind_field, **definitions)
+    definitions: dict[str, Any] = {"kind": (Literal[kind], Field(description=description))}
+    definitions |= {name: define_field(parameter) for name, parameter in parameters.items()}
+    return create_model(kind, __base__=base, **definitions)

@@ -24,8 +24,8 @@ def load_config(*paths: Path | str, overrides: Mapping[str, Any] | None = None) 
     if overrides:
         overrides = retype(overrides)
         source.values = lay_over(source.values, overrides)
-        for path, value in iter_key_paths(overrides):
+        for key, value in iter_key_paths(overrides):
             if not isinstance(value, Mapping):  # replaced as a whole
-                source.places = {p: at for p, at in source.places.items() if p[: len(path)] != path}
-            source.places[path] = "--config"
+                source.places = {p: at for p, at in source.places.items() if p[: len(key)] != key}
+            source.places[key] = "--config"
     return check_config(source)

@@ -47,7 +47,7 @@ def make_schema() -> dict:
     search = _redefine(
         SearchEntry,
         space=_make_space(),
-        variants=dict[str, _make_variant()],
+        variants=_by_name(_make_variant()),
         averages=_make_section(
             entry_model(cls, Entry, kind, describe_average(kind)) for kind, cls in AVERAGES.items()
         ),
@@ -58,7 +58,7 @@ def make_schema() -> dict:
         models=_make_section([*_entries(CONSTRUCTIONS, ModelEntry), *OTHER_MODELS.values()]),
         evaluations=dict[str, EvaluationEntry],
         experiments=_make_section(_entries(EXPERIMENTS, ExperimentEntry)),
-        searches=dict[str, search],
+        searches=_by_name(search),
     )
     return whole.model_json_schema()
 
@@ -72,13 +72,18 @@ def _entries(registry: Registry, base: type[BaseModel]) -> list[type[BaseModel]]
 
 def _make_section(models: typing.Iterable[type[BaseModel]]) -> Any:
     """Entries by name, each of one of the models, which its key `kind` tells."""
-    union = typing.Union[tuple(models)]  # noqa: UP007 (known only here)
-    return dict[str, Annotated[union, Field(discriminator="kind")]]
+    union: Any = typing.Union[tuple(models)]  # noqa: UP007 (known only here)
+    return _by_name(Annotated[union, Field(discriminator="kind")])
+
+
+def _by_name(entry: Any) -> Any:
+    """Entries of a type that is known at run time alone, by name."""
+    return dict[str, entry]
 
 
 def _redefine(model: type[BaseModel], **annotations: Any) -> type[BaseModel]:
     """The model with other annotations of some fields."""
-    fields = {}
+    fields: dict[str, Any] = {}
     for name, annotation in annotations.items():
         field = model.model_fields[name]
         default = {} if field.is_required() else {"default": field.default}
@@ -87,14 +92,17 @@ def _redefine(model: type[BaseModel], **annotations: Any) -> type[BaseModel]:
 
 
 def _make_variant() -> type[BaseModel]:
-    fields = {name: define_field(parameter) for name, parameter in HYPERPARAMETERS.items()}
+    fields: dict[str, Any] = {
+        name: define_field(parameter) for name, parameter in HYPERPARAMETERS.items()
+    }
     about = "Hyperparameters that take the place of the drawn ones."
     return create_model("Variant", __base__=Strict, __doc__=about, **fields)
 
 
 def _make_space() -> type[BaseModel]:
-    fields = {}
+    fields: dict[str, Any] = {}
     for name, parameter in HYPERPARAMETERS.items():
+        one: Any
         one, field = define_field(parameter)
         choices = [one, Annotated[list[one], MinLen(1)], *[Range] * has_range(name)]
         fields[name] = typing.Union[tuple(choices)], field  # noqa: UP007

@@ -40,7 +40,7 @@ def fill_tables(text: str) -> str:
 
 def make_tables() -> dict[str, str]:
     """Every table by the name in its marker."""
-    entries = {
+    entries: dict[str, type[BaseModel]] = {
         "configuration": TopLevel,
         "games": GameEntry,
         "splits": Splits,
@@ -50,11 +50,11 @@ def make_tables() -> dict[str, str]:
         "searches": SearchEntry,
     }
     models = _read_kinds(CONSTRUCTIONS)
-    for kind, entry in OTHER_MODELS.items():
-        own = entry.model_fields.keys() - ModelEntry.model_fields.keys()
+    for kind, other in OTHER_MODELS.items():
+        own = other.model_fields.keys() - ModelEntry.model_fields.keys()
         models[kind] = (
-            entry.model_fields["kind"].description,
-            [parameter for parameter in _read_model(entry) if parameter.name in own],
+            other.model_fields["kind"].description or "",
+            [parameter for parameter in _read_model(other) if parameter.name in own],
         )
     averages = {kind: (describe_average(kind), [*get_parameters(cls).values()])
                 for kind, cls in AVERAGES.items()}  # fmt: skip

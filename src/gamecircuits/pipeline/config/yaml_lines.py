@@ -104,7 +104,8 @@ class _Converter:
             return [self._convert(item, (*key_path, n)) for n, item in enumerate(node.value)]
         if not isinstance(node, yaml.MappingNode):
             return self.loader.construct_object(node, deep=True)
-        mapping, first = {}, {}
+        mapping: dict[Any, Any] = {}
+        first: dict[Any, str] = {}
         merged, own = self._find_pairs(node)
         for is_own, pairs in ((False, merged), (True, own)):
             for key_node, value_node in pairs:
@@ -122,7 +123,8 @@ class _Converter:
     def _find_pairs(self, node: yaml.MappingNode) -> tuple[list, list]:
         """Pairs of nodes that "<<: *other" merges into a mapping, and those of its own."""
         if id(node) not in self._pairs:
-            merged, own = {}, []
+            merged: dict = {}
+            own: list = []
             for key_node, value_node in node.value:
                 if not isinstance(key_node, yaml.ScalarNode):
                     raise yaml.constructor.ConstructorError(

@@ -43,8 +43,8 @@ def report(diagnosis: Diagnosis) -> str:
     lines.append("      " + 2 * f"{'measured':>13}{'predicted':>13}{'certified':>13}")
     columns = [diagnosis.by_length(quantity) for quantity in BY_LENGTH]
     for rows in zip(*(column.itertuples() for column in columns), strict=True):
-        numbers = (n for row in rows for n in (row.measured, row.predicted, row.certified))
-        lines.append(f"{rows[0].length:6}" + "".join(map(_show, numbers)))
+        values = (n for row in rows for n in (row.measured, row.predicted, row.certified))
+        lines.append(f"{rows[0].length:6}" + "".join(map(_show, values)))
     return "\n".join(lines)
 
 

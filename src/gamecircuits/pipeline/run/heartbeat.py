@@ -26,7 +26,7 @@ class Heartbeat(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         if getattr(record, "event", None) == LogEvent.PROGRESS:
-            self.done, self.total = record.done, record.total
+            self.done, self.total = vars(record)["done"], vars(record)["total"]
             if self.done == self.total:
                 self._write()
 
@@ -50,7 +50,7 @@ class Heartbeat(logging.Handler):
         """The newest line of the newest log of this run."""
         try:
             times = {path: path.stat().st_mtime for path in self.logs.glob("*/*.log")}
-            newest = max(times, key=times.get)
+            newest = max(times, key=times.__getitem__)
             words = newest.read_text(errors="replace").splitlines()
             if times[newest] < self.since or not words:
                 return ""

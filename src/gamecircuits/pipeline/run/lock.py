@@ -17,7 +17,7 @@ from gamecircuits.errors import GamecircuitsError
 try:
     import fcntl
 except ImportError:  # Windows
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]  # it is a module elsewhere
 
 LOCK = "GAMECIRCUITS_LOCK"  # the environment variable that tells jobs their run and the file
 RUN, JOBS = 0, 1  # bytes of the file

@@ -71,7 +71,7 @@ class Workflow:
     def job(self, stage: Stage, names: Mapping[str, str]) -> Job:
         return self.plan.job(stage, **dict(names))
 
-    def outputs(self, stage: Stage, report: Callable) -> dict[str, str | list[str]]:
+    def outputs(self, stage: Stage, report: Callable) -> dict[str, list[str]]:
         """Patterns of the files of a stage; what the report shows is marked for it."""
 
         def mark(pattern: str) -> str:
@@ -86,8 +86,7 @@ class Workflow:
                 labels=labels or {"page": pattern},
             )
 
-        marked = {argument: [mark(p) for p in as_list(ps)] for argument, ps in stage.writes.items()}
-        return marked
+        return {argument: [mark(p) for p in as_list(ps)] for argument, ps in stage.writes.items()}
 
     def wildcard_constraints(self, stage: Stage) -> dict[str, str]:
         """The values of each name: a file has one rule, whatever the names are."""
@@ -119,6 +118,7 @@ class Workflow:
         for job in self.plan.jobs:
             for path in job.files:
                 if job.stage.shown and path.endswith((".png", ".html")):
+                    assert job.work.caption is not None  # what is shown has one
                     named = SimpleNamespace(config=self.plan.config.raw, wildcards=job.names)
                     caption = templates.get_template(job.work.caption)
                     captions[path] = caption.render(snakemake=named)

@@ -3,6 +3,7 @@
 import numpy as np
 
 from gamecircuits.errors import GamecircuitsError
+from gamecircuits.transformer.model import Norm
 from gamecircuits.transformer.weights import read_trained_model, write_model
 
 
@@ -16,7 +17,7 @@ def extract_model(
     variant: str,
     number: int,
     average: str,
-    norm: str,
+    norm: Norm,
 ) -> None:
     """Write one of a group's models as a file of its own."""
     trained = f"{variant}/{number}/{average}"

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from gamecircuits.games._bitboard_game import BitboardGame
 from gamecircuits.games.datasets import iter_games
 from gamecircuits.games.game import make_game
 from gamecircuits.storage.tables import write_frame
@@ -11,6 +12,7 @@ from gamecircuits.storage.tables import write_frame
 def measure_legality(games: list[str], legality: str, *, job: str, name: str, game: dict) -> None:
     """Count the games still running at each ply, and those of them in which a square is legal."""
     rules = make_game(**game)
+    assert isinstance(rules, BitboardGame)  # the graph has this stage for no others
     num_legal = np.zeros((rules.max_length, rules.num_squares), dtype=np.int64)
     num_positions = np.zeros((rules.max_length, 1), dtype=np.int64)
     for shard in games:

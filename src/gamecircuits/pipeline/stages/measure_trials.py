@@ -44,7 +44,7 @@ def measure_trials(
     length: int,
     test_games: int,
     averages: list[str],
-    splits: dict | None,
+    splits: dict[str, float] | None,
     num_games: int | None,
 ) -> None:
     """Measure every average of every trial at every length, and the iterates on the way.
@@ -64,6 +64,7 @@ def measure_trials(
                 raise GamecircuitsError(f"none of {dataset.num_games:,} games is of split {split}")
             tokens = batch["tokens"]
         else:
+            assert splits is not None  # the games are played anew
             tokens = next(iter_split(rules, split, test_games, splits, rng))
         return tokens, rules.get_valid_next_token_mask(tokens)
 
@@ -72,7 +73,9 @@ def measure_trials(
     named = name_lengths(length, lengths[-1])
     on_the_way = load_file(trajectory)
     steps = on_the_way["steps"]
-    tables = {name: [] for name in ("metrics", "dynamics", "noise", "circuits")}
+    tables: dict[str, list[pd.DataFrame]] = {
+        name: [] for name in ("metrics", "dynamics", "noise", "circuits")
+    }
     for n, row in enumerate(group):
         log(f"measuring trial {n + 1} of {len(group)}")
         trial = Trial(**{name: row[name] for name in HYPERPARAMETERS})

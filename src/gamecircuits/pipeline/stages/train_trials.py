@@ -46,7 +46,7 @@ def train_trials(
     steps: int,
     checkpoints: int,
     averages: list,
-    splits: dict | None,
+    splits: dict[str, float] | None,
     num_games: int | None,
 ) -> None:
     """Train; keep the weights before and after, every average, and the iterates on the way.
@@ -67,6 +67,7 @@ def train_trials(
     def open_games(batch_size: int, rng: np.random.Generator, split: str = "train"):
         if dataset:
             return iter_dataset(dataset, split, batch_size, rng)
+        assert splits is not None  # the games are played anew
         return iter_split(rules, split, batch_size, splits, rng)
 
     for split in SPLITS:  # a game may be too small to have games of all
@@ -87,7 +88,9 @@ def train_trials(
         log=log,
     )
     interval = steps // checkpoints
-    table, after, on_the_way = [], {}, {"steps": run.checkpoints}
+    table: list[dict] = []
+    after: dict[str, np.ndarray] = {}
+    on_the_way = {"steps": run.checkpoints}
     for n, (row, trial) in enumerate(zip(group, hyperparameters, strict=True)):
         key = f"{row['variant']}/{row['number']}"
         for name, vector in [("start", run.start[n]), *zip(kinds, run.averages[n], strict=True)]:

@@ -16,6 +16,8 @@ from gamecircuits.transformer.constructions.construction import (
 from gamecircuits.transformer.constructions.minimal import get_minimal_parameters
 from gamecircuits.transformer.model import Parameters
 
+Attention = Literal["uniform", "balanced"]
+
 
 @dataclass(frozen=True)
 class Tied(FullWidth):
@@ -35,9 +37,7 @@ class Tied(FullWidth):
         "length s*, not whole, from which on the last token is more likely than the absent "
         "ones; above 3 for balanced attention; by default floor(V/2) + 1/2, at least 3.5",
     ] = None
-    attention: Annotated[
-        Literal["uniform", "balanced"], "attention: uniform, or balanced at length 2"
-    ] = "uniform"
+    attention: Annotated[Attention, "attention: uniform, or balanced at length 2"] = "uniform"
 
     half_widths = 1
 
