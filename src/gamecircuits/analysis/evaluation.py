@@ -183,9 +183,7 @@ class _ModelPrefixes:
 
 def _metric_rows(logits: np.ndarray, legal: np.ndarray, entropy: np.ndarray) -> np.ndarray:
     """Values (metrics, contexts) from logits and legal tokens, both (V, contexts)."""
-    found = context_metrics(logits.T, legal.T)
-    found["attention_entropy"] = entropy
-    return np.stack([found[metric] for metric in METRICS])
+    return np.stack([*context_metrics(logits.T, legal.T, entropy).values()])
 
 
 def evaluate_exhaustively(
