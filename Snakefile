@@ -1,9 +1,9 @@
 """The pipeline: games -> masks -> evaluation of models -> tables and figures.
 
 `snakemake` makes everything that config/config.yaml asks for. The rules follow from the stages in
-src/gamecircuits/pipeline/graph.py: one rule for each stage, of the same name, and one target for each
-part of the pipeline (games, masks, models, metrics, figures, theory, training). `snakemake
---list-rules` names them all.
+src/gamecircuits/pipeline/graph.py: one rule for each stage, of the same name, and one target for
+each part of the pipeline (games, masks, models, metrics, figures, theory, training).
+`snakemake --list-rules` names them all.
 """
 
 import os
@@ -50,8 +50,9 @@ shell.prefix(
 
 for stage in FLOW.stages:
 
-    # The task, which the plan writes, says all about the job: what it reads and writes, its settings
-    # and its code. It is newer than the results whenever these are not what they should be.
+    # The task, which the plan writes, says all about the job: what it reads and writes, its
+    # settings and its code. It is newer than the results whenever these are not what they should
+    # be.
     rule:
         name:
             stage.name
@@ -69,7 +70,8 @@ for stage in FLOW.stages:
         params:
             python=sys.executable,
         shell:
-            "{params.python:q} -m gamecircuits.pipeline.run.job {input.task:q} {threads} > {log:q} 2>&1"
+            "{params.python:q} -m gamecircuits.pipeline.run.job {input.task:q} {threads} "
+            "> {log:q} 2>&1"
 
 
 for part in FLOW.parts:

@@ -107,14 +107,14 @@ def extended(tmp_path_factory):
     for path, code in read_examples():
         file = folder / path
         if path in PLACES:
-            before, place, after = file.read_text(encoding="utf-8").partition(PLACES[path])
+            text = file.read_text(encoding="utf-8")
+            before, place, after = text.replace(code, "").partition(PLACES[path])
             assert place, f"{PLACES[path]!r} is not in {path}"
             gap = "\n\n" if code.startswith("@") else ""
             file.write_text(before + code + gap + place + after, encoding="utf-8")
         elif path.endswith(".yaml"):
             config = yaml.safe_load(code)
         else:
-            assert not file.exists()
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(code, encoding="utf-8")
     config["games"]["no_repeat"]["num_games"] = 20

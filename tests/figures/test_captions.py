@@ -15,7 +15,8 @@ FIGURES = Path(style.__file__).parent
 ROOT = Path(__file__).parents[2]
 CONFIG = yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8"))
 CAPTIONS = sorted(path for path in FIGURES.glob("*/*.rst") if path.stem[0] != "_")
-EVERY = [*CAPTIONS, *sorted(ROOT.glob("workflow/report/*.rst"))]
+OTHERS = sorted(path for path in ROOT.glob("workflow/report/*.rst") if path.stem != "figure")
+EVERY = [*CAPTIONS, *OTHERS]  # figure.rst puts in the caption that was rendered before
 
 
 def render(path, model="balanced", config=CONFIG):

@@ -423,7 +423,7 @@ def collect_metrics(config: Config) -> Work:
     shown="Length generalization",
 )
 def plot_metrics(config: Config, figure: str) -> Work:
-    """Metrics against length: illegal token rate, displacement, entropy of attention"""
+    """Metrics against length, a figure each"""
     module = f"gamecircuits.figures.metrics.{figure}"
     reads = {"metrics": file_of("collect_metrics")}
     return Work(reads, {"figure": module}, [module], caption=f"metrics/{figure}.rst")
