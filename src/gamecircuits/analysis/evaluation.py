@@ -266,8 +266,8 @@ class _Contexts:
         self._sums = None
 
     def _half_sums(self, last: int) -> list[np.ndarray]:
-        """For each half: sums over each of its subsets, (w + 2, subsets), of attention weight times
-        value, of the weights, and of their entropy terms."""
+        """Sums over each subset of each half, (w + 2, subsets): of attention weight times value, of
+        the weights, and of their entropy terms."""
         tables = self.tables
         weights = tables.weights[last][:, None]  # (V, 1)
         terms = np.concatenate(

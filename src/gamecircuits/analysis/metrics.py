@@ -48,7 +48,7 @@ class Metric(NamedTuple):
 
 
 METRICS = {
-    "illegal_token_rate": Metric(
+    "illegal_token_rate": Metric(  # ITR in the paper
         "probability", "softmax mass on illegal tokens", lambda c: _dot(c.p, c.illegal_share)
     ),
     "total_variation": Metric(

@@ -48,7 +48,7 @@ def _uniform_x(V: int, rng: np.random.Generator) -> SimpleNamespace:
     case.ov += np.diag(case.x - x)
     case.direct += np.diag(case.beta - beta)
     case.x, case.beta = np.full(V, x), beta
-    case.about = f"V = {V}, x = {x:.3g}, random β, attention and gauge"
+    case.description = f"V = {V}, x = {x:.3g}, random β, attention and gauge"
     return case
 
 
@@ -91,7 +91,7 @@ class Symmetrisation:
         case.ov += size * rng.standard_normal((V, V))
         case.direct += size * rng.standard_normal((V, V))
         case.scores = np.zeros((V, V))
-        case.about = f"V = {V}, random circuits, uniform attention"
+        case.description = f"V = {V}, random circuits, uniform attention"
         return case
 
     def check(case):
@@ -107,7 +107,7 @@ class Symmetrisation:
 @claim("Theorem 22", "‖D‖ <= N: x̄ <= N, N/√(V−1), N/(V−1) (operator, Frobenius, nuclear), at −x̄P")
 class NormOptimum:
     def build(V, rng):
-        case = SimpleNamespace(about=f"V = {V}, 200 random D and the optimum")
+        case = SimpleNamespace(description=f"V = {V}, 200 random D and the optimum")
         case.candidates = [-centering(V), *rng.standard_normal((200, V, V))]
         case.budget = 1.0
         return case
@@ -129,9 +129,9 @@ class NormOptimum:
 class Dropout:
     def build(V, rng):
         x, rate = rng.uniform(2, 30), rng.uniform(0.05, 0.6)
-        about = f"V = {V}, x = {x:.3g}, p = {rate:.2g}"
+        description = f"V = {V}, x = {x:.3g}, p = {rate:.2g}"
         return SimpleNamespace(
-            ov=-x * centering(V), direct=np.zeros(V), x=x, rate=rate, about=about
+            ov=-x * centering(V), direct=np.zeros(V), x=x, rate=rate, description=description
         )
 
     def check(case):
@@ -175,8 +175,8 @@ class PromisedRate:
             [Balanced, Minimal, Harmonic, Sink, SelfSink, AttentionNorm, ResidualNorm]
         )
         model = kind(V, max_illegal_rate=rate).model()
-        about = f"V = {V}, {kind.__name__}, rate {rate:.2g}"
-        return SimpleNamespace(model=model, rate=rate, about=about)
+        description = f"V = {V}, {kind.__name__}, rate {rate:.2g}"
+        return SimpleNamespace(model=model, rate=rate, description=description)
 
     def check(case):
         members, last = all_contexts(len(case.model.parameters.W_E))
@@ -192,7 +192,7 @@ class GainBound:
         sizes = V * np.array([1, 10, 100])
         gains = [gain_min(size, rate) for size in sizes]
         return SimpleNamespace(
-            sizes=sizes, gains=gains, rate=rate, about=f"V = {sizes}, {rate:.2g}"
+            sizes=sizes, gains=gains, rate=rate, description=f"V = {sizes}, {rate:.2g}"
         )
 
     def check(case):
@@ -212,7 +212,7 @@ def _construction(V: int, kind: type, **settings) -> SimpleNamespace:
         model=construction.model(),
         laws=construction.closed_form(np.arange(1, V)),
         size=max(1.0, np.abs(ov_circuit(construction.parameters())).max()),
-        about=", ".join([f"V = {V}", *shown]),
+        description=", ".join([f"V = {V}", *shown]),
     )
 
 
