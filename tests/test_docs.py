@@ -1,8 +1,11 @@
 """What the documents say works."""
 
 import io
+import os
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -13,10 +16,10 @@ import yaml
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from gamecircuits.analysis.evaluation import evaluate_exhaustively
 from gamecircuits.pipeline import docs, training_page
 from gamecircuits.pipeline.config.load import load_config
-from gamecircuits.transformer.constructions.construction import make_construction
+from gamecircuits.pipeline.graph import STAGES
+from gamecircuits.pipeline.plan import Plan
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -27,43 +30,143 @@ DOCUMENTS = [
 ]
 
 
-def blocks(name: str, language: str) -> list[str]:
-    text = (ROOT / name).read_text()
-    return re.findall(rf"```{language}\n(.*?)```", text, flags=re.DOTALL)
+# Blocks of docs/extending.md that belong into a file that is there: before which line of it.
+PLACES = {
+    "src/gamecircuits/analysis/metrics.py": "}\n\n\ndef probabilities",
+    "src/gamecircuits/training/trial.py": "\n    def __post_init__",
+    "src/gamecircuits/training/program.py": "    return losses.sum()",
+    "src/gamecircuits/training/averaging.py": "def describe_average",
+    "src/gamecircuits/pipeline/graph.py": "# Training. A group",
+}
+TRY = """
+from pathlib import Path
+
+import numpy as np
+from pipeline_tools import do_all
+
+from gamecircuits.analysis.evaluation import evaluate_exhaustively
+from gamecircuits.pipeline.config.load import load_config
+from gamecircuits.pipeline.graph import STAGES
+from gamecircuits.pipeline.plan import Plan
+from gamecircuits.storage.tables import read_frame
+from gamecircuits.training.averaging import Last, make_average
+from gamecircuits.transformer.constructions.construction import make_construction
+
+config = load_config("config.yaml")
+game = config.games["no_repeat"].game
+tokens = game.play(300, np.random.default_rng(0))
+assert tokens.shape == (300, 20)
+assert (tokens[:, 1:] != tokens[:, :-1]).all()
+game.check(tokens)
+
+small = make_construction("last_only", vocab_size=6)
+table, lengths = evaluate_exhaustively(small.model()), np.arange(1, 6)
+for metric, wanted in small.closed_form(lengths).items():
+    rows = table[table["metric"] == metric]
+    np.testing.assert_allclose(rows["min"], wanted.min, atol=1e-12, err_msg=metric)
+    np.testing.assert_allclose(rows["max"], wanted.max, atol=1e-12, err_msg=metric)
+rows = table[table["metric"] == "confidence"]
+np.testing.assert_allclose(rows["mean"], 1 / (5 + np.exp(-10.0)))
+
+plan = Plan(config)
+do_all(plan, *(name for name in STAGES if name not in ("check_claims", "confirm_claims")))
+for suffix in ("png", "svg", "parquet", "csv"):
+    assert Path(f"results/figures/excess_loss.{suffix}").stat().st_size
+readme = Path("results/README.md").read_text()
+assert "figures/excess_loss.*" in readme
+assert "| `openings/GAME.parquet` | How many games begin with each token |" in readme
+
+trials = read_frame("results/searches/s/trials.parquet").set_index("variant")
+assert trials.loc["smooth", "z_loss"] == 0.1
+assert trials.loc["smooth", "final_loss"] > trials.loc["plain", "final_loss"] + 0.1
+weights = make_average("tail", share=0.5).get_weights(4)
+np.testing.assert_allclose(weights, [1, 1, 1, 1 / 2])
+np.testing.assert_array_equal(make_average("tail", share=0.0).get_weights(4), Last().get_weights(4))
+assert set(read_frame("results/searches/s/metrics.parquet")["average"]) == {"last", "tail"}
+"""
 
 
-@pytest.fixture
-def extended(tmp_path, monkeypatch):
-    """The examples of docs/extending.md, each in its folder, with a config that uses them."""
-    game, model = blocks("docs/extending.md", "python")
-    for package, name, code in [
-        ("gamecircuits.games", "no_repeat", game),
-        ("gamecircuits.transformer.constructions", "last_only", model),
-    ]:
-        folder = tmp_path / package
-        folder.mkdir()
-        (folder / f"{name}.py").write_text(code)
-        path = __import__(package, fromlist=["x"]).__path__
-        monkeypatch.setattr(f"{package}.__path__", [*path, str(folder)])
-    config = yaml.safe_load(blocks("docs/extending.md", "yaml")[0])
+def read_examples() -> list[tuple[str, str]]:
+    """The blocks of docs/extending.md, each with the path that stands last in the text before."""
+    text = (DOCS / "extending.md").read_text(encoding="utf-8")
+    found, path = [], ""
+    for prose, language, code in re.findall(
+        r"(.*?)^```(\w+)\n(.*?)^```$", text, flags=re.DOTALL | re.MULTILINE
+    ):
+        path = ([path, *re.findall(r"`((?:src|tests|config)/[\w/]+\.\w+)`", prose)])[-1]
+        assert path.endswith({"python": ".py", "rst": ".rst", "yaml": ".yaml"}[language])
+        found.append((path, code))
+    return found
+
+
+@pytest.fixture(scope="module")
+def extended(tmp_path_factory):
+    """A copy of the project in which everything of docs/extending.md was added, word for word."""
+    folder = tmp_path_factory.mktemp("extended")
+    shutil.copytree(ROOT / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    for path, code in read_examples():
+        file = folder / path
+        if path in PLACES:
+            text = file.read_text(encoding="utf-8")
+            before, place, after = text.replace(code, "").partition(PLACES[path])
+            assert place, f"{PLACES[path]!r} is not in {path}"
+            gap = "\n\n" if code.startswith("@") else ""
+            file.write_text(before + code + gap + place + after, encoding="utf-8")
+        elif path.endswith(".yaml"):
+            config = yaml.safe_load(code)
+        else:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(code, encoding="utf-8")
+    config["games"]["no_repeat"]["num_games"] = 20
     config["models"] = {"mine": {"kind": "last_only", "vocab_size": 16}}
     config["evaluations"] = {"mine": {"game": "no_repeat", "models": ["mine"]}}
-    (tmp_path / "c.yaml").write_text(yaml.safe_dump(config))
-    return load_config(tmp_path / "c.yaml")
+    search = {"game": "no_repeat", "length": 3, "steps": 4, "checkpoints": 2, "trials": 1}
+    search["variants"] = {"plain": {}, "smooth": {"z_loss": 0.1}}
+    search["averages"] = {"last": {"kind": "last"}, "tail": {"kind": "tail", "share": 0.2}}
+    config["searches"] = {"s": search | {"space": {"d_model": 4, "d_k": 4, "d_v": 4}}}
+    (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    return folder
 
 
-def test_the_examples_of_extending_work(extended):
-    game = extended.games["no_repeat"].game
-    tokens = game.play(300, np.random.default_rng(0))
-    assert tokens.shape == (300, 20)
-    assert (tokens[:, 1:] != tokens[:, :-1]).all()
-    game.check(tokens)
-    small = make_construction("last_only", vocab_size=6)
-    table, lengths = evaluate_exhaustively(small.model()), np.arange(1, 6)
-    for metric, wanted in small.closed_form(lengths).items():
-        rows = table[table["metric"] == metric]
-        np.testing.assert_allclose(rows["min"], wanted.min, atol=1e-12, err_msg=metric)
-        np.testing.assert_allclose(rows["max"], wanted.max, atol=1e-12, err_msg=metric)
+def run_extended(folder: Path, *arguments: str) -> None:
+    path = os.pathsep.join([str(folder / "src"), str(ROOT / "tests")])
+    run = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_the_additions_of_extending_work(extended):
+    """And all stages run with them."""
+    run_extended(extended, "-c", TRY)
+
+
+def test_the_test_of_extending_passes(extended):
+    options = ("-p", "no:cacheprovider", "-c", os.devnull, "--rootdir", ".")
+    run_extended(extended, "-m", "pytest", *options, "tests/pipeline/stages")
+
+
+def test_the_first_five_files_of_extending_are_what_is_run():
+    """The way from a game to its figure, as it is told, is that of the plan."""
+    text = (DOCS / "extending.md").read_text(encoding="utf-8").partition("\n## What each")[0]
+    files = re.findall(r"^\d\. `([\w/.]+)`", text, flags=re.MULTILINE)
+    assert len(files) == 5
+    package = "src/gamecircuits"
+    for file in files:
+        assert (ROOT / file.replace("KIND", "windowed_complement")).is_file(), file
+    plan = Plan(load_config(ROOT / files[0]))
+    figure = plan.job("plot_games", figure=Path(files[4]).stem)
+    assert f"{plan.config.results}/figures/{Path(files[4]).stem}.png" in figure.files
+    assert f"{package}/{figure.work.loads[0].partition('.')[2].replace('.', '/')}.py" == files[4]
+    read = {job.stage.name for _, job in figure.reads["branching"]}
+    assert read == {Path(files[3]).stem}
+    for stage in re.findall(r"`(\w+)`", text.partition("The way leads")[2].partition("4. ")[0]):
+        assert stage in STAGES
 
 
 def test_links_lead_somewhere():

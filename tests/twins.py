@@ -192,18 +192,18 @@ def naive_logits(
 
 
 def naive_metrics(logits, legal, attention) -> dict[str, float]:
-    """All metrics of one context from their definitions."""
+    """Metrics of one context from their definitions; a new metric may be left out."""
     logits, legal = list(map(float, logits)), list(map(bool, legal))
     tokens = range(len(logits))
     total = sum(math.exp(x - max(logits)) for x in logits)
     p = [math.exp(x - max(logits)) / total for x in logits]
     good, bad = [t for t in tokens if legal[t]], [t for t in tokens if not legal[t]]
     names = ["illegal_token_rate", "total_variation", "kl_divergence", "top1_legal", "logit_gap"]
-    names += ["displacement", "imbalance", "absent_spread"]
+    names += ["displacement", "imbalance", "absent_spread", "attention_entropy"]
     found = dict.fromkeys(names, math.nan)
-    found["attention_entropy"] = -sum(w * math.log(w) for w in attention if w > 0)
     if not good:
         return found
+    found["attention_entropy"] = -sum(w * math.log(w) for w in attention if w > 0)
     q = [1 / len(good) if legal[t] else 0.0 for t in tokens]
     top = [t for t in tokens if logits[t] == max(logits)]
     found["illegal_token_rate"] = sum(p[t] for t in bad)

@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -19,19 +21,29 @@ from gamecircuits.analysis.metrics import METRICS, context_metrics
 )
 def test_metrics_equal_their_definitions(case):
     logits, legal = case  # quarters, so that ties occur and are exact
-    found = context_metrics(logits, legal)
+    entropy = np.full(3, math.log(2))
+    found = context_metrics(logits, legal, entropy)
     for index in range(3):
-        wanted = naive_metrics(logits[index], legal[index], attention=[1.0])
-        for name, values in found.items():
-            assert values[index] == pytest.approx(wanted[name], rel=1e-11, abs=1e-12, nan_ok=True)
+        wanted = naive_metrics(logits[index], legal[index], attention=[0.5, 0.5])
+        for name, value in wanted.items():
+            assert found[name][index] == pytest.approx(value, rel=1e-11, abs=1e-12, nan_ok=True)
 
 
 def test_every_metric_is_computed_for_every_context():
     rng = np.random.default_rng(0)
     logits, legal = rng.normal(size=(2, 3, 5)), rng.random((2, 3, 5)) < 0.5
     found = context_metrics(logits, legal)
-    assert [*found, "attention_entropy"] == list(METRICS)
+    assert list(found) == list(METRICS)
     assert {values.shape for values in found.values()} == {(2, 3)}
+    assert np.isnan(found["attention_entropy"]).all()  # is not in the logits
+
+
+def test_metrics_are_nan_only_where_they_are_not_defined():
+    """Without a legal token; and, of those that compare, without an illegal one."""
+    legal = np.array([[True, False], [True, True], [False, False]])
+    found = context_metrics(np.zeros((3, 2)), legal, np.zeros(3))
+    for name, values in found.items():
+        assert np.isnan(values).tolist() == [False, METRICS[name].needs_illegal, True], name
 
 
 def test_memory_order_changes_nothing_but_rounding():

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gamecircuits.claims import check as book
+from gamecircuits.claims import check as checks
 from gamecircuits.claims.claim import Outcome, load_claims
 from gamecircuits.theory.basics import centering
 from gamecircuits.transformer.constructions.construction import helmert
@@ -224,7 +224,7 @@ def test_claims_hold(name):
         for seed in range(3):
             case = claim.build(vocab_size, np.random.default_rng([seed, vocab_size]))
             outcome = claim.check(case)
-            assert outcome.holds, (case.about, outcome)
+            assert outcome.holds, (case.description, outcome)
 
 
 @pytest.mark.parametrize("name", [name for name, spoil in SPOILS.items() if spoil])
@@ -234,7 +234,7 @@ def test_claims_fail_without_their_hypothesis(name):
         case = claim.build(8, np.random.default_rng(seed))
         SPOILS[name](case)
         outcome = claim.check(case)
-        assert not outcome.holds, (case.about, outcome)
+        assert not outcome.holds, (case.description, outcome)
 
 
 def test_the_theory_says_where_each_claim_is_checked():
@@ -256,10 +256,10 @@ def test_the_table_names_failures(monkeypatch):
     one = CLAIMS["dispersion"]
     wrong = one._replace(check=lambda case: one.check(case)._replace(measured=7.0))
     two = {"dispersion": wrong, "metrics": CLAIMS["metrics"]}
-    monkeypatch.setattr(book, "load_claims", lambda: two)
+    monkeypatch.setattr(checks, "load_claims", lambda: two)
     heard = []
-    table = book.check_all([5], 2, 0, heard.append)
+    table = checks.check_all([5], 2, 0, heard.append)
     assert len(table) == 4
     assert table["holds"].tolist() == [True, True, False, False]  # by the number of the statement
     assert sum("CLAIM FAILS: dispersion (Theorem 21)" in line for line in heard) == 2
-    assert book.summarize(table)["failures"].tolist() == [0, 2]
+    assert checks.summarize(table)["failures"].tolist() == [0, 2]

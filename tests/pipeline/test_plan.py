@@ -15,6 +15,7 @@ import pytest
 import yaml
 from pipeline_tools import do_all
 
+from gamecircuits.kinds import list_modules
 from gamecircuits.pipeline import plan as plan_module
 from gamecircuits.pipeline import provenance
 from gamecircuits.pipeline.config.load import load_config
@@ -85,9 +86,14 @@ def rename(section: str, old: str, new: str) -> dict:
 
 A = {f"{stage}:a:{n}" for stage in ("generate_games", "compute_masks") for n in "01"}
 B = {"generate_games:b:0", "compute_masks:b:0"}
-GAME_FIGURES = {"plot_games:branching_factor", "plot_games:game_lengths"}
-METRIC_FIGURES = {"plot_metrics:attention_entropy", "plot_metrics:displacement"}
-METRIC_FIGURES |= {"plot_metrics:length_generalization"}
+
+
+def figures(family: str) -> list[str]:
+    return list_modules(f"gamecircuits.figures.{family}")
+
+
+GAME_FIGURES = {f"plot_games:{name}" for name in figures("games")}
+METRIC_FIGURES = {f"plot_metrics:{name}" for name in figures("metrics")}
 AFTER_EVALUATION = {"collect_metrics", *METRIC_FIGURES}
 ON_B = {"measure_branching:b", "plot_predictions:b", "evaluate_model:some:m", *GAME_FIGURES}
 OF_M = {f"{stage}:m" for stage in ("construct_model", "plot_circuits", "diagnose_model")}
@@ -100,10 +106,7 @@ EXPERIMENT = {"run_experiment:e", "plot_experiment:e"}
 PLAIN, NORM = ("s:plain-0000", "s:plain-0002"), ("s:norm-0000", "s:norm-0002")
 TRAIN = {f"train_trials:{group}" for group in (*PLAIN, *NORM)}
 MEASURE = {f"measure_trials:{group}" for group in (*PLAIN, *NORM)}
-SEARCH_FIGURES = {
-    f"plot_search:s:{figure}"
-    for figure in ("circuits", "curves", "dynamics", "effects", "mechanisms", "scatter")
-}
+SEARCH_FIGURES = {f"plot_search:s:{name}" for name in figures("searches")}
 COLLECT = {"collect_search:s", *SEARCH_FIGURES}
 RUN = {"describe_run"}
 

@@ -38,6 +38,7 @@ TINY = {
     "claims": {"vocab_sizes": [4], "instances": 1},
     "experiments": {"e": {"kind": "parallel_resistors", "vocab_size": 4, "num_models": 1}},
 }
+GAME_FIGURES = {f"plot_games:{name}" for name in list_modules("gamecircuits.figures.games")}
 
 
 class Project:
@@ -161,8 +162,7 @@ def edited(**changes) -> dict:
             "pipeline/stages/measure_branching.py",
             "counts = np.zeros",
             "counts = counts_by_ply = np.zeros",
-            {"measure_branching:a", "measure_branching:b"}
-            | {"plot_games:branching_factor", "plot_games:game_lengths"},
+            {"measure_branching:a", "measure_branching:b"} | GAME_FIGURES,
         ),
     ],
     ids=lambda value: value if isinstance(value, str) and value.endswith(".py") else None,
@@ -180,7 +180,7 @@ def test_a_change_of_the_source_runs_the_jobs_of_the_plan(finished, path, old, n
 
 def test_a_change_of_the_config_runs_the_jobs_of_the_plan(finished):
     jobs = {"generate_games:a:1", "compute_masks:a:1", "measure_branching:a", "describe_run"}
-    jobs |= {"plot_games:branching_factor", "plot_games:game_lengths"}
+    jobs |= GAME_FIGURES
     finished.config(edited(games__a__num_games=31))
     try:
         assert finished.planned() == jobs

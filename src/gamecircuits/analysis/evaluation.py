@@ -183,9 +183,7 @@ class _ModelPrefixes:
 
 def _metric_rows(logits: np.ndarray, legal: np.ndarray, entropy: np.ndarray) -> np.ndarray:
     """Values (metrics, contexts) from logits and legal tokens, both (V, contexts)."""
-    found = context_metrics(logits.T, legal.T)
-    found["attention_entropy"] = entropy
-    return np.stack([found[metric] for metric in METRICS])
+    return np.stack([*context_metrics(logits.T, legal.T, entropy).values()])
 
 
 def evaluate_exhaustively(
@@ -268,8 +266,8 @@ class _Contexts:
         self._sums: tuple[int, list[np.ndarray]] | None = None
 
     def _half_sums(self, last: int) -> list[np.ndarray]:
-        """For each half: sums over each of its subsets, (w + 2, subsets), of attention weight times
-        value, of the weights, and of their entropy terms."""
+        """Sums over each subset of each half, (w + 2, subsets): of attention weight times value, of
+        the weights, and of their entropy terms."""
         tables = self.tables
         weights = tables.weights[last][:, None]  # (V, 1)
         terms = np.concatenate(

@@ -3,20 +3,93 @@
 p is the softmax of the logits, q is uniform over the legal tokens. Numbers that a context does not
 define are NaN: all of them without a legal token (the game is over), those that compare with
 illegal tokens without an illegal one, and the entropy of attention of a model without attention.
+
+A metric is one entry of METRICS: everything else (tables, units, statistics) follows from it.
 """
+
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
-METRICS = {  # name: unit, meaning
-    "illegal_token_rate": ("probability", "softmax mass on illegal tokens"),
-    "total_variation": ("probability", "half the summed distance between p and q"),
-    "kl_divergence": ("nats", "KL(q‖p), the loss in excess of the best possible"),
-    "top1_legal": ("probability", "the most likely token is legal; ties count by share"),
-    "logit_gap": ("nats", "lowest legal logit − highest illegal logit"),
-    "displacement": ("nats", "mean legal logit − mean illegal logit"),
-    "imbalance": ("nats", "highest − lowest illegal logit"),
-    "absent_spread": ("nats", "highest − lowest legal logit"),
-    "attention_entropy": ("nats", "entropy of the attention over positions"),
+
+class Parts(NamedTuple):
+    """What metrics are made of, worked out once: arrays (..., V), or (...) with one per context."""
+
+    p: np.ndarray  # (..., V)
+    q: np.ndarray  # (..., V)
+    legal_share: np.ndarray  # (..., V): 1 for legal tokens, 0 for others
+    illegal_share: np.ndarray  # (..., V)
+    is_top: np.ndarray  # (..., V): 1 for the tokens with the highest logit
+    num_legal: np.ndarray
+    log_total: np.ndarray  # logarithm of the sum of all exp(logit)
+    highest_legal: np.ndarray  # logits, nats
+    lowest_legal: np.ndarray
+    legal_mean: np.ndarray
+    highest_illegal: np.ndarray
+    lowest_illegal: np.ndarray
+    illegal_mean: np.ndarray
+    attention_entropy: np.ndarray  # nats
+
+
+class Metric(NamedTuple):
+    """A number for every context.
+
+    Attributes:
+        unit, meaning: for tables and texts.
+        compute: from Parts to an array (...).
+        needs_illegal: whether it is defined only where a token is illegal.
+    """
+
+    unit: str
+    meaning: str
+    compute: Callable[[Parts], np.ndarray]
+    needs_illegal: bool = False
+
+
+METRICS = {
+    "illegal_token_rate": Metric(  # ITR in the paper
+        "probability", "softmax mass on illegal tokens", lambda c: _dot(c.p, c.illegal_share)
+    ),
+    "total_variation": Metric(
+        "probability",
+        "half the summed distance between p and q",
+        lambda c: 0.5 * np.abs(c.p - c.q).sum(axis=-1),
+    ),
+    "kl_divergence": Metric(
+        "nats",
+        "KL(q‖p), the loss in excess of the best possible",
+        lambda c: c.log_total - c.legal_mean - np.log(c.num_legal),
+    ),
+    "top1_legal": Metric(
+        "probability",
+        "the most likely token is legal; ties count by share",
+        lambda c: _dot(c.is_top, c.legal_share) / c.is_top.sum(axis=-1),
+    ),
+    "logit_gap": Metric(
+        "nats",
+        "lowest legal logit − highest illegal logit",
+        lambda c: c.lowest_legal - c.highest_illegal,
+        needs_illegal=True,
+    ),
+    "displacement": Metric(
+        "nats",
+        "mean legal logit − mean illegal logit",
+        lambda c: c.legal_mean - c.illegal_mean,
+        needs_illegal=True,
+    ),
+    "imbalance": Metric(
+        "nats",
+        "highest − lowest illegal logit",
+        lambda c: c.highest_illegal - c.lowest_illegal,
+        needs_illegal=True,
+    ),
+    "absent_spread": Metric(
+        "nats", "highest − lowest legal logit", lambda c: c.highest_legal - c.lowest_legal
+    ),
+    "attention_entropy": Metric(
+        "nats", "entropy of the attention over positions", lambda c: c.attention_entropy
+    ),
 }
 
 
@@ -26,8 +99,10 @@ def probabilities(logits: np.ndarray) -> np.ndarray:
     return weights / weights.sum(axis=-1, keepdims=True)
 
 
-def context_metrics(logits: np.ndarray, legal: np.ndarray) -> dict[str, np.ndarray]:
-    """All metrics but the entropy of attention, which is no function of the logits.
+def context_metrics(
+    logits: np.ndarray, legal: np.ndarray, entropy: np.ndarray | float = np.nan
+) -> dict[str, np.ndarray]:
+    """All metrics.
 
     Fastest when the vocabulary axis varies slowest in memory: pass the transpose of a (V, contexts)
     array.
@@ -35,9 +110,10 @@ def context_metrics(logits: np.ndarray, legal: np.ndarray) -> dict[str, np.ndarr
     Args:
         logits: (..., V).
         legal: legal next tokens, bool (..., V).
+        entropy: of the attention, nats (...), which is no function of the logits.
 
     Returns:
-        one number per context, (...), for each metric by name.
+        one number per context, (...), for each metric by name, in the order of METRICS.
     """
     legal_share = legal.astype(logits.dtype)
     illegal_share = 1 - legal_share
@@ -46,36 +122,37 @@ def context_metrics(logits: np.ndarray, legal: np.ndarray) -> dict[str, np.ndarr
     huge = np.finfo(logits.dtype).max / 4
     off_legal, off_illegal = legal_share * huge, illegal_share * huge
     highest_legal = (logits - off_illegal).max(axis=-1)
-    lowest_legal = (logits + off_illegal).min(axis=-1)
     highest_illegal = (logits - off_legal).max(axis=-1)
-    lowest_illegal = (logits + off_legal).min(axis=-1)
-
     top = np.maximum(highest_legal, highest_illegal)
     p = np.exp(logits - top[..., None])
     total = p.sum(axis=-1)
     p /= total[..., None]
-    is_top = (logits == top[..., None]).astype(logits.dtype)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        q = legal_share / num_legal[..., None]
-        legal_mean = _dot(logits, legal_share) / num_legal
-        illegal_mean = _dot(logits, illegal_share) / num_illegal
-        found = {
-            "illegal_token_rate": _dot(p, illegal_share),
-            "total_variation": 0.5 * np.abs(p - q).sum(axis=-1),
-            "kl_divergence": np.log(total) + top - legal_mean - np.log(num_legal),
-            "top1_legal": _dot(is_top, legal_share) / is_top.sum(axis=-1),
-            "logit_gap": lowest_legal - highest_illegal,
-            "displacement": legal_mean - illegal_mean,
-            "imbalance": highest_illegal - lowest_illegal,
-            "absent_spread": highest_legal - lowest_legal,
-        }
     is_over, none_illegal = num_legal == 0, num_illegal == 0
-    for name, values in found.items():
-        undefined = is_over
-        if name in ("logit_gap", "displacement", "imbalance"):
-            undefined = is_over | none_illegal
-        found[name] = np.where(undefined, np.nan, values)
-    return found
+    with np.errstate(divide="ignore", invalid="ignore"):
+        parts = Parts(
+            p=p,
+            q=legal_share / num_legal[..., None],
+            legal_share=legal_share,
+            illegal_share=illegal_share,
+            is_top=(logits == top[..., None]).astype(logits.dtype),
+            num_legal=num_legal,
+            log_total=np.log(total) + top,
+            highest_legal=highest_legal,
+            lowest_legal=(logits + off_illegal).min(axis=-1),
+            legal_mean=_dot(logits, legal_share) / num_legal,
+            highest_illegal=highest_illegal,
+            lowest_illegal=(logits + off_legal).min(axis=-1),
+            illegal_mean=_dot(logits, illegal_share) / num_illegal,
+            attention_entropy=np.asarray(entropy),
+        )
+        return {
+            name: np.where(
+                is_over | none_illegal if metric.needs_illegal else is_over,
+                np.nan,
+                metric.compute(parts),
+            )
+            for name, metric in METRICS.items()
+        }
 
 
 def _dot(left: np.ndarray, right: np.ndarray) -> np.ndarray:

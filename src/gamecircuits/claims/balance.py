@@ -30,7 +30,7 @@ def _with_attention(V: int, rng: np.random.Generator, beta: float):
     case = random_standard_form(V, rng, beta=beta)
     weights = balanced_attention(case.x, case.beta) * rng.uniform(0.2, 5, V)[:, None]
     case.scores = np.log(weights)
-    case.about = f"V = {V}, random x, gauge and g, {'β = 0' if beta == 0 else 'random β'}"
+    case.description = f"V = {V}, random x, gauge and g, {'β = 0' if beta == 0 else 'random β'}"
     return case
 
 
@@ -101,7 +101,7 @@ class LastTokenExcess:
         case.direct += np.diag(case.beta - beta)
         case.x, case.beta = np.full(V, x), np.full(V, beta)
         case.scores = np.log(balanced_attention(case.x, case.beta))
-        case.about = f"V = {V}, x = {x:.3g}, β = {beta:.3g}"
+        case.description = f"V = {V}, x = {x:.3g}, β = {beta:.3g}"
         return case
 
     @staticmethod
@@ -126,7 +126,7 @@ class LastTokenSign:
         beta = -case.x * rng.uniform(0.1, 0.9, V)
         case.direct += np.diag(case.beta - beta)
         case.beta = beta
-        case.about = f"V = {V}, random x, β < 0, attention and gauge"
+        case.description = f"V = {V}, random x, β < 0, attention and gauge"
         return case
 
     @staticmethod
@@ -176,7 +176,9 @@ class TiedBeta:
         middle = np.linalg.solve(E, np.linalg.solve(E, D.T).T)
         nothing = np.zeros((V, 0))
         parameters = Parameters(E, nothing, nothing, middle, np.eye(V), E.T)
-        return SimpleNamespace(parameters=parameters, about=f"V = {V}, random tied exact model")
+        return SimpleNamespace(
+            parameters=parameters, description=f"V = {V}, random tied exact model"
+        )
 
     @staticmethod
     def check(case: SimpleNamespace) -> Outcome:
@@ -200,8 +202,8 @@ class AttentionRank:
     def build(V: int, rng: np.random.Generator) -> SimpleNamespace:
         x = rng.uniform(1, 20, V)
         beta = rng.choice([-1, 1]) * 0.5 * x.min()
-        about = f"V = {V}, β = {beta:.3g}, worst gauge"
-        return SimpleNamespace(x=x, beta=np.full(V, beta), about=about)
+        description = f"V = {V}, β = {beta:.3g}, worst gauge"
+        return SimpleNamespace(x=x, beta=np.full(V, beta), description=description)
 
     @staticmethod
     def check(case: SimpleNamespace) -> Outcome:
@@ -231,7 +233,7 @@ class Width:
             ov, direct = ov_circuit(harmonic), direct_path(harmonic)
         else:
             ov, direct = -np.diag(x) + c[:, None] + r, c_direct[:, None] - r
-        return SimpleNamespace(ov=ov, direct=direct, about=f"V = {V}, random x, {kind} gauge")
+        return SimpleNamespace(ov=ov, direct=direct, description=f"V = {V}, random x, {kind} gauge")
 
     @staticmethod
     def check(case: SimpleNamespace) -> Outcome:
@@ -250,8 +252,8 @@ class Border:
     def build(V: int, rng: np.random.Generator) -> SimpleNamespace:
         x, beta = rng.uniform(5, 20), 10.0 ** rng.uniform(-3, 0)
         parameters = get_minimal_parameters(V, x, beta)
-        about = f"V = {V}, x = {x:.3g}, β = {beta:.2g}"
-        return SimpleNamespace(parameters=parameters, x=x, about=about)
+        description = f"V = {V}, x = {x:.3g}, β = {beta:.2g}"
+        return SimpleNamespace(parameters=parameters, x=x, description=description)
 
     @staticmethod
     def check(case: SimpleNamespace) -> Outcome:
@@ -274,8 +276,8 @@ class ImbalanceAtWidth:
         if rng.random() < 0.7:
             size = 10.0 ** rng.uniform(0.1, 2)
             parameters = get_chains(V, d, size)
-            about = f"V = {V}, d = {d}, chains of size {size:.3g}"
-            return SimpleNamespace(parameters=parameters, d=d, about=about)
+            description = f"V = {V}, d = {d}, chains of size {size:.3g}"
+            return SimpleNamespace(parameters=parameters, d=d, description=description)
         W, U = rng.standard_normal((n, d)), rng.standard_normal((d, n))
         S = -np.linalg.inv(W @ U)
         for_S, for_U = np.linalg.norm(S, 2), np.linalg.norm(U, 2)
@@ -285,7 +287,7 @@ class ImbalanceAtWidth:
             H @ (S / for_S) @ first.T, none, none, first, for_S * for_U * W, U / for_U @ H.T
         )
         return SimpleNamespace(
-            parameters=parameters, d=d, about=f"V = {V}, d = {d}, random weights"
+            parameters=parameters, d=d, description=f"V = {V}, d = {d}, random weights"
         )
 
     @staticmethod

@@ -19,7 +19,7 @@ def check_all(
     vocab_sizes: Iterable[int],
     instances: int,
     seed: int,
-    say: Callable[[str], None] = lambda message: None,
+    log: Callable[[str], None] = lambda message: None,
 ) -> pd.DataFrame:
     """Evaluate every claim on `instances` random instances of each vocabulary size.
 
@@ -41,7 +41,7 @@ def check_all(
                         "claim": claim.name,
                         "proved": claim.proved,
                         "statement": claim.statement,
-                        "instance": case.about,
+                        "instance": case.description,
                         "vocab_size": vocab_size,
                         "number": number,
                         "predicted": float(outcome.predicted),
@@ -53,8 +53,8 @@ def check_all(
                     }
                 )
                 if not outcome.holds:
-                    say(f"CLAIM FAILS: {describe(rows[-1])}")
-        say(f"{claim.proved}: {claim.name}")
+                    log(f"CLAIM FAILS: {describe(rows[-1])}")
+        log(f"{claim.proved}: {claim.name}")
     return pd.DataFrame(rows)
 
 

@@ -36,7 +36,7 @@ class Outcome(NamedTuple):
 class Claim(NamedTuple):
     """A statement with two functions: build(V, rng) makes an instance, check(instance) an Outcome.
 
-    An instance has a text `about` that describes it.
+    An instance has a text `description`.
     """
 
     name: str
@@ -132,7 +132,7 @@ def random_standard_form(
         norm="none",
         gain=1.0,
         sink=0.0,
-        about=f"V = {V}, random x, β, attention and gauge",
+        description=f"V = {V}, random x, β, attention and gauge",
     )
     c, c_direct, r = gauge * rng.standard_normal((3, V))
     case.ov = -np.diag(x) + c[:, None] + r

@@ -50,7 +50,7 @@ def _uniform_x(V: int, rng: np.random.Generator) -> SimpleNamespace:
     case.ov += np.diag(case.x - x)
     case.direct += np.diag(case.beta - beta)
     case.x, case.beta = np.full(V, x), beta
-    case.about = f"V = {V}, x = {x:.3g}, random β, attention and gauge"
+    case.description = f"V = {V}, x = {x:.3g}, random β, attention and gauge"
     return case
 
 
@@ -100,7 +100,7 @@ class Symmetrisation:
         case.ov += size * rng.standard_normal((V, V))
         case.direct += size * rng.standard_normal((V, V))
         case.scores = np.zeros((V, V))
-        case.about = f"V = {V}, random circuits, uniform attention"
+        case.description = f"V = {V}, random circuits, uniform attention"
         return case
 
     @staticmethod
@@ -118,7 +118,7 @@ class Symmetrisation:
 class NormOptimum:
     @staticmethod
     def build(V: int, rng: np.random.Generator) -> SimpleNamespace:
-        case = SimpleNamespace(about=f"V = {V}, 200 random D and the optimum")
+        case = SimpleNamespace(description=f"V = {V}, 200 random D and the optimum")
         case.candidates = [-centering(V), *rng.standard_normal((200, V, V))]
         case.budget = 1.0
         return case
@@ -143,9 +143,9 @@ class Dropout:
     @staticmethod
     def build(V: int, rng: np.random.Generator) -> SimpleNamespace:
         x, rate = rng.uniform(2, 30), rng.uniform(0.05, 0.6)
-        about = f"V = {V}, x = {x:.3g}, p = {rate:.2g}"
+        description = f"V = {V}, x = {x:.3g}, p = {rate:.2g}"
         return SimpleNamespace(
-            ov=-x * centering(V), direct=np.zeros(V), x=x, rate=rate, about=about
+            ov=-x * centering(V), direct=np.zeros(V), x=x, rate=rate, description=description
         )
 
     @staticmethod
@@ -190,8 +190,8 @@ class PromisedRate:
         kinds = [Balanced, Minimal, Harmonic, Sink, SelfSink, AttentionNorm, ResidualNorm]
         kind = rng.choice(np.array(kinds, dtype=object))
         model = kind(V, max_illegal_rate=rate).model()
-        about = f"V = {V}, {kind.__name__}, rate {rate:.2g}"
-        return SimpleNamespace(model=model, rate=rate, about=about)
+        description = f"V = {V}, {kind.__name__}, rate {rate:.2g}"
+        return SimpleNamespace(model=model, rate=rate, description=description)
 
     @staticmethod
     def check(case: SimpleNamespace) -> Outcome:
@@ -209,7 +209,7 @@ class GainBound:
         sizes = V * np.array([1, 10, 100])
         gains = [gain_min(size, rate) for size in sizes]
         return SimpleNamespace(
-            sizes=sizes, gains=gains, rate=rate, about=f"V = {sizes}, {rate:.2g}"
+            sizes=sizes, gains=gains, rate=rate, description=f"V = {sizes}, {rate:.2g}"
         )
 
     @staticmethod
@@ -230,7 +230,7 @@ def _construction(V: int, kind: type, **settings) -> SimpleNamespace:
         model=construction.model(),
         laws=construction.closed_form(np.arange(1, V)),
         size=max(1.0, np.abs(ov_circuit(construction.parameters())).max()),
-        about=", ".join([f"V = {V}", *shown]),
+        description=", ".join([f"V = {V}", *shown]),
     )
 
 

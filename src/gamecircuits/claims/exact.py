@@ -28,7 +28,7 @@ class ContextCount:
     @staticmethod
     def build(V: int, rng: np.random.Generator) -> SimpleNamespace:
         members, last = all_contexts(V)
-        return SimpleNamespace(members=members, last=last, about=f"V = {V}")
+        return SimpleNamespace(members=members, last=last, description=f"V = {V}")
 
     @staticmethod
     def check(case: SimpleNamespace) -> Outcome:
@@ -103,7 +103,9 @@ class StandardFormNecessary:
     def build(V: int, rng: np.random.Generator) -> SimpleNamespace:
         s = int(rng.integers(2, V - 1))
         scores = rng.standard_normal((V, V))
-        return SimpleNamespace(scores=scores, lengths=[1, s], about=f"V = {V}, lengths 1 and {s}")
+        return SimpleNamespace(
+            scores=scores, lengths=[1, s], description=f"V = {V}, lengths 1 and {s}"
+        )
 
     @staticmethod
     def check(case: SimpleNamespace) -> Outcome:
@@ -117,7 +119,7 @@ class StandardFormFromOneLength:
     def build(V: int, rng: np.random.Generator) -> SimpleNamespace:
         s = int(rng.integers(2, V - 2))
         scores = rng.standard_normal((V, V))
-        return SimpleNamespace(scores=scores, lengths=[s], about=f"V = {V}, length {s}")
+        return SimpleNamespace(scores=scores, lengths=[s], description=f"V = {V}, length {s}")
 
     @staticmethod
     def check(case: SimpleNamespace) -> Outcome:
@@ -133,7 +135,7 @@ class StandardFormFromOneLength:
 class OneLengthTooLong:
     @staticmethod
     def build(V: int, rng: np.random.Generator) -> SimpleNamespace:
-        return SimpleNamespace(scores=np.zeros((V, V)), about=f"V = {V}, length {V - 2}")
+        return SimpleNamespace(scores=np.zeros((V, V)), description=f"V = {V}, length {V - 2}")
 
     @staticmethod
     def check(case: SimpleNamespace) -> Outcome:
@@ -153,7 +155,9 @@ class RankBound:
     @staticmethod
     def build(V: int, rng: np.random.Generator) -> SimpleNamespace:
         x, c, r = rng.uniform(1, 20, V), rng.standard_normal(V), rng.standard_normal(V)
-        return SimpleNamespace(x=x, c=c, r=singular_gauge(x, c, r), about=f"V = {V}, worst gauge")
+        return SimpleNamespace(
+            x=x, c=c, r=singular_gauge(x, c, r), description=f"V = {V}, worst gauge"
+        )
 
     @staticmethod
     def check(case: SimpleNamespace) -> Outcome:
@@ -171,7 +175,7 @@ class RobustRankBound:
         direction, scores = y / np.linalg.norm(y), np.zeros((V, V))
         ov = -(centering(V) - np.outer(direction, direction))
         at_1 = np.outer(y, y) / (2 * V)  # the logits of length 1 that share the error out
-        about = "nearly tight"
+        kind = "nearly tight"
         if rng.random() < 0.5:  # any strengths, gauge and attention, with one direction taken out
             case = random_standard_form(V, rng, gauge=0.1)
             direction = rng.standard_normal(V)
@@ -179,10 +183,10 @@ class RobustRankBound:
                 direction - direction.mean()
             )
             ov = (centering(V) - np.outer(direction, direction)) @ case.ov
-            at_1, scores, about = 0.02 * rng.standard_normal((V, V)), case.scores, "random"
+            at_1, scores, kind = 0.02 * rng.standard_normal((V, V)), case.scores, "random"
         return SimpleNamespace(
             scores=scores, ov=ov, direct=at_1 - ov, norm="none", gain=1.0, sink=0.0,
-            about=f"V = {V}, rank {np.linalg.matrix_rank(ov)}, {about}",
+            description=f"V = {V}, rank {np.linalg.matrix_rank(ov)}, {kind}",
         )  # fmt: skip
 
     @staticmethod
@@ -200,7 +204,9 @@ class CapacityThreshold:
         x = rng.uniform(60, 300)
         beta = x * rng.uniform(0.1, 1)
         parameters = get_minimal_parameters(V, x, beta)
-        return SimpleNamespace(parameters=parameters, about=f"V = {V}, x = {x:.3g}, β = {beta:.3g}")
+        return SimpleNamespace(
+            parameters=parameters, description=f"V = {V}, x = {x:.3g}, β = {beta:.3g}"
+        )
 
     @staticmethod
     def check(case: SimpleNamespace) -> Outcome:
@@ -216,7 +222,7 @@ class AffineIdentity:
     def build(V: int, rng: np.random.Generator) -> SimpleNamespace:
         case = random_standard_form(V, rng)
         case.ov, case.direct = rng.standard_normal((2, V, V))
-        case.about = f"V = {V}, arbitrary circuits"
+        case.description = f"V = {V}, arbitrary circuits"
         return case
 
     @staticmethod
@@ -255,7 +261,7 @@ class Certificate:
         case.ov += noise * rng.standard_normal((V, V))
         case.direct += noise * rng.standard_normal((V, V))
         case.certified_by = tables_of(case)
-        case.about = f"V = {V}, standard form with 3 % noise"
+        case.description = f"V = {V}, standard form with 3 % noise"
         return case
 
     @staticmethod

@@ -55,7 +55,7 @@ class TwoWaysToGoWrong:
         n = 10.0 ** rng.uniform(-4, 1, (2000, 1)) * rng.standard_normal((2000, V))
         y, kappa = 10.0 ** rng.uniform(-4, 1.5, 2000), 1.5 * rng.uniform(0, 1, 2000)
         kappa[:1000] = 1.5
-        return SimpleNamespace(n=n, y=y, kappa=kappa, about=f"{V} numbers n, 2000 draws")
+        return SimpleNamespace(n=n, y=y, kappa=kappa, description=f"{V} numbers n, 2000 draws")
 
     @staticmethod
     def check(case: SimpleNamespace) -> Outcome:
@@ -73,8 +73,8 @@ class LinearLaw:
     def build(V: int, rng: np.random.Generator) -> SimpleNamespace:
         width = int(rng.integers(1, V - 1))
         logits = _optimised_logits(V, width, rng)
-        about = f"V = {V}, logits of rank {width}, optimised"
-        return SimpleNamespace(width=width, logits=logits, about=about)
+        description = f"V = {V}, logits of rank {width}, optimised"
+        return SimpleNamespace(width=width, logits=logits, description=description)
 
     @staticmethod
     def check(case: SimpleNamespace) -> Outcome:
@@ -107,8 +107,8 @@ class LinearLawOfAnyModel:
             W_U = np.eye(width, V)
         members, _ = all_contexts(V)
         logits = -(10.0 ** rng.uniform(0, 2)) * members @ np.linalg.pinv(W_U) @ W_U
-        about = f"V = {V}, d = {width}, a vector for each context"
-        return SimpleNamespace(width=width, logits=logits, members=members, about=about)
+        description = f"V = {V}, d = {width}, a vector for each context"
+        return SimpleNamespace(width=width, logits=logits, members=members, description=description)
 
     @staticmethod
     def check(case: SimpleNamespace) -> Outcome:
@@ -139,7 +139,8 @@ class LinearLawByLength:
         return SimpleNamespace(
             d_v=d_v, ov=ov, direct=rng.standard_normal((V, V)),
             scores=rng.choice([0.0, 1.0]) * rng.standard_normal((V, V)),
-            norm="none", gain=1.0, sink=0.0, about=f"V = {V}, d_v = {d_v}, random part of simplex",
+            norm="none", gain=1.0, sink=0.0,
+            description=f"V = {V}, d_v = {d_v}, random part of simplex",
         )  # fmt: skip
 
     @staticmethod
@@ -163,7 +164,9 @@ class BlockLimit:
     def build(V: int, rng: np.random.Generator) -> SimpleNamespace:
         m = int(rng.integers(1, V + 1))
         model = Block(V, d_model=m, x=60.0 * V).model()
-        return SimpleNamespace(model=model, num_handled=m, about=f"V = {V}, m = {m}, x = {60 * V}")
+        return SimpleNamespace(
+            model=model, num_handled=m, description=f"V = {V}, m = {m}, x = {60 * V}"
+        )
 
     @staticmethod
     def check(case: SimpleNamespace) -> Outcome:
@@ -179,11 +182,11 @@ class BlockLimit:
         return compare(block_limits(V, lengths, case.num_handled), means, 1e-9, len(last))
 
 
-def _frame_case(V: int, F: np.ndarray, x: float, about: str) -> SimpleNamespace:
+def _frame_case(V: int, F: np.ndarray, x: float, vectors: str) -> SimpleNamespace:
     zero = np.zeros((V, V))
     return SimpleNamespace(
         ov=-x * F @ F.T, direct=zero, scores=zero, norm="none", gain=1.0, sink=0.0, x=x,
-        about=f"V = {V}, {about}, x = {x:.3g}",
+        description=f"V = {V}, {vectors}, x = {x:.3g}",
     )  # fmt: skip
 
 
@@ -195,11 +198,11 @@ class Coherence:
     @staticmethod
     def build(V: int, rng: np.random.Generator) -> SimpleNamespace:
         if has_equiangular(V, V // 2) and rng.random() < 0.5:
-            F, about = get_frame(V, V // 2, "equiangular"), "equiangular frame"
+            F, vectors = get_frame(V, V // 2, "equiangular"), "equiangular frame"
         else:
             F = rng.standard_normal((V, 40 * V))
-            F, about = F / np.linalg.norm(F, axis=1, keepdims=True), "random vectors"
-        case = _frame_case(V, F, 10.0 ** rng.uniform(-1, 2), about)
+            F, vectors = F / np.linalg.norm(F, axis=1, keepdims=True), "random vectors"
+        case = _frame_case(V, F, 10.0 ** rng.uniform(-1, 2), vectors)
         case.coherence = np.abs(F @ F.T - np.eye(V)).max()
         return case
 
@@ -222,8 +225,8 @@ class FramesOnAverage:
     def build(V: int, rng: np.random.Generator) -> SimpleNamespace:
         d, x = int(rng.integers(2, 3 * V)), 10.0 ** rng.uniform(0, 1.5)
         signs = rng.choice([-1.0, 1.0], size=(400, V, d))
-        about = f"V = {V}, d = {d}, x = {x:.3g}, 400 frames"
-        return SimpleNamespace(frames=signs / np.sqrt(d), x=x, about=about)
+        description = f"V = {V}, d = {d}, x = {x:.3g}, 400 frames"
+        return SimpleNamespace(frames=signs / np.sqrt(d), x=x, description=description)
 
     @staticmethod
     def check(case: SimpleNamespace) -> Outcome:
@@ -247,7 +250,7 @@ class NoiseLaw:
         column = decompose_off_diagonal(ov).column
         return SimpleNamespace(
             ov=ov, direct=np.tile(-column, (V, 1)), scores=np.zeros((V, V)), norm="none", gain=1.0,
-            sink=0.0, about=f"V = {V}, any D, its column part cancelled",
+            sink=0.0, description=f"V = {V}, any D, its column part cancelled",
         )  # fmt: skip
 
     @staticmethod
@@ -268,7 +271,7 @@ class Truncation:
     @staticmethod
     def build(V: int, rng: np.random.Generator) -> SimpleNamespace:
         kept = int(rng.integers(1, V - 1)) / V
-        return SimpleNamespace(kept=kept, about=f"V = {V}, π = {kept:.3g}")
+        return SimpleNamespace(kept=kept, description=f"V = {V}, π = {kept:.3g}")
 
     @staticmethod
     def check(case: SimpleNamespace) -> Outcome:
@@ -292,8 +295,8 @@ class GeneralizedWelch:
                 F = np.linalg.qr(F - F.mean(axis=0))[0]
             row, column, _ = decompose_off_diagonal(-F @ F.T)
             x = row + column + (F**2).sum(axis=1)
-        about = f"V = {V}, rank {d}, random vectors of unequal length"
-        return SimpleNamespace(ov=-F @ F.T, rank=d, about=about)
+        description = f"V = {V}, rank {d}, random vectors of unequal length"
+        return SimpleNamespace(ov=-F @ F.T, rank=d, description=description)
 
     @staticmethod
     def check(case: SimpleNamespace) -> Outcome:

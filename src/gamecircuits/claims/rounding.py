@@ -36,7 +36,7 @@ class OneHotIsExact:
         x = 10.0 ** rng.uniform(0, 6)
         return SimpleNamespace(
             embedding=np.eye(size, dtype=np.float32), x=x, contexts=_contexts(size, rng),
-            about=f"V = {size}, x = {x:.3g}",
+            description=f"V = {size}, x = {x:.3g}",
         )  # fmt: skip
 
     @staticmethod
@@ -54,7 +54,7 @@ class RoundingSpread:
         size = 16 * V
         return SimpleNamespace(
             embedding=helmert(size).astype(np.float32), x=x_min(size, 1e-3), dtype="float32",
-            contexts=_contexts(size, rng), about=f"V = {size}, x = x_min(0.001)",
+            contexts=_contexts(size, rng), description=f"V = {size}, x = x_min(0.001)",
         )  # fmt: skip
 
     @staticmethod

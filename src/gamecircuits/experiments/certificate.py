@@ -51,7 +51,7 @@ class Certificate(Experiment):
             raise ParameterError("noises", self.noises, "different numbers")
 
     def run(
-        self, rng: np.random.Generator, say: Callable[[str], None] = lambda message: None
+        self, rng: np.random.Generator, log: Callable[[str], None] = lambda message: None
     ) -> pd.DataFrame:
         """One row per noise, draw, length and quantity: worst measured, and certified."""
         clean = get_set_complement_parameters(self.vocab_size, self.max_illegal_rate)
@@ -61,10 +61,10 @@ class Certificate(Experiment):
                 noisy = Parameters(*(_perturb(matrix, noise, rng) for matrix in clean))
                 table = diagnose(OneLayer(noisy), rng).table
                 rows = table[table["quantity"].isin(QUANTITIES)]
-                about = {"vocab_size": self.vocab_size, "noise": noise, "draw": draw}
+                names = {"vocab_size": self.vocab_size, "noise": noise, "draw": draw}
                 kept = rows[["length", "quantity", "unit", "measured", "predicted", "certified"]]
-                frames.append(kept.assign(**about)[[*about, *kept.columns]])
-            say(f"noise {noise}")
+                frames.append(kept.assign(**names)[[*names, *kept.columns]])
+            log(f"noise {noise}")
         return pd.concat(frames, ignore_index=True).astype({"length": "int64"})
 
 

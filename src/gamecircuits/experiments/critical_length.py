@@ -45,7 +45,7 @@ class CriticalLength(Experiment):
             raise ParameterError("critical_lengths", self.critical_lengths, allowed)
 
     def run(
-        self, rng: np.random.Generator, say: Callable[[str], None] = lambda message: None
+        self, rng: np.random.Generator, log: Callable[[str], None] = lambda message: None
     ) -> pd.DataFrame:
         """Rows "tied": displacement (nats) of the last token by length, predicted, lowest, highest.
 
@@ -56,10 +56,10 @@ class CriticalLength(Experiment):
         for attention in get_args(Attention):
             for critical in self.critical_lengths:
                 rows += self._tied(attention, critical, rng)
-            say(f"tied models with {attention} attention")
+            log(f"tied models with {attention} attention")
         for number in range(self.num_random):
             rows.append({"part": "random", "model": number, **self._random(number, rng)})
-        say(f"{self.num_random} random models")
+        log(f"{self.num_random} random models")
         return pd.DataFrame(rows)
 
     def _tied(self, attention: Attention, critical: float, rng: np.random.Generator) -> list[dict]:

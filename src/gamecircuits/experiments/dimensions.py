@@ -54,7 +54,7 @@ class Dimensions(Experiment):
     ] = 6
 
     def run(
-        self, rng: np.random.Generator, say: Callable[[str], None] = lambda message: None
+        self, rng: np.random.Generator, log: Callable[[str], None] = lambda message: None
     ) -> pd.DataFrame:
         """One row per part, attention, width, restart and budget.
 
@@ -71,7 +71,7 @@ class Dimensions(Experiment):
             ("balance", self._balance),
         ):
             rows += measure(part, rng)
-            say(part)
+            log(part)
         return pd.DataFrame(rows).assign(vocab_size=self.vocab_size)
 
     def _kl(self, part: str, rng: np.random.Generator) -> Iterator[dict]:
@@ -88,8 +88,8 @@ class Dimensions(Experiment):
                     shapes = [(V, d), (d, width), (width, d), (d, V)]
                     shapes += [(V, V)] if attention == "free" else []
                     start = [rng.standard_normal(shape) / shape[0] ** 0.5 for shape in shapes]
-                    _, kl, about = minimise(loss, start, self.iterations, SOLVED)
-                    yield about | {
+                    _, kl, ending = minimise(loss, start, self.iterations, SOLVED)
+                    yield ending | {
                         "part": part,
                         "attention": attention,
                         "width": width,
@@ -107,10 +107,10 @@ class Dimensions(Experiment):
                 found = [rng.standard_normal(shape) / n**0.5 for shape in ((n, width), (width, n))]
                 for budget in 2.0 ** np.arange(1, self.doublings + 1):
                     loss = LogImbalance(budget)
-                    found, _, about = minimise(loss, found, self.iterations)
+                    found, _, ending = minimise(loss, found, self.iterations)
                     parameters = loss.parameters(*found)
                     size = _norm(parameters.W_V @ parameters.W_O)
-                    yield about | {
+                    yield ending | {
                         "part": part,
                         "attention": "uniform",
                         "width": width,
@@ -154,8 +154,8 @@ def minimise(
         options={"maxiter": iterations, "maxfun": 2 * iterations + 20, "maxcor": 20, "ftol": 0.0}
         | {"gtol": 1e-9},
     )
-    about = {"iterations": found.nit, "gradient": np.abs(found.jac).max()}
-    return split(found.x), float(found.fun), about
+    ending = {"iterations": found.nit, "gradient": np.abs(found.jac).max()}
+    return split(found.x), float(found.fun), ending
 
 
 class MeanKl:

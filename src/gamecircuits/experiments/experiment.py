@@ -31,11 +31,11 @@ class Experiment(ABC):
 
     @abstractmethod
     def run(
-        self, rng: np.random.Generator, say: Callable[[str], None] = lambda message: None
+        self, rng: np.random.Generator, log: Callable[[str], None] = lambda message: None
     ) -> pd.DataFrame:
         """Measure.
 
         Args:
             rng: the only source of randomness.
-            say: is told about the progress.
+            log: takes lines on the progress.
         """

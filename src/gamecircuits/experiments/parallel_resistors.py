@@ -27,7 +27,7 @@ class ParallelResistors(Experiment):
     spread: Annotated[float, Interval(ge=0.01, le=3), "standard deviation of ln x"] = 0.7
 
     def run(
-        self, rng: np.random.Generator, say: Callable[[str], None] = lambda message: None
+        self, rng: np.random.Generator, log: Callable[[str], None] = lambda message: None
     ) -> pd.DataFrame:
         """Per model, hypothesis and context: extremes of the displacements of its tokens."""
         members, last = all_contexts(self.vocab_size)
@@ -55,5 +55,5 @@ class ParallelResistors(Experiment):
                         }
                     )
                 )
-            say(f"model {number + 1} of {self.num_models}")
+            log(f"model {number + 1} of {self.num_models}")
         return pd.concat(frames, ignore_index=True)

@@ -49,7 +49,7 @@ class Precision(Experiment):
     ] = 1e-3
 
     def run(
-        self, rng: np.random.Generator, say: Callable[[str], None] = lambda message: None
+        self, rng: np.random.Generator, log: Callable[[str], None] = lambda message: None
     ) -> pd.DataFrame:
         """One row per V, length, basis and type: largest and mean over the contexts."""
         rows = []
@@ -73,7 +73,7 @@ class Precision(Experiment):
                             | {"predicted_spread": rounding_spread(dtype, x)}
                             | {"predicted_total_variation": rounding_total_variation(dtype, x)}
                         )
-            say(f"V = {V}")
+            log(f"V = {V}")
         return pd.DataFrame(rows)
 
 

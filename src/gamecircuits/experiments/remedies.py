@@ -47,7 +47,7 @@ class Remedies(Experiment):
     def models(
         self,
     ) -> dict[str, tuple[OneLayer, float, float, Callable[[np.ndarray], Displacements]]]:
-        """For each name: model, x, attention weight of the last token to itself, closed form."""
+        """Models by name, with x, attention weight of the last token to itself, closed form."""
         V, delta, A, rho = (
             self.vocab_size,
             self.displacement,
@@ -96,7 +96,7 @@ class Remedies(Experiment):
         }
 
     def run(
-        self, rng: np.random.Generator, say: Callable[[str], None] = lambda message: None
+        self, rng: np.random.Generator, log: Callable[[str], None] = lambda message: None
     ) -> pd.DataFrame:
         """One row per model, length and quantity: extremes over contexts, and the closed form."""
         V, rows = self.vocab_size, []
@@ -142,5 +142,5 @@ class Remedies(Experiment):
                                 "predicted": expected[quantity][s - 1],
                             }
                         )
-            say(name)
+            log(name)
         return pd.DataFrame(rows)

@@ -67,7 +67,7 @@ class Superposition(Experiment):
     num_seeds: Annotated[int, Interval(ge=1, le=100), "draws of the random signs"] = 5
 
     def run(
-        self, rng: np.random.Generator, say: Callable[[str], None] = lambda message: None
+        self, rng: np.random.Generator, log: Callable[[str], None] = lambda message: None
     ) -> pd.DataFrame:
         """One row per solution, seed, width m, length and metric.
 
@@ -83,10 +83,10 @@ class Superposition(Experiment):
         for width in range(2, V - 1):
             for solution, seed, gram in self._solutions(width, rng):
                 for length in range(1, V):
-                    about = {"solution": solution, "seed": seed, "width": width, "length": length}
+                    names = {"solution": solution, "seed": seed, "width": width, "length": length}
                     found = _measure(solution, gram, width, sets[:, size == length])
-                    rows += [about | row for row in found]
-            say(f"width {width} of {V - 2}")
+                    rows += [names | row for row in found]
+            log(f"width {width} of {V - 2}")
         return pd.DataFrame(rows).assign(vocab_size=V)
 
     def _solutions(

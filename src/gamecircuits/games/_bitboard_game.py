@@ -61,7 +61,7 @@ class BitboardGame(Game):
     @property
     @abstractmethod
     def symmetries(self) -> np.ndarray:
-        """As in Game; `get_board_symmetries` has those of the board."""
+        """Symmetries of the tokens, as in Game; `get_board_symmetries` has those of the board."""
 
     def get_board_states(self, tokens: np.ndarray) -> np.ndarray:
         """Boards after 0..L tokens as the side to move sees them: int8 (N, L+1, num_squares).

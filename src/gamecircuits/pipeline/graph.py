@@ -432,7 +432,7 @@ def collect_metrics(config: Config) -> Work:
     shown="Length generalization",
 )
 def plot_metrics(config: Config, figure: str) -> Work:
-    """Metrics against length: illegal token rate, displacement, entropy of attention"""
+    """Metrics against length, a figure each"""
     settings = {"figure": f"gamecircuits.figures.metrics.{figure}"}
     reads = {"metrics": file_of("collect_metrics")}
     return Work(reads, settings, caption=f"metrics/{figure}.rst")

@@ -9,6 +9,6 @@ path when
     D = −diag(x) + c1ᵀ + 1rᵀ,   B = −diag(β) + c'1ᵀ − 1rᵀ;   then   δ_i = w_i x_i + [i = ℓ] β_ℓ.
 
 Every function names the statement of docs/theory.md that it comes from. All work on arrays of
-lengths and raise TheoryError outside their hypotheses. P is I − 11ᵀ/V throughout, ITR the illegal
-token rate, q the target and p the model.
+lengths and raise TheoryError outside their hypotheses. P is I − 11ᵀ/V throughout, q the target and
+p the model. The illegal token rate, the mass of p on illegal tokens, is the paper's ITR.
 """

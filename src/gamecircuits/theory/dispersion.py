@@ -9,9 +9,10 @@ from gamecircuits.theory.laws import _log_choose, illegal_rate, kl_divergence
 
 
 def illegal_rate_floor(vocab_size: int, lengths: np.ndarray, delta_1: float) -> np.ndarray:
-    """ITR >= s e^(−δ₁/s)/(s e^(−δ₁/s) + V−s) for uniform x and any attention (Thm. 21).
+    """Lower bound of the illegal token rate for uniform x and any attention (Thm. 21).
 
-    δ₁ = x + β_ℓ > 0 is the displacement at length 1; equality iff the context is balanced.
+    It is s e^(−δ₁/s)/(s e^(−δ₁/s) + V−s); δ₁ = x + β_ℓ > 0 is the displacement at length 1. The
+    rate is equal to it iff the context is balanced.
     """
     require(np.asarray(delta_1) > 0, "needs a positive displacement at length 1")
     mean = delta_1 / np.asarray(lengths, dtype=float)

@@ -26,7 +26,7 @@ def x_min(
     beta: np.ndarray | float = 0.0,
     longest: int | None = None,
 ) -> np.ndarray | float:
-    """Smallest x >= 0 whose ITR is at most ε at every length up to `longest` (Prop. 15).
+    """Smallest x >= 0 with an illegal token rate <= ε at all lengths to `longest` (Prop. 15).
 
     s ln((s−1+e^−β)(1−ε)/((V−s)ε)) at s = longest, V−1 by default, since the odds of an illegal
     token, e^(−x/s)(s−1+e^−β)/(V−s), increase. Uniform x and attention; the last token is displaced
@@ -49,7 +49,7 @@ def gain_min(
 def gain_min(
     vocab_size: int, max_illegal_rate: np.ndarray | float, embedding_ratio: float = 0.0
 ) -> np.ndarray | float:
-    """Smallest gain >= 0 of a norm whose ITR is <= ε at every length (Prop. 23, 24).
+    """Smallest gain >= 0 of a norm with an illegal token rate <= ε at every length (Prop. 23, 24).
 
     max over s of √(s + (ρ²−1/V)s²) ln(s(1−ε)/((V−s)ε)); ρ = 0, the norm of the attention output
     alone, grows like √V, where x_min grows like V ln V.

@@ -32,9 +32,9 @@ class Checkpoint:
         """The tensors that were written last, none if there is nothing to go on with."""
         try:
             with safe_open(self.path, framework="numpy") as file:
-                about = file.metadata() or {}
+                metadata = file.metadata() or {}
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            is_mine = about.get("state") == _digest(self.job, tensors)
+            is_mine = metadata.get("state") == _digest(self.job, tensors)
             return tensors if is_mine else {}
         except (OSError, SafetensorError):
             return {}

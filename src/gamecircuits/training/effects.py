@@ -129,7 +129,7 @@ def get_moderators(
     variants: list[str],
     averages: list[str],
 ) -> pd.DataFrame:
-    """For whom a remedy works: paired differences in total variation, by what was drawn.
+    """Paired differences in total variation by what was drawn: for whom a remedy works.
 
     Args:
         metrics, trials: of the search; trained, variants, averages: as in get_effects.

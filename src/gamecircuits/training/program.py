@@ -35,7 +35,7 @@ MAX_BYTES = 1 << 28  # of games and exact targets that are handed over at once
 
 
 class Knobs(NamedTuple):
-    """Of a trial, what its program takes as data."""
+    """Numbers of a trial that its program takes as data."""
 
     clip_norm: Any
     weight_decay: Any
@@ -43,7 +43,7 @@ class Knobs(NamedTuple):
 
 
 class State(NamedTuple):
-    """Of a trial, between two steps. P is the number of weights, K that of averages."""
+    """A trial between two steps. P is the number of weights, K that of averages."""
 
     weights: Any  # (P,)
     optimizer: Any

@@ -109,8 +109,8 @@ class TokenTables:
     def count_logits_and_entropy(
         self, counts: np.ndarray, last: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """For how often each token was seen (N, V) and last tokens (N,): logits (N, V), entropy of
-        attention (N,)."""
+        """Logits (N, V) and entropy of attention (N,), from counts (N, V) of how often each token
+        was seen, and last tokens (N,)."""
         attention = counts * self.weights[last]
         total = attention.sum(axis=1) + self.sink[last]
         terms = np.einsum("nv,nv->n", counts, self.entropy_terms[last])

@@ -49,7 +49,7 @@ def draw(table: pd.DataFrame, game: BitboardGame) -> Figure:
     figure, grid, side = new_boards(game, count, 3)
     size = min(7.5, 24 * side)  # points
     for stage, rows in table.groupby("stage"):
-        axes, about = grid.flat[stage], rows.iloc[0]
+        axes, first_row = grid.flat[stage], rows.iloc[0]
         percent = 100 * rows["share_legal"].to_numpy().reshape(game.shape)
         axes.set_facecolor(NEVER)
         mesh = axes.pcolormesh(
@@ -72,9 +72,9 @@ def draw(table: pd.DataFrame, game: BitboardGame) -> Figure:
                     ha="center",
                     va="center",
                 )
-        first, last = about["first_ply"], about["last_ply"]
+        first, last = first_row["first_ply"], first_row["last_ply"]
         plies = f"ply {first}" if first == last else f"plies {first}–{last}"
-        letter(axes, stage, f"{plies}\n{about['num_positions']:,} positions")
+        letter(axes, stage, f"{plies}\n{first_row['num_positions']:,} positions")
     figure.set_layout_engine("constrained", w_pad=0.07, h_pad=0.07)
     bar = figure.colorbar(mesh, ax=list(grid.flat), shrink=0.6, pad=0.02, panchor=False)
     bar.set_label("square legal (% of positions)")

@@ -49,11 +49,11 @@ def draw(table: pd.DataFrame) -> Figure:
     ]
     for _, row in first.iterrows():
         colour, up, above = TYPES[row["dtype"]]
-        about = {"textcoords": "offset points", "fontsize": 8, "color": colour}
-        spread.annotate(row["dtype"], (row["vocab_size"], row["spread_max"]), (0, up), **about)
-        label = f"{row['dtype']}: {_reach(worst, row['dtype'])}"
+        style = {"textcoords": "offset points", "fontsize": 8, "color": colour}
+        spread.annotate(row["dtype"], (row["vocab_size"], row["spread_max"]), (0, up), **style)
+        label = f"{row['dtype']}: {_describe_limit(worst, row['dtype'])}"
         at = (row["vocab_size"], row["total_variation_max"])
-        variation.annotate(label, at, (0, above), **about)
+        variation.annotate(label, at, (0, above), **style)
     _draw_constants(constant, worst)
     letter(constant, 2, "the spread in units of u·x")
     for axes in grid[0]:
@@ -83,7 +83,7 @@ def _look(dtype: str, basis: str) -> dict:
     return {"color": colour, "marker": BASES[basis], "markerfacecolor": fill, "linewidth": 0.8}
 
 
-def _reach(worst: pd.DataFrame, dtype: str) -> str:
+def _describe_limit(worst: pd.DataFrame, dtype: str) -> str:
     """Up to which V the total variation stays tolerable: as measured, else as predicted."""
     rows = worst[(worst["dtype"] == dtype) & (worst["basis"] == "rotated")]
     sizes, values = rows["vocab_size"].to_numpy(), rows["total_variation_max"].to_numpy()

@@ -62,6 +62,6 @@ def _draw_number(axes: Axes, length: int) -> None:
     """What there is to say of games that all have one length."""
     axes.set(facecolor="#f3f6f9", xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
-    about: Style = {"transform": axes.transAxes, "ha": "center"}
-    axes.text(0.5, 0.48, str(length), fontsize=26, color=COLOURS[0], **about)
-    axes.text(0.5, 0.34, f"token{'s' * (length > 1)}, every game", color=GREY, **about)
+    centred: Style = {"transform": axes.transAxes, "ha": "center"}
+    axes.text(0.5, 0.48, str(length), fontsize=26, color=COLOURS[0], **centred)
+    axes.text(0.5, 0.34, f"token{'s' * (length > 1)}, every game", color=GREY, **centred)

@@ -82,5 +82,5 @@ def draw_nothing(game: str, length: int, explanation: str) -> Figure:
 
 def set_title(figure: Figure, game: str, length: int, explanation: str) -> None:
     """Title of a figure: the game, what was trained on, and how to read the symbols."""
-    about = f"{readable(game)}, trained on prefixes of 1 to {length} tokens\n{explanation}"
-    figure.suptitle(about, x=0.01, ha="left", fontsize=9.5)
+    title = f"{readable(game)}, trained on prefixes of 1 to {length} tokens\n{explanation}"
+    figure.suptitle(title, x=0.01, ha="left", fontsize=9.5)

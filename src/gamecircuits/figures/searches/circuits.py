@@ -18,7 +18,7 @@ CIRCUITS = {  # name: title, what the colours are
     "ov_circuit": ("OV circuit", "logit / |mean x|\nattended token → next token"),
     "direct_path": ("direct path", "logit (nats, before a norm)\nlast token → next token"),
 }
-ABOUT = ["variant", "number", "state", "circuit", "vocab_size", "row", "column", "value"]
+COLUMNS = ["variant", "number", "state", "circuit", "vocab_size", "row", "column", "value"]
 COLOURS = "RdBu_r"
 SIDE = 1.5  # inches of a panel
 
@@ -32,7 +32,7 @@ def make_table(tables: dict[str, pd.DataFrame], length: int) -> pd.DataFrame:
     trials = tables["trials"]
     trials = trials[trials["variant"].isin(trials["variant"].unique()[:NUM_VARIANTS])]
     trials = trials[trials["number"] == 0]
-    found = join_trials(tables["circuits"][ABOUT], tables | {"trials": trials})
+    found = join_trials(tables["circuits"][COLUMNS], tables | {"trials": trials})
     is_x = (found["circuit"] == "ov_circuit") & (found["row"] == found["column"])
     is_x &= found["state"] == "learned"
     strengths = -found[is_x].groupby("variant")["value"].mean()
@@ -47,8 +47,8 @@ def _construct(like: pd.DataFrame, x: float) -> pd.DataFrame:
     """−x on the diagonal of the OV circuit, and nothing else."""
     places = like[["circuit", "vocab_size", "row", "column"]].dropna().drop_duplicates()
     is_own = (places["circuit"] == "ov_circuit") & (places["row"] == places["column"])
-    about = {"variant": CONSTRUCTED, "state": "learned", "x": x, DIVERGED: False}
-    return places.assign(**about, value=np.where(is_own, -x, 0.0))
+    names = {"variant": CONSTRUCTED, "state": "learned", "x": x, DIVERGED: False}
+    return places.assign(**names, value=np.where(is_own, -x, 0.0))
 
 
 def draw(table: pd.DataFrame, game: str, length: int) -> Figure:

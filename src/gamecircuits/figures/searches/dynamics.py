@@ -36,8 +36,8 @@ def make_table(tables: dict[str, pd.DataFrame], length: int) -> pd.DataFrame:
         ("noise", "num_legal", NOISE),
     ]:
         if len(tables[name]):  # else all trials diverged too soon
-            about = {"id_vars": [*KEYS, place], "value_vars": quantities, "var_name": "quantity"}
-            parts.append(tables[name].melt(**about))
+            shape = {"id_vars": [*KEYS, place], "value_vars": quantities, "var_name": "quantity"}
+            parts.append(tables[name].melt(**shape))
     rows = pd.concat(parts, ignore_index=True)
     return join_trials(rows, tables).assign(longest=tables["metrics"]["length"].max())
 

@@ -31,9 +31,9 @@ def make_table(tables: dict[str, pd.DataFrame], length: int) -> pd.DataFrame:
     for versus, baseline in baselines.items():
         rows = effects[effects["average"].isin(averages)] if versus == "variant" else effects
         values = rows.reindex(columns=[f"{value}_vs_{versus}" for value in VALUES])
-        about = rows[["variant", "average", "eval_length", "length", "metric"]]
-        about = about.assign(versus=versus, baseline=baseline)
-        parts.append(about.join(values.set_axis(VALUES, axis=1)))
+        names = rows[["variant", "average", "eval_length", "length", "metric"]]
+        names = names.assign(versus=versus, baseline=baseline)
+        parts.append(names.join(values.set_axis(VALUES, axis=1)))
     table = pd.concat(parts, ignore_index=True)
     return table[table["pairs"].notna()].reset_index(drop=True)
 

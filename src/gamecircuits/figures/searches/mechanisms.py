@@ -22,7 +22,7 @@ TITLES = (
     "illegal token rate, and what predicts it",
     "what averaging the weights changes",
 )
-ABOUT = [*KEYS, "average", "quantity", "length", "num_legal", "value", PREDICTED]
+COLUMNS = [*KEYS, "average", "quantity", "length", "num_legal", "value", PREDICTED]
 HOLLOW: Style = {"linestyle": "none", "markersize": 3.4, "markerfacecolor": "white"}
 SPREAD = 0.36  # of the variants beside an average
 BEYOND = 5  # factors of change further than this are drawn as arrows at the edge
@@ -55,9 +55,9 @@ def make_table(tables: dict[str, pd.DataFrame], length: int) -> pd.DataFrame:
         firsts = rows[rows["average"] == averages[0]].set_index(KEYS)["value"]
         wanted = firsts.reindex(pd.MultiIndex.from_frame(rows[KEYS])).to_numpy(float)
         kept = rows["value"] / np.where(wanted > 0, wanted, np.nan)
-        about = {"quantity": f"{quantity}_kept", "value": kept, PREDICTED: np.nan}
-        parts.append(rows.assign(**about).dropna(subset="value"))
-    rows = pd.concat([part.reindex(columns=ABOUT) for part in parts], ignore_index=True)
+        values = {"quantity": f"{quantity}_kept", "value": kept, PREDICTED: np.nan}
+        parts.append(rows.assign(**values).dropna(subset="value"))
+    rows = pd.concat([part.reindex(columns=COLUMNS) for part in parts], ignore_index=True)
     return join_trials(rows, tables).assign(longest=longest, first=averages[0])
 
 

@@ -152,8 +152,8 @@ class _Checker:
         kind, value, where = problem["type"], problem["input"], path + tuple(problem["loc"])
         *outer, key = problem["loc"] or [None]
         if kind == "missing":
-            about = _model_at(model, outer).model_fields[key].description
-            self.report(where[:-1], f"the key {key!r} is missing ({about})")
+            meaning = _model_at(model, outer).model_fields[key].description
+            self.report(where[:-1], f"the key {key!r} is missing ({meaning})")
         elif kind == "extra_forbidden":
             self.report_unknown(where, list(_model_at(model, outer).model_fields))
         elif kind in TYPES:

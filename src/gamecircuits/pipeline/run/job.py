@@ -81,8 +81,8 @@ def check_modules(loaded: Iterable[str], closure: Iterable[str]) -> None:
 def main(argv: list[str], *, is_alone: bool = False) -> int:
     begin = time.monotonic()
     try:
-        task, threads = json.loads(Path(argv[0]).read_text()), int((*argv, 1)[1])
-        run_job(task, threads, is_alone=is_alone)
+        task = json.loads(Path(argv[0]).read_text())
+        run_job(task, *map(int, argv[1:]), is_alone=is_alone)
     except GamecircuitsError as error:
         log(f"error: {error}")
         return 1

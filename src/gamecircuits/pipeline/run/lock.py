@@ -32,7 +32,7 @@ def _is_held(file: int, byte: int) -> bool:
     return False
 
 
-def lock_run(path: str, say: Callable[[str], None]) -> None:
+def lock_run(path: str, log: Callable[[str], None]) -> None:
     """Keep other runs out of the folder of this file until this process ends.
 
     Jobs of a run that was killed may still write: wait for them.
@@ -48,7 +48,7 @@ def lock_run(path: str, say: Callable[[str], None]) -> None:
                 f"another run is at work in {folder}; let it finish or stop it, then run again"
             )
         if _is_held(file, JOBS):
-            say(f"Waiting for jobs in {folder} that a killed run has left behind ...")
+            log(f"Waiting for jobs in {folder} that a killed run has left behind ...")
             fcntl.lockf(file, fcntl.LOCK_EX, 1, JOBS)
         run = secrets.token_hex(8)
         os.pwrite(file, run.encode(), 0)

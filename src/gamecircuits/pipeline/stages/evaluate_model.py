@@ -63,7 +63,7 @@ def evaluate_model(
     }
     for position, (column, value) in enumerate(columns.items()):
         table.insert(position, column, value)
-    unit = table["metric"].map({metric: unit for metric, (unit, _) in METRICS.items()})
+    unit = table["metric"].map({name: metric.unit for name, metric in METRICS.items()})
     table.insert(table.columns.get_loc("metric") + 1, "unit", unit)
     write_frame(table, job, metrics)
 

@@ -88,7 +88,7 @@ class Construction(ABC):
         return single_class(lengths, self.displacements(lengths))
 
     def attention_entropy(self, lengths: np.ndarray) -> np.ndarray:
-        """At each length, (L,), or each length and class, (L, C)."""
+        """Entropy of attention in nats at each length, (L,), or each length and class, (L, C)."""
         return attention_entropy(self.vocab_size, lengths, self.self_weight, self.sink)
 
     def closed_form(self, lengths: np.ndarray) -> dict[str, Law]:
