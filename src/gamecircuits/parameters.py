@@ -7,6 +7,7 @@ schema and the tables of config/README.md follow. The constraints are those of a
 which pydantic knows too; pydantic itself would cost every job 50 ms.
 """
 
+import inspect
 import operator
 import re
 import typing
@@ -79,8 +80,8 @@ def get_parameters(cls: type) -> dict[str, Parameter]:
 
 
 def _read_attributes(docstring: str) -> dict[str, str]:
-    section = docstring.partition("Attributes:")[2]
-    entries = re.findall(r"^ {8}([\w, ]+): (.*(?:\n {12}.*)*)", section, flags=re.MULTILINE)
+    section = inspect.cleandoc(docstring).partition("Attributes:")[2]  # Python 3.13 cleans it too
+    entries = re.findall(r"^ {4}([\w, ]+): (.*(?:\n {8}.*)*)", section, flags=re.MULTILINE)
     return {
         name.strip(): re.sub(r"\s+", " ", text)
         for names, text in entries

@@ -1,5 +1,6 @@
 """Formal languages: Dyck words, flip-flops, regular languages."""
 
+import inspect
 import json
 import math
 import re
@@ -181,7 +182,7 @@ def test_flip_flop_counts_and_long_words():
 
 
 def docstring_examples() -> list[dict]:
-    blocks = re.findall(r"\n\n((?:(?: {8}.*)\n)+)", Regular.__doc__)
+    blocks = re.findall(r"\n\n((?:(?: {4}.*)\n)+)", inspect.getdoc(Regular) + "\n")
     return [yaml.safe_load(dedent(block)) for block in blocks]
 
 

@@ -64,9 +64,10 @@ def block_limits(
     s, h = np.asarray(lengths)[..., None], np.arange(num_handled + 1)
     share = _hypergeometric(h, vocab_size, num_handled, s)
     with np.errstate(divide="ignore", invalid="ignore"):
-        variation, kl = (s - h) / (vocab_size - h), np.log((vocab_size - h) / (vocab_size - s))
+        values = (s - h) / (vocab_size - h), np.log((vocab_size - h) / (vocab_size - s))
     possible = share > 0
-    return tuple((share * np.where(possible, value, 0)).sum(axis=-1) for value in (variation, kl))
+    variation, kl = ((share * np.where(possible, value, 0)).sum(axis=-1) for value in values)
+    return variation, kl
 
 
 def coherence_bound(vocab_size: int, lengths: np.ndarray, x: float, coherence: float) -> np.ndarray:
