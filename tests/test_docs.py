@@ -171,8 +171,8 @@ def test_the_first_five_files_of_extending_are_what_is_run():
 
 
 def test_the_error_of_the_readme_is_the_one_that_is_shown(tmp_path):
-    shown = re.search(r"^    (config/config.yaml:(\d+): .*\.(\w+) = (\d+): .*)$",
-                      (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.MULTILINE)  # fmt: skip
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    shown = re.search(r"^ +(config/config.yaml:(\d+): .*\.(\w+) = (\d+): .*)$", text, re.MULTILINE)
     message, number, key, value = shown.groups()
     lines = (ROOT / "config/config.yaml").read_text(encoding="utf-8").splitlines()
     lines[int(number) - 1] = f"    {key}: {value}"
