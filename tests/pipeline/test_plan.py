@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from pipeline_tools import do_all
+from pipeline_tools import do_all, keep_ours
 
 from gamecircuits.kinds import list_modules
 from gamecircuits.pipeline import plan as plan_module
@@ -62,7 +62,7 @@ def make_plan(folder: Path, config: dict) -> Plan:
 
 
 def changed(before: dict[str, str], after: dict[str, str]) -> set[str]:
-    return {name for name, digest in after.items() if before.get(name) != digest}
+    return keep_ours({name for name, digest in after.items() if before.get(name) != digest})
 
 
 def edited(**changes) -> dict:
