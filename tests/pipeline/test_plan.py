@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from pipeline_tools import do_all, keep_ours
+from pipeline_tools import OURS, do_all, keep_ours
 
 from gamecircuits.kinds import list_modules
 from gamecircuits.pipeline import plan as plan_module
@@ -59,6 +59,10 @@ def make_plan(folder: Path, config: dict) -> Plan:
     path = folder / "c.yaml"
     path.write_text(yaml.safe_dump(config, sort_keys=False))
     return Plan(load_config(path))
+
+
+def test_our_stages_are_there():
+    assert set(STAGES) >= OURS
 
 
 def changed(before: dict[str, str], after: dict[str, str]) -> set[str]:
