@@ -1,9 +1,43 @@
-"""Run jobs of a plan in this process, as the workflow does in one of its own."""
+"""Run jobs of a plan in this process, as the workflow does in one of its own; our stages."""
 
 import json
 
+from gamecircuits.pipeline.graph import STAGES
 from gamecircuits.pipeline.plan import Job, Plan
 from gamecircuits.pipeline.run.job import run_job
+
+OURS = {
+    "generate_games",
+    "compute_masks",
+    "measure_branching",
+    "measure_legality",
+    "plot_games",
+    "plot_legality",
+    "plot_filmstrip",
+    "train_trials",
+    "measure_trials",
+    "collect_search",
+    "plot_search",
+    "construct_model",
+    "extract_model",
+    "import_model",
+    "plot_circuits",
+    "diagnose_model",
+    "evaluate_model",
+    "collect_metrics",
+    "plot_metrics",
+    "plot_predictions",
+    "check_claims",
+    "confirm_claims",
+    "run_experiment",
+    "plot_experiment",
+    "describe_run",
+}
+
+
+def keep_ours(jobs: set[str]) -> set[str]:
+    """The jobs, as stage:names, without those of stages that somebody added."""
+    return {job for job in jobs if job.split(":")[0] not in STAGES or job.split(":")[0] in OURS}
 
 
 def do(job: Job) -> Job:

@@ -16,6 +16,7 @@ import yaml
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from gamecircuits.errors import GamecircuitsError
 from gamecircuits.pipeline import docs, training_page
 from gamecircuits.pipeline.config.load import load_config
 from gamecircuits.pipeline.graph import STAGES
@@ -167,6 +168,20 @@ def test_the_first_five_files_of_extending_are_what_is_run():
     assert read == {Path(files[3]).stem}
     for stage in re.findall(r"`(\w+)`", text.partition("The way leads")[2].partition("4. ")[0]):
         assert stage in STAGES
+
+
+def test_the_error_of_the_readme_is_the_one_that_is_shown(tmp_path):
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    shown = re.search(r"^ +(config/config.yaml:(\d+): .*\.(\w+) = (\d+): .*)$", text, re.MULTILINE)
+    message, number, key, value = shown.groups()
+    lines = (ROOT / "config/config.yaml").read_text(encoding="utf-8").splitlines()
+    lines[int(number) - 1] = f"    {key}: {value}"
+    (tmp_path / "config").mkdir()
+    path = tmp_path / "config/config.yaml"
+    path.write_text("\n".join(lines), encoding="utf-8")
+    with pytest.raises(GamecircuitsError) as error:
+        load_config(path)
+    assert message in str(error.value).replace(f"{tmp_path}/", "")
 
 
 def test_links_lead_somewhere():

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from gamecircuits.figures import style
-from gamecircuits.transformer.constructions.construction import CONSTRUCTIONS
+from gamecircuits.figures.style import KINDS
 
 FIGURES = Path(style.__file__).parent
 ROOT = Path(__file__).parents[2]
@@ -48,7 +48,7 @@ def test_captions_are_plain_sentences(path):
 @pytest.mark.parametrize("name", ["circuits", "diagnosis"])
 def test_captions_say_what_kind_a_model_is(name):
     path = FIGURES / "models" / f"{name}.rst"
-    for kind in (*CONSTRUCTIONS.kinds(), "trained"):
+    for kind in (*KINDS, "trained"):
         text = render(path, "mine", {"models": {"mine": {"kind": kind}}})
         assert f"mine is a model of kind ``{kind}``: " in text
     own = render(path, "mine", {"models": {"mine": {"kind": "own"}}})

@@ -41,4 +41,5 @@ def test_a_reader_that_leaves_early_is_no_error(tmp_path):
     )
     process.stdout.close()
     _, errors = process.communicate(timeout=120)
-    assert (process.returncode, errors) == (0, b"")
+    assert process.returncode == 0
+    assert all(line.startswith(b"length ") for line in errors.splitlines()), errors  # if it is slow

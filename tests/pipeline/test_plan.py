@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from pipeline_tools import do_all
+from pipeline_tools import OURS, do_all, keep_ours
 
 from gamecircuits.kinds import list_modules
 from gamecircuits.pipeline import plan as plan_module
@@ -61,8 +61,12 @@ def make_plan(folder: Path, config: dict) -> Plan:
     return Plan(load_config(path))
 
 
+def test_our_stages_are_there():
+    assert set(STAGES) >= OURS
+
+
 def changed(before: dict[str, str], after: dict[str, str]) -> set[str]:
-    return {name for name, digest in after.items() if before.get(name) != digest}
+    return keep_ours({name for name, digest in after.items() if before.get(name) != digest})
 
 
 def edited(**changes) -> dict:

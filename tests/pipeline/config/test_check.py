@@ -10,6 +10,7 @@ from gamecircuits.games.game import GAMES
 from gamecircuits.pipeline.config.__main__ import main
 from gamecircuits.pipeline.config.load import load_config
 from gamecircuits.pipeline.config.yaml_lines import ConfigError
+from gamecircuits.training.averaging import AVERAGES
 from gamecircuits.transformer.constructions.construction import make_construction
 from gamecircuits.transformer.weights import write_model
 
@@ -158,7 +159,8 @@ BROKEN = [  # (replace, by, line, message)
     ("{v: {}}", "{v: {}, NA: {}}", 19, "variants.NA: means a missing value"),
     ("{v: {}}", "{v: {norn: none}}", 19, "variants.v.norn: unknown key; did you mean 'norm'?"),
     ("{v: {}}", "{v: {learnign_rate: 1}}", 19, "did you mean 'learning_rate'?; known: norm, norma"),
-    ("{v: {}}", "{v: {}}, averages: {e: {kind: emo}}", 19, "bema; did you mean 'ema'?"),
+    ("{v: {}}", "{v: {}}, averages: {e: {kind: emo}}", 19,
+     f"{', '.join(AVERAGES)}; did you mean 'ema'?"),
     ("{v: {}}", "{v: {}}, averages: {e: {kind: ema, decay: 2}}", 19,
      "averages.e.decay = 2: allowed: a number from 0 to 1"),
     ("{v: {}}", "{v: {}}, averages: {e: {kind: ema, decy: 1}}", 19,
