@@ -60,12 +60,12 @@ for stage in FLOW.stages:
             files=lambda names, stage=stage: FLOW.job(stage, names).inputs,
         output:
             **FLOW.outputs(stage, report),
-        wildcard_constraints:
-            **FLOW.wildcard_constraints(stage),
         log:
             FLOW.log(stage),
-        threads: lambda names, stage=stage: FLOW.job(stage, names).work.threads
+        wildcard_constraints:
+            **FLOW.wildcard_constraints(stage),
         priority: lambda names, stage=stage: FLOW.priority(stage, names)
+        threads: lambda names, stage=stage: FLOW.job(stage, names).work.threads
         params:
             python=sys.executable,
         shell:
@@ -78,16 +78,16 @@ for part in FLOW.parts:
     rule:
         name:
             part
-        localrule: True
         input:
             FLOW.plan.files(part),
+        localrule: True
 
 
 rule all:
     default_target: True
-    localrule: True
     input:
         FLOW.plan.files(),
+    localrule: True
 
 
 onstart:
