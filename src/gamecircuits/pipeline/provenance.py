@@ -14,7 +14,6 @@ import hashlib
 import json
 import sys
 from collections.abc import Iterable, Mapping
-from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
 
 from gamecircuits.errors import GamecircuitsError
@@ -99,6 +98,9 @@ def code_closure(*modules: str) -> tuple[str, ...]:
 @functools.cache
 def _library_version(name: str) -> str | None:
     """Version of the distribution that provides a top-level module."""
+    # Imported here, as only the plan needs it, and every job would pay for it.
+    from importlib.metadata import PackageNotFoundError, packages_distributions, version
+
     with contextlib.suppress(PackageNotFoundError):
         return version(name)  # most have the same name, and looking through all takes half a second
     for distribution in packages_distributions().get(name, [])[:1]:

@@ -8,7 +8,6 @@ there are no such locks (Windows, some network file systems) runs are not kept a
 
 import contextlib
 import os
-import secrets
 from collections.abc import Callable
 from pathlib import Path
 
@@ -50,7 +49,7 @@ def lock_run(path: str, log: Callable[[str], None]) -> None:
         if _is_held(file, JOBS):
             log(f"Waiting for jobs in {folder} that a killed run has left behind ...")
             fcntl.lockf(file, fcntl.LOCK_EX, 1, JOBS)
-        run = secrets.token_hex(8)
+        run = os.urandom(8).hex()
         os.pwrite(file, run.encode(), 0)
         fcntl.lockf(file, fcntl.LOCK_UN, 1, JOBS)
         os.environ[LOCK] = f"{run} {path}"
