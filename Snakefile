@@ -10,6 +10,7 @@ import os
 import sys
 from pathlib import Path
 
+PYTHON = sys.executable
 SOURCE = Path(workflow.basedir) / "src"
 sys.path.insert(0, str(SOURCE))
 os.environ["PYTHONPATH"] = os.pathsep.join(
@@ -18,7 +19,6 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
 
 from gamecircuits.errors import GamecircuitsError
 from gamecircuits.pipeline.run.workflow import Workflow
-from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
 try:
@@ -66,11 +66,8 @@ for stage in FLOW.stages:
             **FLOW.wildcard_constraints(stage),
         priority: lambda names, stage=stage: FLOW.priority(stage, names)
         threads: lambda names, stage=stage: FLOW.job(stage, names).work.threads
-        params:
-            python=sys.executable,
         shell:
-            "{params.python:q} -m gamecircuits.pipeline.run.job"
-            " {input.task:q} {threads} > {log:q} 2>&1"
+            "{PYTHON:q} -m gamecircuits.pipeline.run.job {input.task:q} {threads} > {log:q} 2>&1"
 
 
 for part in FLOW.parts:
@@ -94,7 +91,8 @@ onstart:
     try:
         FLOW.begin(logger)
     except GamecircuitsError as error:
-        raise WorkflowError(str(error))
+        logger.error(str(error))
+        sys.exit(1)
 
 
 onsuccess:

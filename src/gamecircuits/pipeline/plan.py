@@ -12,7 +12,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -28,7 +28,7 @@ from gamecircuits.pipeline.provenance import (
     job_digest,
     source_digest,
 )
-from gamecircuits.pipeline.stage import File, Names, Stage, Work, as_list
+from gamecircuits.pipeline.stage import File, Names, Paths, Stage, Work, as_list
 from gamecircuits.storage.files import file_digest, write_files
 
 FIRST_FIGURE = ("plot_metrics", {"figure": "length_generalization"})  # is made before all others
@@ -41,10 +41,10 @@ class Job:
     Attributes:
         stage, names: which one.
         work: what it reads, and its settings.
-        text, digest: what makes its results.
+        text: what makes its results.
         reads: files by argument, with the jobs that make them.
         closure: modules that it runs.
-        writes: paths by argument.
+        results: the results folder.
     """
 
     stage: Stage
@@ -64,7 +64,8 @@ class Job:
         """Its names as a file name."""
         return "-".join(self.names[name] for name in self.stage.wildcards) or "all"
 
-    def _fill(self, patterns):
+    def _fill(self, patterns: Mapping[str, Paths]) -> dict[str, Paths]:
+        """Paths by argument, with the names of the job in them."""
         return {
             argument: [self.path(p) for p in paths] if isinstance(paths, list) else self.path(paths)
             for argument, paths in patterns.items()
@@ -74,7 +75,8 @@ class Job:
         return f"{self.results}/{pattern.format_map(self.names)}"
 
     @cached_property
-    def writes(self) -> dict[str, str | list[str]]:
+    def writes(self) -> dict[str, Paths]:
+        """Paths by argument."""
         return self._fill(self.stage.writes)
 
     @property
@@ -172,10 +174,8 @@ class Plan:
     def urgent(self) -> set[Job]:
         """The jobs that the first figure waits for."""
         stage, names = FIRST_FIGURE
-        found, todo = (
-            set(),
-            [j for j in self.jobs if (j.stage.name, dict(j.names)) == (stage, names)],
-        )
+        found: set[Job] = set()
+        todo = [j for j in self.jobs if (j.stage.name, dict(j.names)) == (stage, names)]
         while todo:
             job = todo.pop()
             if job not in found:
@@ -196,10 +196,16 @@ class Plan:
             reasons[job] = reasons[job] or f"{path} is left from a configuration with more games"
         return {job: reason for job, reason in reasons.items() if reason}
 
-    def write_tasks(self, stale: dict[Job, str]) -> None:
-        """Write the tasks of all jobs; those of stale ones as of now, the others as of long ago."""
+    def write_tasks(self, stale: dict[Job, str], *, only_new: bool = False) -> None:
+        """Write the tasks of all jobs; those of stale ones as of now, the others as of long ago.
+
+        Args:
+            only_new: leave those that are there as they are, since a run is at work with them.
+        """
         for job in self.jobs:
             path, reason = Path(job.task), stale.get(job)
+            if only_new and path.exists():
+                continue
             if reason:  # a text that was never there: Snakemake knows those of before by digest
                 reason = f"{reason} (seen at {time.time_ns()})"
             content = job.describe(reason)

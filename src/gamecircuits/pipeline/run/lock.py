@@ -55,6 +55,15 @@ def lock_run(path: str, log: Callable[[str], None]) -> None:
         os.environ[LOCK] = f"{run} {path}"
 
 
+def is_at_work(path: str) -> bool:
+    """Whether another process holds the lock of a run; to be asked before `lock_run`."""
+    try:
+        with open(path, "rb+") as file:  # closing it lets go of the byte again
+            return fcntl is not None and _is_held(file.fileno(), RUN)
+    except OSError:
+        return False
+
+
 def _open_lock() -> tuple[int, bool] | None:
     """The lock of the run that this process belongs to, and whether that run still has it."""
     if fcntl is None or LOCK not in os.environ:

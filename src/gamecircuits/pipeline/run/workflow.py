@@ -19,7 +19,7 @@ from gamecircuits.pipeline.graph import PARTS
 from gamecircuits.pipeline.plan import Job, Plan
 from gamecircuits.pipeline.provenance import PACKAGE, SOURCE
 from gamecircuits.pipeline.run.heartbeat import Heartbeat
-from gamecircuits.pipeline.run.lock import check_run, lock_run
+from gamecircuits.pipeline.run.lock import check_run, is_at_work, lock_run
 from gamecircuits.pipeline.stage import STAGES, Stage, as_list
 
 DEFAULT_CONFIG = "config/config.yaml"
@@ -63,8 +63,10 @@ class Workflow:
         if stale and self.makes_report:
             listed = "\n".join(_explain(job, reason) for job, reason in stale.items())
             raise GamecircuitsError(f"These results must be made again; run first:\n{listed}")
-        self.plan.write_tasks(stale)
-        return _describe_stale(stale)
+        is_beside = is_at_work(f"{self.results}/.lock")
+        self.plan.write_tasks(stale, only_new=is_beside)
+        beside = [f"A run is at work in {self.results}; what follows is of this moment."]
+        return beside * is_beside + _describe_stale(stale)
 
     # Parts of rules.
 
