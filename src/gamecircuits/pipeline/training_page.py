@@ -97,27 +97,19 @@ def compare_runs(
             is_clear = is_there & ((ends["low"] > 0) | (ends["high"] < 0))
             is_same = ends["difference"] * new["difference"] > 0
             is_clear_again = (new["low"] > 0) | (new["high"] < 0)
-            counts += [
-                (search, f"agree_{versus}", is_there.sum(), (agrees & is_there).sum()),
-                (search, f"same_sign_{versus}", is_clear.sum(), (is_clear & is_same).sum()),
-                (
-                    search,
-                    f"contradicted_{versus}",
-                    is_clear.sum(),
-                    (is_clear & is_clear_again & ~is_same).sum(),
-                ),
-            ]
-    return make_replication(pd.DataFrame(counts, columns=["search", "quantity", "count", "true"]))
-
-
-def make_replication(counts: pd.DataFrame) -> pd.DataFrame:
-    """Shares from counts, and those of all searches and kinds of difference together."""
-    total = counts.assign(quantity=counts["quantity"].str.replace(r"_vs_\w+$", "", regex=True))
-    total = total.groupby("quantity", sort=False)[["count", "true"]].sum().reset_index()
-    table = pd.concat([counts, total.assign(search="all")], ignore_index=True)
+            for quantity, among, holds in [
+                ("agree", is_there, agrees),
+                ("same_sign", is_clear, is_same),
+                ("contradicted", is_clear, is_clear_again & ~is_same),
+            ]:
+                name = f"{quantity}_{versus}"
+                counts.append((search, name, among.sum(), (among & holds).sum(), quantity))
+    table = pd.DataFrame(counts, columns=["search", "quantity", "count", "true", "kind"])
+    total = table.groupby("kind", sort=False)[["count", "true"]].sum().reset_index()
+    table = pd.concat([table, total.assign(search="all", quantity=total["kind"])])
     table["mean"] = table["true"] / table["count"].replace(0, np.nan)
-    meaning = table["quantity"].str.replace(r"_vs_\w+$", "", regex=True).map(REPLICATION)
-    return table.drop(columns="true").assign(unit="share", meaning=meaning)
+    meaning = table["kind"].map(REPLICATION)
+    return table.drop(columns=["true", "kind"]).assign(unit="share", meaning=meaning)
 
 
 def is_replication(mechanisms: pd.DataFrame) -> pd.Series:
@@ -205,16 +197,20 @@ class Search:
     def averages(self) -> list[str]:
         return list(self.effects["average"].unique())
 
+    @cached_property
+    def all_draws(self) -> pd.DataFrame:
+        """The effects without those of some draws alone."""
+        return self.effects[self.effects["hyperparameter"].isna()]
+
     @property
     def num_draws(self) -> int:
-        rows = self.effects[self.effects["hyperparameter"].isna()]
-        return int((rows["num_trials"] + rows["num_diverged"]).iloc[0])
+        return int((self.all_draws["num_trials"] + self.all_draws["num_diverged"]).iloc[0])
 
     @property
     def num_diverged(self) -> int:
         """Trials that diverged, in all variants."""
-        rows = self._trials(average=self.averages[0], eval_length="trained")
-        return int(rows.loc[rows["metric"] == "total_variation", "num_diverged"].sum())
+        keys = {"average": self.averages[0], "eval_length": "trained", "metric": "total_variation"}
+        return int(_choose(self.all_draws, **keys)["num_diverged"].sum())
 
     @property
     def lengths(self) -> list[int]:
@@ -222,19 +218,18 @@ class Search:
         rows = self.effects.drop_duplicates("eval_length").set_index("eval_length")
         return [int(rows.loc[at, "length"]) for at in EVAL_LENGTHS]
 
-    def total_variation(self, variant: str, at: str, average: str = "last") -> Estimate:
-        row = self._trials(variant=variant, average=average, eval_length=at)
-        return _estimate(row[row["metric"] == "total_variation"], "mean")
+    def total_variation(self, variant: str, at: str) -> Estimate:
+        return self._error("total_variation", variant, at)
 
-    def illegal_rate(self, variant: str, at: str, average: str = "last") -> Estimate:
-        row = self._trials(variant=variant, average=average, eval_length=at)
-        return _estimate(row[row["metric"] == "illegal_token_rate"], "mean")
+    def total_variations(self, variant: str) -> list[Estimate]:
+        return [self.total_variation(variant, at) for at in EVAL_LENGTHS]
 
-    def total_variations(self, variant: str, average: str = "last") -> list[Estimate]:
-        return [self.total_variation(variant, at, average) for at in EVAL_LENGTHS]
+    def illegal_rates(self, variant: str) -> list[Estimate]:
+        return [self._error("illegal_token_rate", variant, at) for at in EVAL_LENGTHS]
 
-    def illegal_rates(self, variant: str, average: str = "last") -> list[Estimate]:
-        return [self.illegal_rate(variant, at, average) for at in EVAL_LENGTHS]
+    def _error(self, metric: str, variant: str, at: str) -> Estimate:
+        keys = {"metric": metric, "variant": variant, "average": "last", "eval_length": at}
+        return _estimate(self.all_draws, "mean", **keys)
 
     def change(
         self,
@@ -254,20 +249,21 @@ class Search:
             best: of the best quarters of the draws instead of all.
             schedule: of the draws with this schedule only.
         """
-        row = self._trials(schedule, variant=variant, average=average, eval_length=at)
-        row = row[row["metric"] == "total_variation"]
-        return _estimate(row, f"{'best_' if best else ''}{{}}_{versus}")
+        rows = _choose(self.effects, value=schedule) if schedule else self.all_draws
+        column = f"{'best_' if best else ''}{{}}_{versus}"
+        keys = {"variant": variant, "average": average, "eval_length": at}
+        return _estimate(rows, column, metric="total_variation", **keys)
 
     def changes(self, variant: str, average: str = "last", **kind: Any) -> list[Estimate]:
         """`change` at every evaluation length."""
         return [self.change(variant, at, average, **kind) for at in EVAL_LENGTHS]
 
     def mechanism(self, variant: str, quantity: str) -> Estimate:
-        return _estimate(self._quantities(variant, quantity), "mean")
+        return _estimate(self.mechanisms, "mean", variant=variant, quantity=quantity)
 
     def mechanism_change(self, variant: str, quantity: str) -> Estimate:
         """The paired difference of a quantity from that of the first variant."""
-        return _estimate(self._quantities(variant, quantity), "{}_vs_variant")
+        return _estimate(self.mechanisms, "{}_vs_variant", variant=variant, quantity=quantity)
 
     def strength(self, variant: str) -> Estimate:
         return self.mechanism(variant, "x_mean")
@@ -275,16 +271,6 @@ class Search:
     def slope(self, variant: str) -> Estimate:
         """Slope of log displacement against log length."""
         return self.mechanism(variant, "dispersion_exponent")
-
-    def _trials(self, schedule: str | None = None, **keys: str) -> pd.DataFrame:
-        is_drawn = self.effects["hyperparameter"].notna()
-        rows = self.effects[
-            is_drawn & (self.effects["value"] == schedule) if schedule else ~is_drawn
-        ]
-        return _choose(rows, keys)
-
-    def _quantities(self, variant: str, quantity: str) -> pd.DataFrame:
-        return _choose(self.mechanisms, {"variant": variant, "quantity": quantity})
 
 
 @dataclass(frozen=True)
@@ -295,27 +281,25 @@ class Replication:
 
     def count(self, quantity: str, search: str = "all") -> int:
         """Number of differences that the share is of."""
-        return int(self._row(quantity, search)["count"].iloc[0])
+        return int(_choose(self.rows, search=search, quantity=quantity)["count"].iloc[0])
 
-    def true(self, quantity: str, search: str = "all") -> int:
+    def true(self, quantity: str) -> int:
         """Number of differences for which it holds."""
-        return round(self.share(quantity, search).value * self.count(quantity, search))
+        return round(self.share(quantity).value * self.count(quantity))
 
     def share(self, quantity: str, search: str = "all") -> Estimate:
-        return _estimate(self._row(quantity, search), "mean")
-
-    def _row(self, quantity: str, search: str) -> pd.DataFrame:
-        return _choose(self.rows, {"search": search, "quantity": quantity})
+        return _estimate(self.rows, "mean", search=search, quantity=quantity)
 
 
-def _choose(rows: pd.DataFrame, keys: Mapping[str, str]) -> pd.DataFrame:
+def _choose(rows: pd.DataFrame, **keys: str) -> pd.DataFrame:
     for key, value in keys.items():
         rows = rows[rows[key] == value]
     return rows
 
 
-def _estimate(rows: pd.DataFrame, column: str) -> Estimate:
+def _estimate(rows: pd.DataFrame, column: str, **keys: str) -> Estimate:
     """The number in the only row; `{}` in the column stands for difference, low and high."""
+    rows = _choose(rows, **keys)
     if len(rows) != 1:
         raise ValueError(f"{len(rows)} rows of the tables fit, not one")
     row = rows.iloc[0]
@@ -348,7 +332,6 @@ def render_page(docs: Path) -> str:
         autoescape=False,
     )
     environment.filters |= {
-        "words": lambda name: name.replace("_", " "),
         "intervals": lambda estimates: [estimate.interval() for estimate in estimates],
         "effect": describe_effects,
     }

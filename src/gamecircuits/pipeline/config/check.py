@@ -77,25 +77,17 @@ def check_config(source: Source) -> Config:
     top = checker.top = checker.fit(TopLevel, source.values, ())
     if top:
         checker.check_results(top.results)
-    games = checker.read("games", checker.make_game)
-    searches = checker.read("searches", checker.make_search)
-    models = checker.read("models", checker.make_model)
-    evaluations = checker.read("evaluations", checker.make_evaluation)
-    experiments = checker.read("experiments", checker.make_experiment)
+    made = {
+        "games": checker.read("games", checker.make_game),
+        "searches": checker.read("searches", checker.make_search),
+        "models": checker.read("models", checker.make_model),
+        "evaluations": checker.read("evaluations", checker.make_evaluation),
+        "experiments": checker.read("experiments", checker.make_experiment),
+    }
     if checker.problems:
         raise checker.error()
     results = os.path.normpath(top.results)
-    return Config(
-        top.seed,
-        results,
-        games,
-        models,
-        evaluations,
-        experiments,
-        searches,
-        top.claims,
-        raw=dict(source.values),
-    )
+    return Config(top.seed, results, claims=top.claims, raw=dict(source.values), **made)
 
 
 class _Checker:

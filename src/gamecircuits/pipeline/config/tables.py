@@ -7,7 +7,6 @@ from typing import Any
 
 import yaml
 from pydantic import BaseModel
-from pydantic.fields import FieldInfo
 
 from gamecircuits.experiments.experiment import EXPERIMENTS
 from gamecircuits.games.game import GAMES
@@ -51,13 +50,12 @@ def make_tables() -> dict[str, str]:
     }
     models = _read_kinds(CONSTRUCTIONS)
     for kind, other in OTHER_MODELS.items():
-        own = other.model_fields.keys() - ModelEntry.model_fields.keys()
-        models[kind] = (
-            other.model_fields["kind"].description or "",
-            [parameter for parameter in _read_model(other) if parameter.name in own],
-        )
-    averages = {kind: (describe_average(kind), [*get_parameters(cls).values()])
-                for kind, cls in AVERAGES.items()}  # fmt: skip
+        own = [p for p in _read_model(other) if p.name not in ModelEntry.model_fields]
+        models[kind] = other.model_fields["kind"].description or "", own
+    averages = {
+        kind: (describe_average(kind), [*get_parameters(cls).values()])
+        for kind, cls in AVERAGES.items()
+    }
     tables = {name: _tabulate_keys(_read_model(entry)) for name, entry in entries.items()}
     tables["hyperparameters"] = _tabulate_keys(HYPERPARAMETERS.values())
     for name, kinds in [
@@ -80,15 +78,12 @@ def _read_kinds(registry: Registry) -> Kinds:
 
 def _read_model(model: type[BaseModel]) -> Iterator[Parameter]:
     for name, field in model.model_fields.items():
-        yield Parameter(name, annotate(field), _get_default(field), field.description or "")
-
-
-def _get_default(field: FieldInfo) -> Any:
-    default = MISSING if field.is_required() else field.default
-    return default.model_dump() if isinstance(default, BaseModel) else default
+        default = MISSING if field.is_required() else field.default
+        yield Parameter(name, annotate(field), default, field.description or "")
 
 
 def _show_default(value: Any) -> str:
+    value = value.model_dump() if isinstance(value, BaseModel) else value
     if value is MISSING:
         return "required"
     if value is None or value == {}:
