@@ -16,7 +16,7 @@ from gamecircuits.errors import GamecircuitsError
 from gamecircuits.figures.boards import filmstrip, legality
 from gamecircuits.figures.games import branching_factor, game_lengths
 from gamecircuits.figures.models import circuits, predictions
-from gamecircuits.figures.style import KINDS, letter, look, new_figure, render
+from gamecircuits.figures.style import KINDS, look, new_figure, panel, render
 from gamecircuits.games.game import PAD, make_game
 from gamecircuits.games.mnk import Mnk
 from gamecircuits.kinds import list_modules
@@ -138,7 +138,7 @@ def test_large_and_empty_cases():
     assert over.empty
     assert "is over after one token" in predictions.draw(over, "g").get_suptitle()
     figure, grid = new_figure(1, 1, 2, 2)
-    letter(grid[0, 0], 27, "after z comes")
+    panel(grid[0, 0], 27, "after z comes")
     figure.draw_without_rendering()
     assert grid[0, 0].get_title(loc="center") == "bb"
 

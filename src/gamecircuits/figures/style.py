@@ -23,6 +23,7 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import (
@@ -41,22 +42,12 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 # Fixed for the built-in kinds, so that a kind looks the same in every figure and experiment.
 KINDS = (
-    "balanced",
-    "minimal",
-    "attention_norm",
-    "untrained",
-    "harmonic",
-    "tied",
-    "residual_norm",
-    "sink",
-    "self_sink",
-    "block",
-    "frame",
-)
+    "balanced", "minimal", "attention_norm", "untrained", "harmonic", "tied", "residual_norm",
+    "sink", "self_sink", "block", "frame",
+)  # fmt: skip
 GREY = "#6b6b6b"
 Style = dict[str, Any]  # keyword arguments of an artist
-# Symbols that hide nothing.
-HOLLOW: Style = {"linestyle": "none", "markerfacecolor": "none"}
+HOLLOW: Style = {"linestyle": "none", "markerfacecolor": "none"}  # symbols that hide nothing
 SUPERSCRIPTS = str.maketrans("0123456789-−", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁻")
 
 RC: dict[str, Any] = {
@@ -108,14 +99,18 @@ def new_panels(count: int, per_line: int, width: float, height: float):
     return figure, grid
 
 
-def look(kind: str, all_kinds: list[str]) -> dict:
-    """Colour and marker of a kind of model; new kinds take the next free ones, in order."""
-    order = [*KINDS, *(k for k in dict.fromkeys(all_kinds) if k not in KINDS)]
-    index = order.index(kind)
+def nth_look(index: int) -> Style:
+    """Colour and marker of one of many; no two are alike before all pairs are used."""
+    count = len(COLOURS)
     return {
-        "color": COLOURS[index % len(COLOURS)],
-        "marker": MARKERS[(index + index // len(COLOURS)) % len(MARKERS)],
+        "color": COLOURS[index % count],
+        "marker": MARKERS[(index + index // count) % len(MARKERS)],
     }
+
+
+def look(kind: str, all_kinds: list[str]) -> Style:
+    """Colour and marker of a kind of model; new kinds take the next free ones, in order."""
+    return nth_look([*KINDS, *(k for k in dict.fromkeys(all_kinds) if k not in KINDS)].index(kind))
 
 
 def readable(name: str) -> str:
@@ -123,8 +118,14 @@ def readable(name: str) -> str:
     return name.replace("_", " ")
 
 
-def letter(axes: Axes, index: int, title: str) -> None:
-    """Title of a panel with its letter, which stands in front of the first line."""
+def count_contexts(total: float, are_all: bool) -> str:
+    """Sample size in words."""
+    return f"{'all ' if are_all else ''}{total:,.0f} contexts"
+
+
+def panel(axes: Axes, index: int, title: str, **settings) -> None:
+    """Title of a panel, its letter in front of the first line, and settings as for `Axes.set`."""
+    axes.set(**settings)
     letters = chr(ord("a") + index % 26) * (1 + index // 26)
     lines = "\n" * title.count("\n")  # one title on the other: both end at the same height
     sign = axes.set_title(letters + lines, loc="center", x=0, ha="left", weight="bold")
@@ -133,13 +134,24 @@ def letter(axes: Axes, index: int, title: str) -> None:
     text.set_transform(sign.get_transform() + indent)
 
 
+def headline(figure: Figure, text: str, size: float = 10.5) -> None:
+    """Title of the whole figure."""
+    figure.suptitle(text, x=0.01, ha="left", fontsize=size)
+
+
+def colour_bar(figure: Figure, image: ScalarMappable, axes, label: str, **options) -> None:
+    """What the colours mean, beside one or several axes."""
+    bar = figure.colorbar(image, ax=axes, label=label, **options)
+    bar.outline.set_linewidth(0.5)
+
+
 def key(**style) -> Line2D:
     """Entry of a legend."""
     return Line2D([], [], **{"color": GREY, **style})
 
 
-def note(axes: Axes, text: str, at, offset: tuple[float, float], **style) -> None:
-    """Small text beside a place in the panel, with its offset in points."""
+def note(axes: Axes, text: str, at, offset: tuple[float, float] = (0, 0), **style) -> None:
+    """Small text at a place in the panel, or beside it, with its offset in points."""
     style = {"color": GREY, "fontsize": 8, "textcoords": "offset points", **style}
     axes.annotate(text, at, xytext=offset, **style)
 
@@ -149,10 +161,7 @@ def integer_ticks(axes: Axes, values) -> None:
     low, high = int(min(values)), int(max(values))
     rounds = (factor * 10**power for power in range(6) for factor in (1, 2, 5))
     step = next(step for step in rounds if (high - low) / step <= 8)
-    ticks = [
-        low,
-        *(tick for tick in range(0, high + 1, step) if tick > low and tick >= low + step / 2),
-    ]
+    ticks = [low, *(tick for tick in range(0, high + 1, step) if tick >= low + step / 2)]
     axes.set_xticks(ticks, [str(tick) for tick in ticks])
     axes.set_xticks([], minor=True)
 

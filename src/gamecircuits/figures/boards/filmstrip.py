@@ -16,7 +16,7 @@ from gamecircuits.figures.boards._board import (
     new_boards,
     square,
 )
-from gamecircuits.figures.style import key, readable
+from gamecircuits.figures.style import headline, key, readable
 from gamecircuits.games._bitboard_game import BitboardGame
 from gamecircuits.games.game import PAD
 
@@ -91,7 +91,7 @@ def draw(table: pd.DataFrame, game: BitboardGame) -> Figure:
     ]
     figure.legend(handles=handles, loc="outside upper right", ncols=2)
     title = f"one random game of {readable(table['game'].iloc[0])}"
-    figure.suptitle(title, x=0.01, ha="left", fontsize=10.5)
+    headline(figure, title)
     return figure
 
 

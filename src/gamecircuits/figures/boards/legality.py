@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from gamecircuits.figures.boards._board import new_boards
-from gamecircuits.figures.style import letter, readable
+from gamecircuits.figures.style import colour_bar, headline, panel, readable
 from gamecircuits.games._bitboard_game import BitboardGame
 
 NUM_STAGES = 6
@@ -74,11 +74,10 @@ def draw(table: pd.DataFrame, game: BitboardGame) -> Figure:
                 )
         first, last = first_row["first_ply"], first_row["last_ply"]
         plies = f"ply {first}" if first == last else f"plies {first}–{last}"
-        letter(axes, stage, f"{plies}\n{first_row['num_positions']:,} positions")
+        panel(axes, stage, f"{plies}\n{first_row['num_positions']:,} positions")
     figure.set_layout_engine("constrained", w_pad=0.07, h_pad=0.07)
-    bar = figure.colorbar(mesh, ax=list(grid.flat), shrink=0.6, pad=0.02, panchor=False)
-    bar.set_label("square legal (% of positions)")
-    bar.outline.set_linewidth(0.5)
+    place = {"shrink": 0.6, "pad": 0.02, "panchor": False}
+    colour_bar(figure, mesh, list(grid.flat), "square legal (% of positions)", **place)
     title = f"where the next move may go in {readable(table['game'].iloc[0])}"
-    figure.suptitle(title, x=0.01, ha="left", fontsize=10.5)
+    headline(figure, title)
     return figure

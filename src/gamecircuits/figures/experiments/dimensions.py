@@ -8,7 +8,16 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gamecircuits.figures.style import COLOURS, GREY, Style, letter, new_figure, plain_log_ticks
+from gamecircuits.figures.style import (
+    COLOURS,
+    GREY,
+    Style,
+    key,
+    new_figure,
+    note,
+    panel,
+    plain_log_ticks,
+)
 
 LOOKS: dict[str, Style] = {  # of the two kinds of attention
     "uniform": {"marker": "o", "color": COLOURS[0]},
@@ -28,19 +37,18 @@ def draw(table: pd.DataFrame) -> Figure:
         _draw_kl(above, below, table[table["part"] == part], V)
         _mark(above, below, V - 1, " $V-1$", "left")
     _mark(grid[0, 0], grid[1, 0], 2 * (V - 1), "$2(V-1)$ ", "right")
-    letter(grid[0, 0], 0, f"width of the residual stream, V = {V}")
-    letter(grid[0, 1], 1, "width of the values")
-    grid[0, 0].set_ylabel("least KL found (nats)")
+    title = f"width of the residual stream, V = {V}"
+    panel(grid[0, 0], 0, title, ylabel="least KL found (nats)")
+    panel(grid[0, 1], 1, "width of the values")
     grid[1, 0].set_xlabel("$d$, with $d_v = d$ (dimensions)")
     grid[1, 1].set_xlabel(f"$d_v$, with $d$ = {2 * V} (dimensions)")
     _explain(grid[0, 0], grid[0, 1], table)
 
-    whole = grid[0, 2].get_gridspec()[:, 2]
+    balance = figure.add_subplot(grid[0, 2].get_gridspec()[:, 2])
     for axes in grid[:, 2]:
         axes.remove()
-    balance = figure.add_subplot(whole)
     _draw_balance(balance, table[table["part"] == "balance"], V)
-    letter(balance, 2, "balance: width or large weights")
+    panel(balance, 2, "balance: width or large weights")
     return figure
 
 
@@ -62,41 +70,35 @@ def _draw_kl(above: Axes, below: Axes, rows: pd.DataFrame, V: int) -> None:
                 shown = points[keep(points["kl"], SMALL)]
                 axes.plot(shown["width"] + shift, shown["kl"], linestyle="none", **style)
     ticks = np.arange(1, 2 * V + 1, 1 if V <= 6 else 2)
+    above.set(xticks=ticks, ylim=(0, 1.15 * theory["untrained"].iloc[0]))
+    above.tick_params(labelbottom=False)
+    below.set(xticks=ticks, yscale="log", ylim=(1e-9, SMALL), yticks=[1e-9, 1e-6, SMALL])
     for axes in (above, below):
         axes.set_xlim(0.4, 2 * V + 0.6)
-        axes.set_xticks(ticks)
-    above.set_ylim(0, 1.15 * theory["untrained"].iloc[0])
-    above.tick_params(labelbottom=False)
-    below.set_yscale("log")
-    below.set_ylim(1e-9, SMALL)
-    below.set_yticks([1e-9, 1e-6, SMALL])
-    below.text(0.6, 4e-9, "descent ends\nbelow $10^{-8}$", fontsize=8, color=GREY)
+    note(below, "descent ends\nbelow $10^{-8}$", (0.6, 4e-9))
 
 
 def _mark(above: Axes, below: Axes, width: int, name: str, side: str) -> None:
     """A width that matters, named beside the line."""
     for axes in (above, below):
         axes.axvline(width, color=GREY, linewidth=0.8, zorder=0)
-    above.text(
-        width, 0.72, name, transform=above.get_xaxis_transform(), ha=side, fontsize=8, color=GREY
-    )
+    note(above, name, (width, 0.72), xycoords=above.get_xaxis_transform(), ha=side)
 
 
 def _explain(left: Axes, right: Axes, table: pd.DataFrame) -> None:
     """Names of the lines in the left panel, of the symbols in the right one."""
     first = table[table["part"] == "embedding"].iloc[0]
     middle = 1.5 * (first["vocab_size"] - 1)  # between the two marks
-    text: Style = {"fontsize": 8, "color": GREY}
-    left.text(middle, first["untrained"], "untrained", ha="center", va="bottom", **text)
-    left.text(1.25, first["block"], "block", va="bottom", **text)
-    left.text(1.2, 0.15 * first["floor"], "floor", **text)
-    for attention, look in LOOKS.items():
-        name = {"uniform": "uniform attention", "free": "any attention"}[attention]
-        right.plot([], [], linestyle="none", markersize=4.5, label=name, **look)
-    right.plot(
-        [], [], linestyle="none", marker=".", markersize=3.5, color=GREY, label="each restart"
-    )
-    right.legend(loc="upper right", bbox_to_anchor=(1.0, 0.66), handletextpad=0.2)
+    note(left, "untrained", (middle, first["untrained"]), ha="center", va="bottom")
+    note(left, "block", (1.25, first["block"]), va="bottom")
+    note(left, "floor", (1.2, 0.15 * first["floor"]))
+    handles = [
+        key(linestyle="none", markersize=4.5, label="uniform attention", **LOOKS["uniform"]),
+        key(linestyle="none", markersize=4.5, label="any attention", **LOOKS["free"]),
+        key(linestyle="none", markersize=3.5, marker=".", label="each restart"),
+    ]
+    place: Style = {"loc": "upper right", "bbox_to_anchor": (1.0, 0.66)}
+    right.legend(handles=handles, handletextpad=0.2, **place)
 
 
 def _draw_balance(axes: Axes, rows: pd.DataFrame, V: int) -> None:
@@ -123,27 +125,17 @@ def _draw_balance(axes: Axes, rows: pd.DataFrame, V: int) -> None:
         ends.append(part["floor"].iloc[-1])
         power = min(Fraction(2), Fraction(n, 2 * n - width))
         names.append(f"$d$ = {width}{' = $V-1$' if width == n else ''}:  $N^{{-{power}}}$")
-    for name, line in (("floor", "-"), ("construction", "--")):
-        axes.plot([], [], color=GREY, linewidth=1, linestyle=line, label=name)
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 0.08))
-    axes.set_xscale("log")
-    axes.set_yscale("log")
-    axes.set_xlim(low / 1.15, high * (high / low) ** 0.6)
-    axes.set_ylim(bottom, top)
-    plain_log_ticks(axes.xaxis)
+    lines = {"floor": "-", "construction": "--"}
+    handles = [key(linewidth=1, linestyle=line, label=name) for name, line in lines.items()]
+    axes.legend(handles=handles, loc="lower left", bbox_to_anchor=(0, 0.08))
+    axes.set(xscale="log", xlim=(low / 1.15, high * (high / low) ** 0.6))
+    axes.set(yscale="log", ylim=(bottom, top), ylabel="imbalance (nats at $x$ = 1)")
     axes.set_xlabel("$N = \\|W_V W_O\\|/x$,  with $\\|W_E\\|, \\|W_U\\| \\leq 1$")
-    axes.set_ylabel("imbalance (nats at $x$ = 1)")
+    plain_log_ticks(axes.xaxis)
     heights = np.log(np.array(ends) / bottom) / np.log(top / bottom)  # shares of the axis
     for colour, height, name in zip(colours, _apart(heights), names, strict=True):
-        axes.text(
-            high * 1.13,
-            height,
-            name,
-            transform=axes.get_xaxis_transform(),
-            va="center",
-            fontsize=8,
-            color=colour,
-        )
+        place = axes.get_xaxis_transform()
+        note(axes, name, (high * 1.13, height), xycoords=place, va="center", color=colour)
 
 
 def _apart(heights: np.ndarray) -> np.ndarray:

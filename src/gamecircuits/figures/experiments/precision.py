@@ -5,7 +5,16 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gamecircuits.figures.style import COLOURS, GREY, letter, new_figure, note, plain_log_ticks
+from gamecircuits.figures.style import (
+    COLOURS,
+    GREY,
+    Style,
+    key,
+    new_figure,
+    note,
+    panel,
+    plain_log_ticks,
+)
 from gamecircuits.theory.rounding import largest_x
 from gamecircuits.theory.strength import x_min
 
@@ -28,36 +37,25 @@ def draw(table: pd.DataFrame) -> Figure:
     exact = worst[~worst["basis"].isin(BASES) & (worst["spread_max"] == 0)]
 
     _draw_types(spread, worst, "spread_max", "predicted_spread")
+    panel(spread, 0, "what rounding does (dashed: predicted)")
     spread.set_ylabel("largest spread of absent logits (nats)")
-    letter(spread, 0, "what rounding does (dashed: predicted)")
     names = " and ".join(exact["basis"].unique())
-    spread.text(
-        0.97,
-        0.42,
-        f"{names}:\nspread 0 in every type",
-        transform=spread.transAxes,
-        ha="right",
-        fontsize=8,
-        color=GREY,
-    )
+    place: Style = {"xycoords": "axes fraction", "ha": "right"}
+    note(spread, f"{names}:\nspread 0 in every type", (0.97, 0.42), **place)
     _draw_types(variation, worst, "total_variation_max", "predicted_total_variation")
-    variation.axhline(TOLERATED, color=GREY, linewidth=1, linestyle=":")
+    panel(variation, 1, "its effect on p (dashed: predicted)")
     variation.set_ylabel("total variation from exact arithmetic")
-    letter(variation, 1, "its effect on p (dashed: predicted)")
-    first = worst[
-        (worst["basis"] == "rotated") & (worst["vocab_size"] == worst["vocab_size"].min())
-    ]
-    for _, row in first.iterrows():
-        colour, up, above = TYPES[row["dtype"]]
-        style = {"textcoords": "offset points", "fontsize": 8, "color": colour}
-        spread.annotate(row["dtype"], (row["vocab_size"], row["spread_max"]), (0, up), **style)
-        label = f"{row['dtype']}: {_describe_limit(worst, row['dtype'])}"
-        at = (row["vocab_size"], row["total_variation_max"])
-        variation.annotate(label, at, (0, above), **style)
+    variation.axhline(TOLERATED, color=GREY, linewidth=1, linestyle=":")
+    sizes = sorted(table["vocab_size"].unique())
+    first = worst[(worst["basis"] == "rotated") & (worst["vocab_size"] == sizes[0])]
+    for row in first.itertuples():
+        colour, up, above = TYPES[row.dtype]
+        note(spread, row.dtype, (sizes[0], row.spread_max), (0, up), color=colour)
+        label = f"{row.dtype}: {_describe_limit(worst, row.dtype)}"
+        note(variation, label, (sizes[0], row.total_variation_max), (0, above), color=colour)
     _draw_constants(constant, worst)
-    letter(constant, 2, "the spread in units of u·x")
+    panel(constant, 2, "the spread in units of u·x")
     for axes in grid[0]:
-        sizes = sorted(table["vocab_size"].unique())
         axes.set_xscale("log", base=2)
         axes.set_xticks(sizes, [str(size) for size in sizes])
         axes.set_xlabel("vocabulary V (tokens)")
@@ -73,12 +71,11 @@ def _draw_types(axes: Axes, worst: pd.DataFrame, value: str, predicted: str) -> 
         axes.plot(line["vocab_size"], line[predicted], color=colour, linewidth=1, linestyle="--")
         for basis in BASES:
             part = rows[rows["basis"] == basis]
-            axes.plot(part["vocab_size"], part[value], **_look(dtype, basis))
+            axes.plot(part["vocab_size"], part[value], **_look(basis, colour))
     axes.set_ylim(top=axes.get_ylim()[1] * 8)
 
 
-def _look(dtype: str, basis: str) -> dict:
-    colour = TYPES[dtype][0]
+def _look(basis: str, colour: str) -> dict:
     fill = colour if basis == "rotated" else "white"
     return {"color": colour, "marker": BASES[basis], "markerfacecolor": fill, "linewidth": 0.8}
 
@@ -106,16 +103,11 @@ def _draw_constants(axes: Axes, worst: pd.DataFrame) -> None:
     for (basis, dtype), rows in worst.groupby(["basis", "dtype"], sort=False):
         if basis in BASES:
             ratio = rows["spread_max"] / (rows["unit"] * rows["x"])
-            axes.plot(rows["vocab_size"], ratio, **_look(dtype, basis))
+            axes.plot(rows["vocab_size"], ratio, **_look(basis, TYPES[dtype][0]))
     V = np.geomspace(worst["vocab_size"].min(), worst["vocab_size"].max(), 50)
     axes.plot(V, 1.7 * np.sqrt(2 * np.log(V) / V), color=GREY, linewidth=1, linestyle="--")
     note(axes, r"$1.7\,\sqrt{2\,\ln V/V}$", (V[-1], 0.2), (-8, -2), ha="right", va="top")
-    for basis, marker in BASES.items():
-        fill = GREY if basis == "rotated" else "white"
-        axes.plot(
-            [], [], color=GREY, marker=marker, markerfacecolor=fill, linewidth=0.8, label=basis
-        )
-    axes.legend(loc="upper left", ncols=2)
-    axes.set_ylim(0.1, 20)
+    handles = [key(label=basis, **_look(basis, GREY)) for basis in BASES]
+    axes.legend(handles=handles, loc="upper left", ncols=2)
+    axes.set(ylim=(0.1, 20), ylabel="largest spread / (u·x)")
     plain_log_ticks(axes.yaxis)
-    axes.set_ylabel("largest spread / (u·x)")

@@ -11,9 +11,9 @@ from gamecircuits.figures.style import (
     MARKERS,
     Style,
     integer_ticks,
-    letter,
     new_figure,
     note,
+    panel,
 )
 
 LOOKS = {  # colour, marker; label, how far along the axis it stands, and its offset in points
@@ -35,21 +35,14 @@ def draw(table: pd.DataFrame) -> Figure:
     part = kl[kl["width"] == V // 2]
     _draw_lines(by_length, part, "length")
     _label_lines(by_length, part, "length")
-    by_length.set_xlabel("length s (tokens)")
-    letter(by_length, 0, f"{V} tokens in {V // 2} dimensions, all contexts")
+    title = f"{V} tokens in {V // 2} dimensions, all contexts"
+    panel(by_length, 0, title, xlabel="length s (tokens)")
     _draw_lines(by_width, kl[kl["length"] == 1], "width")
-    by_width.text(
-        0.03,
-        0.04,
-        "no logits in m dimensions\nget below 1 − m/(V−1)",
-        fontsize=8,
-        color=GREY,
-        transform=by_width.transAxes,
-    )
-    by_width.set_xlabel("dimensions m")
-    letter(by_width, 1, f"{V} tokens, length 1")
+    text = "no logits in m dimensions\nget below 1 − m/(V−1)"
+    note(by_width, text, (0.03, 0.04), xycoords="axes fraction")
+    panel(by_width, 1, f"{V} tokens, length 1", xlabel="dimensions m")
     _draw_ties(tie, table, V)
-    letter(tie, 2, "above its line the Fourier frame is better")
+    panel(tie, 2, "above its line the Fourier frame is better")
     return figure
 
 
@@ -61,11 +54,10 @@ def _draw_lines(axes: Axes, part: pd.DataFrame, along: str) -> None:
     axes.plot(block[along], block["limit"], color=LOOKS["block"][0])
     for (solution, _), rows in part.groupby(["solution", "seed"], sort=False):
         colour, marker, *_ = LOOKS[solution]
-        style: Style = {"color": colour, "marker": marker, "linewidth": 1.4 if marker else 0.7}
-        line = "none" if solution == "block" else "-"
-        axes.plot(rows[along], rows["value"], linestyle=line, **style)
-    axes.set_ylim(0, 1)
-    axes.set_ylabel("mean KL as a share of the untrained model's")
+        line: Style = {"linewidth": 1.4 if marker else 0.7}
+        line["linestyle"] = "none" if solution == "block" else "-"
+        axes.plot(rows[along], rows["value"], color=colour, marker=marker, **line)
+    axes.set(ylim=(0, 1), ylabel="mean KL as a share of the untrained model's")
     integer_ticks(axes, part[along])
 
 
@@ -83,13 +75,8 @@ def _label_lines(axes: Axes, part: pd.DataFrame, along: str) -> None:
 def _draw_ties(axes: Axes, table: pd.DataFrame, V: int) -> None:
     """Length at which block and Fourier frame tie, by width, for both metrics."""
     axes.axhline(V / 2, color=GREY, linewidth=1, linestyle=":")
-    note(
-        axes,
-        "V/2: theory for KL, m ≪ V",
-        (0.02, V / 2),
-        (0, 9),
-        xycoords=axes.get_yaxis_transform(),
-    )
+    law, place = "V/2: theory for KL, m ≪ V", axes.get_yaxis_transform()
+    note(axes, law, (0.02, V / 2), (0, 9), xycoords=place)
     for metric, colour, label, up in (
         ("kl_divergence", COLOURS[2], "KL", -16),
         ("total_variation", COLOURS[4], "total variation", 9),
@@ -100,9 +87,7 @@ def _draw_ties(axes: Axes, table: pd.DataFrame, V: int) -> None:
         ties = [_crossing(excess.columns, row) for row in excess.to_numpy()]
         axes.plot(excess.index, ties, color=colour, marker=MARKERS[2])
         note(axes, label, (excess.index[-1], ties[-1]), (4, up), ha="right", color=colour)
-    axes.set_ylim(0, V)
-    axes.set_xlabel("dimensions m")
-    axes.set_ylabel("length s at which frame and block tie")
+    axes.set(ylim=(0, V), ylabel="length s at which frame and block tie", xlabel="dimensions m")
     integer_ticks(axes, table["width"])
 
 

@@ -11,8 +11,8 @@ from gamecircuits.figures.style import (
     GREY,
     integer_ticks,
     key,
-    letter,
     new_panels,
+    panel,
     readable,
 )
 
@@ -65,7 +65,7 @@ def draw(table: pd.DataFrame) -> Figure:
         axes.set_ylim(0, rows["max"].max() * 1.08)
         axes.yaxis.set_major_locator(MaxNLocator(integer=True))
         integer_ticks(axes, ply)
-        letter(axes, index, f"{readable(game)}\n{rows['num_games'].max():,} random games")
+        panel(axes, index, f"{readable(game)}\n{rows['num_games'].max():,} random games")
         axes.set_xlabel("ply (tokens played)")
         if index % columns == 0:
             axes.set_ylabel("legal next tokens")

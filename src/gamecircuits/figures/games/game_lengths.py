@@ -11,8 +11,8 @@ from gamecircuits.figures.style import (
     GREY,
     Style,
     integer_ticks,
-    letter,
     new_panels,
+    panel,
     readable,
 )
 
@@ -41,10 +41,10 @@ def draw(table: pd.DataFrame) -> Figure:
         mean = np.average(length, weights=rows["num_games"])
         title = f"{readable(game)}\n{rows['num_games'].sum():,} games"
         if len(rows) == 1:
-            letter(axes, index, title)
+            panel(axes, index, title)
             _draw_number(axes, length.item())
             continue
-        letter(axes, index, f"{title}, mean {mean:.4g}")
+        panel(axes, index, f"{title}, mean {mean:.4g}")
         axes.bar(length, percent, width=0.85, color=COLOURS[0], alpha=0.8, linewidth=0)
         axes.axvline(mean, color=GREY, linestyle="--", linewidth=1)
         integer_ticks(axes, length)

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.text import Annotation
 
-from gamecircuits.figures.style import key, lay_out, letter, look, new_figure, note, readable
+from gamecircuits.figures.style import key, lay_out, look, new_figure, note, panel, readable
 
 COLUMNS = [
     "evaluation",
@@ -63,7 +63,7 @@ def draw_panels(
             prepare(axes, rows, of_metric)
             draw_curves(axes, rows, kinds)
             finish(axes, rows)
-            letter(axes, row * columns + column, describe(rows) if row == 0 else "")
+            panel(axes, row * columns + column, describe(rows) if row == 0 else "")
             if column == 0:
                 axes.set_ylabel(label)
             if row == len(labels) - 1:

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from gamecircuits.figures.style import letter, new_figure, readable
+from gamecircuits.figures.style import Style, colour_bar, headline, new_figure, panel, readable
 from gamecircuits.transformer.circuits import direct_path, ov_circuit, qk_circuit
 from gamecircuits.transformer.one_layer import OneLayer, require_one_layer
 
@@ -49,10 +49,8 @@ def draw(table: pd.DataFrame, model: str) -> Figure:
     figure, grid = new_figure(1, 3, 10.4, 3.9)
     for index, (name, (title, row_label, column_label, unit)) in enumerate(CIRCUITS.items()):
         axes = grid[0, index]
-        matrix = table[table["circuit"] == name].pivot(
-            index="row", columns="column", values="value"
-        )
-        values = matrix.to_numpy()
+        rows = table[table["circuit"] == name]
+        values = rows.pivot(index="row", columns="column", values="value").to_numpy()
         largest = float(np.abs(values).max()) if values.size else 0.0
         is_zero = largest < 1e-9
         limit = 1.0 if is_zero else largest
@@ -60,28 +58,21 @@ def draw(table: pd.DataFrame, model: str) -> Figure:
             values, cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest", aspect="equal"
         )
         axes.set_anchor("N")  # else the layout leaves too little room above
-        letter(axes, index, f"{title}\n{_summarize(values)}")
-        axes.set_xlabel(column_label)
-        axes.set_ylabel(row_label)
-        step = max(1, -(-len(values) // 8))
-        axes.set_xticks(range(0, len(values), step))
-        axes.set_yticks(range(0, len(values), step))
+        ticks = range(0, len(values), max(1, -(-len(values) // 8)))
+        panel(axes, index, f"{title}\n{_summarize(values)}", xticks=ticks, yticks=ticks)
+        axes.set(xlabel=column_label, ylabel=row_label)
         axes.grid(False)
-        for spine in axes.spines.values():
-            spine.set_visible(True)
+        axes.spines[:].set_visible(True)
         if is_zero:
             note = "all 0: attention is uniform" if name == "qk_circuit" else "all 0"
             axes.text(0.5, 0.5, note, transform=axes.transAxes, ha="center", va="center")
         else:
-            bar = figure.colorbar(
-                image, ax=axes, shrink=0.8, pad=0.03, anchor=(0, 1), panchor=False
-            )
-            bar.set_label(f"{unit} (nats)")
-            bar.outline.set_linewidth(0.5)
+            place: Style = {"anchor": (0, 1), "panchor": False}
+            colour_bar(figure, image, axes, f"{unit} (nats)", shrink=0.8, pad=0.03, **place)
     vocab_size = table["vocab_size"].iloc[0]
     shown = "" if vocab_size == len(values) else f", the first {len(values)} tokens"
     title = f"{readable(model)}, V = {vocab_size}{shown}"
-    figure.suptitle(title, x=0.01, ha="left", fontsize=10.5)
+    headline(figure, title)
     return figure
 
 

@@ -10,10 +10,12 @@ from gamecircuits.figures.style import (
     GREY,
     HOLLOW,
     Style,
+    count_contexts,
+    headline,
     integer_ticks,
     key,
-    letter,
     new_figure,
+    panel,
     readable,
 )
 
@@ -41,7 +43,7 @@ def draw(table: pd.DataFrame, model: str) -> Figure:
         f"{name} = {whole.loc[key, 'measured']:.0f}"
         for name, key in (("V", "vocab_size"), ("d", "d"), ("d_v", "d_v"), ("d_k", "d_k"))
     )
-    figure.suptitle(f"{readable(model)}: {size}", x=0.01, ha="left", fontsize=10.5)
+    headline(figure, f"{readable(model)}: {size}")
     return figure
 
 
@@ -59,9 +61,8 @@ def _draw_strengths(axes: Axes, table: pd.DataFrame, whole: pd.DataFrame) -> Non
     residual = whole.loc["standard_form_residual", "measured"]
     rank = whole.loc["ov_rank", "measured"]
     shown = "0" if residual < 1e-12 else f"{100 * residual:.2g} %"
-    letter(axes, 0, f"strengths by token\noutside the standard form {shown}, OV rank {rank:.0f}")
-    axes.set_xlabel("token")
-    axes.set_ylabel("strength (nats)")
+    panel(axes, 0, f"strengths by token\noutside the standard form {shown}, OV rank {rank:.0f}")
+    axes.set(xlabel="token", ylabel="strength (nats)")
     integer_ticks(axes, table.loc[table["quantity"] == "x", "token"].astype(int))
 
 
@@ -69,23 +70,22 @@ def _draw_rates(axes: Axes, table: pd.DataFrame) -> None:
     rates = table[table["quantity"] == "illegal_token_rate"]
     worst = table[table["quantity"] == "highest_illegal_token_rate"]
     lengths = rates["length"].astype(int)
-    axes.set_yscale("log")
-    axes.set_ylim(FLOOR, 2)
+    axes.set(yscale="log", ylim=(FLOOR, 2))
     axes.plot(lengths, rates["predicted"], color=COLOURS[0])
     axes.plot(lengths, worst["predicted"], color=COLOURS[1], linewidth=1)
     axes.plot(lengths, worst["certified"], color="black", linestyle="--", linewidth=1)
-    hollow: Style = {"linestyle": "none", "markerfacecolor": "none", "markersize": 4.4}
-    axes.plot(lengths, rates["measured"], marker="o", color=COLOURS[0], label="mean", **hollow)
-    axes.plot(
-        lengths, worst["measured"], marker="^", color=COLOURS[1], label="worst context", **hollow
-    )
+    for rows, colour, marker, label in (
+        (rates, COLOURS[0], "o", "mean"),
+        (worst, COLOURS[1], "^", "worst context"),
+    ):
+        style: Style = {"color": colour, "marker": marker, "markersize": 4.4, **HOLLOW}
+        axes.plot(lengths, rows["measured"], label=label, **style)
     axes.legend(loc="best")
-    axes.set_xlabel("length s (tokens)")
-    axes.set_ylabel("illegal token rate (probability)")
+    axes.set(xlabel="length s (tokens)", ylabel="illegal token rate (probability)")
     counts = table[table["quantity"] == "contexts"]
     are_all = (counts["measured"] == counts["predicted"]).all()
-    total = f"{int(counts['measured'].sum()):,}"
-    letter(axes, 1, f"illegal token rate\n{'all ' if are_all else ''}{total} contexts")
+    contexts = count_contexts(counts["measured"].sum(), are_all)
+    panel(axes, 1, f"illegal token rate\n{contexts}")
     integer_ticks(axes, lengths)
 
 
@@ -97,15 +97,8 @@ def _draw_displacements(axes: Axes, table: pd.DataFrame, whole: pd.DataFrame) ->
         lengths, colour = rows["length"].astype(int), COLOURS[2 + index]
         axes.plot(lengths, rows["predicted"], color=colour)
         axes.plot(lengths, rows["certified"], color=colour, linestyle="--", linewidth=1)
-        axes.plot(
-            lengths,
-            rows["measured"],
-            color=colour,
-            marker="oD"[index],
-            markersize=4.6 - index,
-            label=label,
-            **HOLLOW,
-        )
+        style: Style = {"color": colour, "marker": "oD"[index], "markersize": 4.6 - index}
+        axes.plot(lengths, rows["measured"], label=label, **style, **HOLLOW)
     is_shown = table["quantity"].isin(["last_displacement", "other_displacement"])
     shown = table.loc[is_shown, ["measured", "predicted"]]
     low, high = np.nanmin(shown.to_numpy()), np.nanmax(shown.to_numpy())
@@ -117,9 +110,8 @@ def _draw_displacements(axes: Axes, table: pd.DataFrame, whole: pd.DataFrame) ->
         axes.set_yscale("symlog", linthresh=1)
         axes.set_ylim(1.5 * low - 0.2, 1.5 * high + 0.2)
     axes.legend(loc="best")
-    axes.set_xlabel("length s (tokens)")
-    axes.set_ylabel("lowest displacement (nats)")
+    axes.set(xlabel="length s (tokens)", ylabel="lowest displacement (nats)")
     failure = whole["measured"].get("first_failure_found", np.nan)
     note = "" if np.isnan(failure) else f"\nfails at length {failure:.0f}"
-    letter(axes, 2, f"displacement in the worst context{note}")
+    panel(axes, 2, f"displacement in the worst context{note}")
     integer_ticks(axes, table.loc[table["quantity"] == "last_displacement", "length"].astype(int))

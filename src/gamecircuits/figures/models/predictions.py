@@ -9,7 +9,15 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from gamecircuits.analysis.metrics import probabilities
-from gamecircuits.figures.style import HOLLOW, key, letter, new_figure, readable
+from gamecircuits.figures.style import (
+    HOLLOW,
+    colour_bar,
+    headline,
+    key,
+    new_figure,
+    panel,
+    readable,
+)
 from gamecircuits.games.game import PAD
 from gamecircuits.transformer.interface import Model
 
@@ -101,20 +109,18 @@ def draw(table: pd.DataFrame, game: str) -> Figure:
         on_illegal = illegal.groupby("length")["probability"].sum()
         worst = float(on_illegal.max()) if len(on_illegal) else 0.0
         title = "target: uniform on legal tokens" if name == TARGET else readable(name)
-        letter(axes, index, title + ("" if name == TARGET else f"\nworst illegal rate {worst:.2g}"))
+        panel(axes, index, title + ("" if name == TARGET else f"\nworst illegal rate {worst:.2g}"))
         step = max(1, -(-tokens // 8))
         axes.set_xticks(range(0, tokens, step))
         axes.set_xlabel("next token")
         axes.grid(False)
     grid[0, 0].set_ylabel("tokens seen")
     grid[0, 0].yaxis.set_major_locator(MaxNLocator(integer=True))
-    bar = figure.colorbar(image, ax=grid[0, -1], shrink=0.9, pad=0.03)
-    bar.set_label("probability")
-    bar.outline.set_linewidth(0.5)
+    colour_bar(figure, image, grid[0, -1], "probability", shrink=0.9, pad=0.03)
     handles = [
         key(marker="o", color=MARK, markersize=5.4, label="token just played", **HOLLOW),
         key(linestyle="none", marker="x", color=MARK, markersize=3.5, label="illegal next"),
     ]
     figure.legend(handles=handles if cell > 5 else handles[:1], loc="outside upper right", ncols=2)
-    figure.suptitle(f"one game of {readable(game)}, step by step", x=0.01, ha="left", fontsize=10.5)
+    headline(figure, f"one game of {readable(game)}, step by step")
     return figure

@@ -1,13 +1,23 @@
 """What the figures of searches have in common: which trials and averages they show, and how."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
-from matplotlib.axis import Axis
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from gamecircuits.figures.style import COLOURS, MARKERS, key, new_figure, plain_log_ticks, readable
+from gamecircuits.figures.style import (
+    COLOURS,
+    Style,
+    headline,
+    key,
+    new_figure,
+    nth_look,
+    plain_log_ticks,
+    readable,
+)
 from gamecircuits.training.choices import KEYS, choose_middle
 
 LINES = ("-", "--", ":")
@@ -35,13 +45,8 @@ def join_trials(rows: pd.DataFrame, tables: dict[str, pd.DataFrame]) -> pd.DataF
 
 def get_looks(variants: Iterable[str]) -> dict[str, dict]:
     """Colour, marker and line of each variant, by its place in the config."""
-    count = len(COLOURS)
     return {
-        variant: {
-            "color": COLOURS[n % count],
-            "marker": MARKERS[(n + n // count) % len(MARKERS)],
-            "linestyle": LINES[n // count % len(LINES)],
-        }
+        variant: nth_look(n) | {"linestyle": LINES[n // len(COLOURS) % len(LINES)]}
         for n, variant in enumerate(dict.fromkeys(variants))
     }
 
@@ -65,22 +70,62 @@ def variant_keys(table: pd.DataFrame, looks: dict[str, dict], **style) -> list[L
     ]
 
 
-def label_log_axis(axis: Axis) -> None:
-    """Plain numbers where powers of ten would be too few."""
-    low, high = axis.get_view_interval()
-    if axis.get_scale() == "log" and high < 300 * low:
-        plain_log_ticks(axis)
+def draw_trials(
+    axes: Axes,
+    rows: pd.DataFrame,
+    place: str,
+    look: dict[str, str],
+    value: str = "value",
+    width: float = 1.6,
+    medians_only: bool = False,
+) -> None:
+    """A thin curve for each trial, a thick one for their median; dotted if there are no others."""
+    # Several lengths can have as many legal tokens: then their mean.
+    wide = rows.groupby([place, "number"])[value].mean().unstack()
+    style: Style = {"color": look["color"], "linestyle": look.get("linestyle", "-")}
+    if medians_only:
+        style["linestyle"] = ":"
+    else:
+        axes.plot(wide.index, wide, linewidth=0.6, alpha=0.35, **style)
+    axes.plot(wide.index, wide.median(axis=1), linewidth=width, **style)
+
+
+def draw_variants(
+    axes: Axes,
+    table: pd.DataFrame,
+    quantity: str,
+    place: str,
+    looks: dict[str, dict],
+    medians_only: bool = False,
+) -> None:
+    """Curves of one quantity of all variants; dotted medians where it accompanies another."""
+    of_quantity = table[table["quantity"] == quantity]
+    for variant, rows in of_quantity.groupby("variant", sort=False):
+        draw_trials(axes, rows, place, looks[variant], medians_only=medians_only)
 
 
 def draw_nothing(game: str, length: int, explanation: str) -> Figure:
     """A figure that says why there is none."""
     figure, grid = new_figure(1, 1, 5, 1)
     grid[0, 0].set_axis_off()
-    set_title(figure, game, length, explanation)
+    finish(figure, game, length, explanation)
     return figure
 
 
-def set_title(figure: Figure, game: str, length: int, explanation: str) -> None:
-    """Title of a figure: the game, what was trained on, and how to read the symbols."""
+def finish(
+    figure: Figure,
+    game: str,
+    length: int,
+    explanation: str,
+    handles: Sequence[Artist] = (),
+    ncols: int = 4,
+) -> None:
+    """Legend and title of a drawn figure; plain numbers where powers of ten would be too few."""
+    for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
+        low, high = axis.get_view_interval()
+        if axis.get_scale() == "log" and high < 300 * low:
+            plain_log_ticks(axis)
+    if handles:
+        figure.legend(handles=handles, loc="outside lower left", ncols=ncols)
     title = f"{readable(game)}, trained on prefixes of 1 to {length} tokens\n{explanation}"
-    figure.suptitle(title, x=0.01, ha="left", fontsize=9.5)
+    headline(figure, title, 9.5)

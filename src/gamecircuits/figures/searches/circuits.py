@@ -7,8 +7,8 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from gamecircuits.figures.searches._search import DIVERGED, join_trials, set_title
-from gamecircuits.figures.style import GREY, Style, letter, new_figure, readable
+from gamecircuits.figures.searches._search import DIVERGED, finish, join_trials
+from gamecircuits.figures.style import GREY, Style, new_figure, panel, readable
 
 NUM_VARIANTS = 4  # the first ones, and of each the first trial: results do not choose
 CONSTRUCTED = "balanced construction"
@@ -70,7 +70,7 @@ def draw(table: pd.DataFrame, game: str, length: int) -> Figure:
         line[0].set_ylabel(name + (f"\nx = {x:.3g}" if np.isfinite(x) else ""))
     for index, (circuit, (title, label)) in enumerate(CIRCUITS.items()):
         pair = grid[:, 2 * index : 2 * index + 2]
-        letter(pair[0, 0], index, title)
+        panel(pair[0, 0], index, title)
         for axes, state in zip(pair[1], STATES.values(), strict=True):
             axes.set_title(state, fontsize=8.5, loc="center")
         colours = ScalarMappable(_normalize(limits.get(circuit, np.nan)), COLOURS)
@@ -79,7 +79,7 @@ def draw(table: pd.DataFrame, game: str, length: int) -> Figure:
     vocab_size, shown = int(table["vocab_size"].max()), int(table["row"].max()) + 1
     of = "" if shown == vocab_size else f", the first {shown} of {vocab_size} tokens"
     explanation = "the first trial of each variant, without what predictions do not depend on"
-    set_title(figure, game, length, explanation + of)
+    finish(figure, game, length, explanation + of)
     return figure
 
 

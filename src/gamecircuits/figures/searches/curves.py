@@ -1,7 +1,6 @@
 """Figure: metrics of trained models against length, for each variant and some averages."""
 
 import pandas as pd
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
@@ -10,17 +9,17 @@ from gamecircuits.figures.searches._search import (
     KEYS,
     choose_averages,
     count_trials,
+    draw_trials,
+    finish,
     join_trials,
-    label_log_axis,
-    set_title,
 )
 from gamecircuits.figures.style import (
     COLOURS,
     Style,
     integer_ticks,
     key,
-    letter,
     new_figure,
+    panel,
     readable,
 )
 
@@ -50,50 +49,34 @@ def draw(table: pd.DataFrame, game: str, length: int) -> Figure:
     lines = -(-len(variants) // columns)
     size = (max(2.2 * columns + 0.8, 5), 4.0 * lines + 0.9)
     figure, grid = new_figure(2 * lines, columns, *size, sharex=True, sharey="row")
-    for index in range(lines * columns):
-        line, column = divmod(index, columns)
-        pair = grid[2 * line : 2 * line + 2, column]
-        if index >= len(variants):
-            for axes in pair:
-                axes.set_visible(False)
-            continue
-        variant = variants[index]
+    pairs = grid.reshape(lines, 2, columns).swapaxes(1, 2).reshape(-1, 2)  # one for each variant
+    for axes in pairs[len(variants) :].flat:
+        axes.set_visible(False)
+    for index, (variant, pair) in enumerate(zip(variants, pairs, strict=False)):
         rows = table[table["variant"] == variant]
+        panel(pair[0], index, f"{readable(variant)}\n{count_trials(table, variant)}")
         for axes, (metric, label) in zip(pair, METRICS.items(), strict=True):
             _prepare(axes, table[table["metric"] == metric], length)
-            for n, (average, colour) in enumerate(averages.items()):
-                is_shown = (rows["average"] == average) & (rows["metric"] == metric)
-                _draw_trials(axes, rows[is_shown], colour, WIDTHS[n])
-            if column == 0:
+            for (average, colour), width in zip(averages.items(), WIDTHS, strict=False):
+                part = rows[(rows["average"] == average) & (rows["metric"] == metric)]
+                draw_trials(axes, part, "length", {"color": colour}, "mean", width)
+            if index % columns == 0:
                 axes.set_ylabel(label)
-        letter(
-            pair[0], index, f"{readable(variants[index])}\n{count_trials(table, variants[index])}"
-        )
         pair[1].set_xlabel("length s (tokens)")
         pair[1].tick_params(labelbottom=True)
-    for axes in grid.flat:
-        label_log_axis(axes.yaxis)
-    handles: list[Artist] = [
-        key(color=colour, label=readable(name)) for name, colour in averages.items()
+    handles = [
+        *(key(color=colour, label=readable(name)) for name, colour in averages.items()),
+        Patch(label="lengths in training", **TRAINED),
     ]
-    handles.append(Patch(label="lengths in training", **TRAINED))
-    figure.legend(handles=handles, loc="outside lower left", ncols=4)
-    set_title(figure, game, length, "thin: every trial, thick: their median; weights in colour")
+    explanation = "thin: every trial, thick: their median; weights in colour"
+    finish(figure, game, length, explanation, handles)
     return figure
 
 
 def _prepare(axes: Axes, of_metric: pd.DataFrame, length: int) -> None:
     """Scales that are the same in all panels of a metric."""
-    axes.set_yscale("log")
-    axes.set_ylim(max(FLOOR, of_metric["mean"].min() / 1.5), 1.3)
+    lengths = of_metric["length"]
+    axes.set(yscale="log", ylim=(max(FLOOR, of_metric["mean"].min() / 1.5), 1.3))
     axes.axvspan(0, length + 0.5, zorder=0, **TRAINED)
-    integer_ticks(axes, of_metric["length"])
-    axes.set_xlim(of_metric["length"].min() - 0.5, of_metric["length"].max() + 0.5)
-
-
-def _draw_trials(axes: Axes, rows: pd.DataFrame, colour: str, width: float) -> None:
-    wide = rows.pivot(index="length", columns="number", values="mean")
-    if wide.empty:
-        return
-    axes.plot(wide.index, wide, color=colour, linewidth=0.6, alpha=0.35)
-    axes.plot(wide.index, wide.median(axis=1), color=colour, linewidth=width)
+    integer_ticks(axes, lengths)
+    axes.set_xlim(lengths.min() - 0.5, lengths.max() + 0.5)

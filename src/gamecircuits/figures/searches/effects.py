@@ -7,10 +7,10 @@ from matplotlib.figure import Figure
 from gamecircuits.figures.searches._search import (
     choose_averages,
     draw_nothing,
+    finish,
     get_looks,
-    set_title,
 )
-from gamecircuits.figures.style import GREY, Style, key, letter, new_figure, readable
+from gamecircuits.figures.style import GREY, Style, key, new_figure, note, panel, readable
 
 METRICS = {  # name: marker, filling, distance from the middle of the row
     "total_variation": ("o", None, -0.17),
@@ -46,33 +46,26 @@ def draw(table: pd.DataFrame, game: str, length: int) -> Figure:
         return draw_nothing(game, length, "one variant and one average: nothing to compare")
     places = [_place(rows) for rows in blocks]
     heights = [max(place.values()) + 1 for place in places]
-    figure, grid = new_figure(
-        len(blocks),
-        len(eval_lengths),
-        2.5 * len(eval_lengths) + 2.2,
-        ROW * sum(heights) + 1.7,
-        gridspec_kw={"height_ratios": heights},
-        sharey="row",
-    )
+    lines, columns = len(blocks), len(eval_lengths)
+    size = (2.5 * columns + 2.2, ROW * sum(heights) + 1.7)
+    figure, grid = new_figure(lines, columns, *size, height_ratios=heights, sharey="row")
     of_variants = table[table["versus"] == "variant"]  # the other baselines are averages
     looks = get_looks([*of_variants["baseline"], *table["variant"]])
     for line, (rows, place) in enumerate(zip(blocks, places, strict=True)):
         for column, eval_length in enumerate(eval_lengths):
             axes, part = grid[line, column], rows[rows["eval_length"] == eval_length]
             _draw_differences(axes, part, place, looks)
-            title = (
-                f"{EVAL_LENGTHS[eval_length]}: {part['length'].iloc[0]} tokens" if line == 0 else ""
-            )
-            letter(axes, line * len(eval_lengths) + column, title)
-            if line == len(blocks) - 1:
+            title = f"{EVAL_LENGTHS[eval_length]}: {part['length'].iloc[0]} tokens"
+            panel(axes, line * columns + column, "" if line else title)
+            if line == lines - 1:
                 axes.set_xlabel("difference (probability)\n← better          worse →")
         _label(grid[line, 0], grid[line, -1], part, place, looks)
     handles = [
         key(marker=marker, markerfacecolor=filling, label=readable(name))
         for name, (marker, filling, _) in METRICS.items()
     ]
-    figure.legend(handles=handles, loc="outside lower left", ncols=2)
-    set_title(figure, game, length, "mean differences in pairs of trials, with 95 % intervals")
+    explanation = "mean differences in pairs of trials, with 95 % intervals"
+    finish(figure, game, length, explanation, handles, ncols=2)
     return figure
 
 
@@ -109,12 +102,7 @@ def _label(left: Axes, right: Axes, rows: pd.DataFrame, place: dict, looks: dict
             text.set(color=looks[row]["color"], weight="bold")
     versus, baseline = rows[["versus", "baseline"]].iloc[0]
     left.set_ylabel(f"minus {readable(baseline)}, {VERSUS[versus]}")
-    style: Style = {
-        "transform": right.get_yaxis_transform(),
-        "fontsize": 8,
-        "color": GREY,
-        "va": "center",
-    }
-    right.text(1.03, 0, "pairs", **style)
+    style: Style = {"xycoords": right.get_yaxis_transform(), "va": "center"}
+    note(right, "pairs", (1.03, 0), **style)
     for row in rows.drop_duplicates(["variant", "average"]).itertuples():
-        right.text(1.03, place[row.variant, row.average], f"{row.pairs:.0f}", **style)
+        note(right, f"{row.pairs:.0f}", (1.03, place[row.variant, row.average]), **style)

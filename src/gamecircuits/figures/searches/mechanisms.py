@@ -7,13 +7,13 @@ from matplotlib.figure import Figure
 
 from gamecircuits.figures.searches._search import (
     KEYS,
+    draw_variants,
+    finish,
     get_looks,
     join_trials,
-    label_log_axis,
-    set_title,
     variant_keys,
 )
-from gamecircuits.figures.style import GREY, Style, letter, new_figure, readable
+from gamecircuits.figures.style import GREY, Style, key, new_figure, note, panel, readable
 from gamecircuits.training.measure import PREDICTED
 
 TITLES = (
@@ -67,79 +67,58 @@ def draw(table: pd.DataFrame, game: str, length: int) -> Figure:
     looks = get_looks(table["variant"])
     longest = int(table["longest"].iloc[0])
     trained = min(length, longest)
-    dispersion, noise, rates, averaging = grid.flat
-    _draw_dispersion(dispersion, table, looks)
-    _draw_noise(noise, table, looks)
-    _draw_rates(rates, table, looks, {"as trained": trained, "longest": longest})
-    _draw_averaging(averaging, table, looks, trained, longest)
     for index, (axes, title) in enumerate(zip(grid.flat, TITLES, strict=True)):
-        letter(axes, index, title)
-        for axis in (axes.xaxis, axes.yaxis):
-            label_log_axis(axis)
-    figure.legend(handles=variant_keys(table, looks), loc="outside lower left", ncols=4)
-    set_title(figure, game, length, "thin: every trial, thick: their median; variants in colour")
+        panel(axes, index, title, yscale="log")
+    positive = table.assign(value=table["value"].where(table["value"] > 0))  # others have no place
+    dispersion, noise, rates, averaging = grid.flat
+    _draw_dispersion(dispersion, positive, looks)
+    _draw_noise(noise, positive, looks)
+    _draw_rates(rates, table, looks, (trained, longest))
+    _draw_averaging(averaging, table, looks, trained, longest)
+    explanation = "thin: every trial, thick: their median; variants in colour"
+    finish(figure, game, length, explanation, variant_keys(table, looks))
     return figure
-
-
-def _line(look: dict) -> dict:
-    return {"color": look["color"], "linestyle": look["linestyle"]}
 
 
 def _pick(table: pd.DataFrame, quantity: str, variant: str) -> pd.DataFrame:
     return table[(table["quantity"] == quantity) & (table["variant"] == variant)]
 
 
-def _draw_curves(axes: Axes, rows: pd.DataFrame, place: str, look: dict) -> None:
-    """Mean where several lengths have as many legal tokens; what is not positive has no place."""
-    wide = rows.assign(value=rows["value"].where(rows["value"] > 0))
-    wide = wide.pivot_table(index=place, columns="number", values="value")
-    axes.plot(wide.index, wide, linewidth=0.5, alpha=0.3, **_line(look))
-    axes.plot(wide.index, wide.median(axis=1), linewidth=1.8, **_line(look))
-
-
 def _draw_dispersion(axes: Axes, table: pd.DataFrame, looks: dict[str, dict]) -> None:
-    axes.set(xscale="log", yscale="log", xlabel="length s (tokens)", ylabel="displacement (nats)")
+    axes.set(xscale="log", xlabel="length s (tokens)", ylabel="displacement (nats)")
+    draw_variants(axes, table, "displacement", "length", looks)
     for variant, look in looks.items():
         rows = _pick(table, "displacement", variant)
-        if rows.empty:
-            continue
-        _draw_curves(axes, rows, "length", look)
         predicted = rows.groupby("length")[PREDICTED].median()
         style: Style = {"color": look["color"], "marker": look["marker"], **HOLLOW}
         axes.plot(predicted.where(predicted > 0), zorder=2.5, **style)
-    values = table.loc[table["quantity"] == "displacement", ["length", "value"]]
-    values = values[values["value"] > 0]
+    values = table.loc[table["quantity"] == "displacement", ["length", "value"]].dropna()
     if values.empty:
         return
     ends = np.array([values["length"].min(), values["length"].max()])
     start = 1.3 * values.loc[values["length"] == ends[0], "value"].max()
     axes.plot(ends, start * ends[0] / ends, color=GREY, linewidth=0.9)
     middle = np.sqrt(ends.prod())
-    place = (middle, start * ends[0] / middle)
-    axes.annotate("∝ 1/s", place, (4, 2), textcoords="offset points", color=GREY)
-    axes.plot([], [], color=GREY, marker="o", label="standard form predicts", **HOLLOW)
-    axes.legend(loc="lower left")
+    note(axes, "∝ 1/s", (middle, start * ends[0] / middle), (4, 2), fontsize=9)
+    handle = key(marker="o", label="standard form predicts", **HOLLOW)
+    axes.legend(handles=[handle], loc="lower left")
 
 
 def _draw_noise(axes: Axes, table: pd.DataFrame, looks: dict[str, dict]) -> None:
-    axes.set(xscale="log", yscale="log", xlabel="legal tokens (mean)")
-    axes.set_ylabel("total variation (probability)")
+    axes.set(xscale="log", xlabel="legal tokens (mean)", ylabel="total variation (probability)")
+    draw_variants(axes, table, "noise", "num_legal", looks)
+    draw_variants(axes, table, BIAS, "num_legal", looks, medians_only=True)
     late = table[table["quantity"].isin(["noise", BIAS])]
     medians = late.groupby(["quantity", "variant", "num_legal"])["value"].median()
-    for variant, look in looks.items():
-        _draw_curves(axes, _pick(table, "noise", variant), "num_legal", look)
-        if (BIAS, variant) in medians:
-            style: Style = {"color": look["color"], "linestyle": ":", "linewidth": 1.6}
-            axes.plot(medians[BIAS, variant], **style)
-    if (medians > 0).any():  # single trials may go on below
-        axes.set_ylim(medians[medians > 0].min() / 1.5, 1.2 * medians.max())
+    if medians.notna().any():  # single trials may go on below
+        axes.set_ylim(medians.min() / 1.5, 1.2 * medians.max())
 
 
 def _draw_rates(
-    axes: Axes, table: pd.DataFrame, looks: dict[str, dict], lengths: dict[str, int]
+    axes: Axes, table: pd.DataFrame, looks: dict[str, dict], lengths: tuple[int, int]
 ) -> None:
-    """Measured against predicted; every point is a trial."""
-    axes.set(xscale="log", yscale="log", xlabel="predicted by the standard form (probability)")
+    """Measured against predicted; every point is a trial, filled at the longer length."""
+    axes.set(xscale="log", xlabel="predicted by the standard form (probability)")
     axes.set_ylabel("measured (probability)")
     rates = table[(table["quantity"] == "illegal_token_rate") & table[PREDICTED].notna()]
     if rates.empty:
@@ -148,15 +127,16 @@ def _draw_rates(
         return
     axes.axline((0.1, 0.1), (1, 1), color=GREY, linewidth=0.9, zorder=1.5)
     for variant, look in looks.items():
-        for is_longest, s in enumerate(lengths.values()):
+        for s, filling in zip(lengths, ("none", look["color"]), strict=True):
             rows = rates[(rates["variant"] == variant) & (rates["length"] == s)]
-            filling = look["color"] if is_longest else "none"
-            style: Style = {"color": look["color"], "marker": look["marker"], "linestyle": "none"}
-            axes.plot(rows[PREDICTED], rows["value"], markerfacecolor=filling, **style)
-    for n, s in enumerate(lengths.values()):
-        filling = GREY if n else "none"
-        axes.plot([], [], "o", color=GREY, markerfacecolor=filling, label=f"at {s} tokens")
-    axes.legend(loc="upper left")
+            style = look | {"linestyle": "none", "markerfacecolor": filling}
+            axes.plot(rows[PREDICTED], rows["value"], **style)
+    hollow, filled = ({"linestyle": "none", "markerfacecolor": f} for f in ("none", GREY))
+    handles = [
+        key(marker="o", label=f"at {lengths[0]} tokens", **hollow),
+        key(marker="o", label=f"at {lengths[1]} tokens", **filled),
+    ]
+    axes.legend(handles=handles, loc="upper left")
 
 
 def _draw_averaging(
@@ -164,35 +144,38 @@ def _draw_averaging(
 ) -> None:
     """Medians of trials, and their quartiles; averages beside each other."""
     first = table["first"].iloc[0]
-    axes.set(yscale="log", ylabel=f"relative to {readable(first)}")
-    kept = {
-        "total_variation_kept": (f"total variation at {trained} tokens", {}),
-        "displacement_kept": (f"displacement at {longest} tokens", {"markerfacecolor": "white"}),
+    dots: Style = {"linestyle": "none", "markersize": 3.8}
+    kept: dict[str, Style] = {  # look and label of each quantity
+        "total_variation_kept": {"marker": "o", "label": f"total variation at {trained} tokens"},
+        "displacement_kept": {
+            "marker": "s",
+            "label": f"displacement at {longest} tokens",
+            "markerfacecolor": "white",
+        },
     }
     rows = table[table["quantity"].isin(kept)]
     averages = [name for name in rows["average"].unique() if name not in (first, BIAS)]
-    places = {name: n for n, name in enumerate([*averages, BIAS])}
+    places = [*averages, BIAS]
     axes.axhline(1, color=GREY, linewidth=0.9)
     axes.grid(axis="x", visible=False)
-    for n, (quantity, (label, filling)) in enumerate(kept.items()):
-        marker: Style = {"marker": "os"[n], "markersize": 3.8, "linestyle": "none", **filling}
-        for m, (variant, look) in enumerate(looks.items()):
+    for quantity, look in kept.items():
+        for m, (variant, other) in enumerate(looks.items()):
+            style = look | dots | {"color": other["color"], "label": None}
             of_averages = _pick(rows, quantity, variant).groupby("average")["value"]
             low, middle, high = (
-                of_averages.quantile(share).reindex(list(places)) for share in (0.25, 0.5, 0.75)
+                of_averages.quantile(share).reindex(places) for share in (0.25, 0.5, 0.75)
             )
             at = np.arange(len(places)) + SPREAD * (2 * (m + 0.5) / len(looks) - 1)
-            axes.vlines(at, low, high, look["color"], linewidth=0.9)
-            axes.plot(at, middle, color=look["color"], **marker)
+            axes.vlines(at, low, high, style["color"], linewidth=0.9)
+            axes.plot(at, middle, **style)
             for arrow, edge, is_beyond in [
                 ("^", 0.92 * BEYOND, middle > BEYOND),
                 ("v", 1.08 / BEYOND, middle < 1 / BEYOND),
             ]:
-                style = marker | {"marker": arrow, "color": look["color"]}
-                axes.plot(at[is_beyond], np.full(is_beyond.sum(), edge), **style)
-        axes.plot([], [], color=GREY, label=label, **marker)
+                edges = np.full(is_beyond.sum(), edge)
+                axes.plot(at[is_beyond], edges, **style | {"marker": arrow})
     labels = [readable(name) for name in averages] + ["mean of\npredictions"]
     axes.set_xticks(range(len(places)), labels, rotation=30, ha="right")
-    axes.set_xlim(-0.6, len(places) - 0.4)
-    axes.set_ylim(1 / BEYOND, BEYOND)
-    axes.legend(loc="upper left")
+    axes.set(xlim=(-0.6, len(places) - 0.4), ylim=(1 / BEYOND, BEYOND))
+    axes.set_ylabel(f"relative to {readable(first)}")
+    axes.legend(handles=[key(**dots, **look) for look in kept.values()], loc="upper left")

@@ -10,13 +10,12 @@ from gamecircuits.figures.searches._search import (
     DIVERGED,
     KEYS,
     choose_averages,
+    finish,
     get_looks,
     join_trials,
-    label_log_axis,
-    set_title,
     variant_keys,
 )
-from gamecircuits.figures.style import GREY, key, letter, new_panels, readable
+from gamecircuits.figures.style import GREY, key, new_panels, panel, readable
 from gamecircuits.training.trial import HYPERPARAMETERS
 
 PER_LINE = 4  # panels
@@ -48,26 +47,25 @@ def draw(table: pd.DataFrame, game: str, length: int) -> Figure:
     figure, grid = new_panels(len(labels), PER_LINE, 2.4, 2.5)
     for index, (name, below) in enumerate(labels.items()):
         axes = grid.flat[index]
-        axes.set_yscale("log")
-        axes.set_ylim(min(table["at_longest"].min() / 1.5, 0.08), 1.9)
+        low = min(table["at_longest"].min() / 1.5, 0.08)
+        panel(axes, index, "", yscale="log", ylim=(low, 1.9), xlabel=below)
         places, spread = _prepare(axes, table[name])
         for n, (variant, look) in enumerate(looks.items()):
             is_shown = table["variant"] == variant
             beside = spread * (2 * (n + 0.5) / len(looks) - 1)
             _draw_trials(axes, places[is_shown] + beside, table[is_shown], look)
-        letter(axes, index, "")
-        axes.set_xlabel(below)
         if index % grid.shape[1] == 0:
             axes.set_ylabel(label.format(longest))
         else:
             axes.tick_params(labelleft=False)
-        label_log_axis(axes.xaxis)
-        label_log_axis(axes.yaxis)
     last = grid.flat[len(labels) - 1]
     last.axline((0.1, 0.1), (1, 1), color=GREY, linewidth=0.9, zorder=1.5)
-    _draw_legend(figure, table, looks, length)
-    average = readable(table["average"].iloc[0])
-    set_title(figure, game, length, f"every trial of the search; weights: {average}")
+    handles = variant_keys(table, looks, linestyle="none")
+    if table[DIVERGED].any():
+        handles.append(key(marker="x", linestyle="none", label="diverged"))
+    handles.append(key(linewidth=0.9, label=f"as at {length} tokens"))
+    explanation = f"every trial of the search; weights: {readable(table['average'].iloc[0])}"
+    finish(figure, game, length, explanation, handles, ncols=5)
     return figure
 
 
@@ -93,11 +91,3 @@ def _draw_trials(axes: Axes, values: pd.Series, rows: pd.DataFrame, look: dict) 
     lost = values[rows[DIVERGED].to_numpy()]
     top = axes.get_xaxis_transform()
     axes.plot(lost, np.full(len(lost), 0.97), marker="x", transform=top, **style)
-
-
-def _draw_legend(figure: Figure, table: pd.DataFrame, looks: dict, length: int) -> None:
-    handles = variant_keys(table, looks, linestyle="none")
-    if table[DIVERGED].any():
-        handles.append(key(marker="x", linestyle="none", label="diverged"))
-    handles.append(key(linewidth=0.9, label=f"as at {length} tokens"))
-    figure.legend(handles=handles, loc="outside lower left", ncols=5)
