@@ -452,3 +452,24 @@ def test_a_run_makes_only_what_is_asked_for(monkeypatch):
         *("results/search_again/searches/v16/effects.csv", "--configfile", "config/search.yaml"),
         *("--config", "seed=1", "results=results/search_again"),
     ]
+
+
+def test_the_findings_of_the_readme_are_those_of_the_tables():
+    """Numbers of "What training finds" that stand in docs/training too."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8").partition("## What training finds")[2]
+    folder = DOCS / training_page.FOLDER
+    effects = training_page.read_table(folder / "effects.csv")
+    rows = effects.query(
+        "search == 'v16' and average == 'last' and eval_length == 'longest'"
+        " and metric == 'illegal_token_rate'"
+    )
+    rates = rows[rows["hyperparameter"].isna()].set_index("variant")["mean"]
+    wanted = f"{rates['attention_norm']:.2f} instead of {rates['plain']:.2f}"
+    assert wanted in " ".join(text.split())
+    assert f"({rates['residual_norm']:.2f})" in text
+    misfit = training_page.read_table(folder / "mechanisms.csv").query(
+        "variant == 'plain' and quantity == 'misfit'"
+    )
+    misfit = misfit.set_index("search")["mean"]
+    assert f"{100 * misfit['few_games']:.0f} % of the circuits" in text
+    assert misfit[["v16", "v16_longer", "v32"]].max() < 0.01, "to within 1 %"

@@ -62,7 +62,7 @@ class Job:
     @cached_property
     def label(self) -> str:
         """Its names as a file name."""
-        return "-".join(self.names[name] for name in self.stage.wildcards) or "all"
+        return self.stage.label.format_map(self.names)
 
     def _fill(self, patterns: Mapping[str, Paths]) -> dict[str, Paths]:
         """Paths by argument, with the names of the job in them."""

@@ -78,6 +78,11 @@ class Stage:
         """The names that tell its jobs apart, in the order of its paths."""
         return [name for _, name, _, _ in Formatter().parse(self.patterns[0]) if name]
 
+    @property
+    def label(self) -> str:
+        """Pattern of the names of a job as one word, for the files that tell of it."""
+        return "-".join(f"{{{name}}}" for name in self.wildcards) or "all"
+
 
 STAGES: dict[str, Stage] = {}
 

@@ -106,8 +106,7 @@ class Workflow:
         return found
 
     def log(self, stage: Stage) -> str:
-        label = "-".join(f"{{{name}}}" for name in stage.wildcards) or "all"
-        return f"{self.results}/logs/{stage.name}/{label}.log"
+        return f"{self.results}/logs/{stage.name}/{stage.label}.log"
 
     def priority(self, stage: Stage, names: Mapping[str, str]) -> int:
         return int(self.job(stage, names) in self.plan.urgent)
