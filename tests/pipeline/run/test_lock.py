@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from gamecircuits.pipeline.run.lock import is_at_work
+
 pytest.importorskip("fcntl")
 RUN = """
 import os, sys
@@ -68,6 +70,17 @@ def test_a_second_run_is_refused_until_the_first_ends(start, tmp_path):
     kill(first)
     assert start(RUN)[1] not in (lock, "")
     assert start(RUN)[1].startswith(refused)
+
+
+def test_a_run_at_work_is_seen_and_keeps_its_lock(start, tmp_path):
+    path = str(tmp_path / "results/.lock")
+    assert not is_at_work(path)
+    first, _ = start(RUN)
+    assert is_at_work(path)
+    assert start(RUN)[1].startswith("another run is at work in "), "asking changes nothing"
+    kill(first)
+    assert not is_at_work(path)
+    assert " " in start(RUN)[1], "nor does asking where none is at work"
 
 
 def test_a_run_waits_for_the_jobs_of_a_killed_one(start):
