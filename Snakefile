@@ -41,13 +41,6 @@ config.update(results=FLOW.results, captions=FLOW.captions())  # for the report
 report: "workflow/report/workflow.rst"
 
 
-# One thread of BLAS in every job: several would change last digits with the number of cores, and
-# are slower on matrices as small as ours.
-shell.prefix(
-    "set -euo pipefail; export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1; "
-)
-
-
 for stage in FLOW.stages:
 
     # The task, which the plan writes, says all about the job: what it reads and writes, its

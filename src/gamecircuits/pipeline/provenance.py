@@ -1,9 +1,10 @@
 """Which settings, code and library versions make a file.
 
 A *job* is a JSON text: the stage, its settings, digests of the jobs that make its inputs, a digest
-of the code that it runs, and the versions of the libraries that this code imports. Whatever could
-change a result is in this text; so a file is up to date if and only if it was made by the text
-that the plan has for it. Comments, docstrings and all code that only plans and runs jobs
+of the code that it runs, the versions of the libraries that this code imports, and the variables of
+the environment that change what these compute. Whatever could change a result is in this text, but
+for the kind of processor; so a file is up to date if and only if it was made by the text that the
+plan has for it. Comments, docstrings and all code that only plans and runs jobs
 (gamecircuits.pipeline without its stages) are not in it.
 """
 
@@ -17,6 +18,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from gamecircuits.errors import GamecircuitsError
+from gamecircuits.pipeline.environment import chosen_variables
 
 PACKAGE = "gamecircuits"
 MACHINERY = f"{PACKAGE}.pipeline"
@@ -163,6 +165,7 @@ def describe_job(
         "code": code,
         "format": FORMAT,
         "versions": versions,
+        "environment": chosen_variables(versions),
     }
     return json.dumps(job, sort_keys=True, separators=(",", ":"), allow_nan=False)
 

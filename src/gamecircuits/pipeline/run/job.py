@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from gamecircuits.errors import ArtefactError, GamecircuitsError
+from gamecircuits.pipeline.environment import fix_variables
 from gamecircuits.pipeline.provenance import PACKAGE, STAGES, check_code, is_machinery, job_digest
 from gamecircuits.pipeline.run.lock import lock_job
 from gamecircuits.pipeline.run.progress import log
@@ -82,6 +83,8 @@ def main(argv: list[str], *, is_alone: bool = False) -> int:
     begin = time.monotonic()
     try:
         task = json.loads(Path(argv[0]).read_text())
+        if is_alone:
+            fix_variables(json.loads(task["job"])["environment"], os.environ)
         run_job(task, *map(int, argv[1:]), is_alone=is_alone)
     except GamecircuitsError as error:
         log(f"error: {error}")

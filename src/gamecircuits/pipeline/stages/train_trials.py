@@ -10,7 +10,6 @@ os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_multi_th
 # On a GPU: sums in one order, and of single precision.
 os.environ["XLA_FLAGS"] += " --xla_gpu_deterministic_ops=true"
 os.environ["JAX_DEFAULT_MATMUL_PRECISION"] = "highest"
-os.environ["JAX_ENABLE_X64"] = "0"
 
 import jax
 import jaxlib  # noqa: F401 (the compiler: its version belongs to the job)
