@@ -18,7 +18,7 @@ from gamecircuits.errors import ArtefactError, ParameterError
 from gamecircuits.games.game import PAD, Game, make_game, token_dtype
 from gamecircuits.games.masks import pack_mask, unpack_mask
 from gamecircuits.games.splits import SPLITS
-from gamecircuits.storage.files import REPAIR
+from gamecircuits.storage.files import REPAIR, check_recorded, record_path
 from gamecircuits.storage.parquet import iter_row_groups, open_parquet, read_job
 
 MAX_BATCH = 16384  # games
@@ -98,8 +98,21 @@ def table_to_mask(table: pa.Table, max_length: int, vocab_size: int) -> np.ndarr
     return mask
 
 
+def check_shard(path: Path | str) -> None:
+    """Raise ArtefactError unless a shard has the bytes that the run that made it recorded.
+
+    A shard that was copied out of its results folder has no record, only checksums of its pages.
+    """
+    game = Path(path).absolute().parent
+    stage = {"games": "generate_games", "masks": "compute_masks"}.get(game.parent.name)
+    if stage and game.parents[1].joinpath("jobs", stage).is_dir():
+        label = f"{game.name}-{Path(path).stem}"
+        check_recorded(path, record_path(game.parents[1], stage, label))
+
+
 def iter_games(path: Path | str, game: Game) -> Iterator[np.ndarray]:
     """Yield tokens (<= batch_size, max_length) of a shard."""
+    check_shard(path)
     for table in iter_row_groups(path):
         yield table_to_tokens(table, game.max_length, game.vocab_size)
 
@@ -108,6 +121,8 @@ def iter_games_and_masks(
     games_path: Path | str, masks_path: Path | str, game: Game
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield tokens (n, max_length) and their masks (n, max_length, V), row for row."""
+    check_shard(games_path)
+    check_shard(masks_path)
     tokens = iter_row_groups(games_path)
     masks = iter_row_groups(masks_path)
     size = game.max_length, game.vocab_size
@@ -148,6 +163,8 @@ class GameDataset:
             self.paths = [path for path in found if re.fullmatch(r"shard-\d{5}", path.stem)]
         if not self.paths:
             raise ArtefactError(f"{shards} has no shards; run the pipeline with their config")
+        for path in self.paths:
+            check_shard(path)
         folder = self.paths[0].parent
         files = [open_parquet(path) for path in self.paths]
         origins = [_get_origin(path) for path in self.paths]

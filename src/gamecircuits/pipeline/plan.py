@@ -18,6 +18,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from gamecircuits.errors import ArtefactError
 from gamecircuits.pipeline import provenance
 from gamecircuits.pipeline.config.named import Config
 from gamecircuits.pipeline.graph import STAGES, find_loads
@@ -29,8 +30,9 @@ from gamecircuits.pipeline.provenance import (
     source_digest,
 )
 from gamecircuits.pipeline.stage import File, Names, Paths, Stage, Work, as_list
-from gamecircuits.storage.files import file_digest, write_files
+from gamecircuits.storage.files import check_recorded, file_digest, record_path, write_files
 
+GRAIN = 2_000_000_000  # ns: the coarsest clock of a file system
 FIRST_FIGURE = ("plot_metrics", {"figure": "length_generalization"})  # is made before all others
 
 
@@ -92,7 +94,7 @@ class Job:
     @property
     def record(self) -> str:
         """Where it says what it wrote."""
-        return f"{self.results}/jobs/{self.stage.name}/{self.label}.json"
+        return record_path(self.results, self.stage.name, self.label)
 
     @property
     def task(self) -> str:
@@ -186,7 +188,7 @@ class Plan:
     def find_stale(self) -> dict[Job, str]:
         """The jobs whose files, or some of them, are there but not to be used, with the reason.
 
-        A file that has not changed (in size, time and inode) since it was last compared with its
+        A file that has not changed (in size, times and inode) since it was last compared with its
         record is not read again.
         """
         memory = _Memory(f"{self.config.results}/.plan/verified.json")
@@ -248,13 +250,14 @@ class Plan:
                 job = self.job(stage, game=game.name, shard=game.shards[-1])
                 for path in sorted(Path(job.files[0]).parent.glob("shard-*.parquet")):
                     record = Path(job.record).with_name(f"{game.name}-{path.stem}.json")
-                    is_ours = re.fullmatch(r"shard-\d{5}", path.stem) and record.is_file()
-                    if is_ours and path.stem not in game.shards:
-                        yield job, path
+                    if path.stem not in game.shards and record.is_file():
+                        with contextlib.suppress(ArtefactError):  # then it is somebody else's
+                            check_recorded(path, record)
+                            yield job, path
 
 
 class _Memory:
-    """Digests of files, kept together with the size, time and inode that they were taken at."""
+    """Digests of files, kept together with the size, times and inode that they were taken at."""
 
     def __init__(self, path: str):
         self.path = path
@@ -265,12 +268,16 @@ class _Memory:
 
     def digest(self, path: str) -> str:
         found = os.stat(path)
-        state = f"{found.st_size} {found.st_mtime_ns} {found.st_ino}"
+        times = found.st_mtime_ns, found.st_ctime_ns  # a program can set the former, not the latter
+        state = f"{found.st_size} {times[0]} {times[1]} {found.st_ino}"
         match self.known.get(path):
             case [before, str(digest)] if before == state:
                 pass
             case _:
+                begin = time.time_ns()
                 digest = file_digest(path)
+                if begin - max(times) < GRAIN:  # another change may have the same times
+                    return digest
         self.now[path] = [state, digest]
         return digest
 

@@ -1,12 +1,17 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and what their makers recorded of them.
+
+Each job leaves a record in the results, `jobs/STAGE/NAMES.json`: the text of the job, its digest,
+and the SHA-256 of every file that it made, by its path in the results folder.
+"""
 
 import contextlib
 import hashlib
+import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from gamecircuits.errors import StorageError
+from gamecircuits.errors import ArtefactError, StorageError
 
 KEY = b"gamecircuits"  # where parquet, safetensors and images carry the job that made them
 REPAIR = "run the pipeline with its configuration again, which makes the file anew"
@@ -52,3 +57,27 @@ def file_digest(path: Path | str) -> str:
     """SHA-256 of a file's bytes, in hexadecimal."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def record_path(results: Path | str, stage: str, label: str) -> str:
+    """Where the job of a stage with these names leaves its record."""
+    return f"{results}/jobs/{stage}/{label}.json"
+
+
+def check_recorded(path: Path | str, record: Path | str) -> str:
+    """Return the digest of the job that made a file.
+
+    Raises:
+        ArtefactError: the record does not name the file, or has another digest of its bytes.
+    """
+    try:
+        made = json.loads(Path(record).read_bytes())
+        wanted = made["files"][os.path.relpath(path, Path(record).parents[2])]
+        maker = made["digest"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise ArtefactError(f"nothing says what made {path}, so it is not used; {REPAIR}") from None
+    if not os.path.isfile(path):
+        raise ArtefactError(f"{path} does not exist; {REPAIR}")
+    if file_digest(path) != wanted:
+        raise ArtefactError(f"{path} is damaged, or was changed by hand; {REPAIR}")
+    return maker

@@ -17,7 +17,7 @@ from gamecircuits.pipeline.environment import fix_variables
 from gamecircuits.pipeline.provenance import PACKAGE, STAGES, check_code, is_machinery, job_digest
 from gamecircuits.pipeline.run.lock import lock_job
 from gamecircuits.pipeline.run.progress import log
-from gamecircuits.storage.files import REPAIR, file_digest, write_files
+from gamecircuits.storage.files import REPAIR, check_recorded, file_digest, write_files
 
 
 def run_job(task: dict, threads: int = 1, *, is_alone: bool = False) -> None:
@@ -54,22 +54,10 @@ def run_job(task: dict, threads: int = 1, *, is_alone: bool = False) -> None:
 
 def check_input(path: str, record: str, digest: str) -> None:
     """Raise ArtefactError unless the file is as the job of this digest wrote it."""
-    try:
-        made = json.loads(Path(record).read_text())
-        wanted, maker = (
-            made["files"][os.path.relpath(path, Path(record).parents[2])],
-            made["digest"],
-        )
-    except (OSError, ValueError, KeyError, TypeError):
-        raise ArtefactError(f"nothing says what made {path}, so it is not used; {REPAIR}") from None
-    if maker != digest:
+    if check_recorded(path, record) != digest:
         raise ArtefactError(
             f"{path} was made by another configuration or other code than the plan's; {REPAIR}"
         )
-    if not os.path.isfile(path):
-        raise ArtefactError(f"{path} does not exist; {REPAIR}")
-    if file_digest(path) != wanted:
-        raise ArtefactError(f"{path} is damaged, or was changed by hand; {REPAIR}")
 
 
 def check_modules(loaded: Iterable[str], closure: Iterable[str]) -> None:
