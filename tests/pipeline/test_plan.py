@@ -511,6 +511,7 @@ def test_only_what_the_plan_can_have_made_is_removed(plan):
     changed.write_bytes(b"x")
     make_plan(Path(), fewer).remove_leftovers()
     assert not Path("results/games/g/shard-00001.parquet").exists()
+    assert not Path("results/jobs/generate_games/g-shard-00001.json").exists()
     assert changed.read_bytes() == b"x", "it is not what a run of ours has made"
     assert Path("results/games/g/shard-00000.parquet").exists()
     assert all(Path("results", path).exists() for path in of_others)

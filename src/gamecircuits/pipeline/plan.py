@@ -194,7 +194,7 @@ class Plan:
         memory = _Memory(f"{self.config.results}/.plan/verified.json")
         reasons = {job: _why_stale(job, memory) for job in self.jobs}
         memory.save()
-        for job, path in self.find_surplus_shards():
+        for job, path, _ in self.find_surplus_shards():
             reasons[job] = reasons[job] or f"{path} is left from a configuration with more games"
         return {job: reason for job, reason in reasons.items() if reason}
 
@@ -237,13 +237,15 @@ class Plan:
             for path in Path(folder).glob(".*.*.tmp"):  # of write_atomically
                 if re.sub(r"^\.(.*)\.\d+\.tmp$", r"\1", path.name) in known:
                     path.unlink(missing_ok=True)
-        for _, path in self.find_surplus_shards():
+        for _, path, record in self.find_surplus_shards():
             path.unlink(missing_ok=True)
+            record.unlink(missing_ok=True)
 
-    def find_surplus_shards(self) -> Iterator[tuple[Job, Path]]:
+    def find_surplus_shards(self) -> Iterator[tuple[Job, Path, Path]]:
         """Shards beyond a game's number of games, which readers would take for its.
 
-        Each with the job of the game's last shard, which is made again so that a run begins.
+        Each with its record, after the job of the game's last shard, which is made again so that a
+        run begins.
         """
         for stage in ("generate_games", "compute_masks"):
             for game in self.config.games.values():
@@ -253,7 +255,18 @@ class Plan:
                     if path.stem not in game.shards and record.is_file():
                         with contextlib.suppress(ArtefactError):  # then it is somebody else's
                             check_recorded(path, record)
-                            yield job, path
+                            yield job, path, record
+
+    def find_others(self) -> list[str]:
+        """Names of the stages whose results are there though the plan does not ask for them."""
+        ours, results = {job.record for job in self.jobs}, Path(self.config.results)
+        found = []
+        for record in sorted(results.glob("jobs/*/*.json")):
+            if str(record) not in ours:
+                with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+                    files = json.loads(record.read_bytes())["files"]
+                    found += [record.parent.name] * any(results.joinpath(p).exists() for p in files)
+        return found
 
 
 class _Memory:

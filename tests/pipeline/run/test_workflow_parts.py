@@ -94,6 +94,20 @@ def test_results_that_are_not_to_be_used_are_named(make):
         make(makes_report=True).prepare()
 
 
+def test_results_of_what_was_taken_out_of_the_configuration_are_named(make):
+    do_all(make().plan, "generate_games", "compute_masks", "construct_model")
+    config = {**CONFIG, "models": {"n": CONFIG["models"]["m"]}}
+    config["evaluations"] = {"e": {"game": "b", "models": ["n"]}}
+    config["games"] = {"b": CONFIG["games"]["b"]}
+    Path("c.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    wanted = "does not ask for (compute_masks 1, construct_model 1, generate_games 1); they stay"
+    (message,) = make().prepare()
+    assert wanted in message
+    Path("results/models/m.safetensors").unlink()
+    (message,) = make().prepare()
+    assert "construct_model" not in message, "nothing is left of it"
+
+
 @pytest.mark.parametrize(
     ("given", "wanted"),
     [

@@ -65,8 +65,14 @@ class Workflow:
             raise GamecircuitsError(f"These results must be made again; run first:\n{listed}")
         is_beside = is_at_work(f"{self.results}/.lock")
         self.plan.write_tasks(stale, only_new=is_beside)
-        beside = [f"A run is at work in {self.results}; what follows is of this moment."]
-        return beside * is_beside + _describe_stale(stale)
+        messages = [f"A run is at work in {self.results}; what follows is of this moment."]
+        messages = messages * is_beside + _describe_stale(stale)
+        if others := self.plan.find_others():
+            messages.append(
+                f"{self.results} also has results that this configuration does not ask for "
+                f"({_count(others)}); they stay as they are."
+            )
+        return messages
 
     # Parts of rules.
 
@@ -154,13 +160,16 @@ def _explain(job: Job, reason: str) -> str:
     return f"  {reason}" if reason.startswith(f"{job.results}/") else f"  {path}: {reason}"
 
 
+def _count(names: Iterable[str]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in Counter(names).items())
+
+
 def _describe_stale(stale: Mapping[Job, str]) -> list[str]:
     if not stale:
         return []
     lines = [_explain(job, reason) for job, reason in list(stale.items())[:NAMED]]
     if len(stale) > NAMED:
-        counts = Counter(job.stage.name for job in list(stale)[NAMED:])
-        others = ", ".join(f"{name} {count}" for name, count in counts.items())
+        others = _count(job.stage.name for job in list(stale)[NAMED:])
         lines.append(f"  and {len(stale) - NAMED} others ({others})")
     header = "These results are not what the plan would make; where needed they are made again:"
     return ["\n".join([header, *lines])]
