@@ -483,17 +483,17 @@ def test_two_configs_never_share_a_task(plan, tmp_path):
     assert not {job.task for job in plan.jobs} & {job.task for job in other.jobs}
 
 
-def test_only_what_the_plan_can_have_made_is_removed(plan):
+def test_only_what_the_plan_can_have_made_is_removed(plan, monkeypatch):
     leftovers = [
         "games/g/.shard-00000.parquet.123.tmp",
         "figures/.game_lengths.png.99.tmp",
         "jobs/plot_games/.game_lengths.json.7.tmp",
-        ".plan/plot_games/game_lengths-0123456789abcdef.json",
     ]
     of_others = [
         "x/games/g/.shard-00000.parquet.123.tmp",  # of a run in results/x
         "games/g/.shard-00009.parquet.123.tmp",
         "games/g/.mine.tmp",
+        "games/g/.shard-00000.parquet.mine.tmp",
         "games/g/shard-merged.parquet",
         "games/g/shard-00007.parquet",  # of which nothing says who made it
         "games/h/.shard-00000.parquet.123.tmp",
@@ -502,7 +502,14 @@ def test_only_what_the_plan_can_have_made_is_removed(plan):
         file = Path("results", path)
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("x")
+    task = Path("results/.plan/plot_games/game_lengths-0123456789abcdef.json")
+    task.parent.mkdir(parents=True)
+    task.write_text("of a plan that somebody looks at")
     plan.remove_leftovers()
+    assert task.exists()
+    monkeypatch.setattr(plan_module, "HOUR", 0)
+    plan.remove_leftovers()
+    assert not task.exists()
     assert not any(Path("results", path).exists() for path in leftovers)
     assert all(Path("results", path).exists() for path in of_others)
     fewer = copy.deepcopy(GAMES_ONLY)

@@ -10,7 +10,6 @@ deleted. When a job is done it leaves a *record*: its text, and the digest of ev
 import contextlib
 import json
 import os
-import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -30,8 +29,15 @@ from gamecircuits.pipeline.provenance import (
     source_digest,
 )
 from gamecircuits.pipeline.stage import File, Names, Paths, Stage, Work, as_list
-from gamecircuits.storage.files import check_recorded, file_digest, record_path, write_files
+from gamecircuits.storage.files import (
+    check_recorded,
+    file_digest,
+    record_path,
+    write_files,
+    written_file,
+)
 
+HOUR = 3600  # seconds
 GRAIN = 2_000_000_000  # ns: the coarsest clock of a file system
 FIRST_FIGURE = ("plot_metrics", {"figure": "length_generalization"})  # is made before all others
 
@@ -81,6 +87,11 @@ class Job:
         """Paths by argument."""
         return self._fill(self.stage.writes)
 
+    @cached_property
+    def scratch(self) -> dict[str, str]:
+        """Paths by argument, of files that outlive a job that fails, and no other."""
+        return {argument: self.path(pattern) for argument, pattern in self.stage.scratch.items()}
+
     @property
     def files(self) -> list[str]:
         """All files that it writes."""
@@ -116,7 +127,7 @@ class Job:
             "single": single,
             "writes": self.writes,
             "files": self.files,
-            "scratch": self._fill(self.stage.scratch),
+            "scratch": self.scratch,
             "record": self.record,
             "reason": reason,
         }
@@ -224,18 +235,21 @@ class Plan:
         """Remove what earlier runs of this plan left: tasks, temporary files, surplus shards.
 
         Only for the run that holds the lock. Nothing is touched but files that jobs of this plan,
-        or of the same plan with more games, can have made.
+        or of the same plan with more games, can have made. Tasks of the last hour stay: somebody
+        may look at another plan.
         """
         tasks = {job.task for job in self.jobs}
-        for path in Path(self.config.results, ".plan").glob("*/*.json"):
-            if str(path) not in tasks:
-                path.unlink(missing_ok=True)
+        for path in Path(self.config.results, ".plan").glob("*/*"):
+            with contextlib.suppress(FileNotFoundError):
+                if str(path) not in tasks and time.time() - path.stat().st_ctime > HOUR:
+                    path.unlink()
         names: dict[str, set[str]] = {}
-        for name in (p for job in self.jobs for p in (*job.files, job.record, job.task)):
-            names.setdefault(os.path.dirname(name), set()).add(os.path.basename(name))
+        for job in self.jobs:
+            for name in (*job.files, *job.scratch.values(), job.record):
+                names.setdefault(os.path.dirname(name), set()).add(os.path.basename(name))
         for folder, known in names.items():
-            for path in Path(folder).glob(".*.*.tmp"):  # of write_atomically
-                if re.sub(r"^\.(.*)\.\d+\.tmp$", r"\1", path.name) in known:
+            for path in Path(folder).glob(".*.tmp"):
+                if written_file(path) in known:
                     path.unlink(missing_ok=True)
         for _, path, record in self.find_surplus_shards():
             path.unlink(missing_ok=True)

@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -21,8 +22,8 @@ REPAIR = "run the pipeline with its configuration again, which makes the file an
 def write_atomically(path: Path | str) -> Iterator[Path]:
     """Yield a temporary path that replaces `path` on success and is removed on failure.
 
-    A reader sees the old file or the whole new one, never half of it. Temporary files that an
-    earlier, killed writer of the same file left behind are removed too.
+    A reader sees the old file or the whole new one, never half of it. A writer that is killed
+    leaves its temporary file behind; `written_file` tells whose it is.
 
     Raises:
         StorageError: the file cannot be written, for want of space or of permission.
@@ -31,8 +32,6 @@ def write_atomically(path: Path | str) -> Iterator[Path]:
     temporary = path.parent / f".{path.name}.{os.getpid()}.tmp"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        for leftover in path.parent.glob(f".{path.name}.*.tmp"):
-            leftover.unlink(missing_ok=True)
         try:
             yield temporary
             os.replace(temporary, path)
@@ -44,6 +43,12 @@ def write_atomically(path: Path | str) -> Iterator[Path]:
             f"{path} cannot be written ({reason}); free space there, or permit writing, and run "
             "again: all files that were finished are kept"
         ) from error
+
+
+def written_file(temporary: Path) -> str | None:
+    """Name of the file that `write_atomically` meant by a temporary one, None if it was not its."""
+    found = re.fullmatch(r"\.(.+)\.\d+\.tmp", temporary.name)
+    return found and found[1]
 
 
 def write_files(contents: Mapping[Path, bytes] | Mapping[str, bytes]) -> None:
