@@ -405,6 +405,20 @@ def test_damage_is_found_wherever_it_is(plan, path, how):
     assert reason == f"results/{path} is damaged, or was changed by hand"
 
 
+@pytest.mark.parametrize("what", ["folder", "link to nothing", "link to another"])
+def test_what_is_in_the_place_of_a_result_is_named(plan, what):
+    file = Path("results/figures/game_lengths.csv")
+    file.unlink()
+    if what == "folder":
+        file.mkdir()
+    else:
+        file.symlink_to("nothing" if what == "link to nothing" else "game_lengths.png")
+    (reason,) = stale(plan).values()
+    why = "is damaged, or was changed by hand" if what == "link to another" else "is no file"
+    assert reason == f"{file} {why}"
+    plan.write_tasks(plan.find_stale())
+
+
 def test_every_single_bit_of_a_small_shard_counts(plan):
     """For the plan and for whoever reads the shards, however fast they change."""
     file = Path("results/games/g/shard-00001.parquet")

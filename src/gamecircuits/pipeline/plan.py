@@ -229,7 +229,7 @@ class Plan:
             if not is_there:
                 write_files({path: content.encode()})
             if reason:  # newer than its results, also if these are of a clock that is ahead
-                times = [os.stat(p).st_mtime + 1 for p in job.files if os.path.exists(p)]
+                times = [os.stat(p).st_mtime + 1 for p in job.files if os.path.isfile(p)]
                 os.utime(path, (max(path.stat().st_mtime, *times),) * 2)
             elif not is_there or path.stat().st_mtime:
                 os.utime(path, (0, 0))
@@ -317,9 +317,12 @@ class _Memory:
 
 
 def _why_stale(job: Job, memory: _Memory) -> str | None:
-    there = [path for path in job.files if os.path.isfile(path)]
+    there = [path for path in job.files if os.path.lexists(path)]
     if not there:
         return None
+    for path in there:
+        if not os.path.isfile(path):
+            return f"{path} is no file"
     try:
         record = json.loads(Path(job.record).read_text())
         made_by, files = record["job"], dict(record["files"])
