@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -338,6 +339,66 @@ def test_files_of_another_run_are_not_used(copy, tmp_path):
     assert "must be made again; run first" in output
     copy.run()
     assert copy.results() == wanted
+
+
+def flip(path: Path) -> None:
+    path.write_bytes(flip_in_the_middle(path.read_bytes()))
+
+
+def make_of_the_future(path: Path) -> None:
+    """A damaged file whose time is ahead of every clock."""
+    flip(path)
+    os.utime(path, (1e10, 1e10))
+
+
+def make_of_the_past(path: Path) -> None:
+    """A damaged file that has its former time."""
+    before = path.stat()
+    flip(path)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def replace_by_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def replace_by_link(path: Path) -> None:
+    path.unlink()
+    path.symlink_to("nothing")
+
+
+EVERY = ["--rerun-triggers", "code", "input", "mtime", "params", "software-env"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("path", "harm", "options"),
+    [
+        ("results/models/m.safetensors", make_of_the_future, []),
+        ("results/games/b/shard-00000.parquet", make_of_the_past, []),
+        ("results/figures/displacement.png", replace_by_folder, EVERY),
+        ("results/models/u.safetensors", replace_by_link, ["--drop-metadata"]),
+        ("results/jobs/construct_model/m.json", flip, ["--workflow-profile", "none"]),
+        ("results/jobs", shutil.rmtree, ["--max-checksum-file-size", "0"]),
+        ("results/games", shutil.rmtree, ["--rerun-triggers", "mtime"]),
+        ("config/config.yaml", lambda path: path.write_text("seed: 3\n" + path.read_text()), EVERY),
+    ],
+)
+def test_a_dry_run_names_the_jobs_that_run(copy, path, harm, options):
+    """Whatever happened, and with whatever options; then all is as it was, and nothing is left."""
+    wanted = copy.results()
+    harm(copy.folder / path)
+    planned = copy.planned(*options)
+    begin = time.time_ns()
+    time.sleep(0.02)
+    copy.run(*options)
+    logs = (copy.folder / "results/logs").rglob("*.log")
+    ran = Counter(log.parent.name for log in logs if log.stat().st_mtime_ns > begin)
+    assert ran == Counter(job.split(":")[0] for job in planned)
+    assert copy.planned(*options) == set()
+    if not path.startswith("config"):
+        assert copy.results() == wanted
 
 
 def wait_until(condition, process):

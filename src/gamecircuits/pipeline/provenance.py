@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from gamecircuits.errors import GamecircuitsError
-from gamecircuits.pipeline.environment import chosen_variables
+from gamecircuits.pipeline.variables import chosen_variables
 
 PACKAGE = "gamecircuits"
 MACHINERY = f"{PACKAGE}.pipeline"

@@ -13,10 +13,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from gamecircuits.errors import ArtefactError, GamecircuitsError
-from gamecircuits.pipeline.environment import fix_variables
 from gamecircuits.pipeline.provenance import PACKAGE, STAGES, check_code, is_machinery, job_digest
 from gamecircuits.pipeline.run.lock import lock_job
 from gamecircuits.pipeline.run.progress import log
+from gamecircuits.pipeline.variables import fix_variables
 from gamecircuits.storage.files import REPAIR, check_recorded, file_digest, write_files
 
 

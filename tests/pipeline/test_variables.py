@@ -10,8 +10,8 @@ import yaml
 from pipeline_tools import do_all
 
 from gamecircuits.pipeline.config.load import load_config
-from gamecircuits.pipeline.environment import fix_variables
 from gamecircuits.pipeline.plan import Plan
+from gamecircuits.pipeline.variables import fix_variables
 
 CONFIG = {
     "games": {"g": {"kind": "set_complement", "vocab_size": 4, "num_games": 30}},
