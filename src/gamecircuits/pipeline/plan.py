@@ -209,6 +209,14 @@ class Plan:
             reasons[job] = reasons[job] or f"{path} is left from a configuration with more games"
         return {job: reason for job, reason in reasons.items() if reason}
 
+    def correct_times(self) -> None:
+        """Set times of results that are ahead of the clock to now: Snakemake goes by times."""
+        now = time.time()
+        for path in (path for job in self.jobs for path in job.files):
+            with contextlib.suppress(OSError):
+                if os.lstat(path).st_mtime > now:
+                    os.utime(path, (now, now), follow_symlinks=False)
+
     def write_tasks(self, stale: dict[Job, str], *, only_new: bool = False) -> None:
         """Write the tasks of all jobs; those of stale ones as of now, the others as of long ago.
 
@@ -228,10 +236,7 @@ class Plan:
                 is_there = False
             if not is_there:
                 write_files({path: content.encode()})
-            if reason:  # newer than its results, also if these are of a clock that is ahead
-                times = [os.stat(p).st_mtime + 1 for p in job.files if os.path.isfile(p)]
-                os.utime(path, (max(path.stat().st_mtime, *times),) * 2)
-            elif not is_there or path.stat().st_mtime:
+            if not reason and (not is_there or path.stat().st_mtime):
                 os.utime(path, (0, 0))
 
     def remove_leftovers(self) -> None:

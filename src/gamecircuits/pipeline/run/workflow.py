@@ -64,6 +64,8 @@ class Workflow:
             listed = "\n".join(_explain(job, reason) for job, reason in stale.items())
             raise GamecircuitsError(f"These results must be made again; run first:\n{listed}")
         is_beside = is_at_work(f"{self.results}/.lock")
+        if not is_beside:
+            self.plan.correct_times()
         self.plan.write_tasks(stale, only_new=is_beside)
         messages = [f"A run is at work in {self.results}; what follows is of this moment."]
         messages = messages * is_beside + _describe_stale(stale)
