@@ -26,6 +26,12 @@ ROUNDING = {
 }
 
 
+def gamma(terms: int, unit: float) -> float:
+    """γ_n = nu/(1 − nu): the relative error of a sum of n products of numbers of one sign."""
+    require(terms * unit < 1, f"{terms} terms are too many for unit roundoff {unit:.2g}")
+    return terms * unit / (1 - terms * unit)
+
+
 def _rounding(dtype: str) -> float:
     require(dtype in ROUNDING, f"dtype = {dtype!r}; known: {', '.join(ROUNDING)}")
     return ROUNDING[dtype].unit * ROUNDING[dtype].factor
