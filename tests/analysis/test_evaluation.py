@@ -7,7 +7,12 @@ from bigram import Bigram, LogitsOnly
 from twins import all_contexts, naive_logits, naive_metrics, random_parameters
 
 from gamecircuits.analysis import evaluation
-from gamecircuits.analysis.evaluation import QUANTILES, Summary, evaluate_by_length, evaluate_exhaustively
+from gamecircuits.analysis.evaluation import (
+    QUANTILES,
+    Summary,
+    evaluate_by_length,
+    evaluate_exhaustively,
+)
 from gamecircuits.analysis.metrics import METRICS
 from gamecircuits.errors import GamecircuitsError
 from gamecircuits.games.game import make_game

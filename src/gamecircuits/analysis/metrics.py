@@ -141,7 +141,9 @@ def context_metrics(
         p /= total[..., None]
         of_legal, of_illegal = _get_extremes(logits, legal_share, illegal_share)
         log_odds, log_mass = np.log1p(illegal_mass / legal_mass), np.log(legal_mass)
-        is_far = np.isfinite(of_legal.highest) & (of_legal.highest < np.log(np.finfo(p.dtype).tiny) / 2)
+        is_far = np.isfinite(of_legal.highest) & (
+            of_legal.highest < np.log(np.finfo(p.dtype).tiny) / 2
+        )
         if is_far.any():  # legal tokens are so unlikely that their mass loses its digits
             near = np.minimum(logits - of_legal.highest[..., None], 0)
             log_far = of_legal.highest + np.log(_dot(np.exp(near), legal_share))
@@ -180,7 +182,9 @@ def _check(top: np.ndarray, is_over: np.ndarray) -> None:
     wrong = ~(np.isfinite(top) | is_over)
     if wrong.any():
         place = tuple(np.argwhere(wrong)[0].tolist())
-        found = {np.inf: "one is +inf", -np.inf: "all are −inf"}.get(float(top[place]), "one is NaN")
+        found = {np.inf: "one is +inf", -np.inf: "all are −inf"}.get(
+            float(top[place]), "one is NaN"
+        )
         raise GamecircuitsError(
             f"the logits of context {', '.join(map(str, place)) or 0} define no distribution: "
             f"{found}; allowed: finite numbers, and −inf for some tokens"
