@@ -68,18 +68,13 @@ def draw_model(seed):
     elif kind == "scales":
         ov, direct = -(10.0 ** rng.uniform(-8, 5, (2, V, V)))
     else:
-        x, beta = (
-            size * rng.uniform(0.5, 1, V),
-            size * rng.choice([0, 1e-3, 1]) * rng.normal(size=V),
-        )
+        x, beta = size * rng.uniform(0.5, 1, V), size * rng.normal(size=V)
+        beta *= rng.choice([0, 1e-3, 1])
         c, c_direct, r = rng.choice([0, 1, 100]) * size * rng.normal(size=(3, V))
         ov, direct = c[:, None] + r - np.diag(x), c_direct[:, None] - r - np.diag(beta)
         if kind == "noisy":
-            noise = size * rng.choice([1e-9, 0.01, 0.3, 3])
-            ov, direct = (
-                ov + noise * rng.normal(size=(V, V)),
-                direct + noise * rng.normal(size=(V, V)),
-            )
+            noise = size * rng.choice([1e-9, 0.01, 0.3, 3]) * rng.normal(size=(2, V, V))
+            ov, direct = ov + noise[0], direct + noise[1]
     return from_circuits(scores, ov, direct), sink, kind == "exact" and sink == 0
 
 

@@ -457,8 +457,8 @@ def _summarize(
     if certifier:  # without a norm
         noise = 2 * errors.logits
         failure = _find_failure(reports, noise.max())
-        expected = first_failing_lengths(form.x, form.beta - noise, tables.weights, tables.sink)
-        expected = expected.min() if np.isfinite(expected).any() else np.nan
+        fails = first_failing_lengths(form.x, form.beta - noise, tables.weights, tables.sink)
+        expected = fails.min() if np.isfinite(fails).any() else np.nan
         known = failure if _is_first(failure, reports, V) else np.nan
         rows += [
             _row("critical_length", "tokens", known, expected),

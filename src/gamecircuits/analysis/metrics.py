@@ -1,7 +1,7 @@
 """How far a model's next-token distribution is from uniform over the legal tokens, per context.
 
-p is the softmax of the logits, q is uniform over the legal tokens. A logit may be −inf: the token is
-masked, p = 0. NaN, +inf and a context with all tokens masked define no p and are refused, unless
+p is the softmax of the logits, q is uniform over the legal tokens. A logit may be −inf: the token
+is masked, p = 0. NaN, +inf and a context with all tokens masked define no p and are refused, unless
 the game is over.
 
 Numbers that a context does not define are NaN: all of them without a legal token (the game is
@@ -141,9 +141,8 @@ def context_metrics(
         p /= total[..., None]
         of_legal, of_illegal = _get_extremes(logits, legal_share, illegal_share)
         log_odds, log_mass = np.log1p(illegal_mass / legal_mass), np.log(legal_mass)
-        is_far = np.isfinite(of_legal.highest) & (
-            of_legal.highest < np.log(np.finfo(p.dtype).tiny) / 2
-        )
+        far = np.log(np.finfo(p.dtype).tiny) / 2  # nats
+        is_far = np.isfinite(of_legal.highest) & (of_legal.highest < far)
         if is_far.any():  # legal tokens are so unlikely that their mass loses its digits
             near = np.minimum(logits - of_legal.highest[..., None], 0)
             log_far = of_legal.highest + np.log(_dot(np.exp(near), legal_share))
@@ -182,9 +181,8 @@ def _check(top: np.ndarray, is_over: np.ndarray) -> None:
     wrong = ~(np.isfinite(top) | is_over)
     if wrong.any():
         place = tuple(np.argwhere(wrong)[0].tolist())
-        found = {np.inf: "one is +inf", -np.inf: "all are −inf"}.get(
-            float(top[place]), "one is NaN"
-        )
+        names = {np.inf: "one is +inf", -np.inf: "all are −inf"}
+        found = names.get(float(top[place]), "one is NaN")
         raise GamecircuitsError(
             f"the logits of context {', '.join(map(str, place)) or 0} define no distribution: "
             f"{found}; allowed: finite numbers, and −inf for some tokens"

@@ -16,7 +16,7 @@ class RoundingErrors(NamedTuple):
     """The most by which what is computed differs from what the weights say exactly.
 
     Attributes:
-        ov, direct: of an entry of the OV circuit and of the direct path, by row (V,), before a norm.
+        ov, direct: of an entry of the OV circuit and the direct path, by row (V,), before a norm.
         logits: of a logit without a norm, by the last token (V,), nats.
         attention: of a weight of attention, relative, by the last token (V,).
         values: of what a token moves, Euclidean length (V,).
