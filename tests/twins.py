@@ -192,7 +192,10 @@ def naive_logits(
 
 
 def naive_metrics(logits, legal, attention) -> dict[str, float]:
-    """Metrics of one context from their definitions; a new metric may be left out."""
+    """Metrics of one context from their definitions; a new metric may be left out.
+
+    Logits may be −inf; not all of them.
+    """
     logits, legal = list(map(float, logits)), list(map(bool, legal))
     tokens = range(len(logits))
     total = sum(math.exp(x - max(logits)) for x in logits)
@@ -208,7 +211,7 @@ def naive_metrics(logits, legal, attention) -> dict[str, float]:
     top = [t for t in tokens if logits[t] == max(logits)]
     found["illegal_token_rate"] = sum(p[t] for t in bad)
     found["total_variation"] = sum(abs(p[t] - q[t]) for t in tokens) / 2
-    found["kl_divergence"] = sum(q[t] * math.log(q[t] / p[t]) for t in good)
+    found["kl_divergence"] = sum(q[t] * math.log(q[t] / p[t]) if p[t] else math.inf for t in good)
     found["top1_legal"] = sum(legal[t] for t in top) / len(top)
     found["absent_spread"] = max(logits[t] for t in good) - min(logits[t] for t in good)
     if bad:

@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -5,7 +7,12 @@ from bigram import Bigram, LogitsOnly
 from twins import all_contexts, naive_logits, naive_metrics, random_parameters
 
 from gamecircuits.analysis import evaluation
-from gamecircuits.analysis.evaluation import Summary, evaluate_by_length, evaluate_exhaustively
+from gamecircuits.analysis.evaluation import (
+    QUANTILES,
+    Summary,
+    evaluate_by_length,
+    evaluate_exhaustively,
+)
 from gamecircuits.analysis.metrics import METRICS
 from gamecircuits.errors import GamecircuitsError
 from gamecircuits.games.game import make_game
@@ -150,6 +157,79 @@ def test_quantiles_of_many_contexts_come_from_evenly_spaced_ones(monkeypatch):
     assert (row["count"], row["mean"], row["min"], row["max"]) == (950, 474.5, 0, 949)
     assert row["std"] == pytest.approx(values.std())
     assert row["median"] == np.median(values[::10])
+
+
+UNDEFINED = [
+    [[np.nan, 2.0, 4.0], [np.nan], [9.0]],  # within a chunk, and all of one
+    [[np.nan, np.nan], [3.0], [np.nan, 5.0, 5.0, np.nan]],
+    [[7.0], [np.nan] * 3],
+    [[np.nan], [np.nan]],
+    [[], [1.0, 2.0], []],
+]
+INFINITE = [
+    [[1.0, np.inf, 2.0], [3.0, 4.0]],
+    [[1.0] * 9, [-np.inf, np.nan]],
+    [[np.inf], [np.inf]],
+    [[-np.inf, 0.0, 0.0], [0.0, np.inf]],
+]
+
+
+@pytest.mark.parametrize("chunks", UNDEFINED + INFINITE, ids=str)
+def test_undefined_values_do_not_count_and_infinite_ones_do(chunks):
+    """In one metric, beside others that are defined everywhere."""
+    total = sum(map(len, chunks))
+    summary, others = Summary(total), np.random.default_rng(0).normal(size=total)
+    start = 0
+    for chunk in map(np.array, chunks):
+        values = np.tile(others[start : start + len(chunk)], (len(METRICS), 1))
+        values[2] = chunk
+        summary.add(values)
+        start += len(chunk)
+    rows = summary.rows()
+    values = [value for chunk in chunks for value in chunk if not np.isnan(value)]
+    row = rows[2]
+    assert (row["count"], row["quantile_count"]) == (len(values), len(values))
+    if not values:
+        assert all(np.isnan(row[name]) for name in STATISTICS[1:])
+        return
+    assert (row["min"], row["max"]) == (min(values), max(values))
+    np.testing.assert_equal(row["mean"], sum(values) / len(values))
+    is_finite = np.isfinite(values).all()
+    np.testing.assert_allclose(row["std"], np.std(values) if is_finite else np.nan, atol=1e-15)
+    ordered = sorted(values)
+    for name, level in QUANTILES.items():
+        place = level * (len(values) - 1)
+        low, high = ordered[int(place)], ordered[math.ceil(place)]
+        between = low if low == high else low + (high - low) * (place % 1)
+        if np.isinf(low) != np.isinf(high):
+            between = low if np.isinf(low) else high
+        np.testing.assert_allclose(row[name], between)
+    for other in rows[:2] + rows[3:]:
+        assert other["count"] == total
+        np.testing.assert_allclose([other["mean"], other["std"]], [others.mean(), others.std()])
+
+
+class Masking:
+    """Knows which tokens were seen, and masks them: −inf, as other software does."""
+
+    vocab_size = 4
+
+    def logits(self, tokens):
+        seen = np.cumsum(tokens[..., None] == np.arange(4), axis=-2) > 0
+        return np.where(seen, -np.inf, 0.0)
+
+
+def test_a_model_that_masks_is_measured():
+    game = make_game("set_complement", vocab_size=4)
+    tokens = game.play(50, np.random.default_rng(0))
+    batches = [(tokens, game.get_valid_next_token_mask(tokens))]
+    table = evaluate_by_length(Masking(), batches, [1, 2, 3], 50).set_index(["metric", "length"])
+    for name, value in [("illegal_token_rate", 0), ("kl_divergence", 0), ("absent_spread", 0),
+                        ("logit_gap", np.inf), ("displacement", np.inf)]:  # fmt: skip
+        rows = table.loc[name]
+        assert (rows["count"] == 50).all()
+        assert (rows[["mean", "min", "q05", "median", "max"]] == value).all(axis=None), name
+    assert (table.loc["imbalance", "count"] == 0).all()
 
 
 def test_float32_is_close_and_says_so():

@@ -1,13 +1,20 @@
-"""Precision: emulated types bit by bit, exact bases, and the constants of the rounding limits."""
+"""Precision: emulated types bit by bit, exact bases, and the proven limits of rounding."""
 
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
 from gamecircuits.errors import ParameterError
-from gamecircuits.experiments.precision import BASES, Precision, get_basis, round_to, rounded_logits
+from gamecircuits.experiments.precision import (
+    BASES,
+    Precision,
+    get_basis,
+    get_defect,
+    round_to,
+    rounded_logits,
+)
 from gamecircuits.figures.experiments.precision import draw
-from gamecircuits.theory.rounding import ROUNDING
+from gamecircuits.theory.rounding import ROUNDING, spread_bound
 from gamecircuits.theory.strength import x_min
 from gamecircuits.transformer.circuits import token_logits
 from gamecircuits.transformer.constructions.construction import make_construction
@@ -98,16 +105,42 @@ def test_one_hot_and_hadamard_are_level_to_the_last_bit(table):
     assert (exact["total_variation_max"] < 1e-4).all()  # of x itself, rounded
 
 
-def test_limits(table):
+def test_what_is_proved_holds(table):
     rows = table[table["basis"].isin(["helmert", "rotated"])]
-    for dtype, part in rows.groupby("dtype"):
-        ratio = part["spread_max"] / (part["unit"] * part["x"])
-        assert 0 < ratio.max() <= ROUNDING[dtype].factor
-        assert (part["total_variation_max"] <= np.tanh(part["spread_max"] / 4) + 1e-4).all()
-    double = rows[(rows["dtype"] == "float64") & (rows["basis"] == "helmert")]
-    assert (double["spread_max"] <= 6 * double["unit"] * double["x"]).all()
-    half = rows[rows["dtype"].isin(["float16", "bfloat16"])]
-    assert (half["spread_max"] <= half["operand_bound"]).all()
+    assert (rows["spread_max"] > 0).all()
+    for name in ("spread", "total_variation"):
+        assert (rows[f"{name}_max"] <= rows[f"proven_{name}"]).all()
+        assert table.drop(rows.index)[f"proven_{name}"].isna().all()
+    half = rows[rows["dtype"].isin(["float16", "bfloat16"]) & (rows["length"] == 1)]
+    assert (half["proven_spread"] < 9 * half["unit"] * half["x"]).all(), "and says something"
+
+
+@pytest.mark.parametrize("dtype", ROUNDING)
+def test_what_is_proved_holds_of_many_rotations_and_of_the_worst_signs(dtype):
+    """Rounding that is not random: all tokens are moved towards or away from one other."""
+    rng, V = np.random.default_rng(1), 8
+    x, (unit, _) = x_min(V, 1e-3), ROUNDING[dtype]
+    for trial in range(200):
+        F = get_basis("rotated", V, rng)
+        if trial % 2 and dtype != "float64":
+            towards = np.sign(F[trial % V]) * np.sign(F)
+            F = round_to(F, dtype).astype(float) * (1 + 2 * unit * towards)
+        for length in (1, 3, V - 2):
+            members = np.array([np.arange(V) < length])
+            logits = rounded_logits(members, F, x, "rotated", dtype)
+            absent = logits[~members].astype(float)
+            limit = spread_bound(dtype, x, V, length, get_defect(round_to(F, dtype)))
+            assert np.ptp(absent) <= limit
+
+
+def test_the_defect_is_that_of_the_stored_matrix():
+    F = get_basis("helmert", 16, np.random.default_rng(0))
+    exact = np.abs(F @ F.T - np.eye(16) + 1 / 16).max()
+    assert exact <= get_defect(F) < 1e-14
+    half = get_defect(round_to(F, "float16"))
+    assert 0.1 * 2**-11 < half <= 2 * 2**-11 + 2**-22
+    F[0, 0] += 0.01
+    assert get_defect(F) > 0.009
 
 
 def test_reproducible():

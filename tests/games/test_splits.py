@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from scipy.stats import chi2_contingency, chisquare
 from twins import legal_after, naive_start
 
+from gamecircuits.errors import GameError
 from gamecircuits.games.game import PAD, make_game
 from gamecircuits.games.splits import SPLITS, assign_splits, canonicalise, hash_games
 
@@ -39,6 +40,32 @@ def test_symmetries_are_a_group_that_keeps_the_rules(kind):
     tokens = game.play(30, np.random.default_rng(0))
     for image in images(game, tokens):
         game.check(image)
+
+
+RENAMED = [  # games that are split one by one, and a renaming of tokens that keeps their rules
+    ({"kind": "set_complement", "vocab_size": 5}, [1, 2, 3, 4, 0]),
+    ({"kind": "windowed_complement", "vocab_size": 5, "window": 2}, [1, 0, 2, 4, 3]),
+    ({"kind": "dyck", "num_brackets": 3, "max_depth": 3, "length": 12}, [1, 2, 0, 4, 5, 3]),
+    ({"kind": "flip_flop", "length": 12}, [0, 1, 2, 4, 3]),
+]
+
+
+@pytest.mark.parametrize(("kind", "renaming"), RENAMED, ids=str)
+def test_games_without_a_board_are_split_one_by_one(kind, renaming):
+    """As docs/games.md says: a game's image is a game, but may be on another side."""
+    game = make_game(**kind)
+    assert len(game.symmetries) == 1
+    tokens = game.play(300, np.random.default_rng(0))
+    image = np.array(renaming, tokens.dtype)[tokens]
+    game.check(image)
+    sides = [assign_splits(t, game.symmetries, SHARES) for t in (tokens, image)]
+    assert 0.2 < (sides[0] != sides[1]).mean() < 0.8, "as for unrelated games"
+
+
+def test_a_broken_bracket_is_no_renaming():
+    game = make_game("dyck", num_brackets=3, max_depth=3, length=12)
+    with pytest.raises(GameError, match="was opened last"):
+        game.check(np.array([1, 2, 0, 3, 4, 5], np.int8)[game.play(50, np.random.default_rng(0))])
 
 
 @pytest.mark.parametrize("size", [4, 6, 8])

@@ -242,7 +242,7 @@ def test_a_claim_that_fails_stops_the_run_and_says_so(copy):
     assert "did not complete successfully" in output
     assert "latency" not in output, "the job itself fails, not the search for its output"
     assert "instances of the theory's claims FAIL" in output
-    assert "one_hot_is_exact (Observation 26)" in output
+    assert "one_hot_is_exact (Proposition 26)" in output
     assert "measured 0, should be = 7" in output
     assert not (copy.folder / "results/tables/claims_summary.parquet").exists()
     table = (copy.folder / "results/tables/claims.csv").read_text()

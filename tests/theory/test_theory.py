@@ -264,12 +264,26 @@ def test_two_kinds_against_all_contexts():
     np.testing.assert_allclose(large.share.sum(axis=1), 1, rtol=1e-10)
 
 
-def test_rounding_limits():
-    assert rounding.rounding_spread("float32", 100.0) == pytest.approx(7 * 2**-24 * 100)
-    x = rounding.largest_x("float32", 0.01)
-    assert rounding.rounding_total_variation("float32", x) == pytest.approx(0.01)
+@pytest.mark.parametrize("dtype", rounding.ROUNDING)
+def test_rounding_bounds_to_first_order(dtype):
+    """As docs/theory.md has them; what is left out is of order u²."""
+    u, v = rounding.ROUNDING[dtype]
+    for V, s in [(2, 1), (16, 1), (16, 15), (200, 100)]:
+        mu = math.sqrt((V - s) / (s * V))
+        for defect, omega in [(None, 2 * u), (3 * u, 3 * u), (0.0, 0.0)]:
+            first = 2 * 7.0 * (omega + s * v + mu * (2 * u + V * v))
+            found = rounding.spread_bound(dtype, 7.0, V, s, defect)
+            assert first * (1 - 1e-12) <= found <= first * (1 + 20 * math.sqrt(V * u) + V * v)
+            variation = rounding.total_variation_bound(dtype, 7.0, V, s, defect)
+            assert variation == pytest.approx(math.tanh((found + 2 * u * 7 / s) / 4), rel=u)
+    assert rounding.gamma(3, u) == pytest.approx(3 * u, rel=4 * u)
+
+
+def test_rounding_needs_a_type_and_enough_digits():
     with pytest.raises(basics.TheoryError, match="known: float64, float32, float16, bfloat16"):
-        rounding.rounding_spread("int8", 1.0)
+        rounding.spread_bound("int8", 1.0, 4, 1)
+    with pytest.raises(basics.TheoryError, match="300 terms are too many"):
+        rounding.gamma(300, 2.0**-8)
 
 
 @pytest.mark.parametrize(
@@ -313,6 +327,8 @@ def test_rounding_limits():
         lambda: laws.attention_entropy(5, [1], self_weight=-1.0),
         lambda: superposition.generalized_welch_bound(5, -2),
         lambda: basics.decompose_off_diagonal(np.zeros((3, 4))),
+        lambda: rounding.spread_bound("float32", 1.0, 4, 4),
+        lambda: rounding.spread_bound("float32", 1.0, 4, 1, -1e-9),
     ],
 )
 def test_outside_the_hypotheses(call):

@@ -86,8 +86,9 @@ def test_noise_and_bias_prefix_by_prefix(games):
     tokens, mask = tokens.copy(), mask.copy()
     tokens[0, 3:], mask[0, 2:] = PAD, False  # a game that is over after three tokens
     models = [EXACT, RANDOM, OneLayer(EXACT.parameters, "attention", 2.0)]
-    table = measure.measure_noise(models, tokens, mask, [2, 4]).set_index("length")
-    for s in (2, 4):
+    table = measure.measure_noise(models, tokens, mask, [2, 4, 5, 6]).set_index("length")
+    assert list(table.index) == [2, 4, 5], "after six tokens every game is over"
+    for s in (2, 4, 5):  # after five of six tokens a single one is legal
         rows = []
         for game, legal in zip(tokens, mask, strict=True):
             if not legal[s - 1].any():

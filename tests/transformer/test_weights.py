@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
@@ -82,6 +84,67 @@ def test_weights_of_other_software(tmp_path, names):
     ours = make_construction("sink", vocab_size=5).model()
     write_model(tmp_path / "ours.safetensors", ours, JOB)
     assert read_any_model(tmp_path / "ours.safetensors").sink == ours.sink
+
+
+def write_raw(path, tensors):
+    """Tensors of zeros by name: (type by the format's name, shape, bytes of a number)."""
+    header, end = {}, 0
+    for name, (dtype, shape, size) in tensors.items():
+        start, end = end, end + size * int(np.prod(shape))
+        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [start, end]}
+    text = json.dumps(header).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + bytes(end))
+
+
+SHAPES = {"W_E": [4, 3], "W_Q": [3, 2], "W_K": [3, 2], "W_V": [3, 3], "W_O": [3, 3], "W_U": [3, 4]}
+
+
+@pytest.mark.parametrize(
+    ("dtype", "size", "shown"),
+    [("C64", 8, "complex64"), ("F8_E4M3", 1, "F8_E4M3"), ("BF16", 2, "BF16"), ("I32", 4, "int32"),
+     ("BOOL", 1, "bool")],
+)  # fmt: skip
+def test_numbers_that_are_no_weights_are_named(tmp_path, dtype, size, shown):
+    path, tensors = tmp_path / "m.safetensors", {n: ("F32", s, 4) for n, s in SHAPES.items()}
+    write_raw(path, tensors)
+    read_any_model(path)
+    write_raw(path, tensors | {"W_K": (dtype, SHAPES["W_K"], size)})
+    with pytest.raises(ArtefactError, match=f"W_K is {shown}; allowed: float16, float32, float64"):
+        read_any_model(path)
+
+
+@pytest.mark.parametrize(
+    "turned", [["W_Q"], ["W_E"], ["W_E", "W_Q", "W_K", "W_U"], ["W_Q", "W_K", "W_U"], ["W_U"]]
+)
+def test_transposed_matrices_are_named(tmp_path, turned):
+    path = tmp_path / "m.safetensors"
+    shapes = {n: s[::-1] if n in turned else s for n, s in SHAPES.items()}
+    write_raw(path, {n: ("F64", s, 8) for n, s in shapes.items()})
+    with pytest.raises(ArtefactError, match=f"; expected .* fits if {', '.join(turned)} and "):
+        read_any_model(path)
+    write_raw(path, {n: ("F64", s, 8) for n, s in (SHAPES | {"W_U": [5, 9]}).items()})
+    with pytest.raises(ArtefactError, match=r"W_U has shape \(5, 9\); expected \(3, 4\)$"):
+        read_any_model(path)
+
+
+def test_files_that_are_not_whole_are_named(tmp_path):
+    path = tmp_path / "m.safetensors"
+    write_raw(path, {n: ("F32", s, 4) for n, s in SHAPES.items() if n not in ("W_O", "W_U")})
+    lacking = "no tensor W_O or blocks.0.attn.W_O, W_U or unembed.W_U; it has: W_E, W_K, W_Q, W_V"
+    with pytest.raises(ArtefactError, match=lacking):
+        read_any_model(path)
+    whole = path.read_bytes()
+    for content, wanted in (
+        (whole[:-1], "is cut off or damaged"),
+        (whole[:50], "is cut off or damaged"),
+        (b"", "is no safetensors file"),
+        (b"PK" + bytes(99), "is no safetensors file"),
+    ):
+        path.write_bytes(content)
+        with pytest.raises(ArtefactError, match=wanted):
+            read_any_model(path)
+    with pytest.raises(ArtefactError, match="is no safetensors file"):
+        read_any_model(tmp_path)
 
 
 def test_files_that_do_not_fit_are_refused(tmp_path):

@@ -21,6 +21,7 @@ from gamecircuits.analysis.certifier import (
     measure_short_contexts,
 )
 from gamecircuits.analysis.contexts import MAX_CONTEXTS, contexts_by_length
+from gamecircuits.analysis.rounding import RoundingErrors, bound_rounding
 from gamecircuits.analysis.standard_form import StandardForm, fit_standard_form
 from gamecircuits.errors import GamecircuitsError
 from gamecircuits.randomness import get_rng
@@ -32,6 +33,7 @@ from gamecircuits.transformer.one_layer import OneLayer, require_one_layer
 
 MAX_LENGTHS = 64  # beyond, the first quarter of that many and evenly spaced ones
 HUGE = np.finfo(np.float64).max / 4
+LARGEST = 1e300  # of a circuit, so that sums over the vocabulary are finite
 CHUNK_VALUES = 1 << 15  # tokens times contexts at once, so that the cache holds what is in use
 COLUMNS = ["quantity", "unit", "length", "token", "measured", "predicted", "certified", "meaning"]
 UNITS = {  # of the quantities of a length
@@ -50,7 +52,7 @@ MEANINGS = {
     "mean_x": "mean strength of the OV circuit",
     "mean_beta": "mean strength of the direct path on the last token",
     "standard_form_residual": "root mean square outside the standard form, relative to mean |x|",
-    "largest_residual": "largest entry outside the standard form",
+    "largest_residual": "largest entry outside the standard form, under a norm as at length 1",
     "spread_at_1_and_2": "η: largest spread of absent logits at lengths 1 and 2",
     "lowest_displacement_at_1": "lowest absent logit − logit of the token",
     "lowest_other_displacement_at_2": "Δ₂: lowest absent logit − logit of the first token",
@@ -60,15 +62,15 @@ MEANINGS = {
     "critical_length": "first length with a context whose last token is not displaced; empty: none "
     "is, or not known, as not all shorter contexts were measured",
     "first_failure_found": "first measured length at which a measured context is like that",
-    "certified_length": "lengths 1 and 2 certify positive displacements up to this length",
+    "certified_length": "lengths 1 and 2 certify positive displacements at all lengths up to this",
     "illegal_token_rate": "softmax mass on seen tokens, mean over contexts",
     "highest_illegal_token_rate": "in the worst context",
     "absent_spread": "highest − lowest absent logit in the worst context",
     "other_displacement": "lowest absent logit − logit of a token before the last, lowest of all",
     "last_displacement": "lowest absent logit − logit of the last token, lowest of all",
     "contexts": "number of contexts measured; predicted: how many there are",
-    "x": "strength of the OV circuit on this token",
-    "beta": "strength of the direct path on this token",
+    "x": "strength of the OV circuit on this token, under a norm as at length 1",
+    "beta": "strength of the direct path on this token, under a norm as at length 1",
 }
 
 
@@ -141,26 +143,49 @@ def diagnose(
     if isinstance(model, Parameters):
         model = OneLayer(model)
     model = require_one_layer(model, "a diagnosis").cast(np.float64)
-    tables, ov, direct = _get_circuits(model)
+    tables, ov, direct, errors = _get_circuits(model)
     rng = get_rng(0, "diagnosis") if rng is None else rng
-    form = fit_standard_form(ov, direct, cancels=model.norm != "attention" and model.sink == 0)
+    cancels = model.norm != "attention" and model.sink == 0
+    form = _without_noise(fit_standard_form(ov, direct, cancels), errors, cancels)
     short = measure_short_contexts(tables)
     log("lengths 1 and 2: all contexts")
     certifier = Certifier(tables, short) if model.norm == "none" else None
-    contexts, reports = _Contexts(model, tables, form), []
+    contexts, reports = _Contexts(model, tables, form, errors), []
     for length in _spaced(model.vocab_size):
         reports.append(_measure_length(contexts, certifier, int(length), rng))
         log(f"length {length} of {model.vocab_size - 1}")
     rows = [row for report in reports for row in _rows_of_length(report)]
-    rows += _summarize(model, tables, form, short, ov, reports)
+    form = contexts.form_at_length_1()
+    rows += _summarize(model, tables, form, short, ov, errors, reports, certifier)
     for name, values in (("x", form.x), ("beta", form.beta)):
         rows += [_row(name, "nats", value, token=token) for token, value in enumerate(values)]
     table = pd.DataFrame(rows, columns=COLUMNS).astype({"length": "Int32", "token": "Int32"})
     return Diagnosis(model, form, short, tuple(reports), table)
 
 
-def _get_circuits(model: OneLayer) -> tuple[TokenTables, np.ndarray, np.ndarray]:
-    """Token tables, OV circuit and direct path; GamecircuitsError if they cannot be used."""
+def _without_noise(form: StandardForm, errors: RoundingErrors, cancels: bool) -> StandardForm:
+    """The form with 0 for what may be rounding: strengths and residuals below twice its bound."""
+    ov, direct = 2 * errors.ov, 2 * errors.direct
+    if cancels:  # r has mixed the two
+        ov = direct = np.full_like(ov, ov.max() + direct.max())
+
+    def clean(values: np.ndarray, noise: np.ndarray) -> np.ndarray:
+        return np.where(np.abs(values) > noise, values, 0.0)
+
+    return StandardForm(
+        clean(form.x, ov),
+        clean(form.beta, direct),
+        form.r,
+        clean(form.ov_residual, ov[:, None]),
+        clean(form.direct_residual, direct[:, None]),
+    )
+
+
+def _get_circuits(model: OneLayer) -> tuple[TokenTables, np.ndarray, np.ndarray, RoundingErrors]:
+    """Token tables, OV circuit, direct path and what rounding may do to them.
+
+    GamecircuitsError if they cannot be used.
+    """
     parameters = model.parameters
     try:
         check_norm(model.norm)
@@ -177,15 +202,19 @@ def _get_circuits(model: OneLayer) -> tuple[TokenTables, np.ndarray, np.ndarray]
         raise GamecircuitsError(
             f"the model has {model.vocab_size} tokens; set complement needs at least 2"
         )
+    overflow = GamecircuitsError("the products of the weights overflow: the circuits are too large")
     with np.errstate(over="ignore", invalid="ignore"):
         circuits = [circuit(parameters) for circuit in (qk_circuit, ov_circuit, direct_path)]
-    if not all(np.isfinite(circuit).all() for circuit in circuits):
-        raise GamecircuitsError("the products of the weights overflow: the circuits must be finite")
-    try:
-        tables = model.tables()
-    except ValueError as error:  # scores whose exponentials underflow
-        raise GamecircuitsError(f"cannot be diagnosed: {error}".partition(": use")[0]) from None
-    return tables, circuits[1], circuits[2]
+        if not all((np.abs(circuit) < LARGEST).all() for circuit in circuits):
+            raise overflow
+        try:
+            tables = model.tables()
+        except ValueError as error:  # scores whose exponentials underflow
+            raise GamecircuitsError(f"cannot be diagnosed: {error}".partition(": use")[0]) from None
+        errors = bound_rounding(tables)
+        if not all((error < LARGEST).all() for error in errors):
+            raise overflow
+    return tables, circuits[1], circuits[2], errors
 
 
 def _spaced(vocab_size: int) -> np.ndarray:
@@ -213,8 +242,11 @@ class _Contexts:
     In all arrays (V, n) the vocabulary varies slowest in memory: reductions over it are then fast.
     """
 
-    def __init__(self, model: OneLayer, tables: TokenTables, form: StandardForm):
+    def __init__(
+        self, model: OneLayer, tables: TokenTables, form: StandardForm, errors: RoundingErrors
+    ):
         self.norm, self.gain, self.tables, self.form = model.norm, model.gain, tables, form
+        self.errors = errors
         self.weights = np.ascontiguousarray(tables.weights.T)
         self.direct = np.ascontiguousarray(tables.direct.T)
         has_strengths = np.abs(form.x).min() > 1e-9 * np.abs(form.x).max()
@@ -231,8 +263,9 @@ class _Contexts:
         attention *= seen
         attention /= attention.sum(axis=0) + self.tables.sink[last]
         attended = self.tables.values.T @ attention  # (w, n)
-        factor = self._get_norm_factor(attended, last)
-        logits = self._get_logits(attended, last)
+        noise = self.errors.values @ attention
+        factor = self._get_norm_factor(attended, last, noise)
+        logits = self._get_logits(attended, last, noise)
 
         # Adding a huge number takes tokens out of a minimum or maximum; np.where is slower.
         hidden = HUGE * seen
@@ -249,21 +282,41 @@ class _Contexts:
         expected = _Values(rate, np.zeros_like(rate), other, of_last)
         return measured, expected, self._get_conservation_residual(logits, seen, last)
 
-    def _get_logits(self, attended: np.ndarray, last: np.ndarray) -> np.ndarray:
+    def form_at_length_1(self) -> StandardForm:
+        """The form as the norm scales it at length 1, where a token sees itself: all in nats.
+
+        Without a norm as it is. Of a token that the head ignores nothing is left.
+        """
+        tables, form, tokens = self.tables, self.form, np.arange(len(self.form.x))
+        share = np.diagonal(tables.weights) / (np.diagonal(tables.weights) + tables.sink)
+        factor = self._get_norm_factor(tables.values.T * share, tokens, self.errors.values * share)
+        on_direct = factor if self.norm == "residual" else np.ones(len(tokens))
+        return StandardForm(
+            form.x * factor,
+            form.beta * on_direct,
+            form.r,
+            form.ov_residual * factor[:, None],
+            form.direct_residual * on_direct[:, None],
+        )
+
+    def _get_logits(self, attended: np.ndarray, last: np.ndarray, noise: np.ndarray) -> np.ndarray:
         """Logits (V, n)."""
         if self.norm == "none":
             return attended + np.take(self.direct, last, axis=1)
-        return np.ascontiguousarray(self.tables.logits(attended.T, last).T)
+        return np.ascontiguousarray(self.tables.logits(attended.T, last, noise).T)
 
-    def _get_norm_factor(self, attended: np.ndarray, last: np.ndarray) -> np.ndarray | float:
+    def _get_norm_factor(
+        self, attended: np.ndarray, last: np.ndarray, noise: np.ndarray
+    ) -> np.ndarray:
         """What the norm multiplies, (n,): the head's output, or the whole residual stream."""
         if self.norm == "none":
-            return 1.0
+            return np.ones(len(last))
         vectors = attended
         if self.norm == "residual":
-            vectors = attended + self.tables.embedding.T[:, last]
+            vectors = attended + self.tables.parameters.W_E.T[:, last]
         length = np.linalg.norm(vectors, axis=0)
-        return self.gain / np.where(length == 0, 1.0, length)
+        is_heard = length > noise
+        return np.where(is_heard, self.gain / np.where(is_heard, length, 1.0), 0.0)
 
     def _get_conservation_residual(
         self, logits: np.ndarray, seen: np.ndarray, last: np.ndarray
@@ -290,7 +343,7 @@ def _describe(
     of_last = displaced[last, columns]
     weights = np.exp(displaced.min(axis=0) - displaced)
     total = weights.sum(axis=0)
-    rate = np.einsum("vn,vn->n", weights, seen) / total
+    rate = np.minimum(np.einsum("vn,vn->n", weights, seen) / total, 1.0)
     others = HUGE * (1 - seen)
     others += displaced
     others[last, columns] = np.inf
@@ -368,19 +421,23 @@ def _summarize(
     form: StandardForm,
     short: ShortContexts,
     ov: np.ndarray,
+    errors: RoundingErrors,
     reports: list[LengthReport],
+    certifier: Certifier | None,
 ) -> list[list]:
     """Rows about the model as a whole."""
     V = model.vocab_size
     d, d_v = model.parameters.W_V.shape
     P = centering(V)
     largest = max(np.abs(form.ov_residual).max(), np.abs(form.direct_residual).max())
+    sigma = np.linalg.svd(P @ ov @ P, compute_uv=False)
+    ov_rank = (sigma > max(1e-6 * sigma[0], V * errors.ov.max())).sum()
     rows = [
         _row("vocab_size", "tokens", V),
         _row("d", "dimensions", d),
         _row("d_v", "dimensions", d_v),
         _row("d_k", "dimensions", model.parameters.W_Q.shape[1]),
-        _row("ov_rank", "dimensions", np.linalg.matrix_rank(P @ ov @ P, rtol=1e-6), V - 1),
+        _row("ov_rank", "dimensions", ov_rank, V - 1),
         _row("mean_x", "nats", form.x.mean()),
         _row("mean_beta", "nats", form.beta.mean()),
         _row("standard_form_residual", "of mean |x|", form.residual(), 0.0),
@@ -397,22 +454,26 @@ def _summarize(
         ]
     conserved = np.max([report.conservation_residual for report in reports])
     rows.append(_row("conservation_residual", "", conserved, 0.0))
-    if model.norm == "none":
-        failure = _find_failure(reports)
-        expected = first_failing_lengths(form.x, form.beta, tables.weights, tables.sink).min()
-        expected = expected if np.isfinite(expected) else np.nan
+    if certifier:  # without a norm
+        noise = 2 * errors.logits
+        failure = _find_failure(reports, noise.max())
+        fails = first_failing_lengths(form.x, form.beta - noise, tables.weights, tables.sink)
+        expected = fails.min() if np.isfinite(fails).any() else np.nan
         known = failure if _is_first(failure, reports, V) else np.nan
         rows += [
             _row("critical_length", "tokens", known, expected),
             _row("first_failure_found", "tokens", failure),
-            _row("certified_length", "tokens", np.nan, certified=_find_certified(reports)),
+            _row("certified_length", "tokens", np.nan, certified=certifier.reach()),
         ]
     return rows
 
 
-def _find_failure(reports: list[LengthReport]) -> float:
-    """First measured length with a measured context that loses its last token; NaN if none has."""
-    failing = (report.length for report in reports if report.measured.last_displacement <= 0)
+def _find_failure(reports: list[LengthReport], noise: float) -> float:
+    """First measured length with a measured context that loses its last token; NaN if none has.
+
+    Displacements up to `noise` are none.
+    """
+    failing = (report.length for report in reports if report.measured.last_displacement <= noise)
     return next(failing, np.nan)
 
 
@@ -420,14 +481,3 @@ def _is_first(failure: float, reports: list[LengthReport], vocab_size: int) -> b
     """Whether no earlier failure can have been missed: all shorter contexts were measured."""
     shorter = range(1, vocab_size if np.isnan(failure) else int(failure))
     return {report.length for report in reports if report.is_complete}.issuperset(shorter)
-
-
-def _find_certified(reports: list[LengthReport]) -> int:
-    """Length up to which lengths 1 and 2 certify positive displacements."""
-    reached = 0
-    for report in reports:
-        bounds = report.certified
-        if bounds is None or min(bounds.other_displacement, bounds.last_displacement) <= 0:
-            break
-        reached = report.length
-    return reached

@@ -51,21 +51,20 @@ class Summary:
         """Take in values (metrics, contexts), in METRICS's order; NaN is "not defined here"."""
         self.kept.append(values[:, -self.seen % self.stride :: self.stride].copy())
         self.seen += values.shape[1]
-        undefined = np.isnan(values)
-        if undefined.any():
-            count = values.shape[1] - undefined.sum(axis=1)
+        count, low, high, filled = np.full(len(values), values.shape[1]), values, values, values
+        is_finite = np.isfinite(values)
+        if not is_finite.all():
+            undefined = np.isnan(values)
+            count -= undefined.sum(axis=1)
             low, high = (np.where(undefined, bound, values) for bound in (np.inf, -np.inf))
-            filled = np.where(undefined, 0.0, values)
-        else:
-            count = np.full(len(values), values.shape[1])
-            low = high = filled = values
+            filled = np.where(is_finite, values, 0.0)
         self.min = np.minimum(self.min, low.min(axis=1, initial=np.inf))
         self.max = np.maximum(self.max, high.max(axis=1, initial=-np.inf))
         # Chan, Golub and LeVeque's pairwise update: no cancellation, however many chunks.
         mean = filled.sum(axis=1, dtype=np.float64) / np.maximum(count, 1)
         deviation = filled - mean[:, None]
-        if undefined.any():
-            deviation[undefined] = 0.0
+        if not is_finite.all():
+            deviation[~is_finite] = 0.0
         both = np.maximum(self.count + count, 1)
         delta = mean - self.mean
         self.sum_squares += (deviation**2).sum(axis=1) + delta**2 * self.count * count / both
@@ -73,29 +72,50 @@ class Summary:
         self.count += count
 
     def rows(self) -> list[dict]:
-        """One row per metric; all statistics NaN where the metric was never defined."""
+        """One row per metric; all statistics NaN where the metric was never defined.
+
+        With an infinite value the mean is infinite, or NaN if there are both signs, and std is NaN.
+        """
         kept = np.concatenate(self.kept, axis=1) if self.kept else np.empty((len(METRICS), 0))
         rows = []
         for index, metric in enumerate(METRICS):
             values = kept[index][~np.isnan(kept[index])]
             count = int(self.count[index])
-            quantiles = (
-                np.quantile(values, list(QUANTILES.values())) if len(values) else [np.nan] * 5
-            )
-            std = np.sqrt(self.sum_squares[index] / count) if count else np.nan
+            low, high = self.min[index], self.max[index]
+            mean, std = self.mean[index], np.sqrt(self.sum_squares[index] / max(count, 1))
+            if not np.isfinite([low, high]).all():
+                with np.errstate(invalid="ignore"):
+                    mean, std = low + high, np.nan
             rows.append(
                 {
                     "metric": metric,
                     "count": count,
-                    "mean": self.mean[index] if count else np.nan,
+                    "mean": mean,
                     "std": std,
-                    "min": self.min[index] if count else np.nan,
-                    **dict(zip(QUANTILES, map(float, quantiles), strict=True)),
-                    "max": self.max[index] if count else np.nan,
+                    "min": low if count else np.nan,
+                    **dict(zip(QUANTILES, _get_quantiles(values), strict=True)),
+                    "max": high if count else np.nan,
                     "quantile_count": len(values),
                 }
             )
         return rows
+
+
+def _get_quantiles(values: np.ndarray) -> list[float]:
+    """QUANTILES of values (n,), interpolated linearly; NaN if there are none.
+
+    Between an infinite value and a finite one lies the infinite one.
+    """
+    if not len(values):
+        return [np.nan] * len(QUANTILES)
+    levels = list(QUANTILES.values())
+    with np.errstate(invalid="ignore"):
+        found = np.quantile(values, levels)
+        if not np.isfinite(found).all():
+            low, high = (np.quantile(values, levels, method=way) for way in ("lower", "higher"))
+            is_between = np.isfinite(low) & np.isfinite(high)
+            found = np.where(low == high, low, np.where(is_between, found, low + high))
+    return [float(quantile) for quantile in found]
 
 
 def _to_frame(summaries: dict[int, Summary]) -> pd.DataFrame:

@@ -1,8 +1,14 @@
 """How far a model's next-token distribution is from uniform over the legal tokens, per context.
 
-p is the softmax of the logits, q is uniform over the legal tokens. Numbers that a context does not
-define are NaN: all of them without a legal token (the game is over), those that compare with
-illegal tokens without an illegal one, and the entropy of attention of a model without attention.
+p is the softmax of the logits, q is uniform over the legal tokens. A logit may be −inf: the token
+is masked, p = 0. NaN, +inf and a context with all tokens masked define no p and are refused, unless
+the game is over.
+
+Numbers that a context does not define are NaN: all of them without a legal token (the game is
+over); those that compare with illegal tokens without an illegal one; the difference of two logits
+that are both −inf; and the entropy of attention of a model without attention. What is defined may
+be infinite: KL if a legal token is masked; gap, displacement and spreads if one of the two logits
+is −inf.
 
 A metric is one entry of METRICS: everything else (tables, units, statistics) follows from it.
 """
@@ -12,18 +18,22 @@ from typing import NamedTuple
 
 import numpy as np
 
+from gamecircuits.errors import GamecircuitsError
+
 
 class Parts(NamedTuple):
     """What metrics are made of, worked out once: arrays (..., V), or (...) with one per context."""
 
     p: np.ndarray  # (..., V)
+    illegal_rate: np.ndarray
     q: np.ndarray  # (..., V)
     legal_share: np.ndarray  # (..., V): 1 for legal tokens, 0 for others
     illegal_share: np.ndarray  # (..., V)
     is_top: np.ndarray  # (..., V): 1 for the tokens with the highest logit
     num_legal: np.ndarray
-    log_total: np.ndarray  # logarithm of the sum of all exp(logit)
-    highest_legal: np.ndarray  # logits, nats
+    log_odds: np.ndarray  # ln(1 + p of the illegal tokens / p of the legal ones)
+    log_legal: np.ndarray  # ln of the mean exp(logit) of the legal tokens
+    highest_legal: np.ndarray  # logits, nats, from the context's highest
     lowest_legal: np.ndarray
     legal_mean: np.ndarray
     highest_illegal: np.ndarray
@@ -49,7 +59,7 @@ class Metric(NamedTuple):
 
 METRICS = {
     "illegal_token_rate": Metric(  # ITR in the paper
-        "probability", "softmax mass on illegal tokens", lambda c: _dot(c.p, c.illegal_share)
+        "probability", "softmax mass on illegal tokens", lambda c: c.illegal_rate
     ),
     "total_variation": Metric(
         "probability",
@@ -59,7 +69,8 @@ METRICS = {
     "kl_divergence": Metric(
         "nats",
         "KL(q‖p), the loss in excess of the best possible",
-        lambda c: c.log_total - c.legal_mean - np.log(c.num_legal),
+        # Two parts, neither negative: what is illegal, and what is uneven among the legal tokens.
+        lambda c: c.log_odds + np.fmax(c.log_legal - c.legal_mean, 0),
     ),
     "top1_legal": Metric(
         "probability",
@@ -94,7 +105,7 @@ METRICS = {
 
 
 def probabilities(logits: np.ndarray) -> np.ndarray:
-    """Next-token distributions (..., V): the softmax of logits (..., V)."""
+    """Next-token distributions (..., V): the softmax of logits (..., V), −inf at masked tokens."""
     weights = np.exp(logits - logits.max(axis=-1, keepdims=True))
     return weights / weights.sum(axis=-1, keepdims=True)
 
@@ -108,7 +119,7 @@ def context_metrics(
     array.
 
     Args:
-        logits: (..., V).
+        logits: (..., V), −inf at masked tokens; GamecircuitsError where they define no p.
         legal: legal next tokens, bool (..., V).
         entropy: of the attention, nats (...), which is no function of the logits.
 
@@ -118,31 +129,41 @@ def context_metrics(
     legal_share = legal.astype(logits.dtype)
     illegal_share = 1 - legal_share
     num_legal, num_illegal = legal_share.sum(axis=-1), illegal_share.sum(axis=-1)
-    # Adding a huge number takes tokens out of a minimum or maximum; np.where is ten times slower.
-    huge = np.finfo(logits.dtype).max / 4
-    off_legal, off_illegal = legal_share * huge, illegal_share * huge
-    highest_legal = (logits - off_illegal).max(axis=-1)
-    highest_illegal = (logits - off_legal).max(axis=-1)
-    top = np.maximum(highest_legal, highest_illegal)
-    p = np.exp(logits - top[..., None])
-    total = p.sum(axis=-1)
-    p /= total[..., None]
     is_over, none_illegal = num_legal == 0, num_illegal == 0
-    with np.errstate(divide="ignore", invalid="ignore"):
+    top = logits.max(axis=-1)
+    _check(top, is_over)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        # Differences from the highest logit keep their digits, however large all logits are.
+        logits = logits - top[..., None]
+        p = np.exp(logits)
+        legal_mass, illegal_mass = _dot(p, legal_share), _dot(p, illegal_share)
+        total = legal_mass + illegal_mass
+        p /= total[..., None]
+        of_legal, of_illegal = _get_extremes(logits, legal_share, illegal_share)
+        log_odds, log_mass = np.log1p(illegal_mass / legal_mass), np.log(legal_mass)
+        far = np.log(np.finfo(p.dtype).tiny) / 2  # nats
+        is_far = np.isfinite(of_legal.highest) & (of_legal.highest < far)
+        if is_far.any():  # legal tokens are so unlikely that their mass loses its digits
+            near = np.minimum(logits - of_legal.highest[..., None], 0)
+            log_far = of_legal.highest + np.log(_dot(np.exp(near), legal_share))
+            log_mass = np.where(is_far, log_far, log_mass)
+            log_odds = np.where(is_far, np.log(illegal_mass) - log_far, log_odds)
         parts = Parts(
             p=p,
             q=legal_share / num_legal[..., None],
+            illegal_rate=illegal_mass / total,
             legal_share=legal_share,
             illegal_share=illegal_share,
-            is_top=(logits == top[..., None]).astype(logits.dtype),
+            is_top=(logits == 0).astype(logits.dtype),
             num_legal=num_legal,
-            log_total=np.log(total) + top,
-            highest_legal=highest_legal,
-            lowest_legal=(logits + off_illegal).min(axis=-1),
-            legal_mean=_dot(logits, legal_share) / num_legal,
-            highest_illegal=highest_illegal,
-            lowest_illegal=(logits + off_legal).min(axis=-1),
-            illegal_mean=_dot(logits, illegal_share) / num_illegal,
+            log_odds=log_odds,
+            log_legal=log_mass - np.log(num_legal),
+            highest_legal=of_legal.highest,
+            lowest_legal=of_legal.lowest,
+            legal_mean=of_legal.total / num_legal,
+            highest_illegal=of_illegal.highest,
+            lowest_illegal=of_illegal.lowest,
+            illegal_mean=of_illegal.total / num_illegal,
             attention_entropy=np.asarray(entropy),
         )
         return {
@@ -153,6 +174,51 @@ def context_metrics(
             )
             for name, metric in METRICS.items()
         }
+
+
+def _check(top: np.ndarray, is_over: np.ndarray) -> None:
+    """Raise GamecircuitsError at the first context whose highest logit, (...), defines no p."""
+    wrong = ~(np.isfinite(top) | is_over)
+    if wrong.any():
+        place = tuple(np.argwhere(wrong)[0].tolist())
+        names = {np.inf: "one is +inf", -np.inf: "all are −inf"}
+        found = names.get(float(top[place]), "one is NaN")
+        raise GamecircuitsError(
+            f"the logits of context {', '.join(map(str, place)) or 0} define no distribution: "
+            f"{found}; allowed: finite numbers, and −inf for some tokens"
+        )
+
+
+class _Extremes(NamedTuple):
+    """Of the logits of some tokens: one number per context, (...)."""
+
+    highest: np.ndarray
+    lowest: np.ndarray
+    total: np.ndarray
+
+
+def _get_extremes(logits: np.ndarray, *shares: np.ndarray) -> list[_Extremes]:
+    """For two classes of tokens, each 1 in one of `shares` (..., V), that are all tokens together.
+
+    Adding a huge number takes tokens out of a minimum or maximum; np.where is ten times slower, and
+    left to contexts with masked tokens.
+    """
+    huge = np.finfo(logits.dtype).max / 4
+    found = []
+    for share, other in (shares, shares[::-1]):
+        hidden = other * huge
+        highest, lowest = (logits - hidden).max(axis=-1), (logits + hidden).min(axis=-1)
+        found.append(_Extremes(highest, lowest, _dot(logits, share)))
+    if all((extremes.lowest > -huge / 2).all() for extremes in found):
+        return found
+    return [
+        _Extremes(
+            np.where(share, logits, -np.inf).max(axis=-1),
+            np.where(share, logits, np.inf).min(axis=-1),
+            np.where(share, logits, 0).sum(axis=-1),
+        )
+        for share in shares
+    ]
 
 
 def _dot(left: np.ndarray, right: np.ndarray) -> np.ndarray:

@@ -285,7 +285,7 @@ class Certificate:
                 rate.max() - promised.illegal_token_rate,
             ) if s > 1 else max(worst, rate.max() - promised.illegal_token_rate)  # fmt: skip
             contexts += len(last)
-        return bound("<=", 0.0, worst, 1e-9, contexts)
+        return bound("<=", 0.0, worst, 0.0, contexts)
 
 
 @claim(

@@ -1,4 +1,4 @@
-"""How level are the absent logits in floating point, by type and basis (Observation 26)?"""
+"""How level are the absent logits in floating point, by type and basis (Proposition 26)?"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,11 +11,14 @@ from annotated_types import Interval
 
 from gamecircuits.analysis.contexts import sample_contexts
 from gamecircuits.experiments.experiment import Experiment
-from gamecircuits.theory.rounding import ROUNDING, rounding_spread, rounding_total_variation
+from gamecircuits.theory.basics import centering
+from gamecircuits.theory.rounding import ROUNDING, gamma, spread_bound, total_variation_bound
 from gamecircuits.theory.strength import x_min
 from gamecircuits.transformer.constructions.construction import helmert
 
 BASES = ("helmert", "rotated", "hadamard", "one-hot")
+SIMPLEX = ("helmert", "rotated")  # where FFᵀ = P
+BOUNDS = {"spread": spread_bound, "total_variation": total_variation_bound}
 VOCAB_SIZES = (16, 64, 256, 1024)
 
 
@@ -29,11 +32,8 @@ class Precision(Experiment):
     where sums over tokens and Fᵀ come before any scaling; `one-hot`, F = I and D = −xI. The last
     two are exact: all sums are integers, the same for every absent token.
 
-    Rounding the operands alone, F, the mean and x times the mean, each by a relative u at most,
-    moves a logit by at most ux(1 + 3√((V−s)/(sV))) to first order, by Cauchy and Schwarz: F has
-    rows, and the mean a length, of √((V−s)/(sV)) < 1. `operand_bound` is twice that. It leaves out
-    rounding of sums, small for float16 and bfloat16 with sums in float32, and an F that is not
-    orthogonal to the last digit, as `rotated` in float64.
+    `proven_spread` and `proven_total_variation` bound the first two bases, whose `defect` is the
+    largest entry of |FFᵀ − P|, for F as stored.
     """
 
     largest_vocab_size: Annotated[
@@ -56,22 +56,29 @@ class Precision(Experiment):
         for V in VOCAB_SIZES[: VOCAB_SIZES.index(self.largest_vocab_size) + 1]:
             x = x_min(V, self.max_illegal_rate)
             bases = {basis: get_basis(basis, V, rng) for basis in BASES}
+            defects = {
+                (basis, dtype): get_defect(round_to(bases[basis], dtype))
+                for basis in SIMPLEX
+                for dtype in ROUNDING
+            }
             for length in (1, 2, V // 4, V // 2, V - 2):
                 members = np.eye(V, dtype=bool)
                 if length > 1:
                     members, _ = sample_contexts(V, length, self.num_contexts, rng)
-                mean_norm = ((V - length) / (length * V)) ** 0.5
                 for basis, vectors in bases.items():
                     for dtype, (unit, _) in ROUNDING.items():
                         logits = rounded_logits(members, vectors, x, basis, dtype)
+                        defect = defects.get((basis, dtype), np.nan)
+                        case = (dtype, x, V, length, defect)
                         rows.append(
                             {"vocab_size": V, "length": length, "basis": basis, "dtype": dtype}
-                            | {"contexts": len(members), "x": x, "unit": unit}
+                            | {"contexts": len(members), "x": x, "unit": unit, "defect": defect}
                             | {"max_illegal_rate": self.max_illegal_rate}
                             | _measure(logits, members, x)
-                            | {"operand_bound": 2 * unit * x * (1 + 3 * mean_norm)}
-                            | {"predicted_spread": rounding_spread(dtype, x)}
-                            | {"predicted_total_variation": rounding_total_variation(dtype, x)}
+                            | {
+                                f"proven_{name}": bound(*case) if basis in SIMPLEX else np.nan
+                                for name, bound in BOUNDS.items()
+                            }
                         )
             log(f"V = {V}")
         return pd.DataFrame(rows)
@@ -106,6 +113,12 @@ def get_basis(basis: str, vocab_size: int, rng: np.random.Generator) -> np.ndarr
         rotation, _ = np.linalg.qr(rng.standard_normal((vocab_size - 1, vocab_size - 1)))
         return H @ rotation
     return H
+
+
+def get_defect(stored: np.ndarray) -> float:
+    """Largest entry of |FFᵀ − P| for F (V, d) as stored, at most: computed in float64."""
+    V, F = len(stored), stored.astype(np.float64)
+    return float(np.abs(F @ F.T - centering(V)).max()) + gamma(V, ROUNDING["float64"].unit)
 
 
 def rounded_logits(

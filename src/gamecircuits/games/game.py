@@ -71,9 +71,11 @@ class Game(ABC):
 
     @property
     def symmetries(self) -> np.ndarray:
-        """Permutations of the tokens that map games to games, (G, V): a group, identity first.
+        """Permutations of the tokens that splits respect, (G, V): a group, identity first.
 
-        Games that they map to one another are kept on one side of a split.
+        They map games to games, and a game and its images are kept on one side of a split. It need
+        not be all permutations that do so: by default each game is split by itself. docs/games.md
+        says which games have others, and what a split means there.
         """
         return np.arange(self.vocab_size)[None]
 

@@ -1,4 +1,4 @@
-"""Floating point: observed, not proved (Observation 26)."""
+"""What floating point does to the simplex solution D = −xP, at most (Proposition 26)."""
 
 from typing import NamedTuple
 
@@ -8,40 +8,61 @@ from gamecircuits.theory.basics import check, require
 
 
 class Rounding(NamedTuple):
-    """u = 2^−p for p significant bits, and the largest spread of absent logits seen, in u x.
+    """Unit roundoff 2^−p, for p significant bits, of the operands of products and of their sums.
 
-    In float64 the embedding itself is orthogonal only to a few u. In 16 bits only the operands of
-    matrix products are rounded; the sums are float32.
+    Of 16-bit numbers only the operands are rounded; the sums are float32.
     """
 
     unit: float
-    factor: float
+    unit_of_sums: float
 
 
 ROUNDING = {
-    "float64": Rounding(2.0**-53, 10.0),
-    "float32": Rounding(2.0**-24, 7.0),
-    "float16": Rounding(2.0**-11, 1.5),
-    "bfloat16": Rounding(2.0**-8, 1.5),
+    "float64": Rounding(2.0**-53, 2.0**-53),
+    "float32": Rounding(2.0**-24, 2.0**-24),
+    "float16": Rounding(2.0**-11, 2.0**-24),
+    "bfloat16": Rounding(2.0**-8, 2.0**-24),
 }
 
 
-def _rounding(dtype: str) -> float:
+def gamma(terms: int, unit: float) -> float:
+    """γ_n = nu/(1 − nu): the relative error of a sum of n products of numbers of one sign."""
+    require(terms * unit < 1, f"{terms} terms are too many for unit roundoff {unit:.2g}")
+    return terms * unit / (1 - terms * unit)
+
+
+def _get_rounding(dtype: str) -> Rounding:
     require(dtype in ROUNDING, f"dtype = {dtype!r}; known: {', '.join(ROUNDING)}")
-    return ROUNDING[dtype].unit * ROUNDING[dtype].factor
+    return ROUNDING[dtype]
 
 
-def rounding_spread(dtype: str, x: float) -> float:
-    """Spread of absent logits that rounding causes at strength x, at most (Obs. 26)."""
-    return _rounding(dtype) * x
+def spread_bound(
+    dtype: str, x: float, vocab_size: int, length: int, defect: float | None = None
+) -> float:
+    """Spread of the absent logits of one context, at most (Prop. 26).
+
+    2x [ω + sv + μ(2u + Vv)] to first order, with μ² = (V−s)/(sV).
+
+    Args:
+        defect: ω, largest entry of |FFᵀ − P|; that of an exact F rounded to the type if not given.
+    """
+    check(vocab_size, length)
+    u, v = _get_rounding(dtype)
+    V, s = vocab_size, length
+    omega = 2 * u + u**2 if defect is None else defect
+    require(omega >= 0, f"defect = {omega} must not be negative")
+    rows, mean = np.sqrt(1 + omega), np.sqrt((V - s) / (s * V) + omega)
+    of_mean, of_logits = rows * gamma(s, v), gamma(V - 1, v)
+    of_operands = u * (2 + u) * (1 + v) + v  # (1+u)²(1+v) − 1
+    of_both = of_operands + of_logits + of_operands * of_logits
+    wrong = omega + rows * of_mean + rows * (mean + of_mean) * of_both
+    return float(2 * x * (1 + u) ** 2 * wrong)
 
 
-def rounding_total_variation(dtype: str, x: float) -> float:
-    """tanh(spread/4): the most total variation that such a spread can cause (Obs. 26)."""
-    return float(np.tanh(rounding_spread(dtype, x) / 4))
-
-
-def largest_x(dtype: str, total_variation: float) -> float:
-    """The largest x whose rounding stays below a total variation (Obs. 26)."""
-    check(2, max_illegal_rate=total_variation)
-    return float(4 * np.arctanh(total_variation) / _rounding(dtype))
+def total_variation_bound(
+    dtype: str, x: float, vocab_size: int, length: int, defect: float | None = None
+) -> float:
+    """Total variation between p as computed and in exact arithmetic, at most (Prop. 26)."""
+    unit = _get_rounding(dtype).unit
+    spread = spread_bound(dtype, x, vocab_size, length, defect)
+    return float(np.tanh((spread + (2 * unit + unit**2) * x / length) / 4))

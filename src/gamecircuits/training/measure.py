@@ -30,14 +30,15 @@ LATE = 4  # the last 1/LATE of the checkpoints shows the noise
 
 
 def is_usable(model: OneLayer) -> bool:
-    """Whether training kept the weights finite, and attention in the range of the token tables."""
+    """Whether training kept weights and logits finite, and attention in the tables' range."""
     if not all(np.isfinite(matrix).all() for matrix in model.parameters):
         return False
     try:
-        model.tables()
+        with np.errstate(over="ignore", invalid="ignore"):
+            singles = model.tables().logits_after_prefixes(np.arange(model.vocab_size)[:, None])
     except ValueError:
         return False
-    return True
+    return bool(np.isfinite(singles).all())
 
 
 def fit_model(model: OneLayer) -> StandardForm:

@@ -58,6 +58,7 @@ class TokenTables:
     """A model as tables over the vocabulary, from which the logits of any context follow.
 
     Attributes:
+        parameters, norm, gain: the model.
         weights: attention weights (V, V) [last token, token], up to a factor for each row.
         entropy_terms: weights · ln(weights), for the entropy of attention.
         sink: attention weight of the sink (V,), on the scale of each row, and sink_terms.
@@ -67,8 +68,7 @@ class TokenTables:
     def __init__(
         self, parameters: Parameters, norm: Norm = "none", gain: float = 1.0, sink: float = 0.0
     ):
-        self.norm, self.gain = norm, gain
-        self.W_U = parameters.W_U
+        self.parameters, self.norm, self.gain = parameters, norm, gain
         scores = qk_circuit(parameters)
         highest = scores.max(axis=1, keepdims=True, initial=np.log(sink) if sink else -np.inf)
         scores = scores - highest
@@ -85,19 +85,29 @@ class TokenTables:
         if sink:
             self.sink_terms = scipy.special.xlogy(self.sink, self.sink)
         self.direct = direct_path(parameters)
-        self.embedding = parameters.W_E
         if self.norm == "none":
             self.values = ov_circuit(parameters)
         else:
             self.values = parameters.W_E @ parameters.W_V @ parameters.W_O
 
-    def logits(self, attended: np.ndarray, last: np.ndarray) -> np.ndarray:
-        """Logits (..., V) from attended means of `values` (..., w) and last tokens (...)."""
+    def logits(
+        self, attended: np.ndarray, last: np.ndarray, noise: np.ndarray | float = 0.0
+    ) -> np.ndarray:
+        """Logits (..., V) from attended means of `values` (..., w) and last tokens (...).
+
+        Before a norm, vectors that are no longer than `noise` (...) count as zero.
+        """
         if self.norm == "none":
             return attended + self.direct[last]
         if self.norm == "attention":
-            return normalize(np, attended, self.gain) @ self.W_U + self.direct[last]
-        return normalize(np, attended + self.embedding[last], self.gain) @ self.W_U
+            return self._normalize(attended, noise) @ self.parameters.W_U + self.direct[last]
+        return self._normalize(attended + self.parameters.W_E[last], noise) @ self.parameters.W_U
+
+    def _normalize(self, vectors: np.ndarray, noise: np.ndarray | float) -> np.ndarray:
+        if np.any(noise):
+            is_heard = np.linalg.norm(vectors, axis=-1) > noise
+            vectors = np.where(is_heard[..., None], vectors, 0)
+        return normalize(np, vectors, self.gain)
 
     def logits_after_prefixes(self, tokens: np.ndarray) -> np.ndarray:
         """Logits (..., L, V) after every prefix of tokens (..., L); padding is negative."""

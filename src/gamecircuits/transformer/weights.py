@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 from collections.abc import Iterator
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,8 @@ NAMES = {
     "W_O": "blocks.0.attn.W_O",
     "W_U": "unembed.W_U",
 }
+MASKS = ("mask", "IGNORE")  # what TransformerLens saves beside the weights
+FLOATS = "float16, float32, float64"
 HEAD_AXIS = ("W_Q", "W_K", "W_V", "W_O")  # on disk these have a leading axis of one head
 
 
@@ -59,7 +62,7 @@ def _opened(path: Path | str) -> Iterator[tuple]:
             yield file, json.loads((file.metadata() or {}).get("gamecircuits", "{}"))
     except FileNotFoundError:
         raise ArtefactError(f"{path} does not exist; make it with:  snakemake '{path}'") from None
-    except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ArtefactError(f"{path} is damaged ({error}); {REPAIR}") from error
 
 
@@ -95,29 +98,33 @@ def read_any_model(path: Path | str) -> OneLayer:
     axis of one head. Anything else in the file that is not zero (biases, positions, more layers)
     would be another model, and is refused.
     """
+    tensors = {}
     try:
         with safe_open(path, framework="numpy") as file:
             if "gamecircuits" in (file.metadata() or {}):
                 return read_model(path)
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            for key in file.keys():  # noqa: SIM118
+                if not key.endswith(MASKS):
+                    tensors[key] = _read_tensor(path, file, key)
     except FileNotFoundError:
         raise ArtefactError(f"{path} does not exist") from None
-    except (OSError, SafetensorError, TypeError) as error:
-        raise ArtefactError(
-            f"{path} cannot be read as safetensors of float16, float32 or float64 ({error})"
-        ) from None
+    except (OSError, SafetensorError) as error:
+        raise ArtefactError(f"{path} {_describe_damage(path)} ({error})") from None
+    keys = {n: name if name in tensors else n for n, name in NAMES.items()}
+    missing = [f"{n} or {NAMES[n]}" for n, key in keys.items() if key not in tensors]
+    if missing:
+        shown = ", ".join(sorted(tensors)) or "nothing"
+        raise ArtefactError(f"{path} has no tensor {', '.join(missing)}; it has: {shown}")
     found = {}
-    for plain, name in NAMES.items():
-        key = next((key for key in (name, plain) if key in tensors), None)
-        if key is None:
-            shown = ", ".join(sorted(tensors)) or "nothing"
-            raise ArtefactError(f"{path} has no tensor {plain} or {name}; it has: {shown}")
-        tensor = np.asarray(tensors.pop(key), dtype=np.float64)
-        found[plain] = tensor[0] if tensor.ndim == 3 and len(tensor) == 1 else tensor
-        if found[plain].ndim != 2:
+    for plain, key in keys.items():
+        tensor = tensors.pop(key)
+        if tensor.dtype.kind != "f":
+            raise ArtefactError(f"{path}: {key} is {tensor.dtype}; allowed: {FLOATS}")
+        matrix = tensor[0] if tensor.ndim == 3 and len(tensor) == 1 else tensor
+        if matrix.ndim != 2:
             raise ArtefactError(f"{path}: {key} has shape {tensor.shape}, not one matrix")
-    masks = ("mask", "IGNORE")  # what TransformerLens saves beside the weights
-    others = [key for key, m in tensors.items() if not key.endswith(masks) and np.any(m)]
+        found[plain] = matrix.astype(np.float64)
+    others = [key for key, tensor in tensors.items() if np.any(tensor)]
     if others:
         raise ArtefactError(
             f"{path} has more than one attention head can use: {', '.join(sorted(others))}; "
@@ -126,5 +133,38 @@ def read_any_model(path: Path | str) -> OneLayer:
     try:
         check_parameters(Parameters(**found))
     except ValueError as error:
-        raise ArtefactError(f"{path}: {error}") from None
+        hint = ""
+        if turned := _find_transposed(found):
+            hint = (
+                f"; all fits if {', '.join(turned)} and perhaps square matrices are transposed: "
+                "vectors are rows here, x @ W"
+            )
+        raise ArtefactError(f"{path}: {error}{hint}") from None
     return OneLayer(Parameters(**found))
+
+
+def _read_tensor(path: Path | str, file, key: str) -> np.ndarray:
+    try:
+        return file.get_tensor(key)
+    except (TypeError, AttributeError):  # numpy has no such type
+        dtype = file.get_slice(key).get_dtype()
+        raise ArtefactError(f"{path}: {key} is {dtype}; allowed: {FLOATS}") from None
+
+
+def _describe_damage(path: Path | str) -> str:
+    """What a file is that cannot be opened: such files begin with eight bytes and a brace."""
+    with contextlib.suppress(OSError), open(path, "rb") as file:
+        if file.read(9)[8:] == b"{":
+            return "is cut off or damaged"
+    return "is no safetensors file"
+
+
+def _find_transposed(found: dict[str, np.ndarray]) -> tuple[str, ...]:
+    """The fewest matrices that have to be transposed for all shapes to fit; () if none do."""
+    for count in range(1, len(found) + 1):
+        for names in combinations(found, count):
+            turned = {name: found[name].T for name in names}
+            with contextlib.suppress(ValueError):
+                check_parameters(Parameters(**(found | turned)))
+                return names
+    return ()
