@@ -37,12 +37,13 @@ from gamecircuits.pipeline.config.named import (
     NamedModel,
     NamedSearch,
 )
-from gamecircuits.pipeline.config.yaml_lines import ConfigError, KeyPath, Source, dotted
+from gamecircuits.pipeline.config.yaml_lines import ConfigError, KeyPath, Source, dotted, shorten
 from gamecircuits.training.averaging import make_average
 from gamecircuits.training.trial import HYPERPARAMETERS, check_space, draw_trial, group_trials
 from gamecircuits.transformer.constructions.construction import CONSTRUCTIONS
 from gamecircuits.transformer.weights import read_any_model
 
+MAX_PROBLEMS = 30  # that are shown
 MAX_SHARDS = 300  # all are named in one command line
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,59}")
 LABEL = re.compile(r"[A-Za-z][A-Za-z0-9_.]{0,59}")  # of variants and averages: ema_0.99
@@ -98,7 +99,7 @@ class _Checker:
 
     def __init__(self, source: Source):
         self.source = source
-        self.problems: list[tuple[str, str]] = list(source.problems)
+        self.problems = list(source.problems)
         self.top: TopLevel | None = None
         self.made: dict[str, dict[str, Any]] = {}
 
@@ -108,10 +109,9 @@ class _Checker:
         at = path
         while at and at not in self.source.places:
             at = at[:-1]
-        shown = "" if value is ... else f" = {_shorten(value)}"
-        self.problems.append(
-            (self.source.places[at], f"{dotted(path) or 'config'}{shown}: {message}")
-        )
+        shown = "" if value is ... else f" = {shorten(value)}"
+        text = f"{dotted(path) or 'config'}{shown}: {message}"
+        self.problems.append((path, self.source.places[at], text))
 
     def report_parameter(self, path: KeyPath, error: ParameterError) -> None:
         self.report((*path, error.key), f"allowed: {error.allowed}", error.value)
@@ -121,12 +121,19 @@ class _Checker:
         self.report(path, f"unknown key{hint}; known: {', '.join(known)}")
 
     def error(self) -> ConfigError:
+        """The first problem of each key, in the order of the file."""
+
         def order(problem: tuple[str, str]) -> tuple[str, int]:
             file, _, line = problem[0].rpartition(":")
             return (file, int(line)) if line.isdigit() else (problem[0], 0)
 
-        lines = [f"{place}: {message}" for place, message in sorted(self.problems, key=order)]
+        first: dict[KeyPath, tuple[str, str]] = {}
+        for path, *problem in self.problems:
+            first.setdefault(path, (problem[0], problem[1]))
+        lines = [f"{place}: {message}" for place, message in sorted(first.values(), key=order)]
         count = "1 problem" if len(lines) == 1 else f"{len(lines)} problems"
+        if more := len(lines[MAX_PROBLEMS:]):
+            lines[MAX_PROBLEMS:] = [f"and {more} more"]
         return ConfigError(f"{count} in the configuration:\n  " + "\n  ".join(lines))
 
     # Types and ranges.
@@ -450,8 +457,3 @@ def _model_at(model: type[BaseModel], path: Sequence[str | int]) -> type[BaseMod
     found = _annotation_at(model, path)
     parts = typing.get_args(found) if is_union(found) else [found]
     return next(part for part in parts if hasattr(part, "model_fields"))
-
-
-def _shorten(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
