@@ -13,7 +13,7 @@ from annotated_types import Interval
 
 from gamecircuits.errors import ParameterError
 from gamecircuits.games._causal_game import Language
-from gamecircuits.games.game import token_dtype
+from gamecircuits.games.game import MAX_LENGTH, token_dtype
 
 MAX_TABLE = 1 << 26  # length × states × tokens: bytes of the table of legal tokens
 
@@ -55,7 +55,7 @@ class Regular(Language):
     accepting: Annotated[list[str], "states in which a word may end"]
     length: Annotated[
         int,
-        Interval(ge=1, le=32767),
+        Interval(ge=1, le=MAX_LENGTH),
         "tokens of every word; less for large automata (64 MB in all)",
     ]
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from gamecircuits.analysis.contexts import MAX_EXHAUSTIVE_VOCAB_SIZE
 from gamecircuits.errors import GamecircuitsError, ParameterError
 from gamecircuits.experiments.experiment import EXPERIMENTS
-from gamecircuits.games.game import GAMES
+from gamecircuits.games.game import GAMES, check_size
 from gamecircuits.kinds import Registry, list_modules, suggest
 from gamecircuits.parameters import describe_allowed, is_union
 from gamecircuits.pipeline.config.entries import (
@@ -37,6 +37,7 @@ from gamecircuits.pipeline.config.named import (
     NamedModel,
     NamedSearch,
 )
+from gamecircuits.pipeline.config.results import explain_refusal
 from gamecircuits.pipeline.config.yaml_lines import ConfigError, KeyPath, Source, dotted, shorten
 from gamecircuits.training.averaging import make_average
 from gamecircuits.training.trial import HYPERPARAMETERS, check_space, draw_trial, group_trials
@@ -48,9 +49,7 @@ MAX_SHARDS = 300  # all are named in one command line
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,59}")
 LABEL = re.compile(r"[A-Za-z][A-Za-z0-9_.]{0,59}")  # of variants and averages: ema_0.99
 NOTHING = {"na", "nan", "none", "null"}  # in tables, readers take these for missing values
-PATH = re.compile(r"(?!-)[A-Za-z0-9_./-]{1,80}")
 START = "start"  # in place of an average: the weights before training
-SOURCES = {"benchmarks", "config", "docs", "profiles", "src", "tests", "workflow"}
 TYPES = {
     "int_type": "an integer",
     "float_type": "a number",
@@ -76,8 +75,8 @@ def check_config(source: Source) -> Config:
         checker.report((), f"must hold keys at the top level: {known}", source.values)
         raise checker.error()
     top = checker.top = checker.fit(TopLevel, source.values, ())
-    if top:
-        checker.check_results(top.results)
+    if top and (reason := explain_refusal(top.results)):
+        checker.report(("results",), reason, top.results)
     made = {
         "games": checker.read("games", checker.make_game),
         "searches": checker.read("searches", checker.make_search),
@@ -216,26 +215,6 @@ class _Checker:
 
     # Sections.
 
-    def check_results(self, results: str) -> None:
-        parts = Path(os.path.normpath(results)).parts
-        path = ("results",)
-        if not PATH.fullmatch(results) or not parts or parts in (("..",), ("/",)):
-            message = "must be a folder's path of letters, digits and _ . - /, not starting with -"
-            return self.report(path, message, results)
-        root, real = Path.cwd().resolve(), Path(results).resolve()  # where links lead
-        inside = real.relative_to(root).parts if real.is_relative_to(root) else None
-        is_source = inside is not None and (inside == () or inside[0].lower() in SOURCES)
-        if ".." in parts or is_source or root.is_relative_to(real):
-            message = "must not be a folder of the project's source, nor lie above it"
-            self.report(path, message, results)
-        elif inside and inside[0].startswith("."):
-            message = f"must not lie in {inside[0]}, which belongs to other programs"
-            self.report(path, message, results)
-        for part in (real, *real.parents):
-            if part.exists() and not part.is_dir():
-                self.report(path, f"must be a folder, but {part} is a file", results)
-        return None
-
     def make_kind(
         self, section: str, name: str, value: Any, registry: Registry, base: type[BaseModel]
     ) -> Any:
@@ -279,6 +258,10 @@ class _Checker:
         if (count := -(-entry.num_games // entry.games_per_shard)) > MAX_SHARDS:
             message = f"makes {count} shards of the games; at most {MAX_SHARDS} are possible"
             self.report(("games", name, "games_per_shard"), message, entry.games_per_shard)
+        try:
+            check_size(game)
+        except ParameterError as error:
+            return self.report_parameter(("games", name), error)
         size = (entry.num_games, entry.games_per_shard)
         return NamedGame(name, entry.kind, settings, game, *size, entry.splits.model_dump())
 
