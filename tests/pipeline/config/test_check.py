@@ -333,9 +333,67 @@ def test_a_variant_put_in_the_middle_renames_no_group(load):
 def test_a_dataset_too_small_for_its_splits_is_refused(load):
     text = GOOD.replace("game: a, length", "game: w, data: dataset, length")
     load(text)
-    with pytest.raises(ConfigError, match=r"searches\.s\.game = 'w': has 2 games, too few for one"):
+    with pytest.raises(ConfigError, match="of 2 games, the share 0.1 of split validation is none"):
         load(text.replace("num_games: 50", "num_games: 2"))
+    with pytest.raises(ConfigError, match="s.game = 'w': has 12 different games, and none of them"):
+        load(text.replace("num_games: 50", "num_games: 12").replace("seed: 3", "seed: 4"))
     load(text.replace("data: dataset, ", "").replace("num_games: 50", "num_games: 2"))
+
+
+SEARCH = "games: {a: {GAME}}\nsearches:\n  s: {game: a, length: 1, SEARCH}"
+
+
+@pytest.mark.parametrize(
+    ("game", "message"),
+    [
+        ("kind: set_complement, vocab_size: 3", "has 6 different games, and none of them"),
+        ("kind: dyck, num_brackets: 1, max_depth: 1, length: 1024", "has 1 different games"),
+        ("kind: mnk, rows: 2, columns: 2, in_a_row: 2", "has 24 different games, and none"),
+        ("kind: mnk, rows: 3, columns: 3, in_a_row: 1", "its games are over after one token"),
+        (
+            "kind: othello, splits: {train: 0.9999999, validation: 0.0, test: 1.0e-7}",
+            "needs games of all three splits",
+        ),
+        (
+            "kind: flip_flop, length: 40, splits: {train: 0.9999998, validation: 1e-7, test: 1e-7}",
+            "the share 1e-07 of split validation is none",
+        ),
+        ("kind: set_complement, vocab_size: 4", None),
+        ("kind: mnk, rows: 3, columns: 3, in_a_row: 3", None),
+    ],
+)
+@pytest.mark.parametrize("data", ["stream", "dataset"])
+def test_a_search_needs_games_of_every_split(load, game, message, data):
+    """Each of these would fail, or not, when its jobs look for games."""
+    text = SEARCH.replace("GAME", game).replace("SEARCH", f"data: {data}")
+    if message is None:
+        assert load(text).searches
+        return
+    with pytest.raises(ConfigError, match=rf"c\.yaml:3: searches\.s\.game = 'a': .*{message}"):
+        load(text)
+
+
+@pytest.mark.parametrize(
+    ("search", "message"),
+    [
+        ("trials: 4096, trials_per_job: 4096", "trials_per_job = 4096: a job needs 16.3 GiB of mem"),
+        ("test_games: 1000000, checkpoints: 1", None),
+        ("test_games: 1000000, checkpoints: 1, V: 256", "test_games = 1000000: a job needs 122.1"),
+        ("checkpoints: 4000", "checkpoints = 4000: a job needs 60.1 GiB of memory for predictions"),
+        ("space: {d_model: 65536, d_v: 65536}, trials_per_job: 1", "space = .*: a job needs"),
+        ("trials: 2001, trials_per_job: 1", "trials_per_job = 1: makes 2,001 jobs; at most 2,000"),
+        ("steps: 10000000, trials: 1000, trials_per_job: 1000", "steps = 10000000: a job needs 74"),
+    ],
+)
+def test_a_search_must_fit_in_memory(load, search, message):
+    search, _, size = search.partition(", V: ")
+    game = f"kind: set_complement, vocab_size: {size or 64}"
+    text = SEARCH.replace("GAME", game).replace("SEARCH", search)
+    if message is None:
+        assert load(text).searches
+        return
+    with pytest.raises(ConfigError, match=rf"c\.yaml:3: searches\.s\.{message}"):
+        load(text)
 
 
 def test_a_kind_cannot_take_a_key_of_its_section(load, monkeypatch, tmp_path):

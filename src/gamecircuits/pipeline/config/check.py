@@ -29,6 +29,12 @@ from gamecircuits.pipeline.config.entries import (
     annotate,
     entry_model,
 )
+from gamecircuits.pipeline.config.limits import (
+    MAX_GROUPS,
+    MAX_MEMORY,
+    explain_missing_games,
+    list_needs,
+)
 from gamecircuits.pipeline.config.named import (
     Config,
     NamedEvaluation,
@@ -276,9 +282,9 @@ class _Checker:
             self.report((*path, "length"), message, entry.length)
         if named and not all(named.splits.values()):
             self.report((*path, "game"), "needs games of all three splits", entry.game)
-        elif named and entry.data == "dataset" and named.num_games < len(named.splits):
-            message = f"has {named.num_games} games, too few for one of each split"
-            self.report((*path, "game"), message, entry.game)
+        elif named and self.top:
+            if reason := explain_missing_games(named, entry.data, self.top.seed):
+                self.report((*path, "game"), reason, entry.game)
         if entry.steps % entry.checkpoints:
             is_default = "checkpoints" not in entry.model_fields_set
             message = f"must divide steps = {entry.steps}" + " (it is the default)" * is_default
@@ -306,7 +312,19 @@ class _Checker:
             for variant, values in entry.variants.items()
             for number in range(entry.trials)
         }
-        return NamedSearch(name, named, entry, trials, group_trials(trials, entry.trials_per_job))
+        search = NamedSearch(
+            name, named, entry, trials, group_trials(trials, entry.trials_per_job)
+        )
+        if (count := len(search.groups)) > MAX_GROUPS:
+            message = f"makes {count:,} jobs; at most {MAX_GROUPS:,} are possible"
+            self.report((*path, "trials_per_job"), message, entry.trials_per_job)
+        largest = {need.key: need for need in sorted(list_needs(search), key=lambda n: n.size)}
+        for key, size, holds in largest.values():
+            if size > MAX_MEMORY:
+                message = f"a job needs {size / 2**30:,.1f} GiB of memory for {holds}"
+                allowed = f"allowed: {MAX_MEMORY >> 30} GiB"
+                self.report((*path, key), f"{message}; {allowed}", getattr(entry, key))
+        return search
 
     def _check_space(self, path: KeyPath, space: Mapping, is_variant: bool = False) -> None:
         for key, choice in space.items():

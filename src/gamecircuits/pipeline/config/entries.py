@@ -186,7 +186,7 @@ class SearchEntry(Strict):
     )
     trials: int = Field(default=8, ge=1, le=10_000, description="random draws from the space")
     trials_per_job: int = Field(
-        default=8, ge=1, le=4096, description="trials trained at once, on one core"
+        default=8, ge=1, le=4096, description="trials trained at once, on one core; a search has at most 2000 jobs"
     )
     test_games: int = Field(
         default=1000, ge=1, le=10**6, description="games of the test split to evaluate on"
@@ -221,7 +221,8 @@ class TopLevel(Strict):
     results: str = Field(
         default="results",
         min_length=1,
-        description="folder that everything is written to (letters, digits and _ . - /)",
+        description="folder that everything is written to: a new or empty one, or one of earlier "
+        "results (letters, digits and _ . - /)",
     )
     games: dict[str, Any] = Field(min_length=1, description="games by name")
     models: dict[str, Any] = Field(default={}, description="models by name")

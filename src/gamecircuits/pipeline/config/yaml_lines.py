@@ -112,8 +112,8 @@ def read_yaml(path: Path | str) -> Source:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
         problem = error.problem or error.context
-    except (ValueError, OverflowError) as error:  # "\U99999999"
-        line, problem = loader.line + 1, str(error)
+    except (ValueError, OverflowError):  # "\U99999999"
+        line, problem = loader.line + 1, "an escape names no character"
     raise ConfigError(f"{path}:{line}: not valid YAML: {problem}")
 
 
@@ -211,8 +211,11 @@ def retype(value: Any) -> Any:
 
 
 def lay_over(base: Any, top: Any) -> Any:
-    """`top` in place of `base`, and where both are mappings key by key."""
-    if isinstance(base, Mapping) and isinstance(top, Mapping):
+    """`top` in place of `base`, and where both are mappings key by key.
+
+    An empty mapping empties the one below it, and null removes what is below it.
+    """
+    if isinstance(base, Mapping) and isinstance(top, Mapping) and top:
         laid = {**base, **{key: lay_over(base.get(key), value) for key, value in top.items()}}
         return {key: value for key, value in laid.items() if value is not None or key not in base}
     return top
