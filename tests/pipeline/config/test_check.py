@@ -333,9 +333,9 @@ def test_a_variant_put_in_the_middle_renames_no_group(load):
 def test_a_dataset_too_small_for_its_splits_is_refused(load):
     text = GOOD.replace("game: a, length", "game: w, data: dataset, length")
     load(text)
-    with pytest.raises(ConfigError, match="of 2 games, the share 0.1 of split validation is none"):
+    with pytest.raises(ConfigError, match=r"of 2 games, the share 0\.1 of split valid"):
         load(text.replace("num_games: 50", "num_games: 2"))
-    with pytest.raises(ConfigError, match="s.game = 'w': has 12 different games, and none of them"):
+    with pytest.raises(ConfigError, match=r"s\.game = 'w': has 12 different games, and"):
         load(text.replace("num_games: 50", "num_games: 12").replace("seed: 3", "seed: 4"))
     load(text.replace("data: dataset, ", "").replace("num_games: 50", "num_games: 2"))
 
@@ -376,7 +376,7 @@ def test_a_search_needs_games_of_every_split(load, game, message, data):
 @pytest.mark.parametrize(
     ("search", "message"),
     [
-        ("trials: 4096, trials_per_job: 4096", "trials_per_job = 4096: a job needs 16.3 GiB of mem"),
+        ("trials: 4096, trials_per_job: 4096", "trials_per_job = 4096: a job needs 16.3 GiB"),
         ("test_games: 1000000, checkpoints: 1", None),
         ("test_games: 1000000, checkpoints: 1, V: 256", "test_games = 1000000: a job needs 122.1"),
         ("checkpoints: 4000", "checkpoints = 4000: a job needs 60.1 GiB of memory for predictions"),

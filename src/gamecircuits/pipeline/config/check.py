@@ -17,6 +17,8 @@ from gamecircuits.games.game import GAMES, check_size
 from gamecircuits.kinds import Registry, list_modules, suggest
 from gamecircuits.parameters import describe_allowed, is_union
 from gamecircuits.pipeline.config.entries import (
+    MAX_GROUPS,
+    MAX_SHARDS,
     OTHER_MODELS,
     EvaluationEntry,
     ExperimentEntry,
@@ -29,12 +31,7 @@ from gamecircuits.pipeline.config.entries import (
     annotate,
     entry_model,
 )
-from gamecircuits.pipeline.config.limits import (
-    MAX_GROUPS,
-    MAX_MEMORY,
-    explain_missing_games,
-    list_needs,
-)
+from gamecircuits.pipeline.config.limits import MAX_MEMORY, explain_missing_games, list_needs
 from gamecircuits.pipeline.config.named import (
     Config,
     NamedEvaluation,
@@ -51,7 +48,6 @@ from gamecircuits.transformer.constructions.construction import CONSTRUCTIONS
 from gamecircuits.transformer.weights import read_any_model
 
 MAX_PROBLEMS = 30  # that are shown
-MAX_SHARDS = 300  # all are named in one command line
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,59}")
 LABEL = re.compile(r"[A-Za-z][A-Za-z0-9_.]{0,59}")  # of variants and averages: ema_0.99
 NOTHING = {"na", "nan", "none", "null"}  # in tables, readers take these for missing values
@@ -267,7 +263,8 @@ class _Checker:
         try:
             check_size(game)
         except ParameterError as error:
-            return self.report_parameter(("games", name), error)
+            self.report_parameter(("games", name), error)
+            return None
         size = (entry.num_games, entry.games_per_shard)
         return NamedGame(name, entry.kind, settings, game, *size, entry.splits.model_dump())
 
@@ -283,7 +280,8 @@ class _Checker:
         if named and not all(named.splits.values()):
             self.report((*path, "game"), "needs games of all three splits", entry.game)
         elif named and self.top:
-            if reason := explain_missing_games(named, entry.data, self.top.seed):
+            reason = explain_missing_games(named, entry.data, self.top.seed)
+            if reason:
                 self.report((*path, "game"), reason, entry.game)
         if entry.steps % entry.checkpoints:
             is_default = "checkpoints" not in entry.model_fields_set
@@ -312,9 +310,7 @@ class _Checker:
             for variant, values in entry.variants.items()
             for number in range(entry.trials)
         }
-        search = NamedSearch(
-            name, named, entry, trials, group_trials(trials, entry.trials_per_job)
-        )
+        search = NamedSearch(name, named, entry, trials, group_trials(trials, entry.trials_per_job))
         if (count := len(search.groups)) > MAX_GROUPS:
             message = f"makes {count:,} jobs; at most {MAX_GROUPS:,} are possible"
             self.report((*path, "trials_per_job"), message, entry.trials_per_job)

@@ -17,7 +17,6 @@ from gamecircuits.training.streams import GAMES_AT_ONCE, MAX_TRIES
 from gamecircuits.training.weights import get_shapes
 
 MAX_MEMORY = 16 << 30  # bytes of a job, on any machine: the same config, the same answer
-MAX_GROUPS = 2000  # jobs of a search
 MAX_TOKENS = 1 << 22  # to play at most
 MAX_MASK = 1 << 20  # tokens × vocabulary of games that are played; larger ones are many
 SAMPLE = 1024  # games that are played at once

@@ -43,7 +43,8 @@ class _Loader(yaml.SafeLoader):
         """The value of a scalar; a tag must say what the text is without it, or text."""
         plain = self.resolve(yaml.ScalarNode, node.value, (True, False))
         if node.tag not in (plain, f"{CORE}str"):
-            raise _error(f"{_show_tag(node)} does not fit {shorten(node.value)}; leave it out", node)
+            message = f"{_show_tag(node)} does not fit {shorten(node.value)}; leave it out"
+            raise _error(message, node)
         return node.value if node.tag == MERGE else self.construct_object(node)
 
 
