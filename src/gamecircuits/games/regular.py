@@ -14,6 +14,7 @@ from annotated_types import Interval
 from gamecircuits.errors import ParameterError
 from gamecircuits.games._causal_game import Language
 from gamecircuits.games.game import MAX_LENGTH, token_dtype
+from gamecircuits.kinds import list_names, suggest
 
 MAX_TABLE = 1 << 26  # length × states × tokens: bytes of the table of legal tokens
 
@@ -70,15 +71,18 @@ class Regular(Language):
             for token, target in row.items():
                 arrow = {state: {token: target}}
                 if token not in tokens:
-                    raise ParameterError("transitions", arrow, f"tokens {', '.join(tokens)}")
+                    allowed = f"tokens {list_names(tokens)}{suggest(token, tokens)}"
+                    raise ParameterError("transitions", arrow, allowed)
                 if target not in states:
-                    raise ParameterError("transitions", arrow, f"to states {', '.join(states)}")
+                    allowed = f"to states {list_names(states)}{suggest(target, states)}"
+                    raise ParameterError("transitions", arrow, allowed)
         if self.start not in states:
-            raise ParameterError("start", self.start, f"states {', '.join(states)}")
+            allowed = f"states {list_names(states)}{suggest(self.start, states)}"
+            raise ParameterError("start", self.start, allowed)
         if not self.transitions[self.start]:
             raise ParameterError("start", self.start, "a state with transitions")
         if not self.accepting or not set(self.accepting) <= set(states):
-            raise ParameterError("accepting", self.accepting, f"states {', '.join(states)}")
+            raise ParameterError("accepting", self.accepting, f"states {list_names(states)}")
         longest = MAX_TABLE // (len(states) * len(tokens))
         if self.length > longest:
             allowed = f"an integer from 1 to {longest} with this automaton"
@@ -93,7 +97,7 @@ class Regular(Language):
             raise ParameterError(
                 "accepting",
                 self.accepting,
-                f"one that is reached from {self.start}: {', '.join(sorted(reached))}",
+                f"one that is reached from {self.start}: {list_names(sorted(reached))}",
             )
         if not self._can_end[self.length, self._start]:
             state = self._start

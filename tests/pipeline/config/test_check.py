@@ -169,11 +169,9 @@ BROKEN = [  # (replace, by, line, message)
     ("  w: {", "  None: {", 6, "games.None: means a missing value"),
     ("  m:\n", "  na: {kind: untrained, vocab_size: 8}\n  m:\n", 8, "models.na: means a missing v"),
     ("    max_illegal_rate: 1e-3", "    figures: 1", 11, "m.figures = 1: must be true or false"),
+    ("seed: 3", "results: ''", 1, "results = '': must not be empty"),
     ("seed: 3", "results: .git/x", 1, "must not lie in .git, which belongs to other programs"),
-    ("seed: 3", "results: .venv", 1, "must not lie in .venv"),
-    ("seed: 3", "results: c.yaml", 1, "results = 'c.yaml': must be a folder, but "),
-    ("seed: 3", "results: c.yaml/x", 1, "results = 'c.yaml/x': must be a folder, but "),
-    ("seed: 3", "results: .", 1, "results = '.': must"),
+    ("seed: 3", "results: c.yaml", 1, "results = 'c.yaml': must be a folder, but c.yaml is a file"),
     ("{v: {}}", "{v: {}}, averages: {start: {kind: last}}", 19,
      "searches.s.averages.start: means the weights before training; choose another name"),
     *(
@@ -267,18 +265,6 @@ def test_trained_models(load):
         load(text.replace("complement, vocab_size: 8", "complement, vocab_size: 9"))
     with pytest.raises(ConfigError, match=r"^1 problem"):  # that of the search
         load(text.replace("length: 3", "length: 8"))
-
-
-def test_results_are_refused_by_where_they_lead(load, tmp_path):
-    (tmp_path / "src").mkdir()
-    (tmp_path / "link").symlink_to("src")
-    (tmp_path / "elsewhere").mkdir()
-    (tmp_path / "good").symlink_to("elsewhere")
-    for bad in ("link", "link/x", f"{tmp_path}/src/x", str(tmp_path), "elsewhere/../src"):
-        with pytest.raises(ConfigError, match="must not be a folder of the project's source"):
-            load(GOOD, results=bad[-80:] if len(bad) <= 80 else "link")
-    assert load(GOOD, results="good/x").results == "good/x"
-    assert load(GOOD, results="elsewhere").results == "elsewhere"
 
 
 def test_a_model_from_a_file(load, tmp_path):

@@ -14,7 +14,7 @@ from gamecircuits.analysis.contexts import MAX_EXHAUSTIVE_VOCAB_SIZE
 from gamecircuits.errors import GamecircuitsError, ParameterError
 from gamecircuits.experiments.experiment import EXPERIMENTS
 from gamecircuits.games.game import GAMES, check_size
-from gamecircuits.kinds import Registry, list_modules, suggest
+from gamecircuits.kinds import Registry, list_modules, list_names, suggest
 from gamecircuits.parameters import describe_allowed, is_union
 from gamecircuits.pipeline.config.entries import (
     MAX_GROUPS,
@@ -158,7 +158,7 @@ class _Checker:
             self.report_unknown(where, list(_model_at(model, outer).model_fields))
         elif kind in TYPES:
             self.report(where, f"must be {TYPES[kind]}", value)
-        elif kind == "too_short":
+        elif kind in ("too_short", "string_too_short"):
             self.report(where, "must not be empty", value)
         elif kind == "literal_error" or kind in OUT_OF_RANGE:
             allowed = describe_allowed(_annotation_at(model, problem["loc"]))
@@ -207,7 +207,7 @@ class _Checker:
     def look_up(self, path: KeyPath, wanted: str, noun: str, known: Collection[str]) -> None:
         """Report a name that is not among the known ones."""
         if wanted not in known:
-            message = f"no such {noun}; known: {', '.join(known) or 'none'}"
+            message = f"no such {noun}; known: {list_names(known)}"
             self.report(path, message + suggest(wanted, known), wanted)
 
     def find(self, path: KeyPath, wanted: str, noun: str, section: str) -> Any:

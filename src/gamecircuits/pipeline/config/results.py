@@ -20,7 +20,7 @@ def explain_refusal(results: str) -> str | None:
     path = Path(os.path.normpath(results))
     for part in (path, *path.parents):
         if os.path.lexists(part) and not part.is_dir():
-            kind = "a link that leads nowhere" if part.is_symlink() else "a file"
+            kind = "a file" if part.exists() else "a link that leads nowhere"
             return f"must be a folder, but {part} is {kind}"
     real, here = (Path(os.path.realpath(place)) for place in (path, os.curdir))
     for root in (here, SOURCE.parent):
