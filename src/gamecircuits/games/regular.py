@@ -62,9 +62,9 @@ class Regular(Language):
 
     def __post_init__(self):
         super().__post_init__()
-        states, tokens = list(self.transitions), self.alphabet
-        if not 2 <= len(set(tokens)) == len(tokens) <= 4096:
-            raise ParameterError("alphabet", tokens, "2 to 4096 different tokens")
+        states, tokens = self.transitions.keys(), dict.fromkeys(self.alphabet)
+        if not 2 <= len(tokens) == len(self.alphabet) <= 4096:
+            raise ParameterError("alphabet", self.alphabet, "2 to 4096 different tokens")
         if not 1 <= len(states) <= 4096:
             raise ParameterError("transitions", self.transitions, "1 to 4096 states")
         for state, row in self.transitions.items():
@@ -125,10 +125,11 @@ class Regular(Language):
         """int16 (S+1, V+1): state S follows an illegal token and nothing leads out of it; the last
         column is PAD's, which is −1."""
         states = {state: number for number, state in enumerate(self.transitions)}
+        tokens = {token: number for number, token in enumerate(self.alphabet)}
         table = np.full((len(states) + 1, self.vocab_size + 1), len(states), dtype=np.int16)
         for state, row in self.transitions.items():
             for token, target in row.items():
-                table[states[state], self.alphabet.index(token)] = states[target]
+                table[states[state], tokens[token]] = states[target]
         return table
 
     @cached_property

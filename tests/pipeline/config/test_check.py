@@ -8,7 +8,7 @@ from safetensors.numpy import save_file
 
 from gamecircuits.games.game import GAMES
 from gamecircuits.pipeline.config.__main__ import main
-from gamecircuits.pipeline.config.load import load_config
+from gamecircuits.pipeline.config.load import check_overrides, load_config
 from gamecircuits.pipeline.config.yaml_lines import ConfigError
 from gamecircuits.training.averaging import AVERAGES
 from gamecircuits.transformer.constructions.construction import make_construction
@@ -165,6 +165,8 @@ BROKEN = [  # (replace, by, line, message)
      "averages.e.decay = 2: allowed: a number from 0 to 1"),
     ("{v: {}}", "{v: {}}, averages: {e: {kind: ema, decy: 1}}", 19,
      "averages.e.decy = 1: allowed: the keys of ema: decay; did you mean 'decay'?"),
+    ("kind: set_complement", "kind: SetComplement", 4, "did you mean 'set_complement'?"),
+    ("{v: {}}", "{v: {norm: attnetion}}", 19, "residual; did you mean 'attention'?"),
     ("  x: {kind", "  NaN: {kind", 17, "experiments.NaN: means a missing value to those who read"),
     ("  w: {", "  None: {", 6, "games.None: means a missing value"),
     ("  m:\n", "  na: {kind: untrained, vocab_size: 8}\n  m:\n", 8, "models.na: means a missing v"),
@@ -242,6 +244,56 @@ def test_several_files_are_laid_over_each_other(load, tmp_path):
         load_config("c.yaml", "top.yaml")
     with pytest.raises(ConfigError, match=r"absent\.yaml: there is no such config file"):
         load_config("absent.yaml")
+
+
+def test_entries_are_removed_by_null_and_by_empty_mappings(load):
+    """As Snakemake hands them over: inside lists and mappings null is text."""
+    load(GOOD)
+    assert not load(GOOD, experiments={}, claims=None).experiments
+    config = load(GOOD, models={"m": {"max_illegal_rate": "null"}}, evaluations={"f": "null"})
+    assert config.models["m"].settings["max_illegal_rate"] == 0.001
+    assert list(config.evaluations) == ["e"]
+    Path("top.yaml").write_text("games: {w: null}\nevaluations: {f: null}\nclaims: {}\nseed: null")
+    config = load_config("c.yaml", "top.yaml")
+    assert list(config.games) == ["a"]
+    assert (config.seed, config.claims.vocab_sizes) == (0, [4, 5, 6, 8, 10])
+    with pytest.raises(ConfigError, match=r"--config: games = {}: must not be empty"):
+        load(GOOD, games={})
+    with pytest.raises(ConfigError, match=r"e\.game = 'a': no such entry of games; known: w"):
+        load(GOOD, games={"a": "null"})
+    with pytest.raises(ConfigError, match=r"--config: models\.mm = None: must be a mapping"):
+        load(GOOD, models={"mm": "null"})  # there is nothing to remove
+    Path("top.yaml").write_text("")
+    with pytest.raises(ConfigError, match=r"top\.yaml: config = None: must hold keys at the top"):
+        load_config("c.yaml", "top.yaml")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["games.a.num_games=3"], r"has dots; write 'games={a: {num_games: 3}}'"),
+        (["seed=1", "seed=2"], "seed stands twice, as seed=1 and seed=2"),
+        (["games={a:", "null}"], "'null}' is not KEY=VALUE"),
+        (["seed"], "'seed' is not KEY=VALUE"),
+    ],
+)
+def test_words_of_the_command_line_that_snakemake_would_misread(words, message):
+    with pytest.raises(ConfigError, match=message):
+        check_overrides(words)
+    check_overrides(["seed=1", "games={a.b: 1}", "results=x=y"])
+
+
+def test_one_problem_for_each_key_and_an_end_to_them(load):
+    with pytest.raises(ConfigError) as raised:
+        load(GOOD.replace("seed: 3", "7: 3"))
+    assert str(raised.value).splitlines()[1:] == [
+        "  c.yaml:1: 7: keys must be text, not 7; write it in quotes"
+    ]
+    with pytest.raises(ConfigError) as raised:
+        load(GOOD + "".join(f"k{n}: 1\n" for n in range(1000)))
+    lines = str(raised.value).splitlines()
+    assert lines[0] == "1000 problems in the configuration:"
+    assert (len(lines), lines[-1]) == (32, "  and 970 more")
 
 
 def test_merge_keys_may_be_overridden(load):

@@ -121,7 +121,7 @@ def test_files_that_are_no_text_are_named_with_the_line(read, tmp_path):
     for content, message in (
         ("a: 1\nb: é".encode("latin-1"), r"c\.yaml:2: is not UTF-8 text"),
         ("seed: 1".encode("utf-16"), r"c\.yaml:1: is not UTF-8 text"),
-        (b"# much\n" * 10**6, r"c\.yaml: has more than 2,097,152 bytes"),
+        (b"# much\n" * 10**6, r"c\.yaml: has more than 1,048,576 bytes"),
     ):
         path.write_bytes(content)
         with pytest.raises(ConfigError, match=message):

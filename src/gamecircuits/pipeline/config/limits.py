@@ -89,7 +89,7 @@ def list_needs(search: NamedSearch) -> Iterator[Need]:
         copies = 4 + num_averages + 3 * checkpoints
         holds = f"{n} × {P:,} weights, {num_averages} averages, {checkpoints} checkpoints"
         yield Need(to_blame, 4 * n * P * copies, holds)
-        logits = 2 * 4 * n * trial.batch_size * length * V  # and their gradient
+        logits = 8 * 4 * n * trial.batch_size * length * V  # with softmax, targets and gradients
         holds = f"logits of {n} × {trial.batch_size} games × {length} prefixes × {V} tokens"
         yield Need(to_blame, logits, holds)
         yield Need("steps", 2 * 4 * n * entry.steps, f"losses of {n} × {entry.steps:,} steps")

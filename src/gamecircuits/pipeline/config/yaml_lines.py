@@ -17,7 +17,7 @@ from gamecircuits.errors import GamecircuitsError
 KeyPath = tuple[str | int, ...]
 CORE = "tag:yaml.org,2002:"
 MERGE = f"{CORE}merge"
-MAX_BYTES = 1 << 21  # of a file
+MAX_BYTES = 1 << 20  # of a file
 MAX_DEPTH = 50
 MAX_REPEATED = 10_000  # values that aliases repeat; a few lines of them can stand for billions
 
