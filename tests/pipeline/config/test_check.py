@@ -340,6 +340,18 @@ def test_a_model_from_a_file(load, tmp_path):
     ) as damaged:
         load(text)
     assert "delete" not in str(damaged.value)
+    widths = {"W_E": (1, 8), "W_Q": (8, 1), "W_K": (8, 1), "W_V": (8, 1), "W_O": (1, 8)}
+    for size, value, message in (
+        (5000, 0.0, r"has 5000 tokens; allowed: an integer from 2 to 4096"),
+        (1, 0.0, r"has 1 tokens; allowed"),
+        (8, np.nan, "has weights that are not finite"),
+    ):
+        shapes = widths | {"W_E": (size, 8), "W_U": (8, size)}
+        save_file({key: np.full(shape, value) for key, shape in shapes.items()}, path)
+        with pytest.raises(ConfigError, match=message):
+            load(text)
+    with pytest.raises(ConfigError, match=r"path = '\.': is not a file"):
+        load(text.replace("'my model.safetensors'", "."))
     save_file({"W_E": np.eye(9)}, path)
     with pytest.raises(ConfigError, match="has no tensor W_Q"):
         load(text)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 from pydantic import BaseModel, ValidationError
 
 from gamecircuits.analysis.contexts import MAX_EXHAUSTIVE_VOCAB_SIZE
@@ -15,7 +16,7 @@ from gamecircuits.errors import GamecircuitsError, ParameterError
 from gamecircuits.experiments.experiment import EXPERIMENTS
 from gamecircuits.games.game import GAMES, check_size
 from gamecircuits.kinds import Registry, list_modules, list_names, suggest
-from gamecircuits.parameters import describe_allowed, is_union
+from gamecircuits.parameters import VocabSize, describe_allowed, fits, is_union
 from gamecircuits.pipeline.config.entries import (
     MAX_GROUPS,
     MAX_SHARDS,
@@ -274,7 +275,7 @@ class _Checker:
         if not entry:
             return None
         named = self.find((*path, "game"), entry.game, "game", "games")
-        if named and entry.length >= named.game.max_length:
+        if named and entry.length >= named.game.max_length > 1:
             message = f"allowed: 1 to {named.game.max_length - 1}, so that a token follows"
             self.report((*path, "length"), message, entry.length)
         if named and not all(named.splits.values()):
@@ -366,15 +367,13 @@ class _Checker:
 
     def _open_file(self, name: str, entry: FileEntry) -> NamedModel | None:
         try:
-            model = read_any_model(entry.path)
-            digest = hashlib.sha256(Path(entry.path).read_bytes()).hexdigest()
+            size, digest = _read_file(entry.path)
         except (GamecircuitsError, OSError) as error:
             # Of a file of ours the error says to delete it and run again, which is no advice here.
             message = f"is damaged ({error.__cause__})" if error.__cause__ else str(error)
             self.report(("models", name, "path"), message, entry.path)
             return None
         settings = {"kind": entry.kind, "path": entry.path, "sha256": digest}
-        size = len(model.parameters.W_E)
         return NamedModel(name, entry.kind, settings, size, "file", entry.figures)
 
     def make_evaluation(self, name: str, value: Any) -> NamedEvaluation | None:
@@ -401,6 +400,7 @@ class _Checker:
         longest = game.game.max_length - 1  # after the last token there is nothing to predict
         if longest < 1:
             self.report((*path, "game"), "its games are too short to predict anything", game.name)
+            return None
         if entry.contexts == "all":
             self._check_exhaustive((*path, "contexts"), game)
         lengths = range(1, longest + 1) if entry.lengths == "all" else entry.lengths
@@ -432,6 +432,19 @@ class _Checker:
             message = f"needs its figure: src/gamecircuits/figures/experiments/{entry.kind}.py"
             self.report(("experiments", name, "kind"), message, entry.kind)
         return NamedExperiment(name, entry.kind, settings, experiment)
+
+
+def _read_file(path: str) -> tuple[int, str]:
+    """Vocabulary and SHA-256 of a model's file; GamecircuitsError if it cannot be used."""
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise GamecircuitsError("is not a file")
+    parameters = read_any_model(path).parameters
+    size = len(parameters.W_E)
+    if not fits(VocabSize, size):
+        raise GamecircuitsError(f"has {size} tokens; allowed: {describe_allowed(VocabSize)}")
+    if not all(np.isfinite(matrix).all() for matrix in parameters):
+        raise GamecircuitsError("has weights that are not finite")
+    return size, hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
 def _annotation_at(annotation: Any, path: Sequence[str | int]) -> Any:
