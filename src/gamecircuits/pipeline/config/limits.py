@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gamecircuits.analysis.metrics import METRICS
-from gamecircuits.games.datasets import play_batches
+from gamecircuits.games.datasets import batch_size, play_batches
 from gamecircuits.games.game import PAD
 from gamecircuits.games.splits import SPLITS, assign_splits
 from gamecircuits.pipeline.config.named import NamedGame, NamedSearch
@@ -18,7 +18,7 @@ from gamecircuits.training.weights import get_shapes
 
 MAX_MEMORY = 16 << 30  # bytes of a job, on any machine: the same config, the same answer
 MAX_TOKENS = 1 << 22  # to play at most
-MAX_MASK = 1 << 20  # tokens × vocabulary of games that are played; larger ones are many
+MAX_MASK = 1 << 18  # tokens × vocabulary of games that are played; larger ones are many
 SAMPLE = 1024  # games that are played at once
 OFTEN = 30  # times that a game was seen: then no new one is to be expected
 
@@ -71,7 +71,7 @@ def _play(named: NamedGame, seed: int) -> Iterator[np.ndarray]:
 
 def _sample(named: NamedGame) -> Iterator[np.ndarray]:
     rng, length = np.random.default_rng(0), named.game.max_length
-    size = min(SAMPLE, MAX_TOKENS // length)
+    size = min(SAMPLE, batch_size(named.game), MAX_TOKENS // length)
     for _ in range(MAX_TOKENS // (size * length)):
         yield named.game.play(size, rng)
 
