@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 from gamecircuits.experiments.experiment import EXPERIMENTS
-from gamecircuits.kinds import Registry, list_modules
+from gamecircuits.kinds import Registry, list_modules, list_names, suggest
 
 
 def test_public_modules_are_listed_without_being_imported(tmp_path, monkeypatch):
@@ -31,6 +31,14 @@ def test_a_summary_is_the_first_line_of_the_module_or_else_of_the_class(tmp_path
         "Of the module.",
         "Of the class.",
     ]
+
+
+def test_suggestions_do_not_mind_case_and_lists_have_an_end():
+    assert suggest("Othelo", ["mnk", "othello"]) == "; did you mean 'othello'?"
+    assert suggest("EMA", ["ema"]) == "; did you mean 'ema'?"
+    assert suggest("x" * 10**6, ["mnk"]) == suggest(["x"], ["mnk"]) == ""
+    assert list_names([]) == "none"
+    assert list_names(map(str, range(32))).endswith("28, 29, and 2 more")
 
 
 def test_parameters_cost_no_job_the_import_of_pydantic():

@@ -13,11 +13,22 @@ from collections.abc import Iterable
 
 from gamecircuits.errors import GamecircuitsError
 
+MAX_NAMES = 30  # that a message lists
+
 
 def suggest(name: object, known: Iterable[str]) -> str:
     """Return "; did you mean 'x'?" for the known name nearest to `name`, or ""."""
-    near = difflib.get_close_matches(str(name), list(known), n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
+    by_lower = {word.lower(): word for word in known}
+    near = difflib.get_close_matches(str(name)[:100].lower(), by_lower, n=1)
+    return f"; did you mean {by_lower[near[0]]!r}?" if near else ""
+
+
+def list_names(names: Iterable[str]) -> str:
+    """The first MAX_NAMES names, and how many more there are."""
+    shown = list(names)
+    if more := len(shown[MAX_NAMES:]):
+        shown[MAX_NAMES:] = [f"and {more} more"]
+    return ", ".join(shown) or "none"
 
 
 def list_modules(package: str) -> list[str]:

@@ -22,6 +22,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_ori
 from annotated_types import GroupedMetadata, Interval
 
 from gamecircuits.errors import ParameterError
+from gamecircuits.kinds import suggest
 
 VocabSize = Annotated[int, Interval(ge=2, le=4096), "number of tokens V"]  # of games and models
 TESTS = {
@@ -122,7 +123,9 @@ def check_fields(instance: Any) -> None:
 def check_value(name: str, value: Any, annotation: Any) -> None:
     """Raise ParameterError unless the annotation allows the value."""
     if not fits(annotation, value):
-        raise ParameterError(name, value, describe_allowed(annotation))
+        allowed = describe_allowed(annotation)
+        hint = suggest(value, allowed.split(", ")) if isinstance(value, str) else ""
+        raise ParameterError(name, value, allowed + hint)
 
 
 def fits(annotation: Any, value: Any) -> bool:

@@ -35,6 +35,8 @@ EXAMPLES = [
     {"kind": "dyck", "num_brackets": 1, "max_depth": 2, "length": 12},
     {"kind": "dyck", "num_brackets": 2, "max_depth": 9, "length": 8},
     {"kind": "dyck", "num_brackets": 70, "max_depth": 3, "length": 20},
+    {"kind": "dyck", "num_brackets": 64, "max_depth": 10**30, "length": 6},
+    {"kind": "windowed_complement", "vocab_size": 128, "window": 5, "max_length": 9},
     {"kind": "flip_flop", "length": 4},
     {"kind": "flip_flop", "length": 6},
     {"kind": "flip_flop", "length": 40},

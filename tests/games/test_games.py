@@ -1,12 +1,14 @@
 """What is particular to single games: published counts, probabilities, parameters."""
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
-from gamecircuits.errors import GamecircuitsError, ParameterError
-from gamecircuits.games.game import PAD, Game, make_game
+from gamecircuits.errors import GamecircuitsError, GameError, ParameterError
+from gamecircuits.games.datasets import mask_to_table, tokens_to_table
+from gamecircuits.games.game import GAMES, MAX_LENGTH, MAX_VOCAB_SIZE, PAD, Game, make_game
 
 
 def enumerate_games(game):
@@ -96,3 +98,70 @@ def test_a_game_needs_no_more_than_its_mask():
     assert (tokens[:, 1:] != tokens[:, :-1]).all()
     assert len(np.unique(tokens, axis=0)) == 3 * 2**3
     game.check(tokens)
+
+
+@pytest.mark.parametrize("vocab_size", [127, 128, 129, 255, 256, 257])
+@pytest.mark.parametrize("dtype", [np.int16, np.uint16, np.int64, np.uint64])
+def test_games_are_checked_in_any_type_and_at_any_vocabulary(vocab_size, dtype):
+    """Set complement has no check of its own: that of all games must not overflow."""
+    game = make_game("set_complement", vocab_size=vocab_size)
+    tokens = game.play(2, np.random.default_rng(0))
+    game.check(tokens)
+    game.check(tokens.astype(dtype))
+    tokens[1, -1] = tokens[1, 0]
+    with pytest.raises(
+        GameError, match=rf"game 1, position {vocab_size - 1}: token \d+ is illegal"
+    ):
+        game.check(tokens.astype(dtype))
+
+
+@dataclass(frozen=True)
+class Own(Game):
+    """A game of a user, whose fields say nothing of their ranges."""
+
+    vocab_size: int
+    max_length: int
+
+    def get_valid_next_token_mask(self, tokens):
+        mask = np.ones((*tokens.shape, self.vocab_size), dtype=bool)
+        mask[:, self.max_length - 1 :] = False
+        return mask
+
+
+@pytest.mark.parametrize(
+    ("size", "key"),
+    [
+        ((2, MAX_LENGTH + 1), "max_length"),
+        ((2, 65537), "max_length"),  # 1 in 16 bits
+        ((2, -5), "max_length"),
+        ((2, 0), "max_length"),
+        ((MAX_VOCAB_SIZE + 1, 4), "vocab_size"),
+        ((0, 4), "vocab_size"),
+    ],
+)
+def test_sizes_that_no_file_can_hold_are_refused(size, key, monkeypatch):
+    monkeypatch.setattr(GAMES, "make", lambda kind, **parameters: Own(**parameters))
+    with pytest.raises(ParameterError) as raised:
+        make_game("own", vocab_size=size[0], max_length=size[1])
+    assert raised.value.key == key
+    make_game("own", vocab_size=MAX_VOCAB_SIZE, max_length=MAX_LENGTH)
+
+
+def test_lengths_beyond_16_bits_are_written_nowhere():
+    longest = np.zeros((1, MAX_LENGTH), np.int8)
+    assert tokens_to_table(longest, np.zeros(1, np.int8))["length"].to_pylist() == [MAX_LENGTH]
+    with pytest.raises(GameError, match="a game has 32768 tokens; files hold at most 32767"):
+        tokens_to_table(np.zeros((1, MAX_LENGTH + 1), np.int8), np.zeros(1, np.int8))
+    with pytest.raises(GameError, match="a game has 65537 tokens"):
+        mask_to_table(np.ones((1, 65537, 2), bool), np.array([65537]))
+
+
+def test_a_misspelt_state_is_suggested():
+    automaton = {"alphabet": ["a", "b"], "start": "even", "accepting": ["even"], "length": 4}
+    for rows in ({"even": {"a": "evne"}}, {"even": {"a": "EVEN"}}):
+        with pytest.raises(ParameterError, match="to states even; did you mean 'even'"):
+            make_game("regular", transitions=rows, **automaton)
+    many = {f"s{n}": {"a": f"s{n}"} for n in range(500)}
+    with pytest.raises(ParameterError, match=r"s29, and 470 more") as raised:
+        make_game("regular", transitions=many, **automaton)
+    assert len(str(raised.value)) < 500

@@ -29,6 +29,18 @@ def draw(space=SPACE, seed=0, name="search", size=200):
     return [draw_trial(space, seed, name, number) for number in range(size)]
 
 
+def test_a_draw_stays_in_its_range():
+    """exp(log(1e30)) is larger than 1e30, which no rate may be."""
+    space = {"learning_rate": {"low": 1e30, "high": 1e30, "scale": "log"}}
+    assert draw_trial(space, 0, "search", 0).learning_rate == 1e30
+
+
+def test_a_misspelt_choice_is_suggested():
+    for space in ({"norm": "attnetion"}, {"norm": ["none", "Attention"]}):
+        with pytest.raises(ParameterError, match="none, attention, residual; did you mean 'attent"):
+            check_space(space)
+
+
 def test_draws_depend_on_seed_name_and_number_alone():
     trials = draw()
     assert trials == draw()

@@ -14,8 +14,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gamecircuits.errors import ArtefactError, ParameterError
-from gamecircuits.games.game import PAD, Game, make_game, token_dtype
+from gamecircuits.errors import ArtefactError, GameError, ParameterError
+from gamecircuits.games.game import MAX_LENGTH, PAD, Game, make_game, token_dtype
 from gamecircuits.games.masks import pack_mask, unpack_mask
 from gamecircuits.games.splits import SPLITS
 from gamecircuits.storage.files import REPAIR, check_recorded, record_path
@@ -44,6 +44,12 @@ def play_batches(game: Game, num_games: int, rng: np.random.Generator) -> Iterat
         yield game.play(min(batch, num_games - start), rng)
 
 
+def _length_column(lengths: np.ndarray) -> pa.Array:
+    if lengths.max(initial=0) > MAX_LENGTH:
+        raise GameError(f"a game has {lengths.max()} tokens; files hold at most {MAX_LENGTH}")
+    return pa.array(lengths.astype(np.int16))
+
+
 def _offsets(sizes: np.ndarray) -> np.ndarray:
     return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int32)
 
@@ -59,7 +65,7 @@ def tokens_to_table(tokens: np.ndarray, split: np.ndarray) -> pa.Table:
     return pa.table(
         {
             "tokens": column,
-            "length": pa.array(lengths.astype(np.int16)),
+            "length": _length_column(lengths),
             "split": pa.array(SPLITS).take(pa.array(split)),
         }
     )
@@ -74,7 +80,7 @@ def mask_to_table(mask: np.ndarray, lengths: np.ndarray) -> pa.Table:
     offsets = _offsets(lengths * packed.shape[1])
     buffers = [None, pa.py_buffer(offsets), pa.py_buffer(np.ascontiguousarray(packed))]
     column = pa.Array.from_buffers(pa.binary(), len(lengths), buffers)
-    return pa.table({"legal": column, "length": pa.array(lengths.astype(np.int16))})
+    return pa.table({"legal": column, "length": _length_column(lengths)})
 
 
 def table_to_tokens(table: pa.Table, max_length: int, vocab_size: int) -> np.ndarray:

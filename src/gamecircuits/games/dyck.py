@@ -76,7 +76,8 @@ class Dyck(Language):
         depth = np.cumsum(step, axis=1, dtype=np.int16)
         remaining = self.length - 1 - np.arange(tokens.shape[1])
         # Depth and remaining tokens are both odd or both even, so one more bracket leaves enough.
-        may_open = ~is_pad & (depth < np.minimum(self.max_depth, remaining))
+        max_depth = min(self.max_depth, self.length)
+        may_open = ~is_pad & (depth < np.minimum(max_depth, remaining))
         may_close = ~is_pad & (depth > 0)
         mask = np.zeros((*tokens.shape, self.vocab_size), dtype=bool)
         mask[..., :k] = may_open[..., None]

@@ -13,7 +13,7 @@ import numpy as np
 from annotated_types import Interval, MultipleOf
 
 from gamecircuits.games._causal_game import Language
-from gamecircuits.games.game import PAD, token_dtype
+from gamecircuits.games.game import MAX_LENGTH, PAD, token_dtype
 
 NAMES = ("w", "i", "r", "0", "1")
 WRITE, IGNORE, READ, ZERO, ONE = range(5)
@@ -29,7 +29,7 @@ class FlipFlop(Language):
 
     length: Annotated[
         int,
-        Interval(ge=4, le=32766),
+        Interval(ge=4, le=MAX_LENGTH - 1),
         MultipleOf(2),
         "tokens of every word, two for each instruction",
     ]

@@ -9,22 +9,32 @@ override is derived from the mask, slowly but correctly; fast games override `pl
 """
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
+from annotated_types import Interval
 
 from gamecircuits.errors import GameError
 from gamecircuits.kinds import Registry
-from gamecircuits.parameters import check_fields
+from gamecircuits.parameters import check_fields, check_value
 
 PAD = -1
+MAX_LENGTH = 2**15 - 1  # tokens of a game: files count them in 16 bits
+MAX_VOCAB_SIZE = 2**15  # likewise tokens, from 0
 
 GAMES = Registry("game", "gamecircuits.games", helpers=["game", "masks", "splits", "datasets"])
 
 
 def make_game(kind: str, **parameters) -> "Game":
     """Make a game; unknown kinds and parameters are answered with those that exist."""
-    return GAMES.make(kind, **parameters)
+    return check_size(GAMES.make(kind, **parameters))
+
+
+def check_size(game: "Game") -> "Game":
+    """Return the game, or raise ParameterError if no file can hold its games."""
+    for key, most in {"vocab_size": MAX_VOCAB_SIZE, "max_length": MAX_LENGTH}.items():
+        check_value(key, getattr(game, key), Annotated[int, Interval(ge=1, le=most)])
+    return game
 
 
 def token_dtype(vocab_size: int) -> np.dtype:
@@ -97,6 +107,7 @@ class Game(ABC):
         The message names the game (row), the position, the token and the reason.
         """
         tokens = check_token_array(tokens, self.vocab_size, max_length=self.max_length)
+        tokens = tokens.astype(token_dtype(self.vocab_size))
         num_games, length = tokens.shape
         # Replay with legal tokens only: PAD is legal exactly when nothing else is.
         legal = np.empty((num_games, length, self.vocab_size), dtype=bool)
@@ -109,7 +120,7 @@ class Game(ABC):
             is_legal = np.where(
                 token == PAD,
                 ~now.any(axis=1),
-                np.take_along_axis(now, token[:, None] % self.vocab_size, 1)[:, 0],
+                np.take_along_axis(now, np.maximum(token, 0)[:, None], 1)[:, 0],
             )
             first_bad = np.where(~is_legal & (first_bad == length), step, first_bad)
             cut[first_bad <= step, step:] = PAD

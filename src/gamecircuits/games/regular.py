@@ -13,7 +13,8 @@ from annotated_types import Interval
 
 from gamecircuits.errors import ParameterError
 from gamecircuits.games._causal_game import Language
-from gamecircuits.games.game import token_dtype
+from gamecircuits.games.game import MAX_LENGTH, token_dtype
+from gamecircuits.kinds import list_names, suggest
 
 MAX_TABLE = 1 << 26  # length × states × tokens: bytes of the table of legal tokens
 
@@ -55,30 +56,33 @@ class Regular(Language):
     accepting: Annotated[list[str], "states in which a word may end"]
     length: Annotated[
         int,
-        Interval(ge=1, le=32767),
+        Interval(ge=1, le=MAX_LENGTH),
         "tokens of every word; less for large automata (64 MB in all)",
     ]
 
     def __post_init__(self):
         super().__post_init__()
-        states, tokens = list(self.transitions), self.alphabet
-        if not 2 <= len(set(tokens)) == len(tokens) <= 4096:
-            raise ParameterError("alphabet", tokens, "2 to 4096 different tokens")
+        states, tokens = self.transitions.keys(), dict.fromkeys(self.alphabet)
+        if not 2 <= len(tokens) == len(self.alphabet) <= 4096:
+            raise ParameterError("alphabet", self.alphabet, "2 to 4096 different tokens")
         if not 1 <= len(states) <= 4096:
             raise ParameterError("transitions", self.transitions, "1 to 4096 states")
         for state, row in self.transitions.items():
             for token, target in row.items():
                 arrow = {state: {token: target}}
                 if token not in tokens:
-                    raise ParameterError("transitions", arrow, f"tokens {', '.join(tokens)}")
+                    allowed = f"tokens {list_names(tokens)}{suggest(token, tokens)}"
+                    raise ParameterError("transitions", arrow, allowed)
                 if target not in states:
-                    raise ParameterError("transitions", arrow, f"to states {', '.join(states)}")
+                    allowed = f"to states {list_names(states)}{suggest(target, states)}"
+                    raise ParameterError("transitions", arrow, allowed)
         if self.start not in states:
-            raise ParameterError("start", self.start, f"states {', '.join(states)}")
+            allowed = f"states {list_names(states)}{suggest(self.start, states)}"
+            raise ParameterError("start", self.start, allowed)
         if not self.transitions[self.start]:
             raise ParameterError("start", self.start, "a state with transitions")
         if not self.accepting or not set(self.accepting) <= set(states):
-            raise ParameterError("accepting", self.accepting, f"states {', '.join(states)}")
+            raise ParameterError("accepting", self.accepting, f"states {list_names(states)}")
         longest = MAX_TABLE // (len(states) * len(tokens))
         if self.length > longest:
             allowed = f"an integer from 1 to {longest} with this automaton"
@@ -93,7 +97,7 @@ class Regular(Language):
             raise ParameterError(
                 "accepting",
                 self.accepting,
-                f"one that is reached from {self.start}: {', '.join(sorted(reached))}",
+                f"one that is reached from {self.start}: {list_names(sorted(reached))}",
             )
         if not self._can_end[self.length, self._start]:
             state = self._start
@@ -121,10 +125,11 @@ class Regular(Language):
         """int16 (S+1, V+1): state S follows an illegal token and nothing leads out of it; the last
         column is PAD's, which is −1."""
         states = {state: number for number, state in enumerate(self.transitions)}
+        tokens = {token: number for number, token in enumerate(self.alphabet)}
         table = np.full((len(states) + 1, self.vocab_size + 1), len(states), dtype=np.int16)
         for state, row in self.transitions.items():
             for token, target in row.items():
-                table[states[state], self.alphabet.index(token)] = states[target]
+                table[states[state], tokens[token]] = states[target]
         return table
 
     @cached_property

@@ -8,7 +8,7 @@ from annotated_types import Interval
 
 from gamecircuits.errors import ParameterError
 from gamecircuits.games._causal_game import CausalGame
-from gamecircuits.games.game import PAD, token_dtype
+from gamecircuits.games.game import MAX_LENGTH, PAD, token_dtype
 from gamecircuits.parameters import VocabSize
 
 
@@ -23,7 +23,7 @@ class WindowedComplement(CausalGame):
     vocab_size: VocabSize
     window: Annotated[int, Interval(ge=0), "last tokens that are illegal, up to V−1"]
     max_length: Annotated[
-        int | None, Interval(ge=1, le=32767), "tokens of every game; 2V by default"
+        int | None, Interval(ge=1, le=MAX_LENGTH), "tokens of every game; 2V by default"
     ] = None  # type: ignore[assignment]  # None until __post_init__ alone
 
     def __post_init__(self):

@@ -150,21 +150,22 @@ def _check_range(key: str, choice: Mapping[str, Any]) -> None:
 def draw_trial(space: Mapping[str, Any], seed: int, name: str, number: int, **variant) -> Trial:
     """Trial `number` of a search: one draw for each hyperparameter, but for those of `variant`."""
     chosen = {}
-    for key, parameter in HYPERPARAMETERS.items():
-        choice = space.get(key, parameter.default)
+    for key, choice in {**space, **variant}.items():
+        if not isinstance(choice, (Mapping, list)):
+            chosen[key] = choice
+            continue
         # Each has its own generator, so that a change of one leaves the others alone.
         uniform = get_rng(seed, f"{name} trial {key}", number).random()
         if isinstance(choice, Mapping):
             low, high = float(choice["low"]), float(choice["high"])
             if choice.get("scale", "linear") == "log":
-                chosen[key] = exp(log(low) + uniform * (log(high) - log(low)))
+                drawn = exp(log(low) + uniform * (log(high) - log(low)))
             else:
-                chosen[key] = low + uniform * (high - low)
-        elif isinstance(choice, list):
-            chosen[key] = choice[int(uniform * len(choice))]
+                drawn = low + uniform * (high - low)
+            chosen[key] = min(max(drawn, low), high)  # rounding may lead outside
         else:
-            chosen[key] = choice
-    return Trial(**chosen | variant)
+            chosen[key] = choice[int(uniform * len(choice))]
+    return Trial(**chosen)
 
 
 def group_trials(

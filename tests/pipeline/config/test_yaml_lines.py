@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from gamecircuits.pipeline.config.yaml_lines import ConfigError, read_yaml
+from gamecircuits.pipeline.config.yaml_lines import ConfigError, lay_over, read_yaml
 
 
 @pytest.fixture
@@ -73,9 +73,9 @@ MERGES = "{<<: [" + ", ".join("@" * 9) + "]}"
         (bomb("[x]", LIST), r"c.yaml:\d+: not valid YAML: aliases repeat more than 10,000 values"),
         (bomb("{x: 1}", MAPPING), "aliases repeat more than"),
         (bomb("[x]", LIST, 3) + "\n? *a3\n: 1", "keys must be text, not lists or mappings"),
-        ("a: &a [*a, *a]", "nested too deeply, or in itself"),
-        ("a: &a {<<: *a}", "nested too deeply, or in itself"),
-        ("a: " + "[" * 5000 + "]" * 5000, "nested too deeply, or in itself"),
+        ("a: &a [*a, *a]", "c.yaml:1: not valid YAML: an alias stands in what it names"),
+        ("a: &a {<<: *a}", "c.yaml:1: not valid YAML: a mapping is merged into itself"),
+        ("a:\n  " + "[" * 5000 + "]" * 5000, "c.yaml:2: not valid YAML: nested more than 50 deep"),
     ],
     ids=["lists", "mappings", "keys", "itself", "merged into itself", "deep"],
 )
@@ -84,6 +84,57 @@ def test_nested_aliases_are_answered_at_once(read, text, message):
     with pytest.raises(ConfigError, match=message):
         read(text)
     assert time.process_time() - start < 1
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("!!int abc", "the tag !!int does not fit 'abc'; leave it out"),
+        ("!!int ''", "the tag !!int does not fit ''"),
+        ("!!int " + "1" * 10**5, "the tag !!int does not fit '111"),
+        ("!!float abc", "the tag !!float does not fit 'abc'"),
+        ("!!bool abc", "the tag !!bool does not fit 'abc'"),
+        ("!!timestamp x", "the tag !!timestamp does not fit 'x'"),
+        ("!!binary '%'", "the tag !!binary does not fit '%'"),
+        ("!own 3", "the tag !own does not fit '3'"),
+        ("!!set {a, b}", "the tag !!set is not possible here; leave it out"),
+        ("!!omap [a: 1]", "the tag !!omap is not possible here"),
+        ("!!python/object/apply:os.system [x]", "the tag !!python/object/apply:os.system is not"),
+        ("{!!int abc: 1}", "the tag !!int does not fit 'abc'"),
+        ('"\\U99999999"', "an escape names no character"),
+        ("a\0b", "the character U\\+0000 is not possible in UTF-8 YAML"),
+        ("a\x07b", "the character U\\+0007 is not possible"),
+    ],
+)
+def test_tags_and_characters_that_do_not_fit_have_a_line(read, text, message):
+    with pytest.raises(ConfigError, match=rf"c\.yaml:2: not valid YAML: .*{message}"):
+        read(f"seed: 1\nkey: {text}\n")
+
+
+def test_tags_that_say_what_is_there_anyway_are_fine(read):
+    values = read("a: !!int 3\nb: !!str 3\nc: !!float .inf\nd: !!map {e: !!seq []}").values
+    assert values == {"a": 3, "b": "3", "c": float("inf"), "d": {"e": []}}
+
+
+def test_files_that_are_no_text_are_named_with_the_line(read, tmp_path):
+    path = tmp_path / "c.yaml"
+    for content, message in (
+        ("a: 1\nb: é".encode("latin-1"), r"c\.yaml:2: is not UTF-8 text"),
+        ("seed: 1".encode("utf-16"), r"c\.yaml:1: is not UTF-8 text"),
+        (b"# much\n" * 10**6, r"c\.yaml: has more than 1,048,576 bytes"),
+    ):
+        path.write_bytes(content)
+        with pytest.raises(ConfigError, match=message):
+            read_yaml(path)
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_yaml(tmp_path)
+
+
+def test_laying_over_removes_too():
+    base = {"a": {"x": 1, "y": 2}, "b": {"z": 3}, "c": 4}
+    assert lay_over(base, {"a": {"x": None}}) == {**base, "a": {"y": 2}}
+    assert lay_over(base, {"a": {}, "b": {"w": 5}}) == {**base, "a": {}, "b": {"z": 3, "w": 5}}
+    assert lay_over(base, {"b": None, "d": None}) == {"a": base["a"], "c": 4, "d": None}
 
 
 def test_nested_merges_are_no_more_than_their_keys(read):

@@ -8,15 +8,18 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 from pydantic import BaseModel, ValidationError
 
 from gamecircuits.analysis.contexts import MAX_EXHAUSTIVE_VOCAB_SIZE
 from gamecircuits.errors import GamecircuitsError, ParameterError
 from gamecircuits.experiments.experiment import EXPERIMENTS
-from gamecircuits.games.game import GAMES
-from gamecircuits.kinds import Registry, list_modules, suggest
-from gamecircuits.parameters import describe_allowed, is_union
+from gamecircuits.games.game import GAMES, check_size
+from gamecircuits.kinds import Registry, list_modules, list_names, suggest
+from gamecircuits.parameters import VocabSize, describe_allowed, fits, is_union
 from gamecircuits.pipeline.config.entries import (
+    MAX_GROUPS,
+    MAX_SHARDS,
     OTHER_MODELS,
     EvaluationEntry,
     ExperimentEntry,
@@ -29,6 +32,7 @@ from gamecircuits.pipeline.config.entries import (
     annotate,
     entry_model,
 )
+from gamecircuits.pipeline.config.limits import MAX_MEMORY, explain_missing_games, list_needs
 from gamecircuits.pipeline.config.named import (
     Config,
     NamedEvaluation,
@@ -37,19 +41,18 @@ from gamecircuits.pipeline.config.named import (
     NamedModel,
     NamedSearch,
 )
-from gamecircuits.pipeline.config.yaml_lines import ConfigError, KeyPath, Source, dotted
+from gamecircuits.pipeline.config.results import explain_refusal
+from gamecircuits.pipeline.config.yaml_lines import ConfigError, KeyPath, Source, dotted, shorten
 from gamecircuits.training.averaging import make_average
 from gamecircuits.training.trial import HYPERPARAMETERS, check_space, draw_trial, group_trials
 from gamecircuits.transformer.constructions.construction import CONSTRUCTIONS
 from gamecircuits.transformer.weights import read_any_model
 
-MAX_SHARDS = 300  # all are named in one command line
+MAX_PROBLEMS = 30  # that are shown
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,59}")
 LABEL = re.compile(r"[A-Za-z][A-Za-z0-9_.]{0,59}")  # of variants and averages: ema_0.99
 NOTHING = {"na", "nan", "none", "null"}  # in tables, readers take these for missing values
-PATH = re.compile(r"(?!-)[A-Za-z0-9_./-]{1,80}")
 START = "start"  # in place of an average: the weights before training
-SOURCES = {"benchmarks", "config", "docs", "profiles", "src", "tests", "workflow"}
 TYPES = {
     "int_type": "an integer",
     "float_type": "a number",
@@ -75,8 +78,8 @@ def check_config(source: Source) -> Config:
         checker.report((), f"must hold keys at the top level: {known}", source.values)
         raise checker.error()
     top = checker.top = checker.fit(TopLevel, source.values, ())
-    if top:
-        checker.check_results(top.results)
+    if top and (reason := explain_refusal(top.results)):
+        checker.report(("results",), reason, top.results)
     made = {
         "games": checker.read("games", checker.make_game),
         "searches": checker.read("searches", checker.make_search),
@@ -98,7 +101,7 @@ class _Checker:
 
     def __init__(self, source: Source):
         self.source = source
-        self.problems: list[tuple[str, str]] = list(source.problems)
+        self.problems = list(source.problems)
         self.top: TopLevel | None = None
         self.made: dict[str, dict[str, Any]] = {}
 
@@ -108,10 +111,9 @@ class _Checker:
         at = path
         while at and at not in self.source.places:
             at = at[:-1]
-        shown = "" if value is ... else f" = {_shorten(value)}"
-        self.problems.append(
-            (self.source.places[at], f"{dotted(path) or 'config'}{shown}: {message}")
-        )
+        shown = "" if value is ... else f" = {shorten(value)}"
+        text = f"{dotted(path) or 'config'}{shown}: {message}"
+        self.problems.append((path, self.source.places[at], text))
 
     def report_parameter(self, path: KeyPath, error: ParameterError) -> None:
         self.report((*path, error.key), f"allowed: {error.allowed}", error.value)
@@ -121,12 +123,19 @@ class _Checker:
         self.report(path, f"unknown key{hint}; known: {', '.join(known)}")
 
     def error(self) -> ConfigError:
+        """The first problem of each key, in the order of the file."""
+
         def order(problem: tuple[str, str]) -> tuple[str, int]:
             file, _, line = problem[0].rpartition(":")
             return (file, int(line)) if line.isdigit() else (problem[0], 0)
 
-        lines = [f"{place}: {message}" for place, message in sorted(self.problems, key=order)]
+        first: dict[KeyPath, tuple[str, str]] = {}
+        for path, *problem in self.problems:
+            first.setdefault(path, (problem[0], problem[1]))
+        lines = [f"{place}: {message}" for place, message in sorted(first.values(), key=order)]
         count = "1 problem" if len(lines) == 1 else f"{len(lines)} problems"
+        if more := len(lines[MAX_PROBLEMS:]):
+            lines[MAX_PROBLEMS:] = [f"and {more} more"]
         return ConfigError(f"{count} in the configuration:\n  " + "\n  ".join(lines))
 
     # Types and ranges.
@@ -150,7 +159,7 @@ class _Checker:
             self.report_unknown(where, list(_model_at(model, outer).model_fields))
         elif kind in TYPES:
             self.report(where, f"must be {TYPES[kind]}", value)
-        elif kind == "too_short":
+        elif kind in ("too_short", "string_too_short"):
             self.report(where, "must not be empty", value)
         elif kind == "literal_error" or kind in OUT_OF_RANGE:
             allowed = describe_allowed(_annotation_at(model, problem["loc"]))
@@ -199,7 +208,7 @@ class _Checker:
     def look_up(self, path: KeyPath, wanted: str, noun: str, known: Collection[str]) -> None:
         """Report a name that is not among the known ones."""
         if wanted not in known:
-            message = f"no such {noun}; known: {', '.join(known) or 'none'}"
+            message = f"no such {noun}; known: {list_names(known)}"
             self.report(path, message + suggest(wanted, known), wanted)
 
     def find(self, path: KeyPath, wanted: str, noun: str, section: str) -> Any:
@@ -208,26 +217,6 @@ class _Checker:
         return self.made[section].get(wanted)
 
     # Sections.
-
-    def check_results(self, results: str) -> None:
-        parts = Path(os.path.normpath(results)).parts
-        path = ("results",)
-        if not PATH.fullmatch(results) or not parts or parts in (("..",), ("/",)):
-            message = "must be a folder's path of letters, digits and _ . - /, not starting with -"
-            return self.report(path, message, results)
-        root, real = Path.cwd().resolve(), Path(results).resolve()  # where links lead
-        inside = real.relative_to(root).parts if real.is_relative_to(root) else None
-        is_source = inside is not None and (inside == () or inside[0].lower() in SOURCES)
-        if ".." in parts or is_source or root.is_relative_to(real):
-            message = "must not be a folder of the project's source, nor lie above it"
-            self.report(path, message, results)
-        elif inside and inside[0].startswith("."):
-            message = f"must not lie in {inside[0]}, which belongs to other programs"
-            self.report(path, message, results)
-        for part in (real, *real.parents):
-            if part.exists() and not part.is_dir():
-                self.report(path, f"must be a folder, but {part} is a file", results)
-        return None
 
     def make_kind(
         self, section: str, name: str, value: Any, registry: Registry, base: type[BaseModel]
@@ -272,6 +261,11 @@ class _Checker:
         if (count := -(-entry.num_games // entry.games_per_shard)) > MAX_SHARDS:
             message = f"makes {count} shards of the games; at most {MAX_SHARDS} are possible"
             self.report(("games", name, "games_per_shard"), message, entry.games_per_shard)
+        try:
+            check_size(game)
+        except ParameterError as error:
+            self.report_parameter(("games", name), error)
+            return None
         size = (entry.num_games, entry.games_per_shard)
         return NamedGame(name, entry.kind, settings, game, *size, entry.splits.model_dump())
 
@@ -281,14 +275,15 @@ class _Checker:
         if not entry:
             return None
         named = self.find((*path, "game"), entry.game, "game", "games")
-        if named and entry.length >= named.game.max_length:
+        if named and entry.length >= named.game.max_length > 1:
             message = f"allowed: 1 to {named.game.max_length - 1}, so that a token follows"
             self.report((*path, "length"), message, entry.length)
         if named and not all(named.splits.values()):
             self.report((*path, "game"), "needs games of all three splits", entry.game)
-        elif named and entry.data == "dataset" and named.num_games < len(named.splits):
-            message = f"has {named.num_games} games, too few for one of each split"
-            self.report((*path, "game"), message, entry.game)
+        elif named and self.top:
+            reason = explain_missing_games(named, entry.data, self.top.seed)
+            if reason:
+                self.report((*path, "game"), reason, entry.game)
         if entry.steps % entry.checkpoints:
             is_default = "checkpoints" not in entry.model_fields_set
             message = f"must divide steps = {entry.steps}" + " (it is the default)" * is_default
@@ -316,7 +311,17 @@ class _Checker:
             for variant, values in entry.variants.items()
             for number in range(entry.trials)
         }
-        return NamedSearch(name, named, entry, trials, group_trials(trials, entry.trials_per_job))
+        search = NamedSearch(name, named, entry, trials, group_trials(trials, entry.trials_per_job))
+        if (count := len(search.groups)) > MAX_GROUPS:
+            message = f"makes {count:,} jobs; at most {MAX_GROUPS:,} are possible"
+            self.report((*path, "trials_per_job"), message, entry.trials_per_job)
+        largest = {need.key: need for need in sorted(list_needs(search), key=lambda n: n.size)}
+        for key, size, holds in largest.values():
+            if size > MAX_MEMORY:
+                message = f"a job needs {size / 2**30:,.1f} GiB of memory for {holds}"
+                allowed = f"allowed: {MAX_MEMORY >> 30} GiB"
+                self.report((*path, key), f"{message}; {allowed}", getattr(entry, key))
+        return search
 
     def _check_space(self, path: KeyPath, space: Mapping, is_variant: bool = False) -> None:
         for key, choice in space.items():
@@ -362,15 +367,13 @@ class _Checker:
 
     def _open_file(self, name: str, entry: FileEntry) -> NamedModel | None:
         try:
-            model = read_any_model(entry.path)
-            digest = hashlib.sha256(Path(entry.path).read_bytes()).hexdigest()
+            size, digest = _read_file(entry.path)
         except (GamecircuitsError, OSError) as error:
             # Of a file of ours the error says to delete it and run again, which is no advice here.
             message = f"is damaged ({error.__cause__})" if error.__cause__ else str(error)
             self.report(("models", name, "path"), message, entry.path)
             return None
         settings = {"kind": entry.kind, "path": entry.path, "sha256": digest}
-        size = len(model.parameters.W_E)
         return NamedModel(name, entry.kind, settings, size, "file", entry.figures)
 
     def make_evaluation(self, name: str, value: Any) -> NamedEvaluation | None:
@@ -397,6 +400,7 @@ class _Checker:
         longest = game.game.max_length - 1  # after the last token there is nothing to predict
         if longest < 1:
             self.report((*path, "game"), "its games are too short to predict anything", game.name)
+            return None
         if entry.contexts == "all":
             self._check_exhaustive((*path, "contexts"), game)
         lengths = range(1, longest + 1) if entry.lengths == "all" else entry.lengths
@@ -430,6 +434,19 @@ class _Checker:
         return NamedExperiment(name, entry.kind, settings, experiment)
 
 
+def _read_file(path: str) -> tuple[int, str]:
+    """Vocabulary and SHA-256 of a model's file; GamecircuitsError if it cannot be used."""
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise GamecircuitsError("is not a file")
+    parameters = read_any_model(path).parameters
+    size = len(parameters.W_E)
+    if not fits(VocabSize, size):
+        raise GamecircuitsError(f"has {size} tokens; allowed: {describe_allowed(VocabSize)}")
+    if not all(np.isfinite(matrix).all() for matrix in parameters):
+        raise GamecircuitsError("has weights that are not finite")
+    return size, hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
 def _annotation_at(annotation: Any, path: Sequence[str | int]) -> Any:
     """The annotation that keys and indices lead to from a model, None if there is none."""
     if not path:
@@ -450,8 +467,3 @@ def _model_at(model: type[BaseModel], path: Sequence[str | int]) -> type[BaseMod
     found = _annotation_at(model, path)
     parts = typing.get_args(found) if is_union(found) else [found]
     return next(part for part in parts if hasattr(part, "model_fields"))
-
-
-def _shorten(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."

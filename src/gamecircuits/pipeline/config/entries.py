@@ -25,6 +25,9 @@ from gamecircuits.errors import GamecircuitsError
 from gamecircuits.parameters import Parameter, get_parameters
 from gamecircuits.training.averaging import DEFAULT_AVERAGES
 
+MAX_SHARDS = 300  # all are named in one command line
+MAX_GROUPS = 2000
+
 
 class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
@@ -58,7 +61,8 @@ class GameEntry(Strict):
         default=1_000_000,
         ge=1,
         le=10**8,
-        description="games in one parquet file; a shard is one job, and a game has at most 300",
+        description="games in one parquet file; a shard is one job, and a game has at most "
+        f"{MAX_SHARDS}",
     )
     splits: Splits = Field(
         default=Splits(), description="shares of the distinct games, symmetric ones counted once"
@@ -186,7 +190,11 @@ class SearchEntry(Strict):
     )
     trials: int = Field(default=8, ge=1, le=10_000, description="random draws from the space")
     trials_per_job: int = Field(
-        default=8, ge=1, le=4096, description="trials trained at once, on one core"
+        default=8,
+        ge=1,
+        le=4096,
+        description="trials trained at once, on one core; a search has at most "
+        f"{MAX_GROUPS} such jobs",
     )
     test_games: int = Field(
         default=1000, ge=1, le=10**6, description="games of the test split to evaluate on"
@@ -221,7 +229,8 @@ class TopLevel(Strict):
     results: str = Field(
         default="results",
         min_length=1,
-        description="folder that everything is written to (letters, digits and _ . - /)",
+        description="folder that everything is written to: a new or empty one, or one of earlier "
+        "results (letters, digits and _ . - /)",
     )
     games: dict[str, Any] = Field(min_length=1, description="games by name")
     models: dict[str, Any] = Field(default={}, description="models by name")

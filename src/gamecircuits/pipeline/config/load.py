@@ -1,12 +1,37 @@
 """Reading a configuration: one or more YAML files and values from the command line."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from gamecircuits.pipeline.config.check import check_config
 from gamecircuits.pipeline.config.named import Config
-from gamecircuits.pipeline.config.yaml_lines import iter_key_paths, lay_over, read_yaml, retype
+from gamecircuits.pipeline.config.yaml_lines import (
+    ConfigError,
+    iter_key_paths,
+    lay_over,
+    read_yaml,
+    retype,
+)
+
+
+def check_overrides(words: Iterable[str]) -> None:
+    """Raise ConfigError unless the words KEY=VALUE of --config can be used: each key once.
+
+    Snakemake takes the last of several values of a key, and has no dotted keys.
+    """
+    seen: dict[str, str] = {}
+    for word in words:
+        key, sign, value = word.partition("=")
+        if not sign:
+            raise ConfigError(f"--config: {word!r} is not KEY=VALUE; quote values with spaces")
+        if "." in key:
+            first, *others = key.split(".")
+            nested = "".join(f"{{{part}: " for part in others) + value + "}" * len(others)
+            raise ConfigError(f"--config: {key} has dots; write '{first}={nested}'")
+        if key in seen:
+            raise ConfigError(f"--config: {key} stands twice, as {seen[key]} and {word}")
+        seen[key] = word
 
 
 def load_config(*paths: Path | str, overrides: Mapping[str, Any] | None = None) -> Config:

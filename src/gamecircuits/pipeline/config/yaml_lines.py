@@ -4,7 +4,6 @@ PyYAML with scalars of our own. ruamel.yaml reads 016 as 16, fails at 2020-13-45
 key that stands twice, turns a mapping in itself into null, and has no lines for merged keys.
 """
 
-import contextlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,7 +15,10 @@ import yaml
 from gamecircuits.errors import GamecircuitsError
 
 KeyPath = tuple[str | int, ...]
-MERGE = "tag:yaml.org,2002:merge"
+CORE = "tag:yaml.org,2002:"
+MERGE = f"{CORE}merge"
+MAX_BYTES = 1 << 20  # of a file
+MAX_DEPTH = 50
 MAX_REPEATED = 10_000  # values that aliases repeat; a few lines of them can stand for billions
 
 
@@ -26,6 +28,38 @@ class ConfigError(GamecircuitsError):
 
 class _Loader(yaml.SafeLoader):
     """YAML as people expect it: 1e-3 is a number; yes, 1:30, 016 and 2020-02-02 are text."""
+
+    depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise _error(f"nested more than {MAX_DEPTH} deep", self.peek_event())
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
+    def read_scalar(self, node: yaml.ScalarNode) -> Any:
+        """The value of a scalar; a tag must say what the text is without it, or text."""
+        plain = self.resolve(yaml.ScalarNode, node.value, (True, False))
+        if node.tag not in (plain, f"{CORE}str"):
+            message = f"{_show_tag(node)} does not fit {shorten(node.value)}; leave it out"
+            raise _error(message, node)
+        return node.value if node.tag == MERGE else self.construct_object(node)
+
+
+def _show_tag(node: yaml.Node) -> str:
+    return f"the tag {node.tag.replace(CORE, '!!')}"
+
+
+def _error(message: str, at: yaml.Node | yaml.Event) -> yaml.MarkedYAMLError:
+    return yaml.MarkedYAMLError(problem=message, problem_mark=at.start_mark)
+
+
+def shorten(value: Any) -> str:
+    """A value as it is shown in messages."""
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -51,40 +85,48 @@ class Source:
 
     values: Any
     places: dict[KeyPath, str]
-    problems: list[tuple[str, str]]  # (place, message)
+    problems: list[tuple[KeyPath, str, str]]  # (key, place, message)
 
 
 def read_yaml(path: Path | str) -> Source:
     """Read one file; YAML that cannot be parsed is a ConfigError with its line."""
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        with open(path, "rb") as file:
+            content = file.read(MAX_BYTES + 1)
+        text = content.decode()
     except FileNotFoundError:
         raise ConfigError(f"{path}: there is no such config file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read as UTF-8 text ({error})") from None
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ConfigError(f"{path}:{line}: is not UTF-8 text ({error.reason})") from None
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path}: cannot be read ({error})") from None
+    if len(content) > MAX_BYTES:
+        raise ConfigError(f"{path}: has more than {MAX_BYTES:,} bytes")
     try:
-        return _Converter(path, text).source
+        loader = _Loader(text)
+        return _Converter(path, loader).source
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        problem = f"the character U+{error.character:04X} is not possible in UTF-8 YAML"
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        line = f":{mark.line + 1}" if mark else ""
-        raise ConfigError(
-            f"{path}{line}: not valid YAML: {error.problem or error.context}"
-        ) from None
-    except RecursionError:
-        raise ConfigError(f"{path}: not valid YAML: nested too deeply, or in itself") from None
-    except (yaml.YAMLError, ValueError, TypeError) as error:
-        raise ConfigError(f"{path}: not valid YAML: {error}") from None
+        line = mark.line + 1 if mark else 1
+        problem = error.problem or error.context
+    except (ValueError, OverflowError):  # "\U99999999"
+        line, problem = loader.line + 1, "an escape names no character"
+    raise ConfigError(f"{path}:{line}: not valid YAML: {problem}")
 
 
 class _Converter:
     """Makes the values of one file's text, and notes places and problems on the way."""
 
-    def __init__(self, path: Path | str, text: str):
-        self.path, self.loader = path, _Loader(text)
+    def __init__(self, path: Path | str, loader: _Loader):
+        self.path, self.loader = path, loader
         self.source = Source(None, {}, [])
         self._seen: set[int] = set()  # nodes, by id
         self._repeated = 0
-        self._pairs: dict[int, tuple[list, list]] = {}
+        self._pairs: dict[int, tuple[list, list] | None] = {}
         if node := self.loader.get_single_node():
             self.source.values = self._convert(node, ())
         self.source.places.setdefault((), str(path))
@@ -96,14 +138,16 @@ class _Converter:
         self._repeated += id(node) in self._seen
         self._seen.add(id(node))
         if self._repeated > MAX_REPEATED:
-            raise yaml.constructor.ConstructorError(
-                None, None, f"aliases repeat more than {MAX_REPEATED:,} values", node.start_mark
-            )
+            raise _error(f"aliases repeat more than {MAX_REPEATED:,} values", node)
+        if len(key_path) > MAX_DEPTH:
+            raise _error("an alias stands in what it names", node)
         self.source.places.setdefault(key_path, self._place(node))
+        if isinstance(node, yaml.ScalarNode):
+            return self.loader.read_scalar(node)
+        if node.tag not in (f"{CORE}map", f"{CORE}seq"):
+            raise _error(f"{_show_tag(node)} is not possible here; leave it out", node)
         if isinstance(node, yaml.SequenceNode):
             return [self._convert(item, (*key_path, n)) for n, item in enumerate(node.value)]
-        if not isinstance(node, yaml.MappingNode):
-            return self.loader.construct_object(node, deep=True)
         mapping: dict[Any, Any] = {}
         first: dict[Any, str] = {}
         merged, own = self._find_pairs(node)
@@ -113,7 +157,7 @@ class _Converter:
                 here = (*key_path, key)
                 if key in first:
                     message = f"{dotted(here)}: the key stands twice, first at {first[key]}"
-                    self.source.problems.append((place, message))
+                    self.source.problems.append((here, place, message))
                 if is_own:
                     first[key] = place
                 self.source.places[here] = place
@@ -123,34 +167,33 @@ class _Converter:
     def _find_pairs(self, node: yaml.MappingNode) -> tuple[list, list]:
         """Pairs of nodes that "<<: *other" merges into a mapping, and those of its own."""
         if id(node) not in self._pairs:
+            self._pairs[id(node)] = None  # under way
             merged: dict = {}
             own: list = []
             for key_node, value_node in node.value:
                 if not isinstance(key_node, yaml.ScalarNode):
-                    raise yaml.constructor.ConstructorError(
-                        None, None, "keys must be text, not lists or mappings", key_node.start_mark
-                    )
+                    message = "keys must be text, not lists or mappings"
+                    raise _error(message, key_node)
                 if key_node.tag != MERGE:
                     own.append((key_node, value_node))
                     continue
                 is_list = isinstance(value_node, yaml.SequenceNode)
                 for other in value_node.value[::-1] if is_list else [value_node]:
                     if not isinstance(other, yaml.MappingNode):
-                        raise yaml.constructor.ConstructorError(
-                            None, None, "<< merges mappings alone", value_node.start_mark
-                        )
+                        raise _error("<< merges mappings alone", value_node)
                     for pairs in self._find_pairs(other):
                         merged |= {pair[0].value: pair for pair in pairs}
             self._pairs[id(node)] = list(merged.values()), own
-        return self._pairs[id(node)]
+        if (found := self._pairs[id(node)]) is None:
+            raise _error("a mapping is merged into itself", node)
+        return found
 
     def _read_key(self, node: yaml.ScalarNode, key_path: KeyPath) -> str:
-        key = self.loader.construct_object(node)
+        key = self.loader.read_scalar(node)
         if not isinstance(key, str):
-            message = f"keys must be text, not {key!r}; write it in quotes"
-            self.source.problems.append(
-                (self._place(node), f"{dotted((*key_path, str(key)))}: {message}")
-            )
+            here = (*key_path, str(key))
+            message = f"{dotted(here)}: keys must be text, not {key!r}; write it in quotes"
+            self.source.problems.append((here, self._place(node), message))
         return str(key)
 
 
@@ -162,16 +205,20 @@ def retype(value: Any) -> Any:
         return [retype(item) for item in value]
     if isinstance(value, str) and value:
         loader = _Loader("")
-        tag = loader.resolve(yaml.ScalarNode, value, (True, False))
-        with contextlib.suppress(yaml.YAMLError):  # "<<" and the like stay text
-            return loader.construct_object(yaml.ScalarNode(tag, value))
+        return loader.read_scalar(
+            yaml.ScalarNode(loader.resolve(yaml.ScalarNode, value, (True, False)), value)
+        )
     return value
 
 
 def lay_over(base: Any, top: Any) -> Any:
-    """`top` in place of `base`, and where both are mappings key by key."""
-    if isinstance(base, Mapping) and isinstance(top, Mapping):
-        return {**base, **{key: lay_over(base.get(key), value) for key, value in top.items()}}
+    """`top` in place of `base`, and where both are mappings key by key.
+
+    An empty mapping empties the one below it, and null removes what is below it.
+    """
+    if isinstance(base, Mapping) and isinstance(top, Mapping) and top:
+        laid = {**base, **{key: lay_over(base.get(key), value) for key, value in top.items()}}
+        return {key: value for key, value in laid.items() if value is not None or key not in base}
     return top
 
 

@@ -1,0 +1,102 @@
+"""Whether a search can be run: games in every split, and sizes that fit in memory."""
+
+from collections.abc import Iterator
+from math import prod
+from typing import NamedTuple
+
+import numpy as np
+
+from gamecircuits.analysis.metrics import METRICS
+from gamecircuits.games.datasets import batch_size, play_batches
+from gamecircuits.games.game import PAD
+from gamecircuits.games.splits import SPLITS, assign_splits
+from gamecircuits.pipeline.config.named import NamedGame, NamedSearch
+from gamecircuits.randomness import get_rng
+from gamecircuits.training.measure import GAMES_OF_NOISE, LATE, STATISTICS
+from gamecircuits.training.streams import GAMES_AT_ONCE, MAX_TRIES
+from gamecircuits.training.weights import get_shapes
+
+MAX_MEMORY = 16 << 30  # bytes of a job, on any machine: the same config, the same answer
+MAX_TOKENS = 1 << 22  # to play at most
+MAX_MASK = 1 << 18  # tokens × vocabulary of games that are played; larger ones are many
+SAMPLE = 1024  # games that are played at once
+OFTEN = 30  # times that a game was seen: then no new one is to be expected
+
+
+class Need(NamedTuple):
+    """Memory that a job needs at least: the key to blame, bytes, and what for."""
+
+    key: str
+    size: int
+    holds: str
+
+
+def explain_missing_games(named: NamedGame, data: str, seed: int) -> str | None:
+    """Why a search cannot have games of every split; None if it can, or a job alone can tell."""
+    game, is_dataset = named.game, data == "dataset"
+    num_games = named.num_games if is_dataset else GAMES_AT_ONCE * MAX_TRIES
+    for split, share in named.splits.items():
+        if share * num_games < 1:
+            return f"of {num_games:,} games, the share {share:g} of split {split} is none"
+    if game.max_length * game.vocab_size > MAX_MASK:
+        return None
+    is_exact = is_dataset and num_games * game.max_length <= MAX_TOKENS
+    missing, is_short = set(range(len(SPLITS))), True
+    distinct: set[bytes] = set()
+    num_played = 0
+    for tokens in _play(named, seed) if is_exact else _sample(named):
+        missing -= set(assign_splits(tokens, game.symmetries, named.splits).tolist())
+        is_short &= bool((tokens[:, 1:] == PAD).all())
+        if not missing and not is_short:
+            return None
+        distinct.update(map(bytes, tokens))
+        num_played += len(tokens)
+        if num_played > OFTEN * len(distinct):
+            break
+    else:
+        if not is_exact:
+            return None
+    if is_short:
+        return "its games are over after one token: nothing is to be predicted"
+    split = SPLITS[min(missing)]
+    return f"has {len(distinct):,} different games, and none of them is of split {split}"
+
+
+def _play(named: NamedGame, seed: int) -> Iterator[np.ndarray]:
+    """The games that will be generated."""
+    for number in range(len(named.shards)):
+        rng = get_rng(seed, named.name, number)
+        yield from play_batches(named.game, named.games_in_shard(number), rng)
+
+
+def _sample(named: NamedGame) -> Iterator[np.ndarray]:
+    rng, length = np.random.default_rng(0), named.game.max_length
+    size = min(SAMPLE, batch_size(named.game), MAX_TOKENS // length)
+    for _ in range(MAX_TOKENS // (size * length)):
+        yield named.game.play(size, rng)
+
+
+def list_needs(search: NamedSearch) -> Iterator[Need]:
+    """The largest arrays of a search's jobs."""
+    entry, game = search.entry, search.game.game
+    V, L, length = game.vocab_size, game.max_length, entry.length
+    num_averages, checkpoints = len(entry.averages), entry.checkpoints
+    for keys in search.groups.values():
+        n, trial = len(keys), search.trials[keys[0]]
+        to_blame = "trials_per_job" if n > 1 else "space"
+        P = sum(map(prod, get_shapes(trial, V)))
+        # Weights, two moments, gradient; the trajectory as a list, an array and a file's bytes.
+        copies = 4 + num_averages + 3 * checkpoints
+        holds = f"{n} × {P:,} weights, {num_averages} averages, {checkpoints} checkpoints"
+        yield Need(to_blame, 4 * n * P * copies, holds)
+        logits = 8 * 4 * n * trial.batch_size * length * V  # with softmax, targets and gradients
+        holds = f"logits of {n} × {trial.batch_size} games × {length} prefixes × {V} tokens"
+        yield Need(to_blame, logits, holds)
+        yield Need("steps", 2 * 4 * n * entry.steps, f"losses of {n} × {entry.steps:,} steps")
+    games = entry.test_games
+    yield Need("test_games", 2 * games * L * V, f"masks of 2 × {games:,} games × {L} × {V} tokens")
+    late, some = -(-checkpoints // LATE), min(games, GAMES_OF_NOISE)
+    holds = f"predictions of {late} iterates on {some} games × {L} × {V} tokens"
+    yield Need("checkpoints", 2 * 8 * late * some * (L - 1) * V * (late > 1), holds)
+    rows = len(search.trials) * num_averages * len(METRICS) * (L - 1)
+    yield Need("trials", 2 * 8 * rows * len(STATISTICS), f"a table of {rows:,} metrics")
