@@ -1,5 +1,6 @@
 """How far a stage is: lines for its log."""
 
+import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -13,6 +14,14 @@ if TYPE_CHECKING:
 def log(message: str) -> None:
     """Write a line to standard error, which the workflow keeps in the stage's log."""
     print(message, file=sys.stderr, flush=True)
+
+
+def read_share(message: str) -> float | None:
+    """The share that is done, of a message such as "step 1,000 of 2,000: ..."."""
+    if found := re.search(r"([\d,]+) of ([\d,]+)", message):
+        done, total = (int(number.replace(",", "") or 0) for number in found.groups())
+        return done / total if 0 < done <= total else None
+    return None
 
 
 class Progress:
