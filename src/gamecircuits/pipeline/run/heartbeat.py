@@ -9,7 +9,6 @@ import sys
 import threading
 import time
 from collections import Counter
-from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from statistics import fmean
@@ -17,29 +16,37 @@ from typing import Any
 
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from gamecircuits.pipeline.run.progress import read_share
+from gamecircuits.pipeline.run.progress import read_count
 
 ENDED = r"CalledProcessError[\s\S]*(?:exit status (\d+)|died with \D*(\d+)>?)\.\s*$"
 
 
-@dataclass
 class _Running:
-    """A job at work: its stage, its log, and when it began."""
+    """A job at work: what it says in its log, and how fast it goes."""
 
-    stage: str
-    log: Path | None
-    begin: float = field(default_factory=time.monotonic)
+    def __init__(self, stage: str, log: Path):
+        self.stage, self.log, self.begin = stage, log, time.monotonic()
+        self.first: tuple[float, int] | None = None  # when it told a count, and which
+        self.words, self.told, self.rate = "", 0.0, 0.0
+        self.left: float | None = None  # seconds
 
     @property
     def spent(self) -> float:
         return time.monotonic() - self.begin
 
-    def left(self, expected: float | None) -> float | None:
-        """Seconds by its own count of what is done, or else by those that such jobs take."""
-        words = _read_lines(self.log)[-1:] if self.log else []
-        if share := read_share("".join(words)):
-            return self.spent * (1 / share - 1)
-        return None if expected is None else max(expected - self.spent, 0.0)
+    def look(self, expected: float | None) -> None:
+        """Read the log; `expected` is how many seconds such jobs take."""
+        self.words = "".join(_read_lines(self.log)[-1:])
+        with contextlib.suppress(OSError):
+            self.told = self.log.stat().st_mtime
+        self.left = None if expected is None else max(expected - self.spent, 0.0)
+        if count := read_count(self.words):
+            done, total = count
+            now = time.monotonic()
+            self.first = self.first or (now, done)
+            since, before = self.first if done > self.first[1] else (self.begin, 0)
+            self.rate = (done - before) / max(now - since, 1e-3)
+            self.left = (total - done) / self.rate if self.rate else self.left
 
 
 class Heartbeat(logging.Handler):
@@ -58,7 +65,8 @@ class Heartbeat(logging.Handler):
         super().__init__()
         self.logs, self.stream, self.pause = Path(logs), stream, pause
         self.panel: Any = None
-        self.begin, self.since = time.monotonic(), time.time()
+        self.begin = time.monotonic()
+        self.is_planning = True
         self.done = self.total = 0
         self.jobs: Counter[str] = Counter()  # that have not begun, by stage
         self.running: dict[int, _Running] = {}
@@ -68,8 +76,8 @@ class Heartbeat(logging.Handler):
 
     def start(self, panel: Any = None) -> None:
         """The first job is about to begin."""
-        self.panel, self.begin = panel, time.monotonic()
-        self.pause = min(self.pause, 1.0) if panel else self.pause
+        self.is_planning, self.panel, self.begin = False, panel, time.monotonic()
+        self.pause = self.pause if panel is None else 1.0
         for path in self.logs.glob("*/*.log"):
             if found := re.match(r"done in ([\d.]+) s", "".join(_read_lines(path)[-1:])):
                 self.earlier.setdefault(path.parent.name, []).append(float(found[1]))
@@ -80,9 +88,9 @@ class Heartbeat(logging.Handler):
             self.jobs = Counter(values["stats"])
             self.total = self.jobs.pop("total", 0)
         elif event == LogEvent.JOB_INFO:
-            stage, logs = values["rule_name"], values["log"]
-            self.jobs[stage] -= 1
-            self.running[values["jobid"]] = _Running(stage, Path(logs[0]) if logs else None)
+            self.jobs[values["rule_name"]] -= 1
+            for log in values["log"]:  # one; targets such as `all` have none
+                self.running[values["jobid"]] = _Running(values["rule_name"], Path(log))
         elif event == LogEvent.JOB_ERROR:
             self.running.pop(values["jobid"], None)
         elif event == LogEvent.JOB_FINISHED:
@@ -101,13 +109,16 @@ class Heartbeat(logging.Handler):
 
     def _write(self) -> None:
         spent = time.monotonic() - self.begin
-        line = f"{self.done} of {self.total} jobs after" if self.total else "planning for"
-        line += f" {clock(spent)}"
+        if self.is_planning:
+            if not self.stream.isatty():  # there, something turns
+                print(f"preparing for {clock(spent)}", file=self.stream, flush=True)
+            return
+        line = f"{self.done} of {self.total} jobs after {clock(spent)}"
         if self.done:
             line += f", {self.done / spent * 60:.3g}/min"
         if self.done < self.total:
             left = self._left(spent)
-            line += "" if left is None else f", about {clock(left)} left"
+            line += ", time left not known yet" if left is None else f", about {clock(left)} left"
         if self.panel is not None:
             self.panel.title = line
             return
@@ -119,29 +130,29 @@ class Heartbeat(logging.Handler):
         """Seconds until the end, None if nothing is known about any job."""
         known = {stage: fmean(seconds) for stage, seconds in (self.earlier | self.seconds).items()}
         usual = fmean(known.values()) if known else None
-        running = [job.left(known.get(job.stage, usual)) for job in list(self.running.values())]
-        ahead = [seconds for seconds in running if seconds is not None]
-        if usual is None:
-            usual = fmean(ahead) if ahead else None
-        if usual is None:
+        ahead, running = [], list(self.running.values())
+        for job in running:
+            job.look(known.get(job.stage, usual))
+            if job.left is not None:
+                ahead.append(job.left)
+                known.setdefault(job.stage, job.spent + job.left)
+        if not known:
             return None
-        waiting = [known.get(stage, usual) * n for stage, n in list(self.jobs.items()) if n > 0]
-        worked = sum(map(sum, self.seconds.values()))
-        worked += sum(job.spent for job in list(self.running.values()))
+        waiting = [
+            known.get(stage, usual or 0.0) * n for stage, n in list(self.jobs.items()) if n > 0
+        ]
+        worked = sum(map(sum, self.seconds.values())) + sum(job.spent for job in running)
         at_once = max(worked / spent, 1.0)  # jobs, on average so far
         return max([sum(waiting + ahead) / at_once, *ahead])
 
     def _last_words(self) -> str:
-        """The newest line of the newest log of this run."""
-        try:
-            times = {path: path.stat().st_mtime for path in self.logs.glob("*/*.log")}
-            newest = max(times, key=times.__getitem__)
-            words = _read_lines(newest)
-            if times[newest] < self.since or not words:
-                return ""
-            return f"; {newest.parent.name} {newest.stem}: {words[-1][:120]}"
-        except (OSError, ValueError):
+        """What the job that wrote to its log last has said, and its rate."""
+        told = [job for job in list(self.running.values()) if job.words]
+        if not told:
             return ""
+        job = max(told, key=lambda job: job.told)
+        rate = f", {job.rate:,.{job.rate < 10:d}f}/s" if job.rate and "/s" not in job.words else ""
+        return f"; {job.stage} {job.log.stem}: {job.words[:120]}{rate}"
 
 
 class Reasons(logging.Filter):

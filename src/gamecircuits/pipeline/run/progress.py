@@ -16,11 +16,11 @@ def log(message: str) -> None:
     print(message, file=sys.stderr, flush=True)
 
 
-def read_share(message: str) -> float | None:
-    """The share that is done, of a message such as "step 1,000 of 2,000: ..."."""
-    if found := re.search(r"([\d,]+) of ([\d,]+)", message):
-        done, total = (int(number.replace(",", "") or 0) for number in found.groups())
-        return done / total if 0 < done <= total else None
+def read_count(message: str) -> tuple[int, int] | None:
+    """What is done and what there is, of a message such as "step 1,000 of 2,000: ..."."""
+    if found := re.search(r"(\d[\d,]*) of (\d[\d,]*)", message):
+        done, total = (int(number.replace(",", "")) for number in found.groups())
+        return (done, total) if done <= total else None
     return None
 
 

@@ -23,6 +23,7 @@ from gamecircuits.pipeline.provenance import PACKAGE, SOURCE
 from gamecircuits.pipeline.run.heartbeat import Heartbeat, Reasons
 from gamecircuits.pipeline.run.job import check_input
 from gamecircuits.pipeline.run.lock import check_run, is_at_work, lock_run
+from gamecircuits.pipeline.run.records import remove_damaged
 from gamecircuits.pipeline.stage import STAGES, Stage, as_list
 from gamecircuits.storage.tables import read_frame
 
@@ -79,8 +80,12 @@ class Workflow:
             raise GamecircuitsError(f"These results must be made again; run first:\n{listed}")
         is_beside = is_at_work(f"{self.results}/.lock")
         self.plan.write_tasks(stale, only_new=is_beside)
-        beside = [f"A run is at work in {self.results}; what follows is of this moment."]
-        return beside * is_beside + _describe_stale(stale)
+        if is_beside:
+            first = [f"A run is at work in {self.results}; what follows is of this moment."]
+        else:
+            damaged = remove_damaged(Path(".snakemake"))
+            first = [f"{path} was damaged, and is removed; no result is lost." for path in damaged]
+        return first + _describe_stale(stale)
 
     def check_targets(self, arguments: list[str]) -> None:
         """Raise GamecircuitsError for a rule or file that is asked for but not in the plan.
@@ -174,7 +179,7 @@ class Workflow:
         panel = None
         for handler in handlers:
             if hasattr(handler, "live_display") and handler.console.is_interactive:
-                panel = handler.live_display.renderable
+                panel = handler.live_display.get_renderable()
         self.heartbeat.start(panel)
 
     def describe_results(self) -> str:
