@@ -26,17 +26,23 @@ provide_caches()
 
 from gamecircuits.errors import GamecircuitsError
 from gamecircuits.pipeline.run.workflow import Workflow
+from snakemake.cli import get_argument_parser
 from snakemake.logging import logger
+
+GIVEN, _ = get_argument_parser().parse_known_args()
 
 try:
     FLOW = Workflow(
         workflow.overwrite_configfiles,
         workflow.config_settings.config,
         is_main=workflow.is_main_process,
-        makes_report=any(word.split("=")[0] == "--report" for word in sys.argv),
+        makes_report=GIVEN.report is not None,
         logger=logger,
     )
-    FLOW.check_targets(sys.argv[1:])
+    if FLOW.is_main:
+        FLOW.check_targets(GIVEN)
+    if not GIVEN.dryrun:
+        logger.addFilter(FLOW.describe_nothing)
     for message in FLOW.prepare():
         logger.warning(message)
 except GamecircuitsError as error:

@@ -35,8 +35,8 @@ PAUSE = 20.0  # seconds without a word
 ADD_SOURCE = """
 import os, sysconfig
 site_packages = sysconfig.get_path("purelib")
-with open(os.path.join(site_packages, "gamecircuits.pth"), "w") as file:
-    file.write(os.path.relpath("src", site_packages))  # no letter of it needs an encoding
+with open(os.path.join(site_packages, "gamecircuits.pth"), "w", encoding="ascii") as file:
+    file.write(os.path.relpath("src", site_packages))  # is read in the locale's encoding
 """
 
 
@@ -94,12 +94,13 @@ def set_up() -> None:
 
 def become(*command: str) -> None:
     """Run Python of .venv in place of this process, so that Ctrl-C reaches it directly."""
-    # Files are UTF-8. A terminal has its own encoding; what that lacks is shown by its number.
-    os.environ |= {"PYTHONUTF8": "1", "PYTHONIOENCODING": f"{sys.stdout.encoding}:backslashreplace"}
     sys.path.insert(0, str(ROOT / "src"))
     from gamecircuits.pipeline.run.environment import provide_caches
 
-    provide_caches()
+    try:
+        provide_caches()
+    except OSError as error:
+        sys.exit(f"gamecircuits: neither the home nor a temporary folder can be written ({error})")
     arguments = [str(PYTHON), *command]
     if os.name == "nt":
         sys.exit(subprocess.call(arguments))
@@ -123,6 +124,9 @@ def main(arguments: list[str]) -> None:
     if arguments[:1] in (["-h"], ["--help"]):
         print(__doc__, end="")
         return
+    # Files are UTF-8. A terminal has its own encoding; what that lacks is shown by its number.
+    os.environ["PYTHONUTF8"] = "1"
+    os.environ["PYTHONIOENCODING"] = f"{sys.stdout.encoding}:backslashreplace"
     try:
         set_up()
     except OSError as error:

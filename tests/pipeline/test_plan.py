@@ -420,7 +420,7 @@ def test_files_of_others_and_without_records_are_not_used(plan):
     record = Path("results/jobs/compute_masks/g-shard-00000.json")
     other = record.with_name("g-shard-00001.json")
     record.write_bytes(other.read_bytes())
-    Path("results/jobs/plot_games/game_lengths.json").write_text("[]")
+    Path("results/jobs/plot_games/game_lengths.json").write_text("[]", encoding="utf-8")
     assert stale(plan) == {
         "generate_games:g-shard-00001": "results/games/g/shard-00001.parquet is damaged, or was "
         "changed by hand",
@@ -441,7 +441,7 @@ def test_what_has_not_changed_is_not_read_again(plan, monkeypatch):
     assert read == []
     changed = Path("results/branching/g.parquet")
     changed.write_bytes(changed.read_bytes())
-    Path("results/.plan/verified.json").read_text()
+    Path("results/.plan/verified.json").read_text(encoding="utf-8")
     plan.find_stale()
     assert read == [str(changed)]
 
@@ -453,7 +453,9 @@ def test_tasks_of_what_is_stale_are_new_and_all_others_old(plan):
     (job,) = found
     task = Path(job.task)
     assert task.stat().st_mtime > Path("results/games/g/shard-00000.parquet").stat().st_mtime
-    assert json.loads(task.read_text())["reason"].startswith("results/branching/g.parquet is dam")
+    assert json.loads(task.read_text(encoding="utf-8"))["reason"].startswith(
+        "results/branching/g.parquet is dam"
+    )
     others = [Path(other.task) for other in plan.jobs if other is not job]
     assert {path.stat().st_mtime for path in others} == {0}
     shutil.copy(job.record, "kept")
@@ -461,7 +463,7 @@ def test_tasks_of_what_is_stale_are_new_and_all_others_old(plan):
     assert Path("kept").read_bytes() == Path(job.record).read_bytes()
     plan.write_tasks(plan.find_stale())
     assert task.stat().st_mtime == 0
-    assert json.loads(task.read_text())["reason"] is None
+    assert json.loads(task.read_text(encoding="utf-8"))["reason"] is None
 
 
 def test_two_configs_never_share_a_task(plan, tmp_path):
@@ -487,7 +489,7 @@ def test_only_what_the_plan_can_have_made_is_removed(plan):
     for path in (*leftovers, *of_others):
         file = Path("results", path)
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text("x")
+        file.write_text("x", encoding="utf-8")
     plan.remove_leftovers()
     assert not any(Path("results", path).exists() for path in leftovers)
     assert all(Path("results", path).exists() for path in of_others)

@@ -7,6 +7,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from gamecircuits.games.game import GAMES
+from gamecircuits.pipeline.config import check
 from gamecircuits.pipeline.config.__main__ import main
 from gamecircuits.pipeline.config.load import load_config
 from gamecircuits.pipeline.config.yaml_lines import ConfigError
@@ -41,9 +42,10 @@ searches:
 @pytest.fixture
 def load(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(check, "PROJECT", tmp_path)
 
     def load(text, **overrides):
-        Path("c.yaml").write_text(text)
+        Path("c.yaml").write_text(text, encoding="utf-8")
         return load_config("c.yaml", overrides=overrides)
 
     return load
@@ -239,7 +241,7 @@ def test_values_from_the_command_line(load):
 
 def test_several_files_are_laid_over_each_other(load, tmp_path):
     load(GOOD)
-    Path("top.yaml").write_text("seed: 4\ngames:\n  a:\n    vocab_size: 1\n")
+    Path("top.yaml").write_text("seed: 4\ngames:\n  a:\n    vocab_size: 1\n", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"top\.yaml:4: games\.a\.vocab_size = 1"):
         load_config("c.yaml", "top.yaml")
     with pytest.raises(ConfigError, match=r"absent\.yaml: there is no such config file"):
@@ -279,6 +281,16 @@ def test_results_are_refused_by_where_they_lead(load, tmp_path):
             load(GOOD, results=bad[-80:] if len(bad) <= 80 else "link")
     assert load(GOOD, results="good/x").results == "good/x"
     assert load(GOOD, results="elsewhere").results == "elsewhere"
+
+
+def test_results_may_lie_where_the_project_is_not(load, tmp_path, monkeypatch):
+    monkeypatch.setattr(check, "PROJECT", tmp_path / "project")
+    for good in ("docs", "src/x", str(tmp_path / "src")):
+        if len(good) <= 80:
+            assert load(GOOD, results=good).results == good
+    for bad in ("project/src", "project", ".git/x", "."):
+        with pytest.raises(ConfigError, match="results = .*: must"):
+            load(GOOD, results=bad)
 
 
 def test_a_model_from_a_file(load, tmp_path):
@@ -376,6 +388,6 @@ def test_a_kind_that_cannot_be_imported_is_named(load, monkeypatch, tmp_path):
 def test_command_line(load, capsys):
     load(GOOD)
     assert main(["c.yaml"]) == 0
-    Path("c.yaml").write_text("games: 3")
+    Path("c.yaml").write_text("games: 3", encoding="utf-8")
     assert main(["c.yaml"]) == 1
     assert "c.yaml:1: games = 3: must be a mapping" in capsys.readouterr().err

@@ -26,7 +26,7 @@ CONFIG = {
 def make(tmp_path, monkeypatch):
     """A Workflow in an empty folder."""
     monkeypatch.chdir(tmp_path)
-    Path("c.yaml").write_text(yaml.safe_dump(CONFIG, sort_keys=False))
+    Path("c.yaml").write_text(yaml.safe_dump(CONFIG, sort_keys=False), encoding="utf-8")
     return lambda **given: Workflow(
         ["c.yaml"], {}, **{"is_main": True, "makes_report": False} | given
     )

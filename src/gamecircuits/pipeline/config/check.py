@@ -38,6 +38,7 @@ from gamecircuits.pipeline.config.named import (
     NamedSearch,
 )
 from gamecircuits.pipeline.config.yaml_lines import ConfigError, KeyPath, Source, dotted
+from gamecircuits.pipeline.provenance import SOURCE
 from gamecircuits.training.averaging import make_average
 from gamecircuits.training.trial import HYPERPARAMETERS, check_space, draw_trial, group_trials
 from gamecircuits.transformer.constructions.construction import CONSTRUCTIONS
@@ -48,6 +49,7 @@ NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,59}")
 LABEL = re.compile(r"[A-Za-z][A-Za-z0-9_.]{0,59}")  # of variants and averages: ema_0.99
 NOTHING = {"na", "nan", "none", "null"}  # in tables, readers take these for missing values
 PATH = re.compile(r"(?!-)[A-Za-z0-9_./-]{1,80}")
+PROJECT = SOURCE.parent
 START = "start"  # in place of an average: the weights before training
 SOURCES = {"benchmarks", "config", "docs", "profiles", "src", "tests", "workflow"}
 TYPES = {
@@ -215,10 +217,11 @@ class _Checker:
         if not PATH.fullmatch(results) or not parts or parts in (("..",), ("/",)):
             message = "must be a folder's path of letters, digits and _ . - /, not starting with -"
             return self.report(path, message, results)
-        root, real = Path.cwd().resolve(), Path(results).resolve()  # where links lead
-        inside = real.relative_to(root).parts if real.is_relative_to(root) else None
-        is_source = inside is not None and (inside == () or inside[0].lower() in SOURCES)
-        if ".." in parts or is_source or root.is_relative_to(real):
+        real, here = Path(results).resolve(), Path.cwd().resolve()  # where links lead
+        root = PROJECT if real.is_relative_to(PROJECT) else here
+        inside = real.relative_to(root).parts if real.is_relative_to(root) else ()
+        is_source = root == PROJECT and inside and inside[0].lower() in SOURCES
+        if ".." in parts or is_source or PROJECT.is_relative_to(real):
             message = "must not be a folder of the project's source, nor lie above it"
             self.report(path, message, results)
         elif inside and inside[0].startswith("."):

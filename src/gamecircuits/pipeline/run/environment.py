@@ -14,11 +14,14 @@ def provide_caches() -> None:
 
     Without one, numba does not start, and matplotlib reads all fonts in each job. For libraries
     that are imported later, and for child processes.
+
+    Raises:
+        OSError: if no temporary folder can be written either.
     """
     home = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")).absolute()
     while not home.exists():
         home = home.parent
-    if os.access(home, os.W_OK):
+    if os.access(home, os.W_OK) or os.name == "nt":
         return
     folder = Path(tempfile.gettempdir(), f"gamecircuits-{os.getuid()}")
     folder.mkdir(mode=0o700, exist_ok=True)

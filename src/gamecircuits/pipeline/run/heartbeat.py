@@ -9,14 +9,13 @@ import sys
 import threading
 import time
 from collections import Counter
-from datetime import timedelta
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from gamecircuits.pipeline.run.progress import read_count
+from gamecircuits.pipeline.run.progress import clock, read_count
 
 ENDED = r"CalledProcessError[\s\S]*(?:exit status (\d+)|died with \D*(\d+)>?)\.\s*$"
 
@@ -203,7 +202,3 @@ def _read_lines(path: Path) -> list[str]:
     with contextlib.suppress(OSError):
         return path.read_text(encoding="utf-8", errors="replace").splitlines()
     return []
-
-
-def clock(seconds: float) -> str:
-    return str(timedelta(seconds=round(seconds)))

@@ -54,7 +54,7 @@ def run_job(task: dict, threads: int = 1, *, is_alone: bool = False) -> None:
 def check_input(path: str, record: str, digest: str) -> None:
     """Raise ArtefactError unless the file is as the job of this digest wrote it."""
     try:
-        made = json.loads(Path(record).read_text())
+        made = json.loads(Path(record).read_text(encoding="utf-8"))
         wanted, maker = (
             made["files"][os.path.relpath(path, Path(record).parents[2])],
             made["digest"],
@@ -81,7 +81,7 @@ def check_modules(loaded: Iterable[str], closure: Iterable[str]) -> None:
 def main(argv: list[str], *, is_alone: bool = False) -> int:
     begin = time.monotonic()
     try:
-        task = json.loads(Path(argv[0]).read_text())
+        task = json.loads(Path(argv[0]).read_text(encoding="utf-8"))
         run_job(task, *map(int, argv[1:]), is_alone=is_alone)
     except GamecircuitsError as error:
         log(f"error: {error}")

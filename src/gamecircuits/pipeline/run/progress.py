@@ -16,6 +16,11 @@ def log(message: str) -> None:
     print(message, file=sys.stderr, flush=True)
 
 
+def clock(seconds: float) -> str:
+    """As hours:minutes:seconds."""
+    return str(timedelta(seconds=round(seconds)))
+
+
 def read_count(message: str) -> tuple[int, int] | None:
     """What is done and what there is, of a message such as "step 1,000 of 2,000: ..."."""
     if found := re.search(r"(\d[\d,]*) of (\d[\d,]*)", message):
@@ -39,7 +44,7 @@ class Progress:
             return
         self.logged = now
         speed = self.done / (now - self.begin)
-        left = timedelta(seconds=round((self.total - self.done) / speed))
+        left = clock((self.total - self.done) / speed)
         done = f"{self.done:,} of {self.total:,} {self.noun}"
         self.log(f"{done}, {speed:,.0f} {self.noun}/s, {left} left")
 

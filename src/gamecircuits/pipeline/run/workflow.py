@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 import shlex
+from argparse import Namespace
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
@@ -12,7 +13,6 @@ from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import jinja2
-from snakemake.cli import get_argument_parser
 
 from gamecircuits.errors import ArtefactError, GamecircuitsError
 from gamecircuits.kinds import suggest
@@ -87,15 +87,12 @@ class Workflow:
             first = [f"{path} was damaged, and is removed; no result is lost." for path in damaged]
         return first + _describe_stale(stale)
 
-    def check_targets(self, arguments: list[str]) -> None:
+    def check_targets(self, given: Namespace) -> None:
         """Raise GamecircuitsError for a rule or file that is asked for but not in the plan.
 
         Args:
-            arguments: of this call of snakemake.
+            given: arguments of this call of snakemake.
         """
-        if not self.is_main:
-            return
-        given, _ = get_argument_parser().parse_known_args(arguments)
         names = [*self.parts, "all", *(stage.name for stage in self.stages)]
         files = self.plan.files()
         known = {*names, *map(os.path.abspath, files)}
@@ -181,6 +178,12 @@ class Workflow:
             if hasattr(handler, "live_display") and handler.console.is_interactive:
                 panel = handler.live_display.get_renderable()
         self.heartbeat.start(panel)
+
+    def describe_nothing(self, record: logging.LogRecord) -> bool:
+        """Has a run that finds everything done say what it has to show, too; a logger's filter."""
+        if record.getMessage().startswith("Nothing to be done"):
+            record.msg = f"{record.msg}\n{self.describe_results()}"
+        return True
 
     def describe_results(self) -> str:
         """What a finished run has to show."""
