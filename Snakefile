@@ -82,7 +82,8 @@ for stage in FLOW.stages:
         priority: lambda names, stage=stage: FLOW.priority(stage, names)
         threads: lambda names, stage=stage: FLOW.job(stage, names).work.threads
         shell:
-            "exec {PYTHON:q} -m gamecircuits.pipeline.run.job {input.task:q} {threads} > {log:q} 2>&1"
+            "exec {PYTHON:q} -m gamecircuits.pipeline.run.job"
+            " {input.task:q} {threads} > {log:q} 2>&1"
 
 
 for part in FLOW.parts:

@@ -289,7 +289,7 @@ def test_results_may_lie_where_the_project_is_not(load, tmp_path, monkeypatch):
         if len(good) <= 80:
             assert load(GOOD, results=good).results == good
     for bad in ("project/src", "project", ".git/x", "."):
-        with pytest.raises(ConfigError, match="results = .*: must"):
+        with pytest.raises(ConfigError, match=r"results = .*: must"):
             load(GOOD, results=bad)
 
 
