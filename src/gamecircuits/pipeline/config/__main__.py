@@ -27,7 +27,7 @@ def main(arguments: list[str]) -> int:
         README.write_text(fill_tables(README.read_text(encoding="utf-8")), encoding="utf-8")
         return 0
     try:
-        load_config(*(arguments or [CONFIG / "config.yaml"]))
+        load_config(*(arguments or [str(CONFIG / "config.yaml")]))
     except GamecircuitsError as error:
         print(error, file=sys.stderr)
         return 1

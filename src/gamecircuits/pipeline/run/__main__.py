@@ -106,11 +106,12 @@ def _is_value(word: str, option: Action | None, before: str) -> bool:
     """Whether the word belongs to the option, whose last value, or name, stands before it."""
     if option and (option.nargs is None or option.dest in TAKE_RULES):
         return True
+    if option and option.nargs == "+" and before in option.option_strings:  # one at least
+        return True
     if word in (*PARTS, *STAGES, "all"):
         return False
-    if option and option.dest == "configfile":  # one at least
-        is_file = Path(word).suffix not in MADE and ("." in word or Path(word).is_file())
-        return is_file or before.startswith("-")
+    if option and option.dest == "configfile":
+        return Path(word).suffix not in MADE and ("." in word or Path(word).is_file())
     if option and option.choices:
         return word in option.choices
     return "=" in word or not (option and (option.dest == "config" or "=" in before))

@@ -51,15 +51,15 @@ class Workflow:
         *,
         is_main: bool,
         makes_report: bool,
-        logger: logging.Logger,
+        logger: logging.Logger | None = None,
     ):
         self.config_files = [_shorten(path) for path in config_files]
         config = load_config(
             *(self.config_files or [_shorten(DEFAULT_CONFIG)]), overrides=overrides
         )
-        self.results, self.logger = config.results, logger
-        self.is_main, self.makes_report = is_main, makes_report
-        if is_main:
+        self.results, self.is_main, self.makes_report = config.results, is_main, makes_report
+        self.logger = logger or logging.getLogger(__name__)
+        if logger and is_main:
             self.heartbeat = Heartbeat(f"{self.results}/logs")
             logger.addHandler(self.heartbeat)
             logger.addFilter(Reasons(logger))
