@@ -59,10 +59,15 @@ def say(message: str) -> None:
     print(f"gamecircuits: {message}", file=sys.stderr, flush=True)
 
 
+def make_stamp() -> bytes:
+    """What .venv depends on, as a digest; of bytes, which are the same in any locale."""
+    parts = [sys.version.encode(), os.fsencode(ROOT), LOCK.read_bytes()]
+    return hashlib.sha256(b"\n".join(parts)).hexdigest().encode()
+
+
 def set_up() -> None:
     """Make .venv hold exactly what the lock names; do nothing when it already does."""
-    made_by = f"{sys.version}\n".encode() + os.fsencode(ROOT)  # any bytes, in any locale
-    wanted = hashlib.sha256(made_by + b"\n" + LOCK.read_bytes()).hexdigest().encode()
+    wanted = make_stamp()
     if STAMP.exists() and STAMP.read_bytes() == wanted and run(PYTHON, "-c", "", quiet=True):
         return
     say("setting up .venv, about two minutes ...")
