@@ -25,11 +25,13 @@ from gamecircuits.pipeline.run.environment import provide_caches
 provide_caches()
 
 from gamecircuits.errors import GamecircuitsError
+from gamecircuits.pipeline.run.heartbeat import follow
 from gamecircuits.pipeline.run.workflow import Workflow
 from snakemake.cli import get_argument_parser
 from snakemake.logging import logger
 
 GIVEN, _ = get_argument_parser().parse_known_args()
+HEARTBEAT = follow(logger) if workflow.is_main_process else None
 
 try:
     FLOW = Workflow(
@@ -37,9 +39,8 @@ try:
         workflow.config_settings.config,
         is_main=workflow.is_main_process,
         makes_report=GIVEN.report is not None,
-        logger=logger,
     )
-    if FLOW.is_main:
+    if workflow.is_main_process:
         FLOW.check_targets(GIVEN)
     if not GIVEN.dryrun:
         logger.addFilter(FLOW.describe_nothing)
@@ -105,7 +106,7 @@ rule all:
 
 onstart:
     try:
-        FLOW.begin(workflow.logger_manager.get_log_handlers())
+        FLOW.begin(logger, HEARTBEAT, workflow.logger_manager.get_log_handlers())
     except GamecircuitsError as error:
         logger.error(str(error))
         sys.exit(1)

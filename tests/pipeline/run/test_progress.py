@@ -50,7 +50,7 @@ class Run:
         monkeypatch.setattr(heartbeat.threading, "Thread", lambda **_: types.SimpleNamespace(
             start=lambda: None
         ))  # fmt: skip
-        self.heartbeat = heartbeat.Heartbeat(str(folder), self.stream)
+        self.heartbeat = heartbeat.Heartbeat(self.stream)
         self.total, self.done = sum(jobs.values()), 0
         self.happen(LogEvent.RUN_INFO, stats={**jobs, "total": self.total})
 
@@ -80,7 +80,7 @@ class Run:
 def test_a_heartbeat_tells_done_rate_and_time_left(tmp_path, monkeypatch):
     run = Run(tmp_path, monkeypatch, quick=3, slow=1)
     assert run.after(7) == "preparing for 0:00:07"
-    run.heartbeat.start()
+    run.heartbeat.start(str(tmp_path))
     run.begin(1, "quick")
     assert run.after(5) == "0 of 4 jobs after 0:00:05, time left not known yet"
     run.end(1)
@@ -105,7 +105,7 @@ def test_earlier_runs_say_how_long_a_stage_takes(tmp_path, monkeypatch):
         log = tmp_path / f"train/{number}.log"
         log.write_text(f"step 1 of 1\ndone in {seconds} s, 3 MiB at most\n", encoding="utf-8")
     run = Run(tmp_path, monkeypatch, train=2)
-    run.heartbeat.start()
+    run.heartbeat.start(str(tmp_path))
     run.begin(7, "train")
     assert run.after(10) == "0 of 2 jobs after 0:00:10, about 0:01:10 left"
 
@@ -113,7 +113,7 @@ def test_earlier_runs_say_how_long_a_stage_takes(tmp_path, monkeypatch):
 def test_on_a_terminal_the_line_is_the_title_of_the_panel(tmp_path, monkeypatch):
     run = Run(tmp_path, monkeypatch, a=2)
     panel = types.SimpleNamespace(title="Workflow Progress")
-    run.heartbeat.start(panel)
+    run.heartbeat.start(str(tmp_path), panel)
     run.begin(1, "a")
     run.now += 4
     run.end(1)
@@ -121,9 +121,9 @@ def test_on_a_terminal_the_line_is_the_title_of_the_panel(tmp_path, monkeypatch)
     assert panel.title == "1 of 2 jobs after 0:00:04, 15/min, about 0:00:04 left"
 
 
-def test_a_heartbeat_beats_by_itself(tmp_path):
+def test_a_heartbeat_beats_by_itself():
     stream = io.StringIO()
-    heartbeat.Heartbeat(str(tmp_path), stream, pause=0.02)
+    heartbeat.Heartbeat(stream, pause=0.02)
     deadline = time.monotonic() + 10
     while "preparing for 0:00:0" not in stream.getvalue():
         assert time.monotonic() < deadline

@@ -54,15 +54,11 @@ class Heartbeat(logging.Handler):
     That is: the jobs that are done, how long that took, their rate, how long the others will take,
     and what the job that wrote to its log last said there. A job that has not begun is taken to
     need as long as others of its stage, in this run or else in earlier ones.
-
-    Args:
-        logs: folder of the jobs' logs.
-        panel: its title has the line, where a terminal shows one; else lines are written.
     """
 
-    def __init__(self, logs: str, stream=sys.stderr, pause: float = 5.0):
+    def __init__(self, stream=sys.stderr, pause: float = 5.0):
         super().__init__()
-        self.logs, self.stream, self.pause = Path(logs), stream, pause
+        self.stream, self.pause = stream, pause
         self.panel: Any = None
         self.begin = time.monotonic()
         self.is_planning = True
@@ -73,11 +69,16 @@ class Heartbeat(logging.Handler):
         self.earlier: dict[str, list[float]] = {}
         threading.Thread(target=self._beat, daemon=True).start()
 
-    def start(self, panel: Any = None) -> None:
-        """The first job is about to begin."""
+    def start(self, logs: str, panel: Any = None) -> None:
+        """The first job is about to begin.
+
+        Args:
+            logs: folder of the jobs' logs, those of earlier runs too.
+            panel: its title has the line, where a terminal shows one; else lines are written.
+        """
         self.is_planning, self.panel, self.begin = False, panel, time.monotonic()
         self.pause = self.pause if panel is None else 1.0
-        for path in self.logs.glob("*/*.log"):
+        for path in Path(logs).glob("*/*.log"):
             if found := re.match(r"done in ([\d.]+) s", "".join(_read_lines(path)[-1:])):
                 self.earlier.setdefault(path.parent.name, []).append(float(found[1]))
 
@@ -154,6 +155,14 @@ class Heartbeat(logging.Handler):
         return f"; {job.stage} {job.log.stem}: {job.words[:120]}{rate}"
 
 
+def follow(logger: logging.Logger) -> Heartbeat:
+    """Have the logger's messages followed, and the reasons of failures among them."""
+    heartbeat = Heartbeat()
+    logger.addHandler(heartbeat)
+    logger.addFilter(Reasons(logger))
+    return heartbeat
+
+
 class Reasons(logging.Filter):
     """Has the reason of a failed job logged before Snakemake's description of the job.
 
@@ -190,7 +199,9 @@ def explain_failure(log: Path, ended_by: int | None) -> str:
             return line.removeprefix("error: ")
     if "Traceback (most recent call last):" in lines:
         return lines[-1]
-    if shutil.disk_usage(log.parent).free < 1 << 20:  # then logs are cut off, too
+    if (
+        log.parent.is_dir() and shutil.disk_usage(log.parent).free < 1 << 20
+    ):  # then logs are cut off, too
         return f"the disk of {log.parent} is full; free space and run again"
     by = f" by {signal.Signals(ended_by).name}" if ended_by in list(signal.Signals) else ""
     memory = ", probably for want of memory" if ended_by == signal.SIGKILL else ""

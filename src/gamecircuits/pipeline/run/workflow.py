@@ -20,7 +20,7 @@ from gamecircuits.pipeline.config.load import load_config
 from gamecircuits.pipeline.graph import PARTS
 from gamecircuits.pipeline.plan import Job, Plan
 from gamecircuits.pipeline.provenance import PACKAGE, SOURCE
-from gamecircuits.pipeline.run.heartbeat import Heartbeat, Reasons
+from gamecircuits.pipeline.run.heartbeat import Heartbeat
 from gamecircuits.pipeline.run.job import check_input
 from gamecircuits.pipeline.run.lock import check_run, is_at_work, lock_run
 from gamecircuits.pipeline.run.records import remove_damaged
@@ -51,19 +51,12 @@ class Workflow:
         *,
         is_main: bool,
         makes_report: bool,
-        logger: logging.Logger | None = None,
     ):
         self.config_files = [_shorten(path) for path in config_files]
-        config = load_config(
-            *(self.config_files or [_shorten(DEFAULT_CONFIG)]), overrides=overrides
-        )
-        self.results, self.is_main, self.makes_report = config.results, is_main, makes_report
-        self.logger = logger or logging.getLogger(__name__)
-        if logger and is_main:
-            self.heartbeat = Heartbeat(f"{self.results}/logs")
-            logger.addHandler(self.heartbeat)
-            logger.addFilter(Reasons(logger))
-        self.plan = Plan(config)
+        files = self.config_files or [_shorten(DEFAULT_CONFIG)]
+        config = load_config(*files, overrides=overrides)
+        self.plan, self.results = Plan(config), config.results
+        self.is_main, self.makes_report = is_main, makes_report
 
     def prepare(self) -> list[str]:
         """Tell Snakemake which results are up to date, by the times of the tasks.
@@ -165,19 +158,19 @@ class Workflow:
 
     # Hooks.
 
-    def begin(self, handlers: Iterable[Any]) -> None:
+    def begin(self, logger: logging.Logger, heartbeat: Heartbeat, handlers: Iterable[Any]) -> None:
         """Before the first job: keep other runs out, and say how far this one is.
 
         Args:
             handlers: Snakemake's of its messages; one may draw bars in a panel of the terminal.
         """
-        lock_run(f"{self.results}/.lock", self.logger.warning)
+        lock_run(f"{self.results}/.lock", logger.warning)
         self.plan.remove_leftovers()
         panel = None
         for handler in handlers:
             if hasattr(handler, "live_display") and handler.console.is_interactive:
                 panel = handler.live_display.get_renderable()
-        self.heartbeat.start(panel)
+        heartbeat.start(f"{self.results}/logs", panel)
 
     def describe_nothing(self, record: logging.LogRecord) -> bool:
         """Has a run that finds everything done say what it has to show, too; a logger's filter."""
