@@ -13,21 +13,37 @@ from pathlib import Path
 PYTHON = sys.executable
 SOURCE = Path(workflow.basedir) / "src"
 sys.path.insert(0, str(SOURCE))
-os.environ["PYTHONPATH"] = os.pathsep.join(
-    filter(None, [str(SOURCE), os.environ.get("PYTHONPATH")])
-)
+os.environ |= {  # of jobs, whatever the locale: their logs are UTF-8, their modules ours
+    "PYTHONPATH": os.pathsep.join(filter(None, [str(SOURCE), os.environ.get("PYTHONPATH")])),
+    "PYTHONSAFEPATH": "1",
+    "PYTHONUTF8": "1",
+    "PYTHONIOENCODING": "utf-8",
+}
+
+from gamecircuits.pipeline.run.environment import provide_caches
+
+provide_caches()
 
 from gamecircuits.errors import GamecircuitsError
+from gamecircuits.pipeline.run.heartbeat import follow
 from gamecircuits.pipeline.run.workflow import Workflow
+from snakemake.cli import get_argument_parser
 from snakemake.logging import logger
+
+GIVEN, _ = get_argument_parser().parse_known_args()
+HEARTBEAT = follow(logger) if workflow.is_main_process else None
 
 try:
     FLOW = Workflow(
         workflow.overwrite_configfiles,
         workflow.config_settings.config,
         is_main=workflow.is_main_process,
-        makes_report=any(word.split("=")[0] == "--report" for word in sys.argv),
+        makes_report=GIVEN.report is not None,
     )
+    if workflow.is_main_process:
+        FLOW.check_targets(GIVEN)
+    if not GIVEN.dryrun:
+        logger.addFilter(FLOW.describe_nothing)
     for message in FLOW.prepare():
         logger.warning(message)
 except GamecircuitsError as error:
@@ -60,7 +76,8 @@ for stage in FLOW.stages:
         priority: lambda names, stage=stage: FLOW.priority(stage, names)
         threads: lambda names, stage=stage: FLOW.job(stage, names).work.threads
         shell:
-            "{PYTHON:q} -m gamecircuits.pipeline.run.job {input.task:q} {threads} > {log:q} 2>&1"
+            "exec {PYTHON:q} -m gamecircuits.pipeline.run.job"
+            " {input.task:q} {threads} > {log:q} 2>&1"
 
 
 for part in FLOW.parts:
@@ -82,7 +99,7 @@ rule all:
 
 onstart:
     try:
-        FLOW.begin(logger)
+        FLOW.begin(logger, HEARTBEAT, workflow.logger_manager.get_log_handlers())
     except GamecircuitsError as error:
         logger.error(str(error))
         sys.exit(1)
@@ -90,7 +107,3 @@ onstart:
 
 onsuccess:
     logger.info(FLOW.describe_results())
-
-
-onerror:
-    FLOW.explain(logger)

@@ -11,6 +11,9 @@
     python3 run.py python [ARGUMENTS]      a python that has everything installed
 
 The first call makes .venv from requirements.lock; a changed lock brings it up to date.
+
+From any folder: python3 /path/to/run.py. All paths are relative to the folder you are in, the
+results folder too. Only what you leave out comes from the checkout: the configuration, the tests.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
@@ -27,22 +31,46 @@ LOCK = ROOT / "requirements.lock"
 VENV = ROOT / ".venv"
 STAMP = VENV / "installed-lock.sha256"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+PAUSE = 20.0  # seconds without a word
+ADD_SOURCE = """
+import os, sysconfig
+site_packages = sysconfig.get_path("purelib")
+with open(os.path.join(site_packages, "gamecircuits.pth"), "w", encoding="ascii") as file:
+    file.write(os.path.relpath("src", site_packages))  # is read in the locale's encoding
+"""
 
 
 def run(*command: str | Path, quiet: bool = False) -> bool:
+    """Run a set-up command, from where no file of the user's can be taken for a module."""
     output = subprocess.DEVNULL if quiet else None
+    begin = time.monotonic()
     try:
-        return subprocess.call(list(map(str, command)), stdout=output, stderr=output) == 0
+        process = subprocess.Popen(list(map(str, command)), stdout=output, stderr=output, cwd=ROOT)
     except OSError:
         return False
+    while True:
+        try:
+            return process.wait(PAUSE) == 0
+        except subprocess.TimeoutExpired:
+            say(f"still at work on .venv after {time.monotonic() - begin:.0f} s ...")
+
+
+def say(message: str) -> None:
+    print(f"gamecircuits: {message}", file=sys.stderr, flush=True)
+
+
+def make_stamp() -> bytes:
+    """What .venv depends on, as a digest; of bytes, which are the same in any locale."""
+    parts = [sys.version.encode(), os.fsencode(ROOT), LOCK.read_bytes()]
+    return hashlib.sha256(b"\n".join(parts)).hexdigest().encode()
 
 
 def set_up() -> None:
     """Make .venv hold exactly what the lock names; do nothing when it already does."""
-    wanted = hashlib.sha256(f"{sys.version}\n{ROOT}\n".encode() + LOCK.read_bytes()).hexdigest()
-    if STAMP.exists() and STAMP.read_text() == wanted and run(PYTHON, "-c", "", quiet=True):
+    wanted = make_stamp()
+    if STAMP.exists() and STAMP.read_bytes() == wanted and run(PYTHON, "-c", "", quiet=True):
         return
-    print("gamecircuits: setting up .venv, about two minutes ...", file=sys.stderr, flush=True)
+    say("setting up .venv, about two minutes ...")
     if VENV.is_symlink():  # another checkout's, which --clear would empty
         VENV.unlink()
     STAMP.unlink(missing_ok=True)  # an interrupted set-up must not look finished
@@ -52,7 +80,7 @@ def set_up() -> None:
         done = run(PYTHON, "-m", "pip", *install)
     else:  # Debian without python3-venv has no ensurepip: borrow the installer of the system
         if not run(*make_venv, "--without-pip"):
-            sys.exit("gamecircuits: could not make .venv; is the folder writable?")
+            sys.exit(f"gamecircuits: could not make {VENV}; is the folder writable?")
         if run(sys.executable, "-m", "pip", "--version", quiet=True):
             done = run(sys.executable, "-m", "pip", "--python", PYTHON, *install)
         elif uv := shutil.which("uv"):
@@ -64,21 +92,35 @@ def set_up() -> None:
             )
     if not done:
         sys.exit("gamecircuits: installing requirements.lock failed (see above); nothing was run.")
-    purelib = "import sysconfig; print(sysconfig.get_path('purelib'), end='')"
-    site_packages = subprocess.run(
-        [str(PYTHON), "-c", purelib], check=True, capture_output=True, text=True
-    ).stdout
-    (Path(site_packages) / "gamecircuits.pth").write_text(f"{ROOT / 'src'}\n")
-    STAMP.write_text(wanted)
+    if not run(PYTHON, "-c", ADD_SOURCE):
+        sys.exit("gamecircuits: could not finish .venv (see above); nothing was run.")
+    STAMP.write_bytes(wanted)
 
 
 def become(*command: str) -> None:
-    """Run a module of .venv in place of this process, so that Ctrl-C reaches it directly."""
-    os.chdir(ROOT)
+    """Run Python of .venv in place of this process, so that Ctrl-C reaches it directly."""
+    sys.path.insert(0, str(ROOT / "src"))
+    from gamecircuits.pipeline.run.environment import provide_caches
+
+    try:
+        provide_caches()
+    except OSError as error:
+        sys.exit(f"gamecircuits: neither the home nor a temporary folder can be written ({error})")
     arguments = [str(PYTHON), *command]
     if os.name == "nt":
         sys.exit(subprocess.call(arguments))
     os.execv(arguments[0], arguments)
+
+
+def name_tests(arguments: list[str]) -> list[str]:
+    """Arguments of pytest for the tests of this project; all of them unless some are named."""
+    before = ["", *arguments]
+    named = any(
+        os.path.exists(word.split("::")[0]) and (".py" in word or not option.startswith("-"))
+        for option, word in zip(before, arguments)  # noqa: B905  (older Pythons have no strict)
+    )
+    tests = [] if named else [str(ROOT / "tests")]
+    return ["-c", str(ROOT / "pyproject.toml"), "--rootdir", str(ROOT), *arguments, *tests]
 
 
 def main(arguments: list[str]) -> None:
@@ -87,19 +129,28 @@ def main(arguments: list[str]) -> None:
     if arguments[:1] in (["-h"], ["--help"]):
         print(__doc__, end="")
         return
-    set_up()
+    # Files are UTF-8. A terminal has its own encoding; what that lacks is shown by its number.
+    os.environ["PYTHONUTF8"] = "1"
+    os.environ["PYTHONIOENCODING"] = f"{sys.stdout.encoding}:backslashreplace"
+    try:
+        set_up()
+    except OSError as error:
+        sys.exit(f"gamecircuits: {ROOT} cannot hold .venv ({error}); is the folder writable?")
     command, rest = (arguments or [""])[0], arguments[1:]
     modules = {
         "test": "pytest",
         "docs": "gamecircuits.pipeline.docs",
         "diagnose": "gamecircuits.pipeline.run.diagnose",
     }
+    module = ("-P", "-m")  # -P: no module is taken from the folder that the user is in
     if command == "python":
         become(*rest)
+    elif command == "test":
+        become(*module, modules[command], *name_tests(rest))
     elif command in modules:
-        become("-m", modules[command], *rest)
+        become(*module, modules[command], *rest)
     else:
-        become("-m", "gamecircuits.pipeline.run", *arguments)
+        become(*module, "gamecircuits.pipeline.run", *arguments)
 
 
 if __name__ == "__main__":

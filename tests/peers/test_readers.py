@@ -1,12 +1,19 @@
 """Other programs read the files as they are; one that is not installed is skipped."""
 
+import importlib
+import re
+import textwrap
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import pytest
 
 from gamecircuits.games.datasets import GameDataset
 from gamecircuits.pipeline.provenance import describe_job
 from gamecircuits.pipeline.stages.generate_games import generate_games
 
+ROOT = Path(__file__).parents[2]
 SPLITS = {"train": 0.5, "validation": 0.3, "test": 0.2}
 
 
@@ -32,6 +39,36 @@ def shards(tmp_path_factory):
     return f"{folder}/*.parquet", games
 
 
+def read_documented(library, pattern, split):
+    """The line of docs/formats.md that reads games with this library, run for these games."""
+    modules = {library.partition(".")[0]: require(library.partition(".")[0])}
+    importlib.import_module(library)
+    text = (ROOT / "docs/formats.md").read_text(encoding="utf-8")
+    [line] = re.findall(rf"^    ({re.escape(library)}\..*?\))$(?!\n    \))", text, re.M | re.S)
+    folder = pattern.removesuffix("/*.parquet")
+    line = line.replace("results/games/othello", folder).replace("train", split)
+    return eval(textwrap.dedent(line), modules)
+
+
+@pytest.mark.parametrize("split", SPLITS)
+@pytest.mark.parametrize(
+    ("library", "to_frame"),
+    [
+        ("pandas", lambda found: found),
+        ("pyarrow.parquet", lambda found: found.to_pandas()),
+        ("polars", lambda found: pd.DataFrame(found.collect().to_dict(as_series=False))),
+        ("duckdb", lambda found: found.df()),
+        ("datasets", lambda found: found.to_pandas()),
+    ],
+)
+def test_the_documented_lines_read_one_split(shards, library, to_frame, split):
+    pattern, games = shards
+    found = to_frame(read_documented(library, pattern, split))
+    assert set(found["split"]) == {split}
+    assert [list(tokens) for tokens in found["tokens"]] == games[split]
+    assert found["length"].tolist() == [len(game) for game in games[split]]
+
+
 def test_polars(shards):
     pl = require("polars")
     pattern, games = shards
@@ -51,12 +88,9 @@ def test_duckdb(shards):
         np.testing.assert_allclose(mean, np.mean([len(row) for row in rows]))
 
 
-def test_hugging_face_datasets(shards, tmp_path):
+def test_datasets_calls_all_games_train_unless_they_are_filtered(shards, tmp_path):
     datasets = require("datasets")
     pattern, games = shards
-    dataset = datasets.load_dataset(
-        "parquet", data_files=pattern, split="train", cache_dir=str(tmp_path)
-    )
-    for name, rows in games.items():
-        found = dataset.filter(lambda row, name=name: row["split"] == name)
-        assert found["tokens"][:] == rows
+    found = datasets.load_dataset("parquet", data_files=pattern, cache_dir=str(tmp_path))
+    assert found.keys() == {"train"}
+    assert found["train"].num_rows == sum(map(len, games.values()))

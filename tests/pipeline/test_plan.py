@@ -443,7 +443,7 @@ def test_files_of_others_and_without_records_are_not_used(plan):
     record = Path("results/jobs/compute_masks/g-shard-00000.json")
     other = record.with_name("g-shard-00001.json")
     record.write_bytes(other.read_bytes())
-    Path("results/jobs/plot_games/game_lengths.json").write_text("[]")
+    Path("results/jobs/plot_games/game_lengths.json").write_text("[]", encoding="utf-8")
     assert stale(plan) == {
         "generate_games:g-shard-00001": "results/games/g/shard-00001.parquet is damaged, or was "
         "changed by hand",
@@ -482,7 +482,9 @@ def test_tasks_of_what_is_stale_are_new_and_all_others_old(plan):
     (job,) = found
     task = Path(job.task)
     assert task.stat().st_mtime > Path("results/games/g/shard-00000.parquet").stat().st_mtime
-    assert json.loads(task.read_text())["reason"].startswith("results/branching/g.parquet is dam")
+    assert json.loads(task.read_text(encoding="utf-8"))["reason"].startswith(
+        "results/branching/g.parquet is dam"
+    )
     others = [Path(other.task) for other in plan.jobs if other is not job]
     assert {path.stat().st_mtime for path in others} == {0}
     shutil.copy(job.record, "kept")
@@ -490,7 +492,7 @@ def test_tasks_of_what_is_stale_are_new_and_all_others_old(plan):
     assert Path("kept").read_bytes() == Path(job.record).read_bytes()
     plan.write_tasks(plan.find_stale())
     assert task.stat().st_mtime == 0
-    assert json.loads(task.read_text())["reason"] is None
+    assert json.loads(task.read_text(encoding="utf-8"))["reason"] is None
 
 
 def test_times_ahead_of_the_clock_are_corrected(plan):
@@ -526,10 +528,10 @@ def test_only_what_the_plan_can_have_made_is_removed(plan, monkeypatch):
     for path in (*leftovers, *of_others):
         file = Path("results", path)
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text("x")
+        file.write_text("x", encoding="utf-8")
     task = Path("results/.plan/plot_games/game_lengths-0123456789abcdef.json")
     task.parent.mkdir(parents=True)
-    task.write_text("of a plan that somebody looks at")
+    task.write_text("of a plan that somebody looks at", encoding="utf-8")
     plan.remove_leftovers()
     assert task.exists()
     monkeypatch.setattr(plan_module, "HOUR", 0)

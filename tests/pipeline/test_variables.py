@@ -50,7 +50,7 @@ HOSTILE = {
 @pytest.fixture
 def plan(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    Path("c.yaml").write_text(yaml.safe_dump(CONFIG))
+    Path("c.yaml").write_text(yaml.safe_dump(CONFIG), encoding="utf-8")
     return Plan(load_config("c.yaml"))
 
 
@@ -92,7 +92,7 @@ def test_a_hostile_environment_changes_no_byte(plan, monkeypatch, stage):
     job = next(job for job in plan.jobs if job.stage.name == stage)
     before = ("generate_games", "compute_masks", "measure_branching", "construct_model")
     do_all(plan, *before)
-    Path("matplotlibrc").write_text("font.size: 30\nlines.linewidth: 9\n")
+    Path("matplotlibrc").write_text("font.size: 30\nlines.linewidth: 9\n", encoding="utf-8")
 
     def run(**variables):
         command = [sys.executable, "-m", "gamecircuits.pipeline.run.job", job.task]

@@ -222,7 +222,11 @@ def test_touched_files_and_new_kinds_rerun_nothing(copy):
     new = "src/gamecircuits/games/new_game.py"
     (copy.folder / new).write_text("raise RuntimeError('not imported unless used')\n")
     assert copy.planned() == set()
-    assert "Nothing to be done" in copy.run()
+    output = copy.run()
+    assert "Nothing to be done" in output
+    assert "All 50 claims of the theory hold, in all 50 random instances." in output
+    assert "results/figures/length_generalization.png   the first figure" in output
+    assert "the theory hold" not in copy.run("-n")
 
 
 @pytest.mark.slow
@@ -241,7 +245,9 @@ def test_a_claim_that_fails_stops_the_run_and_says_so(copy):
     assert "1 of " in output
     assert "did not complete successfully" in output
     assert "latency" not in output, "the job itself fails, not the search for its output"
-    assert "instances of the theory's claims FAIL" in output
+    reason = "error: 1 of 50 instances of the theory's claims FAIL:"
+    assert output.index(reason) < output.index("Failed confirm_claims")
+    assert "CalledProcessError" not in output
     assert "one_hot_is_exact (Proposition 26)" in output
     assert "measured 0, should be = 7" in output
     assert not (copy.folder / "results/tables/claims_summary.parquet").exists()
@@ -277,6 +283,38 @@ def test_snakemake_records_lost(copy):
     copy.config(TINY)
     copy.run()
     assert copy.results() == wanted
+
+
+def test_damaged_records_of_snakemake_stop_no_run(copy):
+    """Those of finished jobs and of interrupted ones; and what was interrupted is made again."""
+    records = sorted((copy.folder / ".snakemake/metadata").iterdir())
+    garbage = [b"", b"\xff\xfe", b"[1]", b'{"rule": 3}', b'{"rule": "x"', b"null"]
+    for record, content in zip(records, garbage, strict=False):
+        record.write_bytes(content)
+    records[6].unlink()
+    records[6].mkdir()
+    model = copy.folder / "results/models/m.safetensors"
+    name = base64.urlsafe_b64encode(b"results/models/m.safetensors").decode()
+    (copy.folder / ".snakemake/incomplete" / name).write_bytes(b"\xff")
+    (copy.folder / "results/jobs/construct_model/m.json").unlink()  # as a job does that begins
+    model.write_bytes(model.read_bytes()[:100])
+    output = copy.run("-n")
+    assert output.count("was damaged, and is removed; no result is lost") == 8
+    assert "Traceback" not in output
+    copy.run("models")
+    assert copy.planned("--", "models") == set()
+    assert model.stat().st_size > 100
+
+
+@pytest.mark.slow
+def test_a_job_that_is_killed_says_so(copy):
+    path = "src/gamecircuits/pipeline/stages/construct_model.py"
+    kill = "    import os\n    os.kill(os.getpid(), 9)\n"
+    copy.change(path, "    write_model(", f"{kill}    write_model(")
+    output = copy.run("models", check=False)
+    reason = "error: the job was stopped by SIGKILL, probably for want of memory"
+    assert output.index(reason) < output.index("Failed construct_model")
+    assert "  (more in results/logs/construct_model/" in output
 
 
 def flip_in_the_middle(content: bytes) -> bytes:
@@ -517,6 +555,18 @@ def test_a_search_that_was_killed_goes_on_and_ends_with_the_same_bits(tmp_path):
     assert any("goes on after step" in path.read_text() for path in logs)
     assert killed.results() == whole.results()
     assert not any("checkpoints" in name for name in killed.results())
+
+
+def test_an_unknown_target_leaves_everything_as_it_is(copy):
+    before = copy.results()
+    for asked, meant in {
+        "thoery": "theory",
+        "results/figures/displacment.png": "results/figures/displacement.png",
+    }.items():
+        output = copy.run(asked, check=False)
+        assert f"error: there is no target {asked!r}; did you mean {meant!r}?" in output
+        assert "Job stats" not in output
+    assert copy.results() == before
 
 
 def test_a_wrong_config_leaves_everything_as_it_is(copy):

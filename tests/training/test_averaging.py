@@ -1,13 +1,25 @@
 """Averages: against sums written out, optax, and the published formulas of ema-pytorch and BEMA."""
 
+from pathlib import Path
+
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 
 from gamecircuits.errors import ParameterError
-from gamecircuits.training.averaging import AVERAGES, Bema, Ema, Last, PowerEma
+from gamecircuits.pipeline.config.load import load_config
+from gamecircuits.training.averaging import (
+    AVERAGES,
+    DEFAULT_AVERAGES,
+    Bema,
+    Ema,
+    Last,
+    PowerEma,
+    make_average,
+)
 
+ROOT = Path(__file__).parents[2]
 STEPS = 40
 ITERATES = np.random.default_rng(0).standard_normal((STEPS + 1, 3)).cumsum(axis=0)  # θ_0, ..., θ_T
 
@@ -28,6 +40,25 @@ def test_a_running_average_is_the_sum_written_out(average):
     np.testing.assert_allclose(shown(average), shares @ ITERATES, rtol=1e-12)
     if average in (Last(), PowerEma(0.0)):
         np.testing.assert_allclose(shown(average), ITERATES[-1], rtol=1e-12)
+
+
+def test_the_share_of_the_random_start_is_as_documented():
+    """A run from a known start: θ_0 = 1, and all that training finds is 0."""
+    steps = load_config(ROOT / "config/config.yaml").searches["complement_12"].entry.steps
+    left = {}
+    for name, settings in DEFAULT_AVERAGES.items():
+        left[name] = 1.0
+        for weight in make_average(**settings).get_weights(steps):
+            left[name] += weight * (0.0 - left[name])
+    documents = [(ROOT / "config/README.md").read_text(encoding="utf-8"), Ema.__doc__]
+    assert f"T = {steps}" in documents[0]
+    assert f"after {steps} steps" in documents[1]
+    for text in documents:
+        assert f"{100 * left['ema_0.999']:.1f} %" in text
+    assert left["ema_0.999"] == pytest.approx(0.999**steps)
+    assert f"{100 * 0.999**8000:.2f} % after 8000" in Ema.__doc__
+    assert "are below 1e-8" in documents[0]
+    assert max(share for name, share in left.items() if name != "ema_0.999") < 1e-8
 
 
 def test_ema_is_that_of_optax():

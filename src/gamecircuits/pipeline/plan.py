@@ -231,7 +231,7 @@ class Plan:
                 reason = f"{reason} (seen at {time.time_ns()})"
             content = job.describe(reason)
             try:
-                is_there = path.read_text() == content
+                is_there = path.read_text(encoding="utf-8") == content
             except OSError:
                 is_there = False
             if not is_there:
@@ -299,7 +299,7 @@ class _Memory:
         self.known: dict[str, Any] = {}
         self.now: dict[str, list[str]] = {}
         with contextlib.suppress(OSError, ValueError, TypeError):
-            self.known = dict(json.loads(Path(path).read_text()))
+            self.known = dict(json.loads(Path(path).read_text(encoding="utf-8")))
 
     def digest(self, path: str) -> str:
         found = os.stat(path)
@@ -329,7 +329,7 @@ def _why_stale(job: Job, memory: _Memory) -> str | None:
         if not os.path.isfile(path):
             return f"{path} is no file"
     try:
-        record = json.loads(Path(job.record).read_text())
+        record = json.loads(Path(job.record).read_text(encoding="utf-8"))
         made_by, files = record["job"], dict(record["files"])
     except (OSError, ValueError, KeyError, TypeError):
         return "nothing says what made it"

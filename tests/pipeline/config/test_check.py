@@ -43,7 +43,7 @@ def load(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
     def load(text, **overrides):
-        Path("c.yaml").write_text(text)
+        Path("c.yaml").write_text(text, encoding="utf-8")
         return load_config("c.yaml", overrides=overrides)
 
     return load
@@ -239,7 +239,7 @@ def test_values_from_the_command_line(load):
 
 def test_several_files_are_laid_over_each_other(load, tmp_path):
     load(GOOD)
-    Path("top.yaml").write_text("seed: 4\ngames:\n  a:\n    vocab_size: 1\n")
+    Path("top.yaml").write_text("seed: 4\ngames:\n  a:\n    vocab_size: 1\n", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"top\.yaml:4: games\.a\.vocab_size = 1"):
         load_config("c.yaml", "top.yaml")
     with pytest.raises(ConfigError, match=r"absent\.yaml: there is no such config file"):
@@ -253,7 +253,9 @@ def test_entries_are_removed_by_null_and_by_empty_mappings(load):
     config = load(GOOD, models={"m": {"max_illegal_rate": "null"}}, evaluations={"f": "null"})
     assert config.models["m"].settings["max_illegal_rate"] == 0.001
     assert list(config.evaluations) == ["e"]
-    Path("top.yaml").write_text("games: {w: null}\nevaluations: {f: null}\nclaims: {}\nseed: null")
+    Path("top.yaml").write_text(
+        "games: {w: null}\nevaluations: {f: null}\nclaims: {}\nseed: null", encoding="utf-8"
+    )
     config = load_config("c.yaml", "top.yaml")
     assert list(config.games) == ["a"]
     assert (config.seed, config.claims.vocab_sizes) == (0, [4, 5, 6, 8, 10])
@@ -263,7 +265,7 @@ def test_entries_are_removed_by_null_and_by_empty_mappings(load):
         load(GOOD, games={"a": "null"})
     with pytest.raises(ConfigError, match=r"--config: models\.mm = None: must be a mapping"):
         load(GOOD, models={"mm": "null"})  # there is nothing to remove
-    Path("top.yaml").write_text("")
+    Path("top.yaml").write_text("", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"top\.yaml: config = None: must hold keys at the top"):
         load_config("c.yaml", "top.yaml")
 
@@ -484,6 +486,6 @@ def test_a_kind_that_cannot_be_imported_is_named(load, monkeypatch, tmp_path):
 def test_command_line(load, capsys):
     load(GOOD)
     assert main(["c.yaml"]) == 0
-    Path("c.yaml").write_text("games: 3")
+    Path("c.yaml").write_text("games: 3", encoding="utf-8")
     assert main(["c.yaml"]) == 1
     assert "c.yaml:1: games = 3: must be a mapping" in capsys.readouterr().err

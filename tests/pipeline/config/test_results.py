@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gamecircuits.pipeline.config.results import SIGN, SOURCES, explain_refusal
+from gamecircuits.pipeline.config.results import SOURCES, explain_refusal
 from gamecircuits.pipeline.provenance import SOURCE
 
 LINKS = {
@@ -23,9 +23,16 @@ def folder(tmp_path, monkeypatch):
     """A project, in which something is nearly everywhere."""
     for path in (".git", "src", "mine/data", "env", "package", "empty", "home/user", "ours/other"):
         (tmp_path / path).mkdir(parents=True)
-    for path in ("results", "ours/other", "ours/others/third"):
-        (tmp_path / path / SIGN).mkdir(parents=True)
-    for path in ("notes.txt", "mine/data/x", "env/pyvenv.cfg", "package/__init__.py", "results/x"):
+    for path in ("results/.plan", "ours/other/.plan", "ours/others/third/jobs/s"):
+        (tmp_path / path).mkdir(parents=True)
+    for path in (
+        "notes.txt",
+        "mine/data/x",
+        "env/pyvenv.cfg",
+        "package/__init__.py",
+        "results/x",
+        "ours/others/third/jobs/s/n.json",
+    ):
         (tmp_path / path).touch()
     for name, target in LINKS.items():
         (tmp_path / name).symlink_to(target)

@@ -25,7 +25,7 @@ SHARD = {"game": "g", "shard": "shard-00000"}
 
 
 def make_plan(seed=0, **games):
-    Path("c.yaml").write_text(yaml.safe_dump({"seed": seed, "games": games}))
+    Path("c.yaml").write_text(yaml.safe_dump({"seed": seed, "games": games}), encoding="utf-8")
     return Plan(load_config("c.yaml"))
 
 
@@ -59,7 +59,7 @@ def test_a_record_lists_every_file_with_its_digest(tmp_path, monkeypatch):
         "generate_games", "compute_masks", "measure_branching", "plot_games"
     }  # fmt: skip
     for job in done:
-        record = json.loads(Path(job.record).read_text())
+        record = json.loads(Path(job.record).read_text(encoding="utf-8"))
         assert record["job"] == json.loads(job.text)
         assert record["digest"] == job.digest
         assert record["files"] == {
@@ -84,7 +84,7 @@ def test_a_job_refuses_inputs_that_another_job_made(masks, capsys):
     with pytest.raises(ArtefactError, match=f"games/g/shard-00000.parquet was made .*; {REPAIR}"):
         do(masks)
     assert read_all() == before
-    Path("task.json").write_text(masks.describe(None))
+    Path("task.json").write_text(masks.describe(None), encoding="utf-8")
     assert main(["task.json"]) == 1
     last = capsys.readouterr().err.splitlines()[-1]
     assert re.fullmatch("error: .* was made by another configuration or other code than .*", last)
@@ -95,9 +95,9 @@ def test_a_job_refuses_inputs_that_another_job_made(masks, capsys):
 
 def test_a_job_refuses_a_file_that_nothing_says_what_made(masks):
     record = Path(masks.reads["games"][0][1].record)
-    content = json.loads(record.read_text())
+    content = json.loads(record.read_text(encoding="utf-8"))
     for wrong in ("", "{", "[]", "{}", json.dumps({**content, "files": {}})):
-        record.write_text(wrong)
+        record.write_text(wrong, encoding="utf-8")
         before = read_all()
         with pytest.raises(ArtefactError, match="nothing says what made results/games/g/shard-"):
             do(masks)
@@ -168,7 +168,7 @@ def test_a_job_that_fails_leaves_no_record(masks, monkeypatch):
 
     before = read_all()
     monkeypatch.setattr("gamecircuits.pipeline.stages.compute_masks.compute_masks", fail)
-    Path("task.json").write_text(masks.describe(None))
+    Path("task.json").write_text(masks.describe(None), encoding="utf-8")
     assert main(["task.json"]) == 130
     assert read_all() == {p: text for p, text in before.items() if str(p) != masks.record}
     (stale,) = make_plan(g=MNK).find_stale().items()

@@ -1,15 +1,20 @@
 """What the Snakefile is given: parts of rules, captions, and messages about results."""
 
+import itertools
+import os
 import re
 from pathlib import Path
 
 import pytest
 import yaml
 from pipeline_tools import do_all
+from snakemake.cli import get_argument_parser
 
 from gamecircuits.errors import GamecircuitsError
+from gamecircuits.pipeline.graph import PARTS
 from gamecircuits.pipeline.run.__main__ import targets_first
-from gamecircuits.pipeline.run.workflow import Workflow
+from gamecircuits.pipeline.run.workflow import COMMANDS, Workflow
+from gamecircuits.storage.tables import read_frame
 
 CONFIG = {
     "games": {"a": {"kind": "mnk", "rows": 2, "columns": 2, "in_a_row": 2, "num_games": 10},
@@ -26,7 +31,7 @@ CONFIG = {
 def make(tmp_path, monkeypatch):
     """A Workflow in an empty folder."""
     monkeypatch.chdir(tmp_path)
-    Path("c.yaml").write_text(yaml.safe_dump(CONFIG, sort_keys=False))
+    Path("c.yaml").write_text(yaml.safe_dump(CONFIG, sort_keys=False), encoding="utf-8")
     return lambda **given: Workflow(
         ["c.yaml"], {}, **{"is_main": True, "makes_report": False} | given
     )
@@ -99,7 +104,7 @@ def test_results_of_what_was_taken_out_of_the_configuration_are_named(make):
     config = {**CONFIG, "models": {"n": CONFIG["models"]["m"]}}
     config["evaluations"] = {"e": {"game": "b", "models": ["n"]}}
     config["games"] = {"b": CONFIG["games"]["b"]}
-    Path("c.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    Path("c.yaml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
     wanted = "does not ask for (compute_masks 1, construct_model 1, generate_games 1); they stay"
     (message,) = make().prepare()
     assert wanted in message
@@ -109,15 +114,85 @@ def test_results_of_what_was_taken_out_of_the_configuration_are_named(make):
 
 
 @pytest.mark.parametrize(
+    ("asked", "answer"),
+    [
+        ("thoery", "there is no target 'thoery'; did you mean 'theory'?"),
+        ("reprot", "there is no target 'reprot'; did you mean 'report'?"),
+        ("results/figures/displacment.png", "did you mean 'results/figures/displacement.png'?"),
+        ("--until plot_metriks", "there is no target 'plot_metriks'; did you mean 'plot_metrics'?"),
+        (
+            "figures nothing_of_the_kind",
+            "target 'nothing_of_the_kind'\nThe targets are all, games, ",
+        ),
+    ],
+)
+def test_an_unknown_target_is_answered_with_the_nearest(make, asked, answer):
+    given = get_argument_parser().parse_args(asked.split())
+    with pytest.raises(GamecircuitsError, match=re.escape(answer)):
+        make().check_targets(given)
+
+
+def test_targets_are_parts_stages_files_and_logs(make):
+    flow = make()
+    assert {"all", *PARTS}.isdisjoint(COMMANDS)
+    job = flow.plan.jobs[0]
+    log = flow.log(job.stage).format_map(job.names)
+    given = [*PARTS, "all", job.stage.name, job.files[0], os.path.abspath(job.files[0]), log]
+    flow.check_targets(get_argument_parser().parse_args([*given, "--until", "plot_metrics"]))
+
+
+def test_the_commands_are_those_of_run_py():
+    text = (Path(__file__).parents[3] / "run.py").read_text(encoding="utf-8")
+    assert set(re.findall(r"^    python3 run\.py ([a-z]+) ", text, re.M)) == set(COMMANDS)
+
+
+def test_the_end_says_which_claims_hold_and_what_to_open(make):
+    flow = make()
+    assert "hold" not in flow.describe_results()
+    do_all(flow.plan, "check_claims", "confirm_claims")
+    table = read_frame("results/tables/claims.parquet")
+    lines = flow.describe_results().splitlines()
+    assert lines == [
+        f"All {table['claim'].nunique()} claims of the theory hold, in all {len(table)} random "
+        "instances.",
+        f"The results are in {Path('results').resolve()}:",
+        "  results/claims.html   the theory, claim by claim",
+        f"  python3 {Path(__file__).parents[3]}/run.py report --configfile c.yaml   makes one page "
+        "of all figures",
+    ]
+    Path("results/tables/claims_summary.csv").unlink()
+    assert "hold" in flow.describe_results(), "another file of the same job"
+    Path("results/tables/claims.parquet").write_bytes(b"")
+    assert "hold" not in flow.describe_results(), "that table is not what was checked"
+
+
+@pytest.mark.parametrize(
     ("given", "wanted"),
     [
         ("", ""),
         ("theory -n", "theory -n"),
         ("--config seed=1 theory", "theory --config seed=1"),
+        ("--config seed=1 theory -n", "theory --config seed=1 -n"),
+        ("--config seed=1 results=a thoery", "thoery --config seed=1 results=a"),
+        ("--configfile a.yaml theory --cores 1", "theory --configfile a.yaml --cores 1"),
+        ("--configfile a.yaml b.yml thoery", "thoery --configfile a.yaml b.yml"),
+        ("--configfile games theory", "theory --configfile games"),
         ("-n --configfile a.yaml theory figures", "theory figures -n --configfile a.yaml"),
+        ("--config seed=1 results/figures/a.png", "results/figures/a.png --config seed=1"),
+        ("--configfile a.yaml results/a.png -n", "results/a.png --configfile a.yaml -n"),
+        ("theory -n games --cores 1 masks", "theory games masks -n --cores 1"),
+        ("--resources mem_mb=1 results/a.csv", "results/a.csv --resources mem_mb=1"),
+        ("--quiet rules theory", "theory --quiet rules"),
+        ("-q theory", "theory -q"),
         ("--forceall --until games", "--forceall --until games"),
         ("--config seed=1", "--config seed=1"),
+        ("--cores=1 theory", "theory --cores=1"),
+        ("-n -- a b", "-n -- a b"),
     ],
 )
-def test_targets_may_come_after_options_that_take_many_values(given, wanted):
-    assert targets_first(given.split()) == wanted.split()
+def test_targets_may_stand_anywhere(given, wanted):
+    arguments = targets_first(given.split())
+    assert arguments == wanted.split()
+    targets = list(get_argument_parser().parse_args(arguments).targets)
+    named = wanted.removeprefix("-n -- ").split()
+    assert targets == list(itertools.takewhile(lambda word: not word.startswith("-"), named))

@@ -51,7 +51,7 @@ def plan(tmp_path_factory):
     """The plan, in whose folder the trials are trained."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("trained"))
-        Path("c.yaml").write_text(yaml.safe_dump(CONFIG, sort_keys=False))
+        Path("c.yaml").write_text(yaml.safe_dump(CONFIG, sort_keys=False), encoding="utf-8")
         plan = Plan(load_config("c.yaml"))
         do_all(plan, "train_trials", "measure_trials")
         yield plan

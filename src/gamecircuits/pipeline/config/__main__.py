@@ -6,12 +6,13 @@ When a parameter has changed, `--schema` prints workflow/schemas/config.schema.j
 
 import json
 import sys
-from pathlib import Path
 
 from gamecircuits.errors import GamecircuitsError
 from gamecircuits.pipeline.config.load import load_config
+from gamecircuits.pipeline.provenance import SOURCE
 
-README = Path("config/README.md")
+CONFIG = SOURCE.parent / "config"
+README = CONFIG / "README.md"
 
 
 def main(arguments: list[str]) -> int:
@@ -26,7 +27,7 @@ def main(arguments: list[str]) -> int:
         README.write_text(fill_tables(README.read_text(encoding="utf-8")), encoding="utf-8")
         return 0
     try:
-        load_config(*(arguments or ["config/config.yaml"]))
+        load_config(*(arguments or [str(CONFIG / "config.yaml")]))
     except GamecircuitsError as error:
         print(error, file=sys.stderr)
         return 1

@@ -1,55 +1,120 @@
 """Run the pipeline: `python -m gamecircuits.pipeline.run [report] [SNAKEMAKE ARGUMENTS]`.
 
-Beyond calling snakemake, this names the line of a YAML error in a file given by --configfile, takes
-targets in any place, and with `report` writes report.html once every result is there.
+Beyond calling snakemake, this works in any folder, names the line of a YAML error in a file given
+by --configfile, takes targets in any place, and with `report` writes report.html once every result
+is there.
 """
 
+import os
 import subprocess
 import sys
+from argparse import Action, Namespace
+from pathlib import Path
 
 from snakemake.cli import get_argument_parser, parse_config
 
 from gamecircuits.errors import GamecircuitsError
 from gamecircuits.pipeline.config.load import load_config
+from gamecircuits.pipeline.config.named import Config
 from gamecircuits.pipeline.config.yaml_lines import read_yaml
-from gamecircuits.pipeline.graph import PARTS
+from gamecircuits.pipeline.graph import PARTS, STAGES
+from gamecircuits.pipeline.provenance import SOURCE
+from gamecircuits.pipeline.run.environment import print_anywhere, provide_caches
 from gamecircuits.pipeline.run.workflow import DEFAULT_CONFIG
 
-TAKE_MANY = ("--config", "-C", "--configfile", "--configfiles")  # and would swallow a target
+TAKE_RULES = {"until", "omit_from", "forcerun", "allowed_rules", "prioritize", "target_jobs"}
+MADE = {Path(pattern).suffix for stage in STAGES.values() for pattern in stage.patterns}
+VALUES: dict[str | None, float] = {None: 1, "?": 1, "*": float("inf"), "+": float("inf")}  # nargs
 
 
 def main(argv: list[str]) -> int:
+    print_anywhere()
+    provide_caches()
     wants_report = argv[:1] == ["report"]
     arguments = targets_first(argv[wants_report:])
     options, _ = get_argument_parser().parse_known_args(arguments)
-    config_files = options.configfile or [DEFAULT_CONFIG]
     try:
-        for path in config_files:
+        for path in options.configfile or [DEFAULT_CONFIG]:
             read_yaml(path)  # snakemake itself would not say which line is wrong
-        if wants_report:
-            config = load_config(*config_files, overrides=parse_config(options.config))
+        arguments += find_project(options)
     except GamecircuitsError as error:
         print(error, file=sys.stderr)
         return 1
-    snakemake = [sys.executable, "-m", "snakemake", *arguments]
+    snakemake = [sys.executable, "-P", "-m", "snakemake", *arguments]
     status = _call(snakemake)
     if wants_report and status == 0 and not options.dryrun:
-        path = f"{config.results}/report.html"
+        path = os.path.join(options.directory or "", read_config(options).results, "report.html")
         status = _call([*snakemake, "--report", path])
         if status == 0:
             print(f"The report is {path}; open it in a browser.")
     return status
 
 
+def read_config(options: Namespace) -> Config:
+    files = options.configfile or [DEFAULT_CONFIG]
+    return load_config(*files, overrides=parse_config(options.config))
+
+
+def find_project(options: Namespace) -> list[str]:
+    """Arguments that name this project's files, which may be elsewhere, and a folder to work in.
+
+    Raises:
+        GamecircuitsError: if neither the present folder can be written, nor another one is named.
+    """
+    found = []
+    if options.snakefile is None:
+        found += ["--snakefile", str(SOURCE.parent / "Snakefile")]
+        if options.workflow_profile is None:
+            found += ["--workflow-profile", str(SOURCE.parent / "profiles/default")]
+    if options.directory is None and not os.access(".", os.W_OK):
+        results = read_config(options).results
+        if not os.path.isabs(results):
+            raise GamecircuitsError(
+                f"error: {os.getcwd()} cannot be written. Call run.py from another folder, or with "
+                "--config results=FOLDER, an absolute path"
+            )
+        os.makedirs(results, exist_ok=True)
+        found += ["--directory", results]
+    return found
+
+
 def targets_first(arguments: list[str]) -> list[str]:
-    """The arguments with targets at the end in front, if an option would take them for its own."""
-    end = len(arguments)
-    while end and arguments[end - 1] in (*PARTS, "all"):
-        end -= 1
-    given = [word for word in arguments[:end] if word.startswith("-")]
-    if end < len(arguments) and given and given[-1] in TAKE_MANY:
-        return [*arguments[end:], *arguments[:end]]
-    return arguments
+    """The arguments with all targets in front, as an option may take what follows for its own."""
+    options: dict[str, Action] = get_argument_parser()._option_string_actions
+    targets: list[str] = []
+    others: list[str] = []
+    option: Action | None = None
+    room: float = 0  # how many values may follow
+    for number, word in enumerate(arguments):
+        if word == "--":
+            return [*targets, *others, *arguments[number:]]
+        if word.startswith("-"):
+            name, has_value, _ = word.partition("=")
+            option = options.get(name)
+            nargs = option.nargs if option else "*"
+            room = 0 if has_value else nargs if isinstance(nargs, int) else VALUES[nargs]
+            others.append(word)
+        elif room and _is_value(word, option, others[-1]):
+            room -= 1
+            others.append(word)
+        else:
+            targets.append(word)
+    return [*targets, *others]
+
+
+def _is_value(word: str, option: Action | None, before: str) -> bool:
+    """Whether the word belongs to the option, whose last value, or name, stands before it."""
+    if option and (option.nargs is None or option.dest in TAKE_RULES):
+        return True
+    if option and option.nargs == "+" and before in option.option_strings:  # one at least
+        return True
+    if word in (*PARTS, *STAGES, "all"):
+        return False
+    if option and option.dest == "configfile":
+        return Path(word).suffix not in MADE and ("." in word or Path(word).is_file())
+    if option and option.choices:
+        return word in option.choices
+    return "=" in word or not (option and (option.dest == "config" or "=" in before))
 
 
 def _call(command: list[str]) -> int:

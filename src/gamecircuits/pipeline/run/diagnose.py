@@ -7,6 +7,7 @@ import argparse
 import os
 import sys
 import textwrap
+import threading
 import time
 from dataclasses import replace
 
@@ -14,6 +15,8 @@ import numpy as np
 
 from gamecircuits.analysis.diagnosis import Diagnosis, diagnose
 from gamecircuits.errors import GamecircuitsError
+from gamecircuits.pipeline.run.environment import print_anywhere, provide_caches
+from gamecircuits.pipeline.run.progress import clock, read_count
 from gamecircuits.transformer.model import NORMS
 from gamecircuits.transformer.weights import read_any_model
 
@@ -52,6 +55,19 @@ def _show(value: float) -> str:
     return f"{value:13.5g}" if np.isfinite(value) else 13 * " "
 
 
+def _beat(said: list[str]) -> None:
+    """Repeat what was said last, with the time that is left."""
+    begin = time.monotonic()
+    while True:
+        time.sleep(PATIENCE)
+        for message in said[-1:]:
+            spent = time.monotonic() - begin
+            line = f"{message}, after {clock(spent)}"
+            if count := read_count(message):
+                line += f", about {clock(spent * (count[1] / count[0] - 1))} left"
+            print(line, file=sys.stderr, flush=True)
+
+
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="run.py diagnose",
@@ -63,18 +79,17 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--gain", type=float, help="factor after the norm")
     parser.add_argument("--sink", type=float, help="attention weight of a sink without value")
     parser.add_argument("--csv", help="file to write the whole table to")
+    print_anywhere()
+    provide_caches()
     arguments = parser.parse_args(argv)
-    start = time.monotonic()
-
-    def log(message: str) -> None:
-        if time.monotonic() - start > PATIENCE:
-            print(message, file=sys.stderr, flush=True)
-
+    said = ["reading the model"]
+    threading.Thread(target=_beat, args=[said], daemon=True).start()
     try:
         model = read_any_model(arguments.file)
         given = {name: getattr(arguments, name) for name in ("norm", "gain", "sink")}
         model = replace(model, **{name: v for name, v in given.items() if v is not None})
-        found = diagnose(model, log=log)
+        found = diagnose(model, log=said.append)
+        said.clear()
         if arguments.csv:
             found.table.to_csv(arguments.csv, index=False)
     except (GamecircuitsError, ValueError, OSError) as error:

@@ -70,7 +70,7 @@ def check_modules(loaded: Iterable[str], closure: Iterable[str]) -> None:
 def main(argv: list[str], *, is_alone: bool = False) -> int:
     begin = time.monotonic()
     try:
-        task = json.loads(Path(argv[0]).read_text())
+        task = json.loads(Path(argv[0]).read_text(encoding="utf-8"))
         if is_alone:
             fix_variables(json.loads(task["job"])["environment"], os.environ)
         run_job(task, *map(int, argv[1:]), is_alone=is_alone)

@@ -1,5 +1,6 @@
 """How far a stage is: lines for its log."""
 
+import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -13,6 +14,19 @@ if TYPE_CHECKING:
 def log(message: str) -> None:
     """Write a line to standard error, which the workflow keeps in the stage's log."""
     print(message, file=sys.stderr, flush=True)
+
+
+def clock(seconds: float) -> str:
+    """As hours:minutes:seconds."""
+    return str(timedelta(seconds=round(seconds)))
+
+
+def read_count(message: str) -> tuple[int, int] | None:
+    """What is done and what there is, of a message such as "step 1,000 of 2,000: ..."."""
+    if found := re.search(r"(\d[\d,]*) of (\d[\d,]*)", message):
+        done, total = (int(number.replace(",", "")) for number in found.groups())
+        return (done, total) if done <= total else None
+    return None
 
 
 class Progress:
@@ -30,7 +44,7 @@ class Progress:
             return
         self.logged = now
         speed = self.done / (now - self.begin)
-        left = timedelta(seconds=round((self.total - self.done) / speed))
+        left = clock((self.total - self.done) / speed)
         done = f"{self.done:,} of {self.total:,} {self.noun}"
         self.log(f"{done}, {speed:,.0f} {self.noun}/s, {left} left")
 

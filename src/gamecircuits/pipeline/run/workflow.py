@@ -1,9 +1,10 @@
 """What the Snakefile needs: rules from stages, and what happens before, during and after a run."""
 
+import contextlib
 import logging
 import os
-import shutil
-import sys
+import shlex
+from argparse import Namespace
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
@@ -13,22 +14,27 @@ from typing import Any, ClassVar
 
 import jinja2
 
-from gamecircuits.errors import GamecircuitsError
+from gamecircuits.errors import ArtefactError, GamecircuitsError
+from gamecircuits.kinds import suggest
 from gamecircuits.pipeline.config.load import load_config
 from gamecircuits.pipeline.graph import PARTS
 from gamecircuits.pipeline.plan import Job, Plan
 from gamecircuits.pipeline.provenance import PACKAGE, SOURCE
 from gamecircuits.pipeline.run.heartbeat import Heartbeat
+from gamecircuits.pipeline.run.job import check_input
 from gamecircuits.pipeline.run.lock import check_run, is_at_work, lock_run
+from gamecircuits.pipeline.run.records import remove_damaged
 from gamecircuits.pipeline.stage import STAGES, Stage, as_list
+from gamecircuits.storage.tables import read_frame
 
-DEFAULT_CONFIG = "config/config.yaml"
+DEFAULT_CONFIG = str(SOURCE.parent / "config/config.yaml")
 REPORT = (SOURCE / PACKAGE / "figures", SOURCE.parent / "workflow/report")  # captions
 SHOWN = {
     "README.md": "what each file holds",
     "figures/length_generalization.png": "the first figure to look at",
     "claims.html": "the theory, claim by claim",
 }
+COMMANDS = ("report", "diagnose", "docs", "test", "python")  # of run.py
 NAMED = 10  # stale results that are named one by one
 
 
@@ -46,7 +52,9 @@ class Workflow:
         is_main: bool,
         makes_report: bool,
     ):
-        config = load_config(*(config_files or [DEFAULT_CONFIG]), overrides=overrides)
+        self.config_files = [_shorten(path) for path in config_files]
+        files = self.config_files or [_shorten(DEFAULT_CONFIG)]
+        config = load_config(*files, overrides=overrides)
         self.plan, self.results = Plan(config), config.results
         self.is_main, self.makes_report = is_main, makes_report
 
@@ -67,14 +75,37 @@ class Workflow:
         if not is_beside:
             self.plan.correct_times()
         self.plan.write_tasks(stale, only_new=is_beside)
-        messages = [f"A run is at work in {self.results}; what follows is of this moment."]
-        messages = messages * is_beside + _describe_stale(stale)
+        if is_beside:
+            first = [f"A run is at work in {self.results}; what follows is of this moment."]
+        else:
+            damaged = remove_damaged(Path(".snakemake"))
+            first = [f"{path} was damaged, and is removed; no result is lost." for path in damaged]
+        messages = first + _describe_stale(stale)
         if others := self.plan.find_others():
             messages.append(
                 f"{self.results} also has results that this configuration does not ask for "
                 f"({_count(others)}); they stay as they are."
             )
         return messages
+
+    def check_targets(self, given: Namespace) -> None:
+        """Raise GamecircuitsError for a rule or file that is asked for but not in the plan.
+
+        Args:
+            given: arguments of this call of snakemake.
+        """
+        names = [*self.parts, "all", *(stage.name for stage in self.stages)]
+        files = self.plan.files()
+        known = {*names, *map(os.path.abspath, files)}
+        known |= {os.path.abspath(self.log(j.stage).format_map(j.names)) for j in self.plan.jobs}
+        for target in map(str, [*given.targets, *given.until, *given.omit_from, *given.forcerun]):
+            if target not in known and os.path.abspath(target) not in known:
+                raise GamecircuitsError(
+                    f"error: there is no target {target!r}"
+                    f"{suggest(target, [*names, *COMMANDS, *files])}\n"
+                    f"The targets are all, {', '.join(self.parts)}; and any file that the "
+                    f"configuration makes, as {files[0]}"
+                )
 
     # Parts of rules.
 
@@ -135,25 +166,59 @@ class Workflow:
 
     # Hooks.
 
-    def begin(self, logger: logging.Logger) -> None:
-        """Before the first job: keep other runs out, and say how far this one is."""
+    def begin(self, logger: logging.Logger, heartbeat: Heartbeat, handlers: Iterable[Any]) -> None:
+        """Before the first job: keep other runs out, and say how far this one is.
+
+        Args:
+            handlers: Snakemake's of its messages; one may draw bars in a panel of the terminal.
+        """
         lock_run(f"{self.results}/.lock", logger.warning)
         self.plan.remove_leftovers()
-        if not sys.stderr.isatty():
-            logger.addHandler(Heartbeat(f"{self.results}/logs"))
+        panel = None
+        for handler in handlers:
+            if hasattr(handler, "live_display") and handler.console.is_interactive:
+                panel = handler.live_display.get_renderable()
+        heartbeat.start(f"{self.results}/logs", panel)
+
+    def describe_nothing(self, record: logging.LogRecord) -> bool:
+        """Has a run that finds everything done say what it has to show, too; a logger's filter."""
+        if record.getMessage().startswith("Nothing to be done"):
+            record.msg = f"{record.msg}\n{self.describe_results()}"
+        return True
 
     def describe_results(self) -> str:
         """What a finished run has to show."""
-        lines = [f"The results are in {self.results}. To begin with:"]
-        for path, holds in SHOWN.items():
-            if Path(self.results, path).exists():
-                lines.append(f"  {self.results}/{path}   {holds}")
-        return "\n".join([*lines, "  python3 run.py report   makes one page of all figures"])
+        files = self.plan.files()
+        lines = [self._describe_claims(), f"The results are in {os.path.abspath(self.results)}:"]
+        for name, holds in SHOWN.items():
+            path = f"{self.results}/{name}"
+            if path in files and Path(path).exists():
+                lines.append(f"  {path}   {holds}")
+        options = ["--configfile", *self.config_files] if self.config_files else []
+        command = shlex.join(["python3", _shorten(SOURCE.parent / "run.py"), "report", *options])
+        lines.append(f"  {command}   makes one page of all figures")
+        return "\n".join(filter(None, lines))
 
-    def explain(self, logger: logging.Logger) -> None:
-        """After a failure: name its cause if no log can."""
-        if shutil.disk_usage(self.results).free < 1 << 20:  # then logs are cut off, too
-            logger.error(f"The disk of {self.results} is full; free space and run again")
+    def _describe_claims(self) -> str:
+        """How many claims hold, if this plan has some and they are checked."""
+        for job in self.plan.jobs:
+            if job.stage.name == "confirm_claims":
+                with contextlib.suppress(ArtefactError):
+                    [(claims, by)] = job.reads["claims"]
+                    check_input(claims, by.record, by.digest)
+                    check_input(job.files[0], job.record, job.digest)
+                    checked = read_frame(claims)
+                    return (
+                        f"All {checked['claim'].nunique()} claims of the theory hold, in all "
+                        f"{len(checked)} random instances."
+                    )
+        return ""
+
+
+def _shorten(path: str | Path) -> str:
+    """The path as seen from here, if it is below."""
+    found = os.path.relpath(path)
+    return str(path) if found.startswith(os.pardir) else found
 
 
 def _explain(job: Job, reason: str) -> str:
