@@ -283,7 +283,8 @@ def source(tmp_path_factory):
             "theory/rounding.py",
             "import ",
             "X = 1\nimport ",
-            CLAIMS,
+            # certificates allow for rounding
+            CLAIMS | {f"diagnose_model:{model}" for model in "mtu"},
         ),
     ],
     ids=lambda value: value if isinstance(value, str) and value.endswith(".py") else None,
