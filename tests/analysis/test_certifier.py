@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import expit
 from twins import random_parameters
 
 from gamecircuits.analysis import diagnosis
@@ -62,6 +63,7 @@ def draw_model(seed):
         "geometric": rng.permuted(np.tile(np.linspace(0, span, V), (V, 1)), axis=1),
         "favourite": np.where(rng.random((V, V)) < 1 / V, span, rng.uniform(0, 5, (V, V))),
     }[rng.choice(["uniform", "geometric", "favourite"])]
+    scores += rng.choice([0, 0, 1e9])  # cancels, but for its rounding
     if kind == "ties":
         ov, direct = size * rng.integers(-2, 3, (2, V, V)).astype(float)
         ov[rng.integers(V)] = 0
@@ -92,11 +94,31 @@ def test_no_context_violates_a_bound(seed):
             assert bound.absent_spread >= spread
             assert bound.other_displacement <= other
             assert bound.last_displacement <= last
+            odds = np.logaddexp(np.log(max(s - 1, 1e-300)) - bound.other_displacement,
+                                -bound.last_displacement)  # fmt: skip
+            rate_at_most = expit(odds - np.log(len(parameters.W_E) - s))
+            assert bound.illegal_token_rate <= rate_at_most * (1 + 1e-9) + 1e-300
             if s <= certifier.reach():
                 assert min(bound.other_displacement, bound.last_displacement) > 0
             if is_exact:  # then the last token's bound is attained
                 size = np.abs(parameters.W_E).max() + np.abs(parameters.W_O).max()
-                assert float(last) - bound.last_displacement <= 1e-8 * size + 1e-30
+                digits = 1e-8 if np.abs(parameters.W_Q).max() < 1e6 else 1e-2
+                assert float(last) - bound.last_displacement <= digits * size + 1e-30
+
+
+def test_the_bounds_are_attained():
+    """By the model that docs/theory.md gives for it after Theorem 7, with i = 0 and ℓ = 1."""
+    V, eta, x = 7, 1.0, 9.0
+    ov, direct = -x * np.eye(V), np.zeros((V, V))
+    ov[0, 0], ov[2:, 0], direct[2:, 0], direct[1, 0] = -5.0, 4 * eta, -3 * eta, -eta
+    parameters = from_circuits(np.zeros((V, V)), ov, direct)
+    certifier, worst = certify(parameters), worst_by_length(parameters, 0.0, np.longdouble)
+    for s in range(2, V):
+        found, (_, spread, other, _) = certifier.at(s), worst[s]
+        assert found.other_displacement == pytest.approx(float(other), abs=1e-11)
+        if s <= V - 2:
+            assert found.absent_spread == pytest.approx(float(spread), abs=1e-11)
+            assert found.absent_spread == pytest.approx((3 - 4 / s) * eta)
 
 
 SHARP = [  # scores of token 0, its logits: the OV circuit's first column, the true least at 3

@@ -137,10 +137,12 @@ def test_a_token_that_the_head_ignores_is_no_structure_under_a_norm(norm):
     np.testing.assert_allclose(found.short.lowest_at_1, clean.short.lowest_at_1, atol=1e-9)
 
 
-@pytest.mark.parametrize("kind", ["attention_norm", "residual_norm"])
+@pytest.mark.parametrize("kind", ["attention_norm", "residual_norm", "tied"])
 def test_strengths_under_a_norm_are_displacements_in_nats(kind):
     """At length 1 they add up to what is measured, and the scale of the values does not count."""
     model = make_construction(kind, vocab_size=7).model()
+    if kind == "tied":  # β is not 0
+        model = OneLayer(model.parameters, "residual", 5.0)
     found = diagnose(model)
     np.testing.assert_allclose(found.form.x + found.form.beta, found.short.lowest_at_1)
     if kind == "attention_norm":

@@ -268,6 +268,8 @@ def test_two_kinds_against_all_contexts():
 def test_rounding_bounds_to_first_order(dtype):
     """As docs/theory.md has them; what is left out is of order u²."""
     u, v = rounding.ROUNDING[dtype]
+    assert v == np.finfo("float64" if dtype == "float64" else "float32").eps / 2
+    assert u == {"float16": 2**-11, "bfloat16": 2**-8}.get(dtype, v)
     for V, s in [(2, 1), (16, 1), (16, 15), (200, 100)]:
         mu = math.sqrt((V - s) / (s * V))
         for defect, omega in [(None, 2 * u), (3 * u, 3 * u), (0.0, 0.0)]:

@@ -127,6 +127,19 @@ def test_transposed_matrices_are_named(tmp_path, turned):
         read_any_model(path)
 
 
+def test_heads_are_counted(tmp_path):
+    path = tmp_path / "m.safetensors"
+    for name in HEAD_AXIS:
+        for heads, message in ((2, r", not one matrix"), (1, None)):
+            write_raw(path, {n: ("F32", [heads, *s] if n == name else s, 4)
+                             for n, s in SHAPES.items()})  # fmt: skip
+            if message is None:
+                assert read_any_model(path).vocab_size == 4
+                continue
+            with pytest.raises(ArtefactError, match=f"{name} has shape .2, .*{message}"):
+                read_any_model(path)
+
+
 def test_files_that_are_not_whole_are_named(tmp_path):
     path = tmp_path / "m.safetensors"
     write_raw(path, {n: ("F32", s, 4) for n, s in SHAPES.items() if n not in ("W_O", "W_U")})
