@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gamecircuits.pipeline.config.results import SIGN, SOURCES, explain_refusal
+from gamecircuits.pipeline.config.results import SOURCES, explain_refusal
 from gamecircuits.pipeline.provenance import SOURCE
 
 LINKS = {
@@ -21,11 +21,14 @@ LINKS = {
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
     """A project, in which something is nearly everywhere."""
-    for path in (".git", "src", "mine/data", "env", "package", "empty", "home/user", "ours/other"):
+    for path in (".git", "src", "empty", "home/user"):
         (tmp_path / path).mkdir(parents=True)
-    for path in ("results", "ours/other", "ours/others/third"):
-        (tmp_path / path / SIGN).mkdir(parents=True)
-    for path in ("notes.txt", "mine/data/x", "env/pyvenv.cfg", "package/__init__.py", "results/x"):
+    for path in (
+        *("notes.txt", "mine/data/x", "env/pyvenv.cfg", "package/__init__.py"),
+        *("results/.plan/x.json", "results/x", "ours/other/.plan/x.json"),
+        *("ours/others/third/jobs/plot_games/x.json", "ours/others/third/README.md"),
+    ):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).touch()
     for name, target in LINKS.items():
         (tmp_path / name).symlink_to(target)
