@@ -10,6 +10,7 @@ import difflib
 import importlib
 import pkgutil
 from collections.abc import Iterable
+from functools import cache
 
 from gamecircuits.errors import GamecircuitsError
 
@@ -33,10 +34,13 @@ def list_names(names: Iterable[str]) -> str:
 
 def list_modules(package: str) -> list[str]:
     """Names of a package's public modules, sorted; imports none of them."""
-    path = importlib.import_module(package).__path__
-    return sorted(
-        module.name for module in pkgutil.iter_modules(path) if not module.name.startswith("_")
-    )
+    return [*_list_modules(*importlib.import_module(package).__path__)]
+
+
+@cache  # a plan asks once for each job
+def _list_modules(*path: str) -> list[str]:
+    names = (module.name for module in pkgutil.iter_modules(path))
+    return sorted(name for name in names if not name.startswith("_"))
 
 
 class Registry:

@@ -21,18 +21,14 @@ LINKS = {
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
     """A project, in which something is nearly everywhere."""
-    for path in (".git", "src", "mine/data", "env", "package", "empty", "home/user", "ours/other"):
-        (tmp_path / path).mkdir(parents=True)
-    for path in ("results/.plan", "ours/other/.plan", "ours/others/third/jobs/s"):
+    for path in (".git", "src", "empty", "home/user"):
         (tmp_path / path).mkdir(parents=True)
     for path in (
-        "notes.txt",
-        "mine/data/x",
-        "env/pyvenv.cfg",
-        "package/__init__.py",
-        "results/x",
-        "ours/others/third/jobs/s/n.json",
+        *("notes.txt", "mine/data/x", "env/pyvenv.cfg", "package/__init__.py"),
+        *("results/.plan/x.json", "results/x", "ours/other/.plan/x.json"),
+        *("ours/others/third/jobs/plot_games/x.json", "ours/others/third/README.md"),
     ):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).touch()
     for name, target in LINKS.items():
         (tmp_path / name).symlink_to(target)

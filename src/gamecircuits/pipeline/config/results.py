@@ -10,7 +10,7 @@ PATH = re.compile(r"(?!-)[A-Za-z0-9_./-]{1,200}")
 SOURCES = {"benchmarks", "config", "docs", "profiles", "src", "tests", "workflow"}
 FOREIGN = {"node_modules", "__pycache__"}  # folders of other programs, beside hidden ones
 MARKS = ("pyvenv.cfg", "__init__.py")  # files of virtual environments and packages
-SIGNS = (".plan", ".lock", "jobs/*/*.json")  # what runs write
+SIGNS = (".plan/*", "jobs/*/*.json")  # what a run writes first, and what each job leaves
 
 
 def explain_refusal(results: str) -> str | None:
@@ -50,7 +50,7 @@ def explain_refusal(results: str) -> str | None:
 
 def _find_other(folder: Path) -> Path | None:
     """Something that lies there beside results, hidden files apart; None if nothing does."""
-    if not folder.is_dir() or any(next(folder.glob(sign), None) for sign in SIGNS):
+    if not folder.is_dir() or any(any(folder.glob(sign)) for sign in SIGNS):
         return None
     for path in sorted(folder.iterdir()):
         if path.name.startswith("."):
