@@ -146,6 +146,9 @@ def test_the_end_says_which_claims_hold_and_what_to_open(make):
         f"  python3 {Path(__file__).parents[3]}/run.py report --configfile c.yaml   makes one page "
         "of all figures",
     ]
+    other = Workflow(["c.yaml"], {"seed": 1}, is_main=True, makes_report=False)
+    assert "report --configfile c.yaml --config seed=1   makes" in other.describe_results()
+    assert "hold" not in other.describe_results(), "these claims were checked with seed 0"
     Path("results/tables/claims_summary.csv").unlink()
     assert "hold" in flow.describe_results(), "another file of the same job"
     Path("results/tables/claims.parquet").write_bytes(b"")

@@ -1,6 +1,7 @@
 """What the Snakefile needs: rules from stages, and what happens before, during and after a run."""
 
 import contextlib
+import json
 import logging
 import os
 import shlex
@@ -56,7 +57,7 @@ class Workflow:
         files = self.config_files or [_shorten(DEFAULT_CONFIG)]
         config = load_config(*files, overrides=overrides)
         self.plan, self.results = Plan(config), config.results
-        self.is_main, self.makes_report = is_main, makes_report
+        self.overrides, self.is_main, self.makes_report = overrides, is_main, makes_report
 
     def prepare(self) -> list[str]:
         """Tell Snakemake which results are up to date, by the times of the tasks.
@@ -186,9 +187,12 @@ class Workflow:
             path = f"{self.results}/{name}"
             if path in files and Path(path).exists():
                 lines.append(f"  {path}   {holds}")
-        options = ["--configfile", *self.config_files] if self.config_files else []
-        command = shlex.join(["python3", _shorten(SOURCE.parent / "run.py"), "report", *options])
-        lines.append(f"  {command}   makes one page of all figures")
+        command = ["python3", _shorten(SOURCE.parent / "run.py"), "report"]
+        if self.config_files:
+            command += ["--configfile", *self.config_files]
+        if self.overrides:
+            command += ["--config", *(f"{k}={json.dumps(v)}" for k, v in self.overrides.items())]
+        lines.append(f"  {shlex.join(command)}   makes one page of all figures")
         return "\n".join(filter(None, lines))
 
     def _describe_claims(self) -> str:
