@@ -123,8 +123,11 @@ def test_targets_are_parts_stages_files_and_logs(make):
     assert {"all", *PARTS}.isdisjoint(COMMANDS)
     job = flow.plan.jobs[0]
     log = flow.log(job.stage).format_map(job.names)
-    given = [*PARTS, "all", job.stage.name, job.files[0], os.path.abspath(job.files[0]), log]
+    given = [*PARTS, "all", job.stage.name, job.files[0], f"./{job.files[0]}", log]
     flow.check_targets(get_argument_parser().parse_args([*given, "--until", "plot_metrics"]))
+    given = get_argument_parser().parse_args([os.path.abspath(job.files[0])])
+    with pytest.raises(GamecircuitsError, match=f"did you mean '{job.files[0]}'"):
+        flow.check_targets(given)  # for Snakemake, it is another file
 
 
 def test_the_commands_are_those_of_run_py():

@@ -89,13 +89,15 @@ class Workflow:
         """
         names = [*self.parts, "all", *(stage.name for stage in self.stages)]
         files = self.plan.files()
-        known = {*names, *map(os.path.abspath, files)}
-        known |= {os.path.abspath(self.log(j.stage).format_map(j.names)) for j in self.plan.jobs}
+        logs = [self.log(job.stage).format_map(job.names) for job in self.plan.jobs]
+        known, places = {*names, *files, *logs}, {os.path.abspath(path): path for path in files}
         for target in map(str, [*given.targets, *given.until, *given.omit_from, *given.forcerun]):
-            if target not in known and os.path.abspath(target) not in known:
+            path = target if os.path.isabs(target) else os.path.relpath(target)
+            if target not in known and path not in known:
+                meant = places.get(os.path.abspath(target), target)
                 raise GamecircuitsError(
                     f"error: there is no target {target!r}"
-                    f"{suggest(target, [*names, *COMMANDS, *files])}\n"
+                    f"{suggest(meant, [*names, *COMMANDS, *files])}\n"
                     f"The targets are all, {', '.join(self.parts)}; and any file that the "
                     f"configuration makes, as {files[0]}"
                 )
@@ -191,7 +193,9 @@ class Workflow:
         if self.config_files:
             command += ["--configfile", *self.config_files]
         if self.overrides:
-            command += ["--config", *(f"{k}={json.dumps(v)}" for k, v in self.overrides.items())]
+            command.append("--config")
+            for key, value in self.overrides.items():
+                command.append(f"{key}={value if isinstance(value, str) else json.dumps(value)}")
         lines.append(f"  {shlex.join(command)}   makes one page of all figures")
         return "\n".join(filter(None, lines))
 
