@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from gamecircuits.pipeline.config.load import load_config
 from gamecircuits.transformer.constructions.construction import make_construction
 from gamecircuits.transformer.weights import write_model
 
@@ -96,7 +97,9 @@ def test_what_is_left_out_is_that_of_the_checkout(checkout, user, tmp_path):
     link = tmp_path / "run"
     link.symlink_to(checkout / "run.py")
     run = call(link, "models", "-n", cwd=user)
-    assert re.search(r"construct model +10\s", run.stderr)
+    models = load_config(ROOT / "config/config.yaml").models.values()
+    number = sum(model.origin == "construction" for model in models)
+    assert re.search(rf"construct model +{number}\s", run.stderr)
     (user / "bad.yaml").write_text("gams: {}", encoding="utf-8")
     run = call(link, "--configfile", "bad.yaml", "-n", cwd=user, check=False)
     assert "bad.yaml:1: gams: unknown key" in run.stderr
