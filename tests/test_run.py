@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from gamecircuits.pipeline.config.load import load_config
 from gamecircuits.transformer.constructions.construction import make_construction
 from gamecircuits.transformer.weights import write_model
 
@@ -86,7 +87,7 @@ def call(run_py: Path, *arguments: str, cwd: Path, check: bool = True, **environ
 @pytest.mark.parametrize("config", ["my config.yaml", "config/config.yaml"])
 def test_paths_are_those_of_the_user(checkout, user, config):
     run = call(checkout / "run.py", "--configfile", config, "models", "-n", cwd=user)
-    assert re.search(r"construct model +1\s", run.stderr), "not the models of the checkout"
+    assert re.search(r"construct model +1\s", run.stderr), "not the ten models of the checkout"
     run = call(checkout / "run.py", "--configfile", "my.yaml", "-n", cwd=user, check=False)
     assert run.returncode == 1
     assert run.stderr == "my.yaml: there is no such config file\n"
@@ -96,9 +97,9 @@ def test_what_is_left_out_is_that_of_the_checkout(checkout, user, tmp_path):
     link = tmp_path / "run"
     link.symlink_to(checkout / "run.py")
     run = call(link, "models", "-n", cwd=user)
-    models = yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8"))["models"]
-    constructed = sum(model["kind"] != "trained" for model in models.values())
-    assert re.search(rf"construct model +{constructed}\s", run.stderr)
+    models = load_config(ROOT / "config/config.yaml").models.values()
+    number = sum(model.origin == "construction" for model in models)
+    assert re.search(rf"construct model +{number}\s", run.stderr)
     (user / "bad.yaml").write_text("gams: {}", encoding="utf-8")
     run = call(link, "--configfile", "bad.yaml", "-n", cwd=user, check=False)
     assert "bad.yaml:1: gams: unknown key" in run.stderr

@@ -5,8 +5,10 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 from safetensors.numpy import save_file
 
+from gamecircuits.pipeline.run import diagnose as command
 from gamecircuits.pipeline.run.diagnose import WIDTH, main
 from gamecircuits.transformer.constructions.construction import make_construction
 
@@ -34,12 +36,26 @@ def test_command_line(tmp_path, capsys):
 def test_a_reader_that_leaves_early_is_no_error(tmp_path):
     path = tmp_path / "foreign.safetensors"
     write_foreign(path, kind="balanced", vocab_size=40)
-    command = [sys.executable, "-m", "gamecircuits.pipeline.run.diagnose", str(path)]
+    arguments = [sys.executable, "-m", "gamecircuits.pipeline.run.diagnose", str(path)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
+        arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
     )
     process.stdout.close()
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 0
-    assert all(line.startswith(b"length ") for line in errors.splitlines()), errors  # if it is slow
+    slow = (b"reading the model, after ", b"length")
+    assert all(line.startswith(slow) for line in errors.splitlines()), errors
+
+
+def test_who_waits_is_told_how_long(monkeypatch):
+    times, lines = iter([0.0, 10.0, 20.0]), []
+    monkeypatch.setattr(command.time, "monotonic", lambda: next(times))
+    monkeypatch.setattr(command.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(command, "print", lambda line, **_: lines.append(line), raising=False)
+    with pytest.raises(StopIteration):
+        command._beat(["lengths 1 and 2: all contexts", "length 2 of 6"])
+    assert lines == [
+        "length 2 of 6, after 0:00:10, about 0:00:20 left",
+        "length 2 of 6, after 0:00:20, about 0:00:40 left",
+    ]

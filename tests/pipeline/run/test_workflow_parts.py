@@ -137,8 +137,11 @@ def test_targets_are_parts_stages_files_and_logs(make):
     assert {"all", *PARTS}.isdisjoint(COMMANDS)
     job = flow.plan.jobs[0]
     log = flow.log(job.stage).format_map(job.names)
-    given = [*PARTS, "all", job.stage.name, job.files[0], os.path.abspath(job.files[0]), log]
+    given = [*PARTS, "all", job.stage.name, job.files[0], f"./{job.files[0]}", log]
     flow.check_targets(get_argument_parser().parse_args([*given, "--until", "plot_metrics"]))
+    given = get_argument_parser().parse_args([os.path.abspath(job.files[0])])
+    with pytest.raises(GamecircuitsError, match=f"did you mean '{job.files[0]}'"):
+        flow.check_targets(given)  # for Snakemake, it is another file
 
 
 def test_the_commands_are_those_of_run_py():
@@ -160,6 +163,9 @@ def test_the_end_says_which_claims_hold_and_what_to_open(make):
         f"  python3 {Path(__file__).parents[3]}/run.py report --configfile c.yaml   makes one page "
         "of all figures",
     ]
+    other = Workflow(["c.yaml"], {"seed": 1}, is_main=True, makes_report=False)
+    assert "report --configfile c.yaml --config seed=1   makes" in other.describe_results()
+    assert "hold" not in other.describe_results(), "these claims were checked with seed 0"
     Path("results/tables/claims_summary.csv").unlink()
     assert "hold" in flow.describe_results(), "another file of the same job"
     Path("results/tables/claims.parquet").write_bytes(b"")

@@ -89,12 +89,13 @@ def main(argv: list[str] | None = None) -> int:
         given = {name: getattr(arguments, name) for name in ("norm", "gain", "sink")}
         model = replace(model, **{name: v for name, v in given.items() if v is not None})
         found = diagnose(model, log=said.append)
-        said.clear()
         if arguments.csv:
             found.table.to_csv(arguments.csv, index=False)
     except (GamecircuitsError, ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    finally:
+        said.clear()
     try:
         print(report(found), flush=True)
     except BrokenPipeError:  # whoever reads has seen enough

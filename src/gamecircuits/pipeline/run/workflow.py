@@ -1,6 +1,7 @@
 """What the Snakefile needs: rules from stages, and what happens before, during and after a run."""
 
 import contextlib
+import json
 import logging
 import os
 import shlex
@@ -56,7 +57,7 @@ class Workflow:
         files = self.config_files or [_shorten(DEFAULT_CONFIG)]
         config = load_config(*files, overrides=overrides)
         self.plan, self.results = Plan(config), config.results
-        self.is_main, self.makes_report = is_main, makes_report
+        self.overrides, self.is_main, self.makes_report = overrides, is_main, makes_report
 
     def prepare(self) -> list[str]:
         """Tell Snakemake which results are up to date, by the times of the tasks.
@@ -96,13 +97,15 @@ class Workflow:
         """
         names = [*self.parts, "all", *(stage.name for stage in self.stages)]
         files = self.plan.files()
-        known = {*names, *map(os.path.abspath, files)}
-        known |= {os.path.abspath(self.log(j.stage).format_map(j.names)) for j in self.plan.jobs}
+        logs = [self.log(job.stage).format_map(job.names) for job in self.plan.jobs]
+        known, places = {*names, *files, *logs}, {os.path.abspath(path): path for path in files}
         for target in map(str, [*given.targets, *given.until, *given.omit_from, *given.forcerun]):
-            if target not in known and os.path.abspath(target) not in known:
+            path = target if os.path.isabs(target) else os.path.relpath(target)
+            if target not in known and path not in known:
+                meant = places.get(os.path.abspath(target), target)
                 raise GamecircuitsError(
                     f"error: there is no target {target!r}"
-                    f"{suggest(target, [*names, *COMMANDS, *files])}\n"
+                    f"{suggest(meant, [*names, *COMMANDS, *files])}\n"
                     f"The targets are all, {', '.join(self.parts)}; and any file that the "
                     f"configuration makes, as {files[0]}"
                 )
@@ -194,9 +197,14 @@ class Workflow:
             path = f"{self.results}/{name}"
             if path in files and Path(path).exists():
                 lines.append(f"  {path}   {holds}")
-        options = ["--configfile", *self.config_files] if self.config_files else []
-        command = shlex.join(["python3", _shorten(SOURCE.parent / "run.py"), "report", *options])
-        lines.append(f"  {command}   makes one page of all figures")
+        command = ["python3", _shorten(SOURCE.parent / "run.py"), "report"]
+        if self.config_files:
+            command += ["--configfile", *self.config_files]
+        if self.overrides:
+            command.append("--config")
+            for key, value in self.overrides.items():
+                command.append(f"{key}={value if isinstance(value, str) else json.dumps(value)}")
+        lines.append(f"  {shlex.join(command)}   makes one page of all figures")
         return "\n".join(filter(None, lines))
 
     def _describe_claims(self) -> str:
