@@ -18,8 +18,12 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
 )
 
 from gamecircuits.errors import GamecircuitsError
+from gamecircuits.pipeline.run.cluster import choose_status_command, leave_job_step
 from gamecircuits.pipeline.run.workflow import Workflow
 from snakemake.logging import logger
+
+if not workflow.is_main_process and (arguments := leave_job_step(sys.argv[1:])):
+    os.execv(PYTHON, [PYTHON, "-m", "snakemake", *arguments])
 
 try:
     FLOW = Workflow(
@@ -48,6 +52,11 @@ shell.prefix(
 )
 
 
+def is_grouped():
+    """Whether short jobs are to go together: the profile of a cluster says how many."""
+    return bool(workflow.group_settings.group_components)
+
+
 for stage in FLOW.stages:
 
     # The task, which the plan writes, says all about the job: what it reads and writes, its
@@ -65,7 +74,11 @@ for stage in FLOW.stages:
         wildcard_constraints:
             **FLOW.wildcard_constraints(stage),
         priority: lambda names, stage=stage: FLOW.priority(stage, names)
+        group:
+            lambda names, stage=stage: FLOW.group(stage, names) if is_grouped() else None
         threads: lambda names, stage=stage: FLOW.job(stage, names).work.threads
+        resources:
+            **FLOW.resources(stage),
         shell:
             "{PYTHON:q} -m gamecircuits.pipeline.run.job {input.task:q} {threads} > {log:q} 2>&1"
 
@@ -89,6 +102,7 @@ rule all:
 
 onstart:
     try:
+        choose_status_command(workflow.executor_settings, logger.warning)
         FLOW.begin(logger)
     except GamecircuitsError as error:
         logger.error(str(error))

@@ -1,5 +1,6 @@
 """What the Snakefile is given: parts of rules, captions, and messages about results."""
 
+import logging
 import re
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from pipeline_tools import do_all
 
 from gamecircuits.errors import GamecircuitsError
 from gamecircuits.pipeline.run.__main__ import targets_first
+from gamecircuits.pipeline.run.lock import LOCK
 from gamecircuits.pipeline.run.workflow import Workflow
 
 CONFIG = {
@@ -92,6 +94,22 @@ def test_results_that_are_not_to_be_used_are_named(make):
         GamecircuitsError, match="must be made again; run first:\n  results/masks/a"
     ):
         make(makes_report=True).prepare()
+
+
+@pytest.mark.parametrize("harm", [Path.unlink, lambda path: path.write_bytes(b"")])
+def test_what_jobs_of_a_killed_run_change_before_a_run_begins_is_seen(make, monkeypatch, harm):
+    """What is to be made was decided before; what they did since then would go unnoticed."""
+    monkeypatch.setenv(LOCK, "")  # back to what it was after the test
+    flow = make()
+    do_all(flow.plan, "construct_model")
+    flow.prepare()
+    do_all(flow.plan, "generate_games")  # what is done is no harm
+    flow.begin(logging.getLogger("quiet"))
+    flow = make()
+    flow.prepare()
+    harm(Path("results/models/m.safetensors"))
+    with pytest.raises(GamecircuitsError, match="have changed results/models/m.safetensors just"):
+        flow.begin(logging.getLogger("quiet"))
 
 
 @pytest.mark.parametrize(
