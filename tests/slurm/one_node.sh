@@ -27,6 +27,7 @@ finish() {
     fi
 }
 trap finish EXIT
+trap 'exit 1' INT TERM
 start_slurm "$folder/slurm"
 
 project=$folder/project

@@ -114,7 +114,7 @@ def test_a_job_that_comes_too_late_does_not_begin(start):
 
 def test_without_locks_a_job_still_knows_whether_its_run_is_over(start):
     """As on some network file systems; then runs are not kept apart."""
-    first, lock = start(NO_LOCKS + RUN)
+    _, lock = start(NO_LOCKS + RUN)
     assert start(NO_LOCKS + JOB, lock)[1] == "works"
     _, later = start(NO_LOCKS + RUN)
     assert start(NO_LOCKS + JOB, lock)[1].startswith("the run of this job was killed")

@@ -1,24 +1,27 @@
-"""What a cluster is asked for: memory, time, which jobs go together, and how they are watched."""
+"""What a cluster is asked for: memory, time, which jobs go together, and how they are watched.
+
+`python -m gamecircuits.pipeline.run.cluster CONFIG` prints memory and time for a configuration.
+"""
 
 import math
 import os
 import re
 import subprocess
+import sys
 from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 from gamecircuits.errors import GamecircuitsError
-from gamecircuits.pipeline.plan import Job
+from gamecircuits.pipeline.config.load import load_config
+from gamecircuits.pipeline.plan import Job, Plan
 
 # What is asked for, over what was measured (`Work`): other libraries and processors, a busy disk.
 MEMORY_MARGIN, TIME_MARGIN = 1.5, 5
 SNAKEMAKE_MEMORY = 300  # MiB of the Snakemake that runs jobs on a node
-SNAKEMAKE_TIME = 30  # seconds that it takes to begin, from a slow disk
+SNAKEMAKE_TIME = 60  # seconds that it takes to begin, from a slow disk
 
-# What may share a submission with others: in seconds, and in MiB of the first of three tries, which
-# must fit into the memory that profiles/slurm gives to a submission.
-SHORT, SMALL = 30, 2500
+SHORT, SMALL = 30, 2500  # seconds, and MiB to ask for, of jobs that share a submission with others
 LONGEST_CHECK = 180  # seconds between two looks of the Slurm plugin at its jobs, at most
 
 
@@ -71,6 +74,18 @@ def leave_job_step(arguments: list[str]) -> list[str] | None:
     return None
 
 
+def list_requests(plan: Plan) -> list[str]:
+    """Rows of a table: for each stage its jobs, and the most MB and minutes that one asks for."""
+    asked: dict[str, list[tuple[int, int]]] = {}
+    for job in plan.jobs:
+        asked.setdefault(job.stage.name, []).append((get_memory(job), get_minutes(job)))
+    rows = ["| stage | jobs | MB | minutes |", "|---|---|---|---|"]
+    for stage, requests in asked.items():
+        memory, minutes = map(max, zip(*requests, strict=True))
+        rows.append(f"| `{stage}` | {len(requests)} | {memory} | {minutes} |")
+    return rows
+
+
 def choose_status_command(settings: Any, log: Callable[[str], None]) -> None:
     """Let the Slurm plugin ask `squeue` for the state of jobs if accounting does not answer.
 
@@ -103,3 +118,7 @@ def _ask(*command: str) -> str | None:
         ).stdout
     except (OSError, subprocess.SubprocessError):
         return None
+
+
+if __name__ == "__main__":
+    print("\n".join(list_requests(Plan(load_config(*sys.argv[1:])))))
