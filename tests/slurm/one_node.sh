@@ -23,7 +23,7 @@ finish() {
     if [ "$status" = 0 ]; then
         rm -rf "$folder"
     else
-        echo "one_node.sh: FAILED; see $folder/*.log" >&2
+        rmdir "$folder" 2> /dev/null || echo "one_node.sh: FAILED; see $folder/*.log" >&2
     fi
 }
 trap finish EXIT
@@ -58,13 +58,13 @@ run() { # LOG ARGUMENTS: as run.py does
     PYTHONPATH=src "$python" -m gamecircuits.pipeline.run --configfile config.yaml "${@:2}" \
         > "$folder/$1.log" 2>&1
 }
-begin() { # the same, in the background; `killed` ends its Snakemake, which is a child of its own
-    PYTHONPATH=src "$python" -m snakemake --configfile config.yaml "${@:2}" \
-        > "$folder/$1.log" 2>&1 &
+begin() { # LOG ARGUMENTS: in the background, where bash would have it ignore Ctrl-C
+    PYTHONPATH=src env --default-signal=INT "$python" -m snakemake \
+        --configfile config.yaml "${@:2}" > "$folder/$1.log" 2>&1 &
     begun+=($!)
     last=$!
 }
-killed() { # SIGNAL
+killed() { # SIGNAL: to what was begun last
     kill "-$1" "$last"
     wait "$last" 2> /dev/null || true
 }
@@ -72,7 +72,7 @@ content() { # FOLDER: the bytes of all results, as numbers
     (cd "$1" && find . -type f ! -path "./logs/*" ! -path "./.plan/*" ! -name .lock \
         -exec sha256sum {} + | sort -k 2)
 }
-same() { # FOLDER: as the local run made it; config.html and its like name the folder
+same() { # WHAT: that the results are those of the local run
     diff <(content "$folder/local") <(content results) > "$folder/diff.log" || {
         echo "one_node.sh: results differ after: $1" >&2
         head "$folder/diff.log" >&2
@@ -138,6 +138,7 @@ until_ 120 some_are RUNNING
 until_ 120 test -e results/games/a/shard-00000.parquet
 killed KILL
 run waited --cores all
+grep -q "Waiting for jobs in results that a killed run has left behind" "$folder/waited.log"
 same "a later run waited for the jobs that a killed one had left at work"
 until_ 120 none_are PENDING,RUNNING
 same "these are at an end"

@@ -7,7 +7,7 @@
 # in /etc/slurm whatever SLURM_CONF says; where there is one already, nothing is started.
 
 start_slurm() {
-    local folder=$1 name file
+    local folder=$1 name file memory
     [ "$(id -u)" = 0 ] || { echo "slurm.sh: to start a Slurm, be root" >&2; return 1; }
     for name in munged slurmctld slurmd sbatch; do
         PATH=$PATH:/usr/sbin command -v "$name" > /dev/null || {
@@ -22,6 +22,7 @@ start_slurm() {
         }
     done
     SLURM_FOLDER=$folder
+    memory=$(free -m | awk '/^Mem/ {print int($2 * 0.9)}')
     mkdir -p "$folder"/{state,spool} /etc/slurm
     install -d -m 700 -o munge -g munge "$folder/munge"
     install -m 600 -o munge -g munge <(head -c 1024 /dev/urandom) "$folder/munge/key"
@@ -46,7 +47,7 @@ start_slurm() {
 	ReturnToService=2
 	AccountingStorageType=accounting_storage/none
 	JobAcctGatherType=jobacct_gather/none
-	NodeName=$(hostname -s) NodeAddr=127.0.0.1 CPUs=$(nproc) RealMemory=$(free -m | awk '/^Mem/ {print int($2 * 0.9)}')
+	NodeName=$(hostname -s) NodeAddr=127.0.0.1 CPUs=$(nproc) RealMemory=$memory
 	PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 	END
     # Without systemd there is no cgroup/v2 to be had.
@@ -68,9 +69,9 @@ start_slurm() {
 
 stop_slurm() {
     [ -n "${SLURM_FOLDER:-}" ] || return 0
-    local pid
+    local pid folder=$SLURM_FOLDER
     scancel --partition main 2> /dev/null || true
-    for pid in "$SLURM_FOLDER"/slurmd.pid "$SLURM_FOLDER"/slurmctld.pid "$SLURM_FOLDER"/munge/pid; do
+    for pid in "$folder"/slurmd.pid "$folder"/slurmctld.pid "$folder"/munge/pid; do
         [ ! -s "$pid" ] || kill "$(cat "$pid")" 2> /dev/null || true
     done
     rm -f /etc/slurm/slurm.conf /etc/slurm/cgroup.conf
