@@ -25,10 +25,14 @@ from gamecircuits.pipeline.run.environment import provide_caches
 provide_caches()
 
 from gamecircuits.errors import GamecircuitsError
+from gamecircuits.pipeline.run.cluster import choose_status_command, leave_job_step
 from gamecircuits.pipeline.run.heartbeat import follow
 from gamecircuits.pipeline.run.workflow import Workflow
 from snakemake.cli import get_argument_parser
 from snakemake.logging import logger
+
+if not workflow.is_main_process and (arguments := leave_job_step(sys.argv[1:])):
+    os.execv(PYTHON, [PYTHON, "-m", "snakemake", *arguments])
 
 GIVEN, _ = get_argument_parser().parse_known_args()
 HEARTBEAT = follow(logger) if workflow.is_main_process else None
@@ -57,6 +61,11 @@ config.update(results=FLOW.results, captions=FLOW.captions())  # for the report
 report: "workflow/report/workflow.rst"
 
 
+def is_grouped():
+    """Whether short jobs are to go together: the profile of a cluster says how many."""
+    return bool(workflow.group_settings.group_components)
+
+
 for stage in FLOW.stages:
 
     # The task, which the plan writes, says all about the job: what it reads and writes, its
@@ -74,7 +83,11 @@ for stage in FLOW.stages:
         wildcard_constraints:
             **FLOW.wildcard_constraints(stage),
         priority: lambda names, stage=stage: FLOW.priority(stage, names)
+        group:
+            lambda names, stage=stage: FLOW.group(stage, names) if is_grouped() else None
         threads: lambda names, stage=stage: FLOW.job(stage, names).work.threads
+        resources:
+            **FLOW.resources(stage),
         shell:
             "exec {PYTHON:q} -m gamecircuits.pipeline.run.job"
             " {input.task:q} {threads} > {log:q} 2>&1"
@@ -99,6 +112,7 @@ rule all:
 
 onstart:
     try:
+        choose_status_command(workflow.executor_settings, logger.warning)
         FLOW.begin(logger, HEARTBEAT, workflow.logger_manager.get_log_handlers())
     except GamecircuitsError as error:
         logger.error(str(error))

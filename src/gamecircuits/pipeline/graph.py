@@ -19,7 +19,7 @@ from gamecircuits.experiments.experiment import EXPERIMENTS
 from gamecircuits.games._bitboard_game import BitboardGame
 from gamecircuits.games.game import GAMES
 from gamecircuits.kinds import list_modules
-from gamecircuits.pipeline.config.named import Config
+from gamecircuits.pipeline.config.named import Config, NamedGame
 from gamecircuits.pipeline.stage import STAGES, File, Names, Stage, Work, figure, file_of, stage
 from gamecircuits.transformer.constructions.construction import CONSTRUCTIONS
 
@@ -40,7 +40,14 @@ def _figures(family: str) -> list[str]:
     return list_modules(f"gamecircuits.figures.{family}")
 
 
-# Games.
+# Games. They are made and read in batches, so memory does not grow with their number.
+
+BATCHES = 650  # MiB
+
+
+def _play_time(named: NamedGame, num_games: int) -> float:
+    """Seconds to play games, or to find their masks: a million moves take one."""
+    return 2 + 1e-6 * num_games * named.game.max_length
 
 
 def _shards(config: Config) -> list[Names]:
@@ -72,7 +79,8 @@ def generate_games(config: Config, game: str, shard: str) -> Work:
         "splits": named.splits,
         "game": named.settings,
     }
-    return Work(settings=settings)
+    seconds = _play_time(named, named.games_in_shard(number))
+    return Work(settings=settings, memory=BATCHES, seconds=seconds)
 
 
 @stage("masks", writes={"masks": "masks/{game}/{shard}.parquet"}, each=_shards)
@@ -82,6 +90,8 @@ def compute_masks(config: Config, game: str, shard: str) -> Work:
     return Work(
         reads={"games": file_of("generate_games", game=game, shard=shard)},
         settings={"game": named.settings, "num_games": named.games_in_shard(number)},
+        memory=BATCHES,
+        seconds=_play_time(named, named.games_in_shard(number)),
     )
 
 
@@ -94,7 +104,8 @@ def measure_branching(config: Config, game: str) -> Work:
         "masks": _all_shards(config, "compute_masks", game),
     }
     settings = {"name": game, "game": named.settings, "num_games": named.num_games}
-    return Work(reads, settings)
+    seconds = _play_time(named, named.num_games)
+    return Work(reads, settings, memory=BATCHES, seconds=seconds)
 
 
 @stage("metrics", writes={"legality": "legality/{game}.parquet"}, each=_board_games)
@@ -102,7 +113,9 @@ def measure_legality(config: Config, game: str) -> Work:
     """How often each square of a board is legal, by ply"""
     named = config.games[game]
     reads = {"games": _all_shards(config, "generate_games", game)}
-    return Work(reads, {"name": game, "game": named.settings})
+    settings = {"name": game, "game": named.settings}
+    seconds = _play_time(named, named.num_games)
+    return Work(reads, settings, memory=BATCHES, seconds=seconds)
 
 
 @stage(
@@ -192,10 +205,21 @@ def _describe_group(config: Config, search: str, group: str) -> Work:
 )
 def train_trials(config: Config, search: str, group: str) -> Work:
     """Trials that were trained together: hyperparameters; weights before, on the way and after"""
-    work, entry = _describe_group(config, search, group), config.searches[search].entry
+    work, named = _describe_group(config, search, group), config.searches[search]
+    entry, trials = named.entry, [named.trials[key] for key in named.groups[group]]
     averages = list(entry.averages.items())  # in order, which a dict would lose
     settings = {"steps": entry.steps, "checkpoints": entry.checkpoints, "averages": averages}
-    return Work(work.reads, work.settings | settings)
+    # Of all trials at once: batches, and the weights on the way.
+    V = named.game.game.vocab_size
+    rows = sum(trial.batch_size * entry.length for trial in trials)
+    weights = sum(2 * t.d_model * (V + t.d_k + t.d_v) for t in trials)
+    widest = max(trial.d_model for trial in trials)
+    return Work(
+        work.reads,
+        work.settings | settings,
+        memory=600 + 4e-6 * rows * (V + 4 * widest) + 2e-5 * weights * entry.checkpoints,
+        seconds=10 + 2e-9 * entry.steps * rows * widest * V,
+    )
 
 
 @stage(
@@ -209,11 +233,20 @@ def train_trials(config: Config, search: str, group: str) -> Work:
 )
 def measure_trials(config: Config, search: str, group: str) -> Work:
     """Metrics of these trials, their course in training, their noise and their circuits"""
-    work, entry = _describe_group(config, search, group), config.searches[search].entry
+    work, named = _describe_group(config, search, group), config.searches[search]
+    entry = named.entry
     names = {"search": search, "group": group}
     trained = {key: file_of("train_trials", key, **names) for key in ("weights", "trajectory")}
     settings = {"test_games": entry.test_games, "averages": list(entry.averages)}
-    return Work({**work.reads, **trained}, work.settings | settings)
+    # What late iterates of one trial predict is compared at once, at every length.
+    cells = entry.checkpoints * entry.test_games * named.game.game.max_length
+    cells *= named.game.game.vocab_size
+    return Work(
+        {**work.reads, **trained},
+        work.settings | settings,
+        memory=200 + 7e-6 * cells,
+        seconds=5 + len(named.groups[group]) * (1 + 1e-7 * cells),
+    )
 
 
 @stage(
@@ -400,14 +433,16 @@ def evaluate_model(config: Config, evaluation: str, model: str) -> Work:
         "kind": chosen.kind,
         "construction": chosen.settings if is_construction else None,
     }
-    threads = 1
+    threads, V = 1, game.game.vocab_size
     if named.contexts == "all":
-        threads = 8 if game.game.vocab_size >= 19 else 1  # several only where it takes minutes
+        threads = 8 if V >= 19 else 1  # several only where it takes minutes
+        memory, seconds = 600 + 1e-5 * 2**V, 2 + 1.5e-6 * V * 2**V / threads
     else:
+        memory, seconds = BATCHES, 2 + _play_time(game, game.num_games) * (1 + V / 10)
         settings["num_games"] = game.num_games
         reads["games"] = _all_shards(config, "generate_games", game.name)
         reads["masks"] = _all_shards(config, "compute_masks", game.name)
-    return Work(reads, settings, threads=threads)
+    return Work(reads, settings, threads=threads, memory=memory, seconds=seconds)
 
 
 def _once(things: object) -> list[Names]:
@@ -470,7 +505,14 @@ def check_claims(config: Config) -> Work:
     """Every statement of docs/theory.md on random instances: predicted, measured, tolerance"""
     assert config.claims is not None  # see `each`
     settings = {"seed": config.seed, **config.claims.model_dump()}
-    return Work(settings=settings, loads=claim_modules(), caption="claims.rst")
+    contexts = [V * 2**V for V in config.claims.vocab_sizes]  # and twice as many
+    return Work(
+        settings=settings,
+        loads=claim_modules(),
+        caption="claims.rst",
+        memory=250 + 8e-3 * max(contexts),
+        seconds=10 + 3e-4 * config.claims.instances * sum(contexts),
+    )
 
 
 @stage(
@@ -492,7 +534,7 @@ def run_experiment(config: Config, experiment: str) -> Work:
     """What an experiment on the theory measured"""
     named = config.experiments[experiment]
     settings = {"seed": config.seed, "name": experiment, "experiment": named.settings}
-    return Work(settings=settings)
+    return Work(settings=settings, memory=550, seconds=300)  # whatever its parameters
 
 
 @stage(

@@ -34,6 +34,8 @@ class Work:
         loads: modules that the function loads by name, beside those that the settings tell.
         caption: for the report: a file below src/gamecircuits/figures, or in workflow/report.
         threads: how many are worth giving to it; passed on if the function takes `threads`.
+        memory: MiB that it takes at most, and
+        seconds: how long it takes, as its log said where it was measured; for clusters.
     """
 
     reads: Mapping[str, File | list[File]] = field(default_factory=dict)
@@ -41,6 +43,8 @@ class Work:
     loads: list[str] = field(default_factory=list)
     caption: str | None = None
     threads: int = 1
+    memory: float = 350
+    seconds: float = 10
 
 
 @dataclass(frozen=True)

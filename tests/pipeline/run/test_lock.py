@@ -24,15 +24,22 @@ else:
 JOB = """
 import sys
 from gamecircuits.errors import GamecircuitsError
-from gamecircuits.pipeline.run.lock import check_run, lock_job
+from gamecircuits.pipeline.run.lock import lock_job
 try:
-    check_run()  # as the Snakefile does on a cluster's node, before files are removed
     lock_job()
 except GamecircuitsError as error:
     print(error, flush=True)
 else:
     print("works", flush=True)
     sys.stdin.read()
+"""
+
+
+NO_LOCKS = """
+import errno, fcntl
+def lockf(*arguments):
+    raise OSError(errno.ENOLCK, "no locks available")
+fcntl.lockf = lockf
 """
 
 
@@ -103,3 +110,20 @@ def test_a_job_that_comes_too_late_does_not_begin(start):
     assert start(JOB, lock)[1] == "the run of this job was killed, and a later one has begun"
     assert start(JOB, later)[1] == "works"
     assert start(JOB)[1] == "works"  # by hand, without a run
+
+
+def test_without_locks_a_job_still_knows_whether_its_run_is_over(start):
+    """As on some network file systems; then runs are not kept apart."""
+    _, lock = start(NO_LOCKS + RUN)
+    assert start(NO_LOCKS + JOB, lock)[1] == "works"
+    _, later = start(NO_LOCKS + RUN)
+    assert start(NO_LOCKS + JOB, lock)[1].startswith("the run of this job was killed")
+    assert start(NO_LOCKS + JOB, later)[1] == "works"
+
+
+def test_a_job_may_begin_in_another_folder_than_its_run(start, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    _, lock = start(RUN.replace("sys.argv[1]", "'results/.lock'"))
+    assert lock.split(" ", 1)[1] == f"{tmp_path}/results/.lock"
+    monkeypatch.chdir("/")
+    assert start(JOB, lock)[1] == "works"

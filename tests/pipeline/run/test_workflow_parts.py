@@ -1,9 +1,11 @@
 """What the Snakefile is given: parts of rules, captions, and messages about results."""
 
 import itertools
+import logging
 import os
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -13,6 +15,7 @@ from snakemake.cli import get_argument_parser
 from gamecircuits.errors import GamecircuitsError
 from gamecircuits.pipeline.graph import PARTS
 from gamecircuits.pipeline.run.__main__ import targets_first
+from gamecircuits.pipeline.run.lock import LOCK
 from gamecircuits.pipeline.run.workflow import COMMANDS, Workflow
 from gamecircuits.storage.tables import read_frame
 
@@ -170,6 +173,24 @@ def test_the_end_says_which_claims_hold_and_what_to_open(make):
     assert "hold" in flow.describe_results(), "another file of the same job"
     Path("results/tables/claims.parquet").write_bytes(b"")
     assert "hold" not in flow.describe_results(), "that table is not what was checked"
+
+
+@pytest.mark.parametrize("harm", [Path.unlink, lambda path: path.write_bytes(b"")])
+def test_what_jobs_of_a_killed_run_change_before_a_run_begins_is_seen(make, monkeypatch, harm):
+    """What is to be made was decided before; what they did since then would go unnoticed."""
+    given = logging.getLogger("quiet"), SimpleNamespace(start=lambda *_: None), []
+    monkeypatch.setenv(LOCK, "")  # what it is set to is gone after the test
+    monkeypatch.delenv(LOCK)
+    flow = make()
+    do_all(flow.plan, "construct_model")
+    flow.prepare()
+    do_all(flow.plan, "generate_games")  # what is done is no harm
+    flow.begin(*given)
+    flow = make()
+    flow.prepare()
+    harm(Path("results/models/m.safetensors"))
+    with pytest.raises(GamecircuitsError, match=r"have changed results/models/m.safe\w+ just"):
+        flow.begin(*given)
 
 
 @pytest.mark.parametrize(

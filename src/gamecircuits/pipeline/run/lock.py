@@ -1,9 +1,10 @@
 """One run at a time in a results folder, and none beside the jobs that a killed one left behind.
 
 The locks are the operating system's, which lets go of them however a process ends. They are two
-bytes of one file: a run holds the first as long as it lives, and its jobs share the second. The
-file names the run, so that a job whose run was killed before the job began does not begin. Where
-there are no such locks (Windows, some network file systems) runs are not kept apart.
+bytes of one file: a run holds the first as long as it lives, and its jobs share the second, on a
+cluster together with the Snakemake that begins them on their node. The file names the run, so that
+a job whose run was killed before the job began does not begin. Where there are no such locks (some
+network file systems) runs are not kept apart, but jobs still know whether a later run has begun.
 """
 
 import contextlib
@@ -28,6 +29,8 @@ def _is_held(file: int, byte: int) -> bool:
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, byte)
     except (BlockingIOError, PermissionError):  # POSIX allows either
         return True
+    except OSError:  # no such locks here
+        return False
     return False
 
 
@@ -39,7 +42,7 @@ def lock_run(path: str, log: Callable[[str], None]) -> None:
     if fcntl is None:
         return
     folder = Path(path).parent
-    with contextlib.suppress(OSError):  # no such locks; and if it is the folder, jobs will say so
+    with contextlib.suppress(OSError):  # jobs will say so
         folder.mkdir(parents=True, exist_ok=True)
         file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)  # never closed: that would unlock it
         if _is_held(file, RUN):
@@ -51,8 +54,9 @@ def lock_run(path: str, log: Callable[[str], None]) -> None:
             fcntl.lockf(file, fcntl.LOCK_EX, 1, JOBS)
         run = os.urandom(8).hex()
         os.pwrite(file, run.encode(), 0)
+        os.fsync(file)  # so that other machines see it, too
+        os.environ[LOCK] = f"{run} {os.path.abspath(path)}"
         fcntl.lockf(file, fcntl.LOCK_UN, 1, JOBS)
-        os.environ[LOCK] = f"{run} {path}"
 
 
 def is_at_work(path: str) -> bool:
@@ -64,30 +68,31 @@ def is_at_work(path: str) -> bool:
         return False
 
 
-def _open_lock() -> tuple[int, bool] | None:
-    """The lock of the run that this process belongs to, and whether that run still has it."""
-    if fcntl is None or LOCK not in os.environ:
-        return None
-    run, path = os.environ[LOCK].split(" ", 1)
-    try:
-        file = os.open(path, os.O_RDONLY)
-        return file, os.pread(file, len(run), 0) == run.encode()
-    except OSError:
-        return None
-
-
-def check_run() -> None:
-    """Raise GamecircuitsError if a later run than that of this process has begun.
-
-    To be asked before anything is done for a job: Snakemake removes a job's files when it begins.
-    """
-    if (found := _open_lock()) and not found[1]:
-        raise GamecircuitsError("the run of this job was killed, and a later one has begun")
-
-
 def lock_job() -> None:
-    """Let later runs wait for this process, if it is a job of a run; not if one has begun."""
-    if found := _open_lock():
+    """Let later runs wait for this process, if it is a job of a run.
+
+    Raises:
+        GamecircuitsError: a later run than that of this process has begun.
+    """
+    if fcntl is None or LOCK not in os.environ:
+        return
+    run, path = os.environ[LOCK].split(" ", 1)
+    with contextlib.suppress(OSError):
+        file = os.open(path, os.O_RDONLY)  # never closed: that would unlock it
         with contextlib.suppress(OSError):
-            fcntl.lockf(found[0], fcntl.LOCK_SH, 1, JOBS)
-    check_run()
+            fcntl.lockf(file, fcntl.LOCK_SH, 1, JOBS)
+        if os.pread(file, len(run), 0) != run.encode():
+            raise GamecircuitsError("the run of this job was killed, and a later one has begun")
+
+
+def lock_node() -> None:
+    """The same for the Snakemake that a run had started on a node of a cluster.
+
+    To be called when it reads the Snakefile: it removes a job's files when the job begins, and
+    when the job fails.
+    """
+    if LOCK not in os.environ:
+        raise GamecircuitsError(
+            f"{LOCK} is not set: the environment of a run must reach its jobs on the cluster"
+        )
+    lock_job()

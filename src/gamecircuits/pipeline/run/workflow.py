@@ -21,9 +21,10 @@ from gamecircuits.pipeline.config.load import load_config
 from gamecircuits.pipeline.graph import PARTS
 from gamecircuits.pipeline.plan import Job, Plan
 from gamecircuits.pipeline.provenance import PACKAGE, SOURCE
+from gamecircuits.pipeline.run.cluster import get_group, get_memory, get_minutes
 from gamecircuits.pipeline.run.heartbeat import Heartbeat
 from gamecircuits.pipeline.run.job import check_input
-from gamecircuits.pipeline.run.lock import check_run, is_at_work, lock_run
+from gamecircuits.pipeline.run.lock import is_at_work, lock_node, lock_run
 from gamecircuits.pipeline.run.records import remove_damaged
 from gamecircuits.pipeline.stage import STAGES, Stage, as_list
 from gamecircuits.storage.tables import read_frame
@@ -58,6 +59,7 @@ class Workflow:
         config = load_config(*files, overrides=overrides)
         self.plan, self.results = Plan(config), config.results
         self.overrides, self.is_main, self.makes_report = overrides, is_main, makes_report
+        self._usable: set[Job] = set()  # when it was decided what is to be made
 
     def prepare(self) -> list[str]:
         """Tell Snakemake which results are up to date, by the times of the tasks.
@@ -66,9 +68,10 @@ class Workflow:
             messages about results that are not to be used.
         """
         if not self.is_main:  # a job on a node of a cluster, whose run may be dead
-            check_run()
+            lock_node()
             return []
         stale = self.plan.find_stale()
+        self._usable = self._find_usable(stale)
         if stale and self.makes_report:
             listed = "\n".join(_explain(job, reason) for job, reason in stale.items())
             raise GamecircuitsError(f"These results must be made again; run first:\n{listed}")
@@ -153,6 +156,17 @@ class Workflow:
     def priority(self, stage: Stage, names: Mapping[str, str]) -> int:
         return int(self.job(stage, names) in self.plan.urgent)
 
+    def resources(self, stage: Stage) -> dict[str, Callable]:
+        """What a cluster is asked for; on one machine nothing is limited by it."""
+        return {
+            "cpus_per_task": lambda wildcards: self.job(stage, wildcards).work.threads,
+            "mem_mb": lambda wildcards, attempt: get_memory(self.job(stage, wildcards), attempt),
+            "runtime": lambda wildcards, attempt: get_minutes(self.job(stage, wildcards), attempt),
+        }
+
+    def group(self, stage: Stage, names: Mapping[str, str]) -> str | None:
+        return get_group(self.job(stage, names))
+
     def captions(self) -> dict[str, str]:
         """Captions by the file that they belong to, if this call makes a report."""
         if not self.makes_report:
@@ -176,6 +190,9 @@ class Workflow:
             handlers: Snakemake's of its messages; one may draw bars in a panel of the terminal.
         """
         lock_run(f"{self.results}/.lock", logger.warning)
+        if lost := self._usable - self._find_usable(self.plan.find_stale()):
+            path = min(job.files[0] for job in lost)
+            raise GamecircuitsError(f"a killed run's jobs have changed {path} just now; run again")
         self.plan.remove_leftovers()
         panel = None
         for handler in handlers:
@@ -188,6 +205,11 @@ class Workflow:
         if record.getMessage().startswith("Nothing to be done"):
             record.msg = f"{record.msg}\n{self.describe_results()}"
         return True
+
+    def _find_usable(self, stale: Mapping[Job, str]) -> set[Job]:
+        """The jobs whose files are there, and as they should be."""
+        jobs = set(self.plan.jobs) - set(stale)
+        return {job for job in jobs if all(os.path.isfile(path) for path in job.files)}
 
     def describe_results(self) -> str:
         """What a finished run has to show."""
