@@ -168,6 +168,7 @@ BROKEN = [  # (replace, by, line, message)
     ("kind: set_complement", "kind: SetComplement", 4, "did you mean 'set_complement'?"),
     ("{v: {}}", "{v: {norm: attnetion}}", 19, "residual; did you mean 'attention'?"),
     ("  x: {kind", "  NaN: {kind", 17, "experiments.NaN: means a missing value to those who read"),
+    ("  w: {", f"  {'ab' * 20}: {{", 6, "ab: ends in twenty times the same; choose another"),
     ("  w: {", "  None: {", 6, "games.None: means a missing value"),
     ("  m:\n", "  na: {kind: untrained, vocab_size: 8}\n  m:\n", 8, "models.na: means a missing v"),
     ("    max_illegal_rate: 1e-3", "    figures: 1", 11, "m.figures = 1: must be true or false"),

@@ -14,7 +14,7 @@ from snakemake.cli import get_argument_parser
 
 from gamecircuits.errors import GamecircuitsError
 from gamecircuits.pipeline.graph import PARTS
-from gamecircuits.pipeline.run.__main__ import targets_first
+from gamecircuits.pipeline.run.__main__ import main, targets_first
 from gamecircuits.pipeline.run.lock import LOCK
 from gamecircuits.pipeline.run.workflow import COMMANDS, Workflow
 from gamecircuits.storage.tables import read_frame
@@ -133,6 +133,11 @@ def test_an_unknown_target_is_answered_with_the_nearest(make, asked, answer):
     given = get_argument_parser().parse_args(asked.split())
     with pytest.raises(GamecircuitsError, match=re.escape(answer)):
         make().check_targets(given)
+
+
+def test_values_that_snakemake_would_misread_are_refused(capsys):
+    assert main(["--config", "games.a.num_games=3", "-n"]) == 1
+    assert "write 'games={a: {num_games: 3}}'" in capsys.readouterr().err
 
 
 def test_targets_are_parts_stages_files_and_logs(make):

@@ -51,6 +51,7 @@ from gamecircuits.transformer.weights import read_any_model
 MAX_PROBLEMS = 30  # that are shown
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,59}")
 LABEL = re.compile(r"[A-Za-z][A-Za-z0-9_.]{0,59}")  # of variants and averages: ema_0.99
+PERIODIC = re.compile(r"(.+)\1{19}$")  # Snakemake takes these for endless
 NOTHING = {"na", "nan", "none", "null"}  # in tables, readers take these for missing values
 START = "start"  # in place of an average: the weights before training
 TYPES = {
@@ -182,6 +183,9 @@ class _Checker:
                 self.report((*path, name), message)
             if not pattern.fullmatch(name):
                 message = f"names start with a letter and go on with at most 59 letters, {letters}"
+                self.report((*path, name), message)
+            elif PERIODIC.search(name):
+                message = "ends in twenty times the same; choose another name"
                 self.report((*path, name), message)
             elif name.lower() in NOTHING:
                 message = "means a missing value to those who read tables; choose another name"

@@ -25,7 +25,7 @@ from gamecircuits.errors import GamecircuitsError
 from gamecircuits.parameters import Parameter, get_parameters
 from gamecircuits.training.averaging import DEFAULT_AVERAGES
 
-MAX_SHARDS = 300  # all are named in one command line
+MAX_SHARDS = 300  # each is two jobs, and Snakemake prepares some fifty a second
 MAX_GROUPS = 2000
 
 

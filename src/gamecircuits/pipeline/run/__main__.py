@@ -14,7 +14,7 @@ from pathlib import Path
 from snakemake.cli import get_argument_parser, parse_config
 
 from gamecircuits.errors import GamecircuitsError
-from gamecircuits.pipeline.config.load import load_config
+from gamecircuits.pipeline.config.load import check_overrides, load_config
 from gamecircuits.pipeline.config.named import Config
 from gamecircuits.pipeline.config.yaml_lines import read_yaml
 from gamecircuits.pipeline.graph import PARTS, STAGES
@@ -34,6 +34,7 @@ def main(argv: list[str]) -> int:
     arguments = targets_first(argv[wants_report:])
     options, _ = get_argument_parser().parse_known_args(arguments)
     try:
+        check_overrides(options.config or ())
         for path in options.configfile or [DEFAULT_CONFIG]:
             read_yaml(path)  # snakemake itself would not say which line is wrong
         arguments += find_project(options)
