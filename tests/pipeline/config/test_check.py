@@ -289,7 +289,7 @@ def test_a_model_from_a_file(load, tmp_path):
         load(text)
     path = tmp_path / "my model.safetensors"
     path.write_bytes(b"nothing of the kind")
-    with pytest.raises(ConfigError, match=r"models\.f\.path = .* cannot be read as safetensors"):
+    with pytest.raises(ConfigError, match=r"models\.f\.path = .* is no safetensors file"):
         load(text)
     write_model(path, make_construction("minimal", vocab_size=8).model(), "{}")
     model = load(text).models["f"]
