@@ -7,8 +7,8 @@ import numpy as np
 import scipy
 
 from gamecircuits.analysis.rounding import bound_rounding
+from gamecircuits.theory.basics import gamma
 from gamecircuits.theory.certificate import certified_displacement, certified_spread
-from gamecircuits.theory.rounding import gamma
 from gamecircuits.transformer.circuits import TokenTables
 
 UNDERFLOW = 1e-36  # nats: products below 1e-308 vanish, attention weights go down to e^−650

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gamecircuits.theory.rounding import gamma
+from gamecircuits.theory.basics import gamma
 from gamecircuits.transformer.circuits import TokenTables
 
 

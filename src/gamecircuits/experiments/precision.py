@@ -11,8 +11,8 @@ from annotated_types import Interval
 
 from gamecircuits.analysis.contexts import sample_contexts
 from gamecircuits.experiments.experiment import Experiment
-from gamecircuits.theory.basics import centering
-from gamecircuits.theory.rounding import ROUNDING, gamma, spread_bound, total_variation_bound
+from gamecircuits.theory.basics import centering, gamma
+from gamecircuits.theory.rounding import ROUNDING, spread_bound, total_variation_bound
 from gamecircuits.theory.strength import x_min
 from gamecircuits.transformer.constructions.construction import helmert
 

@@ -46,6 +46,12 @@ def plain(values: np.ndarray) -> np.ndarray | float:
     return float(values) if np.ndim(values) == 0 else values
 
 
+def gamma(terms: int, unit: float) -> float:
+    """γ_n = nu/(1 − nu): the relative error of a sum of n products of numbers of one sign."""
+    require(terms * unit < 1, f"{terms} terms are too many for unit roundoff {unit:.2g}")
+    return terms * unit / (1 - terms * unit)
+
+
 def centering(vocab_size: int) -> np.ndarray:
     """P = I − 11ᵀ/V (V, V): removes what all tokens have in common."""
     return np.eye(vocab_size) - 1 / vocab_size

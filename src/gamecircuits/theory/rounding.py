@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gamecircuits.theory.basics import check, require
+from gamecircuits.theory.basics import check, gamma, require
 
 
 class Rounding(NamedTuple):
@@ -23,12 +23,6 @@ ROUNDING = {
     "float16": Rounding(2.0**-11, 2.0**-24),
     "bfloat16": Rounding(2.0**-8, 2.0**-24),
 }
-
-
-def gamma(terms: int, unit: float) -> float:
-    """γ_n = nu/(1 − nu): the relative error of a sum of n products of numbers of one sign."""
-    require(terms * unit < 1, f"{terms} terms are too many for unit roundoff {unit:.2g}")
-    return terms * unit / (1 - terms * unit)
 
 
 def _get_rounding(dtype: str) -> Rounding:
