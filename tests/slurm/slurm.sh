@@ -69,10 +69,16 @@ start_slurm() {
 
 stop_slurm() {
     [ -n "${SLURM_FOLDER:-}" ] || return 0
-    local pid folder=$SLURM_FOLDER
+    local file pid folder=$SLURM_FOLDER
     scancel --partition main 2> /dev/null || true
-    for pid in "$folder"/slurmd.pid "$folder"/slurmctld.pid "$folder"/munge/pid; do
-        [ ! -s "$pid" ] || kill "$(cat "$pid")" 2> /dev/null || true
+    for file in "$folder"/slurmd.pid "$folder"/slurmctld.pid "$folder"/munge/pid; do
+        [ -s "$file" ] || continue
+        pid=$(cat "$file")
+        kill "$pid" 2> /dev/null || continue
+        for _ in $(seq 100); do # it saves its state; one that has ended may stay as a zombie
+            grep -qs "^State:[[:space:]]*[^Z]" "/proc/$pid/status" || break
+            sleep 0.1
+        done
     done
     rm -f /etc/slurm/slurm.conf /etc/slurm/cgroup.conf
     SLURM_FOLDER=
