@@ -173,7 +173,7 @@ def naive_logits(
     last = E[prefix[-1]]
     scores = [float((last @ Q) @ (E[t] @ K)) / math.sqrt(d_k) if d_k else 0.0 for t in prefix]
     exponentials = [math.exp(score - max(scores)) for score in scores]
-    total = sum(exponentials) + sink * math.exp(-max(scores))
+    total = sum(exponentials) + (sink * math.exp(-max(scores)) if sink else 0.0)
     weights = [e / total for e in exponentials]
     attended = np.zeros(E.shape[1])
     for weight, token in zip(weights, prefix, strict=True):

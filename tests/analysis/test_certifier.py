@@ -28,7 +28,9 @@ def worst_by_length(parameters, sink, dtype) -> dict[int, tuple]:
     if sink:
         highest = np.maximum(highest, np.log(dtype(sink)))
     attention = np.exp(attention - highest)
-    total = attention.sum(axis=1, keepdims=True) + dtype(sink) * np.exp(-highest)
+    total = attention.sum(axis=1, keepdims=True)
+    if sink:
+        total = total + dtype(sink) * np.exp(-highest)
     logits = attention / total @ (E @ W_V @ O @ U) + (E @ U)[last]
     low = np.where(members, np.inf, logits).min(axis=1)
     spread = np.where(members, -np.inf, logits).max(axis=1) - low
@@ -63,7 +65,8 @@ def draw_model(seed):
         "geometric": rng.permuted(np.tile(np.linspace(0, span, V), (V, 1)), axis=1),
         "favourite": np.where(rng.random((V, V)) < 1 / V, span, rng.uniform(0, 5, (V, V))),
     }[rng.choice(["uniform", "geometric", "favourite"])]
-    scores += rng.choice([0, 0, 1e9])  # cancels, but for its rounding
+    if not sink:
+        scores += rng.choice([0, 0, 1e9, -1e9])  # cancels, but for its rounding
     if kind == "ties":
         ov, direct = size * rng.integers(-2, 3, (2, V, V)).astype(float)
         ov[rng.integers(V)] = 0

@@ -66,15 +66,10 @@ def test_a_job_has_the_variables_of_its_text_alone():
 
 def test_variables_that_select_how_numbers_are_computed_are_part_of_the_job(plan, monkeypatch):
     def changed(name, value):
-        monkeypatch.setenv(name, value)
-        texts = {(job.stage.name, *job.names.values()): job.text for job in plan.jobs}
-        again = Plan(plan.config).jobs
-        monkeypatch.delenv(name)
-        return {
-            job.stage.name
-            for job in again
-            if job.text != texts[job.stage.name, *job.names.values()]
-        }
+        with monkeypatch.context() as patch:  # another test may have set the variable
+            patch.setenv(name, value)
+            pairs = zip(plan.jobs, Plan(plan.config).jobs, strict=True)
+            return {job.stage.name for job, again in pairs if job.text != again.text}
 
     trained = {"train_trials", "measure_trials", "collect_search", "plot_search"}
     assert changed("JAX_PLATFORMS", "cuda") == trained

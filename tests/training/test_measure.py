@@ -114,6 +114,18 @@ def test_noise_and_bias_prefix_by_prefix(games):
         assert found[list(wanted)].to_dict() == pytest.approx(wanted)
 
 
+def test_noise_of_many_games_is_the_mean_of_single_ones(games):
+    tokens, mask = games
+    models = [EXACT, RANDOM]
+    table = measure.measure_noise(models, tokens, mask, [2, 5])
+    singles = [
+        measure.measure_noise(models, tokens[[n]], mask[[n]], [2, 5]) for n in range(len(tokens))
+    ]
+    mean = sum(single.drop(columns="count") for single in singles) / len(singles)
+    assert all((single["count"] == 1).all() for single in singles)
+    np.testing.assert_allclose(table.drop(columns="count"), mean)
+
+
 def test_circuits_are_kept_without_gauge(monkeypatch):
     table = measure.measure_circuits(EXACT)
     found = {name: rows.pivot(index="row", columns="column", values="value").to_numpy()

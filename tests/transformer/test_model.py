@@ -162,6 +162,18 @@ def test_a_huge_sink_takes_all_attention_without_overflow(parameters, tokens):
         np.testing.assert_allclose(logits, wanted, atol=1e-9)
 
 
+@pytest.mark.parametrize("offset", [-1e4, 1e4])
+@pytest.mark.parametrize("function", [forward, token_logits, forward_by_tokens])
+def test_what_all_scores_have_in_common_does_not_matter(rng, tokens, function, offset):
+    """However far below 0: without a sink nothing is compared with 0."""
+    scores, *circuits = rng.normal(size=(3, V, V))
+    wanted = function(from_circuits(scores, *circuits), tokens)
+    found = function(from_circuits(scores + offset, *circuits), tokens)
+    np.testing.assert_allclose(found, wanted, atol=1e-9)
+    logits, _ = naive_logits(from_circuits(scores + offset, *circuits), tokens[0, :3].tolist())
+    np.testing.assert_allclose(found[0, 2], logits, atol=1e-9)
+
+
 def test_zero_attention_output_stays_zero(parameters, tokens):
     silent = parameters._replace(W_O=np.zeros_like(parameters.W_O))
     logits = forward(silent, tokens, norm="attention")

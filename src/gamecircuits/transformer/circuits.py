@@ -80,9 +80,10 @@ class TokenTables:
             )
         self.weights = np.exp(scores)
         self.entropy_terms = self.weights * scores
-        self.sink = (sink * np.exp(-highest[:, 0])).astype(scores.dtype)
+        self.sink = np.zeros(len(scores), scores.dtype)
         self.sink_terms = np.zeros_like(self.sink)
         if sink:
+            self.sink = (sink * np.exp(-highest[:, 0])).astype(scores.dtype)
             self.sink_terms = scipy.special.xlogy(self.sink, self.sink)
         self.direct = direct_path(parameters)
         if self.norm == "none":
@@ -179,7 +180,9 @@ def forward_by_tokens(
     if sink:
         highest = xp.where(highest > log(sink), highest, log(sink))
     attention = counts * xp.exp(scores - highest)
-    total = xp.sum(attention, axis=-1, keepdims=True) + sink * xp.exp(-highest)
+    total = xp.sum(attention, axis=-1, keepdims=True)
+    if sink:  # else exp might overflow
+        total = total + sink * xp.exp(-highest)
     attention = attention / total
     if norm == "none":
         return attention @ ov_circuit(parameters) + is_token @ direct_path(parameters)
