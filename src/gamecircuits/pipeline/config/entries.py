@@ -65,7 +65,8 @@ class GameEntry(Strict):
         f"{MAX_SHARDS}",
     )
     splits: Splits = Field(
-        default=Splits(), description="shares of the distinct games, symmetric ones counted once"
+        default=Splits(),
+        description="shares of the distinct games; mirror images on a board are one",
     )
 
 
