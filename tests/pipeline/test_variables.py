@@ -38,6 +38,7 @@ HOSTILE = {
     "NUMBA_BOUNDSCHECK": "1",
     "OMP_NUM_THREADS": "2",
     "OPENBLAS_NUM_THREADS": "2",
+    "FREETYPE_PROPERTIES": "truetype:interpreter-version=35",
     "PYTHONHASHSEED": "7",
     "PYTHONOPTIMIZE": "1",
     "MPLBACKEND": "svg",

@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping, MutableMapping
 PREFIXES = (
     *("JAX_", "XLA_", "NUMBA_", "NPY_"),
     *("OPENBLAS_", "GOTO_", "OMP_", "MKL_", "BLIS_", "VECLIB_"),  # linear algebra of numpy
+    "FREETYPE_",  # letters in figures
 )
 HARMLESS = ("NUMBA_CACHE_DIR", "XLA_PYTHON_CLIENT_")  # beginnings: where to cache, memory of a GPU
 CHOICES = {  # library: variables
