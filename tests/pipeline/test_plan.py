@@ -437,6 +437,42 @@ def test_every_single_bit_of_a_small_shard_counts(plan):
     assert GameDataset("results/games/g").num_games == 30
 
 
+def test_every_single_bit_of_a_record_counts(plan):
+    """Else a job would refuse, by the digest, what no run would make again."""
+    job = plan.job("measure_branching", game="g")
+    content = Path(job.record).read_bytes()
+    memory = plan_module._Memory("none")
+    for bit in range(8 * len(content)):
+        flipped = bytearray(content)
+        flipped[bit // 8] ^= 1 << bit % 8
+        Path(job.record).write_bytes(flipped)
+        assert plan_module._why_stale(job, memory), bit
+    Path(job.record).write_bytes(content)
+    assert stale(plan) == {}
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", "\0", '{"job": 1, "files": 2}', "[" * 100_000])
+def test_a_damaged_record_stops_no_plan(plan, content):
+    """One of this plan, and one of another."""
+    for name in ("g", "other"):
+        Path("results/jobs/measure_branching", f"{name}.json").write_text(content, encoding="utf-8")
+    Path("results/.plan").mkdir(exist_ok=True)
+    Path("results/.plan/verified.json").write_text(content, encoding="utf-8")
+    assert stale(plan) == {"measure_branching:g": "nothing says what made it"}
+    assert plan.find_others() == []
+
+
+def test_a_damaged_task_is_written_anew(plan):
+    plan.write_tasks({})
+    (task,) = {Path(job.task) for job in plan.jobs if job.stage.name == "measure_branching"}
+    content = task.read_bytes()
+    for damage in (b"", b"\xff\xfe", content[:50]):
+        task.write_bytes(damage)
+        plan.write_tasks({})
+        assert task.read_bytes() == content
+        assert task.stat().st_mtime == 0
+
+
 def test_files_of_others_and_without_records_are_not_used(plan):
     shutil.copy("results/games/g/shard-00000.parquet", "results/games/g/shard-00001.parquet")
     Path("results/jobs/measure_branching/g.json").unlink()

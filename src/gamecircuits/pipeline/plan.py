@@ -25,6 +25,7 @@ from gamecircuits.pipeline.provenance import (
     check_arguments,
     code_closure,
     describe_job,
+    describe_record,
     job_digest,
     source_digest,
 )
@@ -37,6 +38,7 @@ from gamecircuits.storage.files import (
     written_file,
 )
 
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, RecursionError)  # as JSON of ours
 HOUR = 3600  # seconds
 GRAIN = 2_000_000_000  # ns: the coarsest clock of a file system
 FIRST_FIGURE = ("plot_metrics", {"figure": "length_generalization"})  # is made before all others
@@ -229,13 +231,13 @@ class Plan:
                 continue
             if reason:  # a text that was never there: Snakemake knows those of before by digest
                 reason = f"{reason} (seen at {time.time_ns()})"
-            content = job.describe(reason)
+            content = job.describe(reason).encode()
             try:
-                is_there = path.read_text(encoding="utf-8") == content
+                is_there = path.read_bytes() == content
             except OSError:
                 is_there = False
             if not is_there:
-                write_files({path: content.encode()})
+                write_files({path: content})
             if not reason and (not is_there or path.stat().st_mtime):
                 os.utime(path, (0, 0))
 
@@ -285,7 +287,7 @@ class Plan:
         found = []
         for record in sorted(results.glob("jobs/*/*.json")):
             if str(record) not in ours:
-                with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+                with contextlib.suppress(*UNREADABLE):
                     files = json.loads(record.read_bytes())["files"]
                     found += [record.parent.name] * any(results.joinpath(p).exists() for p in files)
         return found
@@ -298,7 +300,7 @@ class _Memory:
         self.path = path
         self.known: dict[str, Any] = {}
         self.now: dict[str, list[str]] = {}
-        with contextlib.suppress(OSError, ValueError, TypeError):
+        with contextlib.suppress(*UNREADABLE):
             self.known = dict(json.loads(Path(path).read_text(encoding="utf-8")))
 
     def digest(self, path: str) -> str:
@@ -329,12 +331,15 @@ def _why_stale(job: Job, memory: _Memory) -> str | None:
         if not os.path.isfile(path):
             return f"{path} is no file"
     try:
-        record = json.loads(Path(job.record).read_text(encoding="utf-8"))
+        content = Path(job.record).read_bytes()
+        record = json.loads(content)
         made_by, files = record["job"], dict(record["files"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except UNREADABLE:
         return "nothing says what made it"
     if json.dumps(made_by, sort_keys=True, separators=(",", ":")) != job.text:
         return "made by another configuration or other code"
+    if content != describe_record(job.text, files):  # the digest, by which jobs know it, too
+        return f"{job.record} is damaged, or was changed by hand"
     for path in there:
         if memory.digest(path) != files.get(os.path.relpath(path, job.results)):
             return f"{path} is damaged, or was changed by hand"

@@ -13,7 +13,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from gamecircuits.errors import ArtefactError, GamecircuitsError
-from gamecircuits.pipeline.provenance import PACKAGE, STAGES, check_code, is_machinery, job_digest
+from gamecircuits.pipeline.provenance import (
+    PACKAGE,
+    STAGES,
+    check_code,
+    describe_record,
+    is_machinery,
+)
 from gamecircuits.pipeline.run.lock import lock_job
 from gamecircuits.pipeline.run.progress import log
 from gamecircuits.pipeline.variables import fix_variables
@@ -48,8 +54,7 @@ def run_job(task: dict, threads: int = 1, *, is_alone: bool = False) -> None:
         check_modules(sys.modules, task["closure"])
     results = record.parents[2]
     files = {os.path.relpath(path, results): file_digest(path) for path in task["files"]}
-    content = {"digest": job_digest(task["job"]), "job": job, "files": files}
-    write_files({record: json.dumps(content, indent=1, sort_keys=True).encode()})
+    write_files({record: describe_record(task["job"], files)})
 
 
 def check_input(path: str, record: str, digest: str) -> None:
