@@ -511,6 +511,22 @@ def test_what_has_not_changed_is_not_read_again(plan, monkeypatch):
     assert read == [str(changed)], "whatever says that it has not changed"
 
 
+def test_what_changes_unseen_is_found_after_a_job_refuses_it(plan, monkeypatch):
+    """A disk that forgets changes no time; the job says to run again, and this then helps."""
+    monkeypatch.setattr(plan_module, "GRAIN", 0)
+    assert stale(plan) == {}
+    memory, path = Path("results/.plan/verified.json"), "results/games/g/shard-00000.parquet"
+    known = json.loads(memory.read_text(encoding="utf-8"))
+    Path(path).write_bytes(Path(path).read_bytes()[::-1])
+    now = os.stat(path)
+    known[path][0] = f"{now.st_size} {now.st_mtime_ns} {now.st_ctime_ns} {now.st_ino}"
+    memory.write_text(json.dumps(known), encoding="utf-8")
+    assert stale(plan) == {}
+    with pytest.raises(ArtefactError, match="is damaged, or was changed by hand"):
+        do_all(plan, "compute_masks")
+    assert list(stale(plan)) == ["generate_games:g-shard-00000"]
+
+
 def test_tasks_of_what_is_stale_are_new_and_all_others_old(plan):
     Path("results/branching/g.parquet").write_bytes(b"")
     found = plan.find_stale()

@@ -204,7 +204,7 @@ class Plan:
         A file that has not changed (in size, times and inode) since it was last compared with its
         record is not read again.
         """
-        memory = _Memory(f"{self.config.results}/.plan/verified.json")
+        memory = _Memory(f"{self.config.results}/{provenance.VERIFIED}")
         reasons = {job: _why_stale(job, memory) for job in self.jobs}
         memory.save()
         for job, path, _ in self.find_surplus_shards():

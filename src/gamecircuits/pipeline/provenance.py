@@ -25,6 +25,7 @@ MACHINERY = f"{PACKAGE}.pipeline"
 STAGES = f"{MACHINERY}.stages"
 SOURCE = Path(__file__).resolve().parents[2]
 FORMAT = 2  # raise when the layout of any file changes without its code changing
+VERIFIED = ".plan/verified.json"  # in the results folder: what the plan need not read again
 
 
 def source_file(module: str) -> Path | None:
