@@ -32,6 +32,7 @@ from gamecircuits.pipeline.stage import File, Names, Paths, Stage, Work, as_list
 from gamecircuits.storage.files import (
     check_recorded,
     file_digest,
+    read_record,
     record_path,
     write_files,
     written_file,
@@ -248,7 +249,7 @@ class Plan:
         """
         tasks = {job.task for job in self.jobs}
         for path in Path(self.config.results, ".plan").glob("*/*"):
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(OSError):  # it is gone, or no file
                 if str(path) not in tasks and time.time() - path.stat().st_ctime > HOUR:
                     path.unlink()
         names: dict[str, set[str]] = {}
@@ -285,9 +286,9 @@ class Plan:
         found = []
         for record in sorted(results.glob("jobs/*/*.json")):
             if str(record) not in ours:
-                with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-                    files = json.loads(record.read_bytes())["files"]
-                    found += [record.parent.name] * any(results.joinpath(p).exists() for p in files)
+                made = read_record(record)
+                if made and any(results.joinpath(path).exists() for path in made.files):
+                    found.append(record.parent.name)
         return found
 
 
@@ -328,14 +329,12 @@ def _why_stale(job: Job, memory: _Memory) -> str | None:
     for path in there:
         if not os.path.isfile(path):
             return f"{path} is no file"
-    try:
-        record = json.loads(Path(job.record).read_text(encoding="utf-8"))
-        made_by, files = record["job"], dict(record["files"])
-    except (OSError, ValueError, KeyError, TypeError):
+    record = read_record(job.record)
+    if not record:
         return "nothing says what made it"
-    if json.dumps(made_by, sort_keys=True, separators=(",", ":")) != job.text:
+    if json.dumps(record.job, sort_keys=True, separators=(",", ":")) != job.text:
         return "made by another configuration or other code"
     for path in there:
-        if memory.digest(path) != files.get(os.path.relpath(path, job.results)):
+        if memory.digest(path) != record.files.get(os.path.relpath(path, job.results)):
             return f"{path} is damaged, or was changed by hand"
     return None

@@ -17,7 +17,7 @@ from gamecircuits.pipeline.provenance import PACKAGE, STAGES, check_code, is_mac
 from gamecircuits.pipeline.run.lock import lock_job
 from gamecircuits.pipeline.run.progress import log
 from gamecircuits.pipeline.variables import fix_variables
-from gamecircuits.storage.files import REPAIR, check_recorded, file_digest, write_files
+from gamecircuits.storage.files import REPAIR, Record, check_recorded, file_digest, write_files
 
 
 def run_job(task: dict, threads: int = 1, *, is_alone: bool = False) -> None:
@@ -48,7 +48,7 @@ def run_job(task: dict, threads: int = 1, *, is_alone: bool = False) -> None:
         check_modules(sys.modules, task["closure"])
     results = record.parents[2]
     files = {os.path.relpath(path, results): file_digest(path) for path in task["files"]}
-    content = {"digest": job_digest(task["job"]), "job": job, "files": files}
+    content = Record(job, job_digest(task["job"]), files)._asdict()
     write_files({record: json.dumps(content, indent=1, sort_keys=True).encode()})
 
 
