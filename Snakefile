@@ -20,7 +20,7 @@ os.environ |= {  # of jobs, whatever the locale: their logs are UTF-8, their mod
     "PYTHONIOENCODING": "utf-8",
 }
 
-from gamecircuits.pipeline.run.environment import provide_caches
+from gamecircuits.pipeline.run.caches import provide_caches
 
 provide_caches()
 

@@ -100,7 +100,7 @@ def set_up() -> None:
 def become(*command: str) -> None:
     """Run Python of .venv in place of this process, so that Ctrl-C reaches it directly."""
     sys.path.insert(0, str(ROOT / "src"))
-    from gamecircuits.pipeline.run.environment import provide_caches
+    from gamecircuits.pipeline.run.caches import provide_caches
 
     try:
         provide_caches()

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from importlib.metadata import version
+from math import prod
 from typing import Any
 
 import yaml
@@ -21,6 +22,7 @@ from gamecircuits.games.game import GAMES
 from gamecircuits.kinds import list_modules
 from gamecircuits.pipeline.config.named import Config, NamedGame
 from gamecircuits.pipeline.stage import STAGES, File, Names, Stage, Work, figure, file_of, stage
+from gamecircuits.training.weights import get_shapes
 from gamecircuits.transformer.constructions.construction import CONSTRUCTIONS
 
 SHOWN_VERSIONS = ("numpy", "pandas", "pyarrow", "matplotlib", "safetensors", "snakemake")
@@ -42,7 +44,7 @@ def _figures(family: str) -> list[str]:
 
 # Games. They are made and read in batches, so memory does not grow with their number.
 
-BATCHES = 650  # MiB
+BATCH_MEMORY = 650  # MiB
 
 
 def _play_time(named: NamedGame, num_games: int) -> float:
@@ -80,7 +82,7 @@ def generate_games(config: Config, game: str, shard: str) -> Work:
         "game": named.settings,
     }
     seconds = _play_time(named, named.games_in_shard(number))
-    return Work(settings=settings, memory=BATCHES, seconds=seconds)
+    return Work(settings=settings, memory=BATCH_MEMORY, seconds=seconds)
 
 
 @stage("masks", writes={"masks": "masks/{game}/{shard}.parquet"}, each=_shards)
@@ -90,7 +92,7 @@ def compute_masks(config: Config, game: str, shard: str) -> Work:
     return Work(
         reads={"games": file_of("generate_games", game=game, shard=shard)},
         settings={"game": named.settings, "num_games": named.games_in_shard(number)},
-        memory=BATCHES,
+        memory=BATCH_MEMORY,
         seconds=_play_time(named, named.games_in_shard(number)),
     )
 
@@ -105,7 +107,7 @@ def measure_branching(config: Config, game: str) -> Work:
     }
     settings = {"name": game, "game": named.settings, "num_games": named.num_games}
     seconds = _play_time(named, named.num_games)
-    return Work(reads, settings, memory=BATCHES, seconds=seconds)
+    return Work(reads, settings, memory=BATCH_MEMORY, seconds=seconds)
 
 
 @stage("metrics", writes={"legality": "legality/{game}.parquet"}, each=_board_games)
@@ -115,7 +117,7 @@ def measure_legality(config: Config, game: str) -> Work:
     reads = {"games": _all_shards(config, "generate_games", game)}
     settings = {"name": game, "game": named.settings}
     seconds = _play_time(named, named.num_games)
-    return Work(reads, settings, memory=BATCHES, seconds=seconds)
+    return Work(reads, settings, memory=BATCH_MEMORY, seconds=seconds)
 
 
 @stage(
@@ -212,7 +214,7 @@ def train_trials(config: Config, search: str, group: str) -> Work:
     # Of all trials at once: batches, and the weights on the way.
     V = named.game.game.vocab_size
     rows = sum(trial.batch_size * entry.length for trial in trials)
-    weights = sum(2 * t.d_model * (V + t.d_k + t.d_v) for t in trials)
+    weights = sum(prod(shape) for trial in trials for shape in get_shapes(trial, V))
     widest = max(trial.d_model for trial in trials)
     return Work(
         work.reads,
@@ -438,7 +440,7 @@ def evaluate_model(config: Config, evaluation: str, model: str) -> Work:
         threads = 8 if V >= 19 else 1  # several only where it takes minutes
         memory, seconds = 600 + 1e-5 * 2**V, 2 + 1.5e-6 * V * 2**V / threads
     else:
-        memory, seconds = BATCHES, 2 + _play_time(game, game.num_games) * (1 + V / 10)
+        memory, seconds = BATCH_MEMORY, 2 + _play_time(game, game.num_games) * (1 + V / 10)
         settings["num_games"] = game.num_games
         reads["games"] = _all_shards(config, "generate_games", game.name)
         reads["masks"] = _all_shards(config, "compute_masks", game.name)

@@ -25,7 +25,6 @@ from gamecircuits.pipeline.provenance import (
     check_arguments,
     code_closure,
     describe_job,
-    describe_record,
     job_digest,
     source_digest,
 )
@@ -33,12 +32,12 @@ from gamecircuits.pipeline.stage import File, Names, Paths, Stage, Work, as_list
 from gamecircuits.storage.files import (
     check_recorded,
     file_digest,
+    read_record,
     record_path,
     write_files,
     written_file,
 )
 
-UNREADABLE = (OSError, ValueError, KeyError, TypeError, RecursionError)  # as JSON of ours
 HOUR = 3600  # seconds
 GRAIN = 2_000_000_000  # ns: the coarsest clock of a file system
 FIRST_FIGURE = ("plot_metrics", {"figure": "length_generalization"})  # is made before all others
@@ -250,7 +249,7 @@ class Plan:
         """
         tasks = {job.task for job in self.jobs}
         for path in Path(self.config.results, ".plan").glob("*/*"):
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(OSError):  # it is gone, or no file
                 if str(path) not in tasks and time.time() - path.stat().st_ctime > HOUR:
                     path.unlink()
         names: dict[str, set[str]] = {}
@@ -287,9 +286,9 @@ class Plan:
         found = []
         for record in sorted(results.glob("jobs/*/*.json")):
             if str(record) not in ours:
-                with contextlib.suppress(*UNREADABLE):
-                    files = json.loads(record.read_bytes())["files"]
-                    found += [record.parent.name] * any(results.joinpath(p).exists() for p in files)
+                made = read_record(record)
+                if made and any(results.joinpath(path).exists() for path in made.files):
+                    found.append(record.parent.name)
         return found
 
 
@@ -300,7 +299,7 @@ class _Memory:
         self.path = path
         self.known: dict[str, Any] = {}
         self.now: dict[str, list[str]] = {}
-        with contextlib.suppress(*UNREADABLE):
+        with contextlib.suppress(OSError, ValueError, TypeError, RecursionError):
             self.known = dict(json.loads(Path(path).read_text(encoding="utf-8")))
 
     def digest(self, path: str) -> str:
@@ -330,17 +329,14 @@ def _why_stale(job: Job, memory: _Memory) -> str | None:
     for path in there:
         if not os.path.isfile(path):
             return f"{path} is no file"
-    try:
-        content = Path(job.record).read_bytes()
-        record = json.loads(content)
-        made_by, files = record["job"], dict(record["files"])
-    except UNREADABLE:
+    record = read_record(job.record)
+    if not record:
         return "nothing says what made it"
-    if json.dumps(made_by, sort_keys=True, separators=(",", ":")) != job.text:
+    if json.dumps(record.job, sort_keys=True, separators=(",", ":")) != job.text:
         return "made by another configuration or other code"
-    if content != describe_record(job.text, files):  # the digest, by which jobs know it, too
+    if record.digest != job.digest:  # by which jobs know it
         return f"{job.record} is damaged, or was changed by hand"
     for path in there:
-        if memory.digest(path) != files.get(os.path.relpath(path, job.results)):
+        if memory.digest(path) != record.files.get(os.path.relpath(path, job.results)):
             return f"{path} is damaged, or was changed by hand"
     return None

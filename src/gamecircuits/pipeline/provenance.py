@@ -199,17 +199,6 @@ def job_digest(job: str) -> str:
     return hashlib.sha256(job.encode()).hexdigest()[:16]
 
 
-def describe_record(job: str, files: Mapping[str, str]) -> bytes:
-    """Content of a job's record.
-
-    Args:
-        job: its text.
-        files: SHA-256 of every file that it made, by its path in the results folder.
-    """
-    content = {"digest": job_digest(job), "job": json.loads(job), "files": files}
-    return json.dumps(content, indent=1, sort_keys=True).encode()
-
-
 def forget_source() -> None:
     """Read the source anew: for whoever changes it."""
     for cached in (_parse, _digest_and_imports, code_closure, code_digest, source_digest):

@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from gamecircuits.errors import ArtefactError, StorageError
 
@@ -69,20 +70,35 @@ def record_path(results: Path | str, stage: str, label: str) -> str:
     return f"{results}/jobs/{stage}/{label}.json"
 
 
+class Record(NamedTuple):
+    """What a job left: its text, parsed; the digest of it; digests of its files, by path."""
+
+    job: dict
+    digest: str
+    files: dict[str, str]
+
+
+def read_record(path: Path | str) -> Record | None:
+    """The record at this path; None if there is none that can be read."""
+    try:
+        found = json.loads(Path(path).read_bytes())
+        return Record(found["job"], found["digest"], dict(found["files"]))
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+
+
 def check_recorded(path: Path | str, record: Path | str) -> str:
     """Return the digest of the job that made a file.
 
     Raises:
         ArtefactError: the record does not name the file, or has another digest of its bytes.
     """
-    try:
-        made = json.loads(Path(record).read_bytes())
-        wanted = made["files"][os.path.relpath(path, Path(record).parents[2])]
-        maker = made["digest"]
-    except (OSError, ValueError, KeyError, TypeError):
-        raise ArtefactError(f"nothing says what made {path}, so it is not used; {REPAIR}") from None
+    made = read_record(record)
+    wanted = made and made.files.get(os.path.relpath(path, Path(record).parents[2]))
+    if not made or not wanted:
+        raise ArtefactError(f"nothing says what made {path}, so it is not used; {REPAIR}")
     if not os.path.isfile(path):
         raise ArtefactError(f"{path} does not exist; {REPAIR}")
     if file_digest(path) != wanted:
         raise ArtefactError(f"{path} is damaged, or was changed by hand; {REPAIR}")
-    return maker
+    return made.digest

@@ -215,6 +215,7 @@ def test_what_jobs_of_a_killed_run_change_before_a_run_begins_is_seen(make, monk
         ("theory -n games --cores 1 masks", "theory games masks -n --cores 1"),
         ("--resources mem_mb=1 results/a.csv", "results/a.csv --resources mem_mb=1"),
         ("--quiet rules theory", "theory --quiet rules"),
+        ("--quiet all theory", "theory --quiet all"),  # all is a part, too
         ("-q theory", "theory -q"),
         ("--forceall --until games", "--forceall --until games"),
         ("--config seed=1", "--config seed=1"),

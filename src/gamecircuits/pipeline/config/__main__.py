@@ -8,11 +8,10 @@ import json
 import sys
 
 from gamecircuits.errors import GamecircuitsError
-from gamecircuits.pipeline.config.load import load_config
+from gamecircuits.pipeline.config.load import DEFAULT_CONFIG, load_config
 from gamecircuits.pipeline.provenance import SOURCE
 
-CONFIG = SOURCE.parent / "config"
-README = CONFIG / "README.md"
+README = SOURCE.parent / "config/README.md"
 
 
 def main(arguments: list[str]) -> int:
@@ -27,7 +26,7 @@ def main(arguments: list[str]) -> int:
         README.write_text(fill_tables(README.read_text(encoding="utf-8")), encoding="utf-8")
         return 0
     try:
-        load_config(*(arguments or [str(CONFIG / "config.yaml")]))
+        load_config(*(arguments or [DEFAULT_CONFIG]))
     except GamecircuitsError as error:
         print(error, file=sys.stderr)
         return 1

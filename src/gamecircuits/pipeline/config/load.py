@@ -13,6 +13,9 @@ from gamecircuits.pipeline.config.yaml_lines import (
     read_yaml,
     retype,
 )
+from gamecircuits.pipeline.provenance import SOURCE
+
+DEFAULT_CONFIG = str(SOURCE.parent / "config/config.yaml")
 
 
 def check_overrides(words: Iterable[str]) -> None:

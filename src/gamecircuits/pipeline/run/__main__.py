@@ -14,13 +14,11 @@ from pathlib import Path
 from snakemake.cli import get_argument_parser, parse_config
 
 from gamecircuits.errors import GamecircuitsError
-from gamecircuits.pipeline.config.load import check_overrides, load_config
+from gamecircuits.pipeline.config.load import DEFAULT_CONFIG, check_overrides, load_config
 from gamecircuits.pipeline.config.named import Config
 from gamecircuits.pipeline.config.yaml_lines import read_yaml
 from gamecircuits.pipeline.graph import PARTS, STAGES
 from gamecircuits.pipeline.provenance import SOURCE
-from gamecircuits.pipeline.run.environment import print_anywhere, provide_caches
-from gamecircuits.pipeline.run.workflow import DEFAULT_CONFIG
 
 TAKE_RULES = {"until", "omit_from", "forcerun", "allowed_rules", "prioritize", "target_jobs"}
 MADE = {Path(pattern).suffix for stage in STAGES.values() for pattern in stage.patterns}
@@ -28,8 +26,6 @@ VALUES: dict[str | None, float] = {None: 1, "?": 1, "*": float("inf"), "+": floa
 
 
 def main(argv: list[str]) -> int:
-    print_anywhere()
-    provide_caches()
     wants_report = argv[:1] == ["report"]
     arguments = targets_first(argv[wants_report:])
     options, _ = get_argument_parser().parse_known_args(arguments)
@@ -37,15 +33,16 @@ def main(argv: list[str]) -> int:
         check_overrides(options.config or ())
         for path in options.configfile or [DEFAULT_CONFIG]:
             read_yaml(path)  # snakemake itself would not say which line is wrong
-        arguments += find_project(options)
+        project = find_project(options)
     except GamecircuitsError as error:
         print(error, file=sys.stderr)
         return 1
-    snakemake = [sys.executable, "-P", "-m", "snakemake", *arguments]
-    status = _call(snakemake)
+    # Options of ours come first: what follows "--" is a target.
+    snakemake = [sys.executable, "-P", "-m", "snakemake", *project]
+    status = _call([*snakemake, *arguments])
     if wants_report and status == 0 and not options.dryrun:
         path = os.path.join(options.directory or "", read_config(options).results, "report.html")
-        status = _call([*snakemake, "--report", path])
+        status = _call([*snakemake, "--report", path, *arguments])
         if status == 0:
             print(f"The report is {path}; open it in a browser.")
     return status
@@ -109,12 +106,12 @@ def _is_value(word: str, option: Action | None, before: str) -> bool:
         return True
     if option and option.nargs == "+" and before in option.option_strings:  # one at least
         return True
+    if option and option.choices:
+        return word in option.choices
     if word in (*PARTS, *STAGES, "all"):
         return False
     if option and option.dest == "configfile":
         return Path(word).suffix not in MADE and ("." in word or Path(word).is_file())
-    if option and option.choices:
-        return word in option.choices
     return "=" in word or not (option and (option.dest == "config" or "=" in before))
 
 

@@ -1,6 +1,6 @@
 """What a cluster is asked for: memory, time, which jobs go together, and how they are watched.
 
-`python -m gamecircuits.pipeline.run.cluster CONFIG` prints memory and time for a configuration.
+`python -m gamecircuits.pipeline.run.cluster [CONFIG ...]` prints memory and time of its stages.
 """
 
 import math
@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any
 
 from gamecircuits.errors import GamecircuitsError
-from gamecircuits.pipeline.config.load import load_config
+from gamecircuits.pipeline.config.load import DEFAULT_CONFIG, load_config
 from gamecircuits.pipeline.plan import Job, Plan
 
 # What is asked for, over what was measured (`Work`): other libraries and processors, a busy disk.
@@ -121,4 +121,8 @@ def _ask(*command: str) -> str | None:
 
 
 if __name__ == "__main__":
-    print("\n".join(list_requests(Plan(load_config(*sys.argv[1:])))))
+    try:
+        plan = Plan(load_config(*(sys.argv[1:] or [DEFAULT_CONFIG])))
+    except GamecircuitsError as error:
+        sys.exit(str(error))
+    print("\n".join(list_requests(plan)))

@@ -15,7 +15,6 @@ import numpy as np
 
 from gamecircuits.analysis.diagnosis import Diagnosis, diagnose
 from gamecircuits.errors import GamecircuitsError
-from gamecircuits.pipeline.run.environment import print_anywhere, provide_caches
 from gamecircuits.pipeline.run.progress import clock, read_count
 from gamecircuits.transformer.model import NORMS
 from gamecircuits.transformer.weights import read_any_model
@@ -79,8 +78,6 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--gain", type=float, help="factor after the norm")
     parser.add_argument("--sink", type=float, help="attention weight of a sink without value")
     parser.add_argument("--csv", help="file to write the whole table to")
-    print_anywhere()
-    provide_caches()
     arguments = parser.parse_args(argv)
     said = ["reading the model"]
     threading.Thread(target=_beat, args=[said], daemon=True).start()

@@ -18,13 +18,13 @@ from gamecircuits.pipeline.provenance import (
     STAGES,
     VERIFIED,
     check_code,
-    describe_record,
     is_machinery,
+    job_digest,
 )
 from gamecircuits.pipeline.run.lock import lock_job
 from gamecircuits.pipeline.run.progress import log
 from gamecircuits.pipeline.variables import fix_variables
-from gamecircuits.storage.files import REPAIR, check_recorded, file_digest, write_files
+from gamecircuits.storage.files import REPAIR, Record, check_recorded, file_digest, write_files
 
 
 def run_job(task: dict, threads: int = 1, *, is_alone: bool = False) -> None:
@@ -59,7 +59,8 @@ def run_job(task: dict, threads: int = 1, *, is_alone: bool = False) -> None:
         check_modules(sys.modules, task["closure"])
     results = record.parents[2]
     files = {os.path.relpath(path, results): file_digest(path) for path in task["files"]}
-    write_files({record: describe_record(task["job"], files)})
+    content = Record(job, job_digest(task["job"]), files)._asdict()
+    write_files({record: json.dumps(content, indent=1, sort_keys=True).encode()})
 
 
 def check_input(path: str, record: str, digest: str) -> None:

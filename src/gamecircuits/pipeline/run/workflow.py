@@ -17,7 +17,7 @@ import jinja2
 
 from gamecircuits.errors import ArtefactError, GamecircuitsError
 from gamecircuits.kinds import suggest
-from gamecircuits.pipeline.config.load import load_config
+from gamecircuits.pipeline.config.load import DEFAULT_CONFIG, load_config
 from gamecircuits.pipeline.graph import PARTS
 from gamecircuits.pipeline.plan import Job, Plan
 from gamecircuits.pipeline.provenance import PACKAGE, SOURCE
@@ -25,11 +25,10 @@ from gamecircuits.pipeline.run.cluster import get_group, get_memory, get_minutes
 from gamecircuits.pipeline.run.heartbeat import Heartbeat
 from gamecircuits.pipeline.run.job import check_input
 from gamecircuits.pipeline.run.lock import is_at_work, lock_node, lock_run
-from gamecircuits.pipeline.run.records import remove_damaged
+from gamecircuits.pipeline.run.snakemake_records import remove_damaged
 from gamecircuits.pipeline.stage import STAGES, Stage, as_list
 from gamecircuits.storage.tables import read_frame
 
-DEFAULT_CONFIG = str(SOURCE.parent / "config/config.yaml")
 REPORT = (SOURCE / PACKAGE / "figures", SOURCE.parent / "workflow/report")  # captions
 SHOWN = {
     "README.md": "what each file holds",

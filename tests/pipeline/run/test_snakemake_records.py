@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from gamecircuits.pipeline.run.records import remove_damaged
+from gamecircuits.pipeline.run.snakemake_records import remove_damaged
 
 GOOD = {"rule": "games", "input": ["a"], "input_checksums": {}, "starttime": 1.0}
 BAD = {

@@ -1,11 +1,12 @@
-"""What a run needs of the machine: a place for caches, and output in any encoding.
+"""A place for what libraries keep between runs.
 
 Only the standard library is imported here: run.py calls it before `.venv` is in use.
 """
 
 import os
-import sys
+import stat
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -24,16 +25,11 @@ def provide_caches() -> None:
     if os.access(home, os.W_OK) or os.name == "nt":
         return
     folder = Path(tempfile.gettempdir(), f"gamecircuits-{os.getuid()}")
-    folder.mkdir(mode=0o700, exist_ok=True)
-    if folder.is_symlink() or folder.stat().st_uid != os.getuid():  # numba runs what is in there
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():  # numba runs what is there
         folder = Path(tempfile.mkdtemp(prefix="gamecircuits-"))
     os.environ["XDG_CACHE_HOME"] = str(folder)
     os.environ.setdefault("NUMBA_CACHE_DIR", f"{folder}/numba")
     os.environ.setdefault("MPLCONFIGDIR", f"{folder}/matplotlib")
-
-
-def print_anywhere() -> None:
-    """Let letters that the encoding of the output lacks be shown as numbers, and not be errors."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
