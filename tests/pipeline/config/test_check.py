@@ -85,7 +85,7 @@ BROKEN = [  # (replace, by, line, message)
     ("seed: 3", "results: my results", 1, "results = 'my results': must be a folder's path of"),
     ("seed: 3", "results: a$b;c", 1, "results = 'a$b;c': must be a folder's path of letters"),
     ("seed: 3", "results: src/x", 1, "results = 'src/x': must not be a folder of the project's"),
-    ("seed: 3", "results: ../..", 1, "results = '../..': must not be a folder of the project's"),
+    ("seed: 3", "results: ../..", 1, "results = '../..': must not be the folder that you are in"),
     ("seed: 3", "seed: 1:30", 1, "seed = '1:30': must be an integer"),
     ("seed: 3", "seed: 016", 1, "seed = '016': must be an integer"),
     ("seed: 3", "seed: 2020-13-45", 1, "seed = '2020-13-45': must be an integer"),
@@ -154,7 +154,7 @@ BROKEN = [  # (replace, by, line, message)
      "averages.e.every = 3: allowed: what divides steps = 4000"),
     ("{learning_rate: 1e-3}", "{clip_norm: .inf, rate: 1}", 19, "clip_norm = inf: allowed: a numb"),
     ("{learning_rate: 1e-3}", "{clip_norm: .inf, rate: 1}", 19, "s.space.rate: unknown key; known"),
-    ("{v: {}}", "{v: {}}, averages: {e: {kind: ema}}", 19, "averages.e.decay = 'missing': allow"),
+    ("{v: {}}", "{v: {}}, averages: {e: {kind: ema}}", 19, "averages.e: the key 'decay' is miss"),
     ("{v: {}}", "{v: {}, V: {}}", 19, "variants.V: differs from 'v' in case alone"),
     ("{v: {}}", "{v: {}, NA: {}}", 19, "variants.NA: means a missing value"),
     ("{v: {}}", "{v: {norn: none}}", 19, "variants.v.norn: unknown key; did you mean 'norm'?"),
@@ -164,7 +164,13 @@ BROKEN = [  # (replace, by, line, message)
     ("{v: {}}", "{v: {}}, averages: {e: {kind: ema, decay: 2}}", 19,
      "averages.e.decay = 2: allowed: a number from 0 to 1"),
     ("{v: {}}", "{v: {}}, averages: {e: {kind: ema, decy: 1}}", 19,
-     "averages.e.decy = 1: allowed: the keys of ema: decay; did you mean 'decay'?"),
+     "averages.e.decy: unknown key; did you mean 'decay'?; known: kind, decay"),
+    ("{v: {}}", "{v: {}}, averages: {e: {decay: 1}}", 19, "averages.e: the key 'kind' is missing"),
+    ("1e-3}, var", "{low: '1', high: 2}}, var", 19, "learning_rate.low = '1': allowed: a number"),
+    ("1e-3}, var", "[1, 2, x]}, var", 19, "learning_rate[2] = 'x': allowed: a number above 0"),
+    ("{learning_rate: 1e-3}", "{d_model: 65536, d_k: 65536}", 19, "s.space = {'d_model': 65536, '"),
+    ("a:\n    kind: set_complement", "a:\n    kind: othello\n    board_size: '8'", 5,
+     "board_size = '8': allowed: 4, 6, 8, without quotes"),
     ("kind: set_complement", "kind: SetComplement", 4, "did you mean 'set_complement'?"),
     ("{v: {}}", "{v: {norm: attnetion}}", 19, "residual; did you mean 'attention'?"),
     ("  x: {kind", "  NaN: {kind", 17, "experiments.NaN: means a missing value to those who read"),
@@ -278,6 +284,9 @@ def test_entries_are_removed_by_null_and_by_empty_mappings(load):
         (["seed=1", "seed=2"], "seed stands twice, as seed=1 and seed=2"),
         (["games={a:", "null}"], "'null}' is not KEY=VALUE"),
         (["seed"], "'seed' is not KEY=VALUE"),
+        (["=3"], "'' is no key"),
+        (["1=3"], "'1' is no key"),
+        (["a b=3"], "'a b' is no key"),
     ],
 )
 def test_words_of_the_command_line_that_snakemake_would_misread(words, message):
@@ -297,6 +306,49 @@ def test_one_problem_for_each_key_and_an_end_to_them(load):
     lines = str(raised.value).splitlines()
     assert lines[0] == "1000 problems in the configuration:"
     assert (len(lines), lines[-1]) == (32, "  and 970 more")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        (
+            "vocab_size: 8\n  w",
+            "vocab_sze: 8\n  w",
+            "c.yaml:5: games.a.vocab_sze: unknown key; did",
+        ),
+        ("games:", "game:", "c.yaml:2: game: unknown key; did you mean 'games'?"),
+        ("models:", "modles:", "c.yaml:7: modles: unknown key; did you mean 'models'?"),
+        (
+            "evaluations:",
+            "games: {}\nevaluations:",
+            "c.yaml:12: games: the key stands twice, first",
+        ),
+        (
+            "{v: {}}",
+            "{v: {}}, averages: {e: {kind: ema, decy: 1}}",
+            "c.yaml:19: searches.s.averages",
+        ),
+        (
+            "size: 8\n  w",
+            "size: 8\n    window: 2\n  w",
+            "c.yaml:6: games.a.window: unknown key; kno",
+        ),
+    ],
+)
+def test_one_mistake_is_one_problem(load, old, new, line):
+    """What follows from it is not shown, nor a hint at a key that stands there already."""
+    with pytest.raises(ConfigError) as raised:
+        load(GOOD.replace(old, new, 1))
+    first, *others = str(raised.value).splitlines()
+    assert first == "1 problem in the configuration:"
+    assert others[0].startswith(f"  {line}")
+
+
+def test_a_key_that_is_removed_is_missing_where_it_was_removed(load):
+    with pytest.raises(ConfigError, match=r"--config: config: the key 'games' is missing"):
+        load(GOOD, games=None)
+    with pytest.raises(ConfigError, match=r"--config: games\.w: the key 'window' is missing"):
+        load(GOOD, games={"w": {"window": "null"}})
 
 
 def test_merge_keys_may_be_overridden(load):

@@ -111,6 +111,23 @@ def test_tags_and_characters_that_do_not_fit_have_a_line(read, text, message):
         read(f"seed: 1\nkey: {text}\n")
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: 1\n---\nb: 1\n", "2: .*expected a single document in the stream, but found another"),
+        (
+            "a: 'x\nb: 1\n",
+            "2: .*end of stream, while scanning a quoted scalar that begins in line 1",
+        ),
+        ("a: {b: 1\nc: 2\n", "2: .*got ':', while parsing a flow mapping that begins in line 1"),
+        ("a:\n  b: 1\n  c:2\n", "3: .*could not find expected ':', while scanning a simple key"),
+    ],
+)
+def test_what_is_not_finished_is_named_with_its_begin(read, text, message):
+    with pytest.raises(ConfigError, match=rf"c\.yaml:{message}"):
+        read(text)
+
+
 def test_tags_that_say_what_is_there_anyway_are_fine(read):
     values = read("a: !!int 3\nb: !!str 3\nc: !!float .inf\nd: !!map {e: !!seq []}").values
     assert values == {"a": 3, "b": "3", "c": float("inf"), "d": {"e": []}}

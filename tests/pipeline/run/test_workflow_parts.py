@@ -119,6 +119,7 @@ def test_results_of_what_was_taken_out_of_the_configuration_are_named(make):
 @pytest.mark.parametrize(
     ("asked", "answer"),
     [
+        ("report", "report is a command of run.py and stands first: run.py report ..."),
         ("thoery", "there is no target 'thoery'; did you mean 'theory'?"),
         ("reprot", "there is no target 'reprot'; did you mean 'report'?"),
         ("results/figures/displacment.png", "did you mean 'results/figures/displacement.png'?"),

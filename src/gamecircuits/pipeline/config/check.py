@@ -4,7 +4,7 @@ import hashlib
 import os
 import re
 import typing
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,6 +21,7 @@ from gamecircuits.pipeline.config.entries import (
     MAX_GROUPS,
     MAX_SHARDS,
     OTHER_MODELS,
+    AverageEntry,
     EvaluationEntry,
     ExperimentEntry,
     FileEntry,
@@ -43,8 +44,14 @@ from gamecircuits.pipeline.config.named import (
 )
 from gamecircuits.pipeline.config.results import explain_refusal
 from gamecircuits.pipeline.config.yaml_lines import ConfigError, KeyPath, Source, dotted, shorten
-from gamecircuits.training.averaging import make_average
-from gamecircuits.training.trial import HYPERPARAMETERS, check_space, draw_trial, group_trials
+from gamecircuits.training.averaging import AVERAGES, make_average
+from gamecircuits.training.trial import (
+    HYPERPARAMETERS,
+    check_space,
+    draw_trial,
+    group_trials,
+    has_range,
+)
 from gamecircuits.transformer.constructions.construction import CONSTRUCTIONS
 from gamecircuits.transformer.weights import read_any_model
 
@@ -108,8 +115,11 @@ class _Checker:
 
     # Problems.
 
-    def report(self, path: KeyPath, message: str, value: Any = ...) -> None:
-        at = path
+    def report(
+        self, path: KeyPath, message: str, value: Any = ..., at: KeyPath | None = None
+    ) -> None:
+        """Note a problem of a key; it is shown at the place of `at`, or else of the key itself."""
+        at = at or path
         while at and at not in self.source.places:
             at = at[:-1]
         shown = "" if value is ... else f" = {shorten(value)}"
@@ -120,8 +130,21 @@ class _Checker:
         self.report((*path, error.key), f"allowed: {error.allowed}", error.value)
 
     def report_unknown(self, path: KeyPath, known: Collection[str]) -> None:
-        hint = suggest(path[-1], known)
+        hint = suggest(path[-1], self.absent(path[:-1], known))
         self.report(path, f"unknown key{hint}; known: {', '.join(known)}")
+
+    def absent(self, path: KeyPath, known: Iterable[str]) -> list[str]:
+        """The known keys that do not stand in the mapping there: one of them may be meant."""
+        there = {place[-1] for place in self.source.places if place[:-1] == path and place}
+        return [key for key in known if key not in there]
+
+    def is_misspelt(self, path: KeyPath, known: Collection[str]) -> bool:
+        """Whether an unknown key stands there in place of this one, which is reported anyway."""
+        *outer, wanted = path
+        absent = self.absent(tuple(outer), known)
+        there = [place[-1] for place in self.source.places if place and place[:-1] == tuple(outer)]
+        hint = suggest(wanted, [wanted])
+        return any(suggest(key, absent) == hint for key in there if key not in known)
 
     def error(self) -> ConfigError:
         """The first problem of each key, in the order of the file."""
@@ -154,8 +177,10 @@ class _Checker:
         kind, value, where = problem["type"], problem["input"], path + tuple(problem["loc"])
         *outer, key = problem["loc"] or [None]
         if kind == "missing":
-            meaning = _model_at(model, outer).model_fields[key].description
-            self.report(where[:-1], f"the key {key!r} is missing ({meaning})")
+            fields = _model_at(model, outer).model_fields
+            if not self.is_misspelt(where, fields):
+                message = f"the key {key!r} is missing ({fields[key].description})"
+                self.report(where[:-1], message, at=where)  # there it was removed, if it was
         elif kind == "extra_forbidden":
             self.report_unknown(where, list(_model_at(model, outer).model_fields))
         elif kind in TYPES:
@@ -165,6 +190,8 @@ class _Checker:
         elif kind == "literal_error" or kind in OUT_OF_RANGE:
             allowed = describe_allowed(_annotation_at(model, problem["loc"]))
             hint = suggest(value, allowed.split(", ")) if kind == "literal_error" else ""
+            if str(value) in allowed.split(", ") and isinstance(value, str):
+                hint = ", without quotes"
             self.report(where, f"allowed: {allowed}{hint}", value)
         else:
             self.report(where, problem["msg"], value)
@@ -217,7 +244,8 @@ class _Checker:
 
     def find(self, path: KeyPath, wanted: str, noun: str, section: str) -> Any:
         """An entry of another section; None if there is none or it has a problem of its own."""
-        self.look_up(path, wanted, noun, self.section(section))
+        if not self.is_misspelt((section,), TopLevel.model_fields):
+            self.look_up(path, wanted, noun, self.section(section))
         return self.made[section].get(wanted)
 
     # Sections.
@@ -296,13 +324,21 @@ class _Checker:
         for variant, values in entry.variants.items():
             self._check_space((*path, "variants", variant), values, is_variant=True)
         for average, values in entry.averages.items():
+            at, kind = (*path, "averages", average), values.get("kind")
+            if kind is None:
+                self.report(at, f"the key 'kind' is missing; allowed: {', '.join(AVERAGES)}")
+                continue
+            if kind in list(AVERAGES):  # what is no text is not in it, either
+                model = entry_model(AVERAGES[kind], AverageEntry, kind)
+                if self.fit(model, values, at) is None:
+                    continue
             try:
                 made = make_average(**values)
                 every = getattr(made, "every", 1)
                 if entry.steps % every:
                     raise ParameterError("every", every, f"what divides steps = {entry.steps}")
             except ParameterError as error:
-                self.report_parameter((*path, "averages", average), error)
+                self.report_parameter(at, error)
         for section, names in (("variants", entry.variants), ("averages", entry.averages)):
             self.check_names((*path, section), names, LABEL, "digits, _ and .")
         if START in entry.averages:
@@ -335,10 +371,20 @@ class _Checker:
                 message = "a variant has one value for each of its hyperparameters"
                 self.report((*path, key), message, choice)
             else:
-                try:
-                    check_space({key: choice})
-                except ParameterError as error:
-                    self.report_parameter(path, error)
+                parts = dict(enumerate(choice)) if isinstance(choice, list) else choice
+                if isinstance(parts, Mapping) and (has_range(key) or parts is not choice):
+                    for part in parts.keys() & {"low", "high", *range(len(parts))}:
+                        self._check_hyperparameter((*path, key, part), key, parts[part])
+                self._check_hyperparameter((*path, key), key, choice)
+
+    def _check_hyperparameter(self, path: KeyPath, key: str, choice: Any) -> None:
+        """Report a choice that does not fit, unless a part of it was reported before."""
+        if any(place[: len(path)] == path for place, *_ in self.problems):
+            return
+        try:
+            check_space({key: choice})
+        except ParameterError as error:
+            self.report(path, f"allowed: {error.allowed}", error.value)
 
     def make_model(self, name: str, value: Any) -> NamedModel | None:
         made = self.make_kind("models", name, value, CONSTRUCTIONS, ModelEntry)

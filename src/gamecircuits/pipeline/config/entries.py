@@ -143,6 +143,12 @@ class EvaluationEntry(Strict):
     )
 
 
+class AverageEntry(Strict):
+    """An average of the weights; further keys are those of the kind."""
+
+    kind: str
+
+
 class ExperimentEntry(Strict):
     """An experiment on the theory; further keys are those of the kind."""
 

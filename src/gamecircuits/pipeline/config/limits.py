@@ -76,6 +76,11 @@ def _sample(named: NamedGame) -> Iterator[np.ndarray]:
         yield named.game.play(size, rng)
 
 
+def _blame(size: int, num_trials: int) -> str:
+    """The key to blame for what trials need together: fewer may help, unless one is too much."""
+    return "trials_per_job" if num_trials > 1 and size <= num_trials * MAX_MEMORY else "space"
+
+
 def list_needs(search: NamedSearch) -> Iterator[Need]:
     """The largest arrays of a search's jobs."""
     entry, game = search.entry, search.game.game
@@ -83,15 +88,14 @@ def list_needs(search: NamedSearch) -> Iterator[Need]:
     num_averages, checkpoints = len(entry.averages), entry.checkpoints
     for keys in search.groups.values():
         n, trial = len(keys), search.trials[keys[0]]
-        to_blame = "trials_per_job" if n > 1 else "space"
         P = sum(map(prod, get_shapes(trial, V)))
         # Weights, two moments, gradient; the trajectory as a list, an array and a file's bytes.
         copies = 4 + num_averages + 3 * checkpoints
         holds = f"{n} × {P:,} weights, {num_averages} averages, {checkpoints} checkpoints"
-        yield Need(to_blame, 4 * n * P * copies, holds)
+        yield Need(_blame(4 * n * P * copies, n), 4 * n * P * copies, holds)
         logits = 8 * 4 * n * trial.batch_size * length * V  # with softmax, targets and gradients
         holds = f"logits of {n} × {trial.batch_size} games × {length} prefixes × {V} tokens"
-        yield Need(to_blame, logits, holds)
+        yield Need(_blame(logits, n), logits, holds)
         yield Need("steps", 2 * 4 * n * entry.steps, f"losses of {n} × {entry.steps:,} steps")
     games = entry.test_games
     yield Need("test_games", 2 * games * L * V, f"masks of 2 × {games:,} games × {L} × {V} tokens")

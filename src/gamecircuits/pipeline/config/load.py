@@ -1,5 +1,6 @@
 """Reading a configuration: one or more YAML files and values from the command line."""
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ def check_overrides(words: Iterable[str]) -> None:
         key, sign, value = word.partition("=")
         if not sign:
             raise ConfigError(f"--config: {word!r} is not KEY=VALUE; quote values with spaces")
+        if not re.fullmatch(r"[A-Za-z_][\w.]*", key):
+            raise ConfigError(f"--config: {key!r} is no key that a configuration can have")
         if "." in key:
             first, *others = key.split(".")
             nested = "".join(f"{{{part}: " for part in others) + value + "}" * len(others)

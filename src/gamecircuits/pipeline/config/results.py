@@ -25,6 +25,8 @@ def explain_refusal(results: str) -> str | None:
     real, here = (Path(os.path.realpath(place)) for place in (path, os.curdir))
     for root in (here, SOURCE.parent):
         inside = real.relative_to(root).parts[:1] if real.is_relative_to(root) else ()
+        if root == here and here != SOURCE.parent and here.is_relative_to(real):
+            return "must not be the folder that you are in, nor lie above it"
         if root.is_relative_to(real) or SOURCES.intersection(map(str.lower, inside)):
             return "must not be a folder of the project's source, nor lie above it"
     if Path(os.path.realpath(os.path.expanduser("~"))).is_relative_to(real):

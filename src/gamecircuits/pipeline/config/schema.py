@@ -11,6 +11,7 @@ from gamecircuits.games.game import GAMES
 from gamecircuits.kinds import Registry
 from gamecircuits.pipeline.config.entries import (
     OTHER_MODELS,
+    AverageEntry,
     EvaluationEntry,
     ExperimentEntry,
     GameEntry,
@@ -24,12 +25,6 @@ from gamecircuits.pipeline.config.entries import (
 from gamecircuits.training.averaging import AVERAGES, describe_average
 from gamecircuits.training.trial import HYPERPARAMETERS, has_range
 from gamecircuits.transformer.constructions.construction import CONSTRUCTIONS
-
-
-class Entry(Strict):
-    """An entry that has a kind."""
-
-    kind: str
 
 
 class Range(Strict):
@@ -49,7 +44,8 @@ def make_schema() -> dict:
         space=_make_space(),
         variants=_by_name(_make_variant()),
         averages=_make_section(
-            entry_model(cls, Entry, kind, describe_average(kind)) for kind, cls in AVERAGES.items()
+            entry_model(cls, AverageEntry, kind, describe_average(kind))
+            for kind, cls in AVERAGES.items()
         ),
     )
     whole = _redefine(

@@ -110,12 +110,23 @@ def read_yaml(path: Path | str) -> Source:
         line = text.count("\n", 0, error.position) + 1
         problem = f"the character U+{error.character:04X} is not possible in UTF-8 YAML"
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = mark.line + 1 if mark else 1
-        problem = error.problem or error.context
+        line, problem = _describe(error, text)
     except (ValueError, OverflowError):  # "\U99999999"
         line, problem = loader.line + 1, "an escape names no character"
     raise ConfigError(f"{path}:{line}: not valid YAML: {problem}")
+
+
+def _describe(error: yaml.MarkedYAMLError, text: str) -> tuple[int, str]:
+    """Line and reason of a fault, also where the unfinished thing begins that it was found in."""
+    mark, start = error.problem_mark or error.context_mark, error.context_mark
+    last = len(text.rstrip().splitlines()) or 1  # it may be found behind the end
+    line = min(mark.line + 1, last) if mark else 1
+    if error.problem is None or error.context is None:
+        return line, str(error.problem or error.context)
+    since = f" that begins in line {start.line + 1}" if start and start.line + 1 != line else ""
+    if error.context.startswith("while"):
+        return line, f"{error.problem}, {error.context}{since}"
+    return line, f"{error.context}, {error.problem}"
 
 
 class _Converter:
@@ -155,13 +166,16 @@ class _Converter:
             for key_node, value_node in pairs:
                 key, place = self._read_key(key_node, key_path), self._place(key_node)
                 here = (*key_path, key)
-                if key in first:
+                if is_twice := key in first:
                     message = f"{dotted(here)}: the key stands twice, first at {first[key]}"
                     self.source.problems.append((here, place, message))
                 if is_own:
                     first[key] = place
                 self.source.places[here] = place
-                mapping[key] = self._convert(value_node, here)
+                value = self._convert(value_node, here)
+                if is_twice and isinstance(value, dict) and isinstance(mapping[key], dict):
+                    value = mapping[key] | value  # else others would miss what the first one has
+                mapping[key] = value
         return mapping
 
     def _find_pairs(self, node: yaml.MappingNode) -> tuple[list, list]:

@@ -102,6 +102,10 @@ class Workflow:
         logs = [self.log(job.stage).format_map(job.names) for job in self.plan.jobs]
         known, places = {*names, *files, *logs}, {os.path.abspath(path): path for path in files}
         for target in map(str, [*given.targets, *given.until, *given.omit_from, *given.forcerun]):
+            if target in COMMANDS:
+                raise GamecircuitsError(
+                    f"error: {target} is a command of run.py and stands first: run.py {target} ..."
+                )
             path = target if os.path.isabs(target) else os.path.relpath(target)
             if target not in known and path not in known:
                 meant = places.get(os.path.abspath(target), target)
