@@ -140,10 +140,9 @@ class _Checker:
 
     def is_misspelt(self, path: KeyPath, known: Collection[str]) -> bool:
         """Whether an unknown key stands there in place of this one, which is reported anyway."""
-        *outer, wanted = path
-        absent = self.absent(tuple(outer), known)
-        there = [place[-1] for place in self.source.places if place and place[:-1] == tuple(outer)]
-        hint = suggest(wanted, [wanted])
+        absent = self.absent(path[:-1], known)
+        there = [place[-1] for place in self.source.places if place and place[:-1] == path[:-1]]
+        hint = suggest(path[-1], [str(path[-1])])
         return any(suggest(key, absent) == hint for key in there if key not in known)
 
     def error(self) -> ConfigError:
