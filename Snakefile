@@ -6,6 +6,7 @@ each part of the pipeline (games, masks, models, metrics, figures, theory, train
 `snakemake --list-rules` names them all.
 """
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -30,6 +31,8 @@ from gamecircuits.pipeline.run.heartbeat import follow
 from gamecircuits.pipeline.run.workflow import Workflow
 from snakemake.cli import get_argument_parser
 from snakemake.logging import logger
+
+gc.freeze()  # what is imported stays; looking through it again and again would cost a quarter
 
 if not workflow.is_main_process and (arguments := leave_job_step(sys.argv[1:])):
     os.execv(PYTHON, [PYTHON, "-m", "snakemake", *arguments])

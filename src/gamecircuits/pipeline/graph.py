@@ -17,7 +17,6 @@ import yaml
 
 from gamecircuits.claims.claim import claim_modules
 from gamecircuits.experiments.experiment import EXPERIMENTS
-from gamecircuits.games._bitboard_game import BitboardGame
 from gamecircuits.games.game import GAMES
 from gamecircuits.kinds import list_modules
 from gamecircuits.pipeline.config.named import Config, NamedGame
@@ -61,6 +60,9 @@ def _games(config: Config) -> list[Names]:
 
 
 def _board_games(config: Config) -> list[Names]:
+    # Imported here, as it brings numba, for which whoever only names stages need not wait.
+    from gamecircuits.games._bitboard_game import BitboardGame
+
     return [{"game": g.name} for g in config.games.values() if isinstance(g.game, BitboardGame)]
 
 
