@@ -131,16 +131,16 @@ def test_a_job_of_a_killed_run_changes_nothing_once_a_later_run_has_begun(tmp_pa
     path = project.folder / "results/.lock"
     before, run = times(project), path.read_text()
     jobs = [f"{stage}:game=g,shard=shard-00000" for stage in ("generate_games", "compute_masks")]
-    for lock, message in [
-        ("dead " + str(path), "the run of this job was killed, and a later one has begun"),
-        ("dead results/.lock", "the run of this job was killed, and a later one has begun"),
-        (None, f"{LOCK} is not set"),
+    killed = "the run of this job was killed, and a later one has begun"
+    for lock, chosen, message in [
+        (f"dead {path}", jobs[:1], killed),
+        (f"dead {path}", jobs, killed),
+        (None, jobs, f"{LOCK} is not set"),
     ]:
-        for chosen in (jobs[:1], jobs):
-            refused = on_a_node(project, lock, *chosen)
-            assert refused.returncode
-            assert message in refused.stderr + refused.stdout
-            assert times(project) == before
+        refused = on_a_node(project, lock, *chosen)
+        assert refused.returncode
+        assert message in refused.stderr + refused.stdout
+        assert times(project) == before
     content = project.results()
     done = on_a_node(project, f"{run} {path}", *jobs)
     assert done.returncode == 0, done.stderr + done.stdout

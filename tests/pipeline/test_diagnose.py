@@ -35,7 +35,7 @@ def test_command_line(tmp_path, capsys):
 
 def test_a_reader_that_leaves_early_is_no_error(tmp_path):
     path = tmp_path / "foreign.safetensors"
-    write_foreign(path, kind="balanced", vocab_size=40)
+    write_foreign(path, kind="balanced", vocab_size=8)
     arguments = [sys.executable, "-m", "gamecircuits.pipeline.run.diagnose", str(path)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     process = subprocess.Popen(

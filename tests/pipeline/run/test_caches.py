@@ -20,10 +20,8 @@ for name in ("XDG_CACHE_HOME", "NUMBA_CACHE_DIR", "MPLCONFIGDIR"):
 def show(**environment):
     """The three variables, or None, that a process with this environment has then."""
     environment = {"PYTHONPATH": str(SOURCE), "PATH": os.environ["PATH"], **environment}
-    command = [sys.executable, "-c", SHOW]
-    return subprocess.run(
-        command, env=environment, stdout=subprocess.PIPE, text=True, check=True
-    ).stdout.split()
+    output = subprocess.check_output([sys.executable, "-c", SHOW], env=environment, text=True)
+    return output.split()
 
 
 @pytest.fixture

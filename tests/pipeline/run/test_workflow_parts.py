@@ -13,7 +13,9 @@ from pipeline_tools import do_all
 from snakemake.cli import get_argument_parser
 
 from gamecircuits.errors import GamecircuitsError
+from gamecircuits.pipeline.config.load import DEFAULT_CONFIG
 from gamecircuits.pipeline.graph import PARTS
+from gamecircuits.pipeline.run import __main__ as run_module
 from gamecircuits.pipeline.run.__main__ import main, targets_first
 from gamecircuits.pipeline.run.lock import LOCK
 from gamecircuits.pipeline.run.workflow import COMMANDS, Workflow
@@ -139,6 +141,17 @@ def test_an_unknown_target_is_answered_with_the_nearest(make, asked, answer):
 def test_values_that_snakemake_would_misread_are_refused(capsys):
     assert main(["--config", "games.a.num_games=3", "-n"]) == 1
     assert "write 'games={a: {num_games: 3}}'" in capsys.readouterr().err
+
+
+def test_options_of_ours_come_before_what_the_user_gives(monkeypatch):
+    """What follows "--" is a target, for the run and for its report."""
+    calls = []
+    monkeypatch.setattr(run_module, "_call", lambda command: calls.append(command[4:]) or 0)
+    assert main(["report", "--configfile", DEFAULT_CONFIG, "--", "theory"]) == 0
+    ours, given = ["--snakefile", "--workflow-profile"], ["--configfile", DEFAULT_CONFIG]
+    assert [word for word in calls[0] if word in ours] == ours
+    assert [call[-4:] for call in calls] == 2 * [[*given, "--", "theory"]]
+    assert calls[1][4:6] == ["--report", "results/report.html"]
 
 
 def test_targets_are_parts_stages_files_and_logs(make):
