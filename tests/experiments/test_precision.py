@@ -1,5 +1,7 @@
 """Precision: emulated types bit by bit, exact bases, and the proven limits of rounding."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
@@ -14,7 +16,7 @@ from gamecircuits.experiments.precision import (
     rounded_logits,
 )
 from gamecircuits.figures.experiments.precision import draw
-from gamecircuits.theory.rounding import ROUNDING, spread_bound
+from gamecircuits.theory.rounding import ROUNDING, spread_bound, total_variation_bound
 from gamecircuits.theory.strength import x_min
 from gamecircuits.transformer.circuits import token_logits
 from gamecircuits.transformer.constructions.construction import make_construction
@@ -113,6 +115,20 @@ def test_what_is_proved_holds(table):
         assert table.drop(rows.index)[f"proven_{name}"].isna().all()
     half = rows[rows["dtype"].isin(["float16", "bfloat16"]) & (rows["length"] == 1)]
     assert (half["proven_spread"] < 9 * half["unit"] * half["x"]).all(), "and says something"
+
+
+@pytest.mark.parametrize(("dtype", "last"), [("float32", 164), ("float16", 2), ("bfloat16", 1)])
+def test_the_largest_vocabulary_that_the_theory_names(dtype, last):
+    """Where the proven total variation stays below 0.01, for an illegal token rate of 0.001."""
+
+    def worst(V):
+        x = x_min(V, 1e-3)
+        return max(total_variation_bound(dtype, x, V, s) for s in range(1, V))
+
+    assert last == 1 or worst(last) < 0.01
+    assert worst(last + 1) > 0.01
+    text = (Path(__file__).parents[2] / "docs/theory.md").read_text(encoding="utf-8")
+    assert "below 0.01 up to V = 164 in float32, and 2 in float16; in bfloat16 nowhere" in text
 
 
 @pytest.mark.parametrize("dtype", ROUNDING)
