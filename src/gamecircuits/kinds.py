@@ -17,11 +17,17 @@ from gamecircuits.errors import GamecircuitsError
 MAX_NAMES = 30  # that a message lists
 
 
-def suggest(name: object, known: Iterable[str]) -> str:
-    """Return "; did you mean 'x'?" for the known name nearest to `name`, or ""."""
+def find_nearest(name: object, known: Iterable[str]) -> str | None:
+    """The known name that `name` may be a misspelling of, if there is one; case does not count."""
     by_lower = {word.lower(): word for word in known}
     near = difflib.get_close_matches(str(name)[:100].lower(), by_lower, n=1)
-    return f"; did you mean {by_lower[near[0]]!r}?" if near else ""
+    return by_lower[near[0]] if near else None
+
+
+def suggest(name: object, known: Iterable[str]) -> str:
+    """Return "; did you mean 'x'?" for the known name nearest to `name`, or ""."""
+    near = find_nearest(name, known)
+    return f"; did you mean {near!r}?" if near else ""
 
 
 def list_names(names: Iterable[str]) -> str:

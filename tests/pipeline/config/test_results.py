@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from gamecircuits.pipeline.config import results
 from gamecircuits.pipeline.config.results import SOURCES, explain_refusal
 from gamecircuits.pipeline.provenance import SOURCE
 
@@ -33,6 +34,7 @@ def folder(tmp_path, monkeypatch):
     for name, target in LINKS.items():
         (tmp_path / name).symlink_to(target)
     monkeypatch.setenv("HOME", str(tmp_path / "home/user"))
+    monkeypatch.setattr(results, "SOURCE", tmp_path / "src")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -70,7 +72,10 @@ def test_where_they_may_not_be(path, reason):
     assert reason in explain_refusal(path)
 
 
-def test_the_source_is_known_from_anywhere():
+def test_the_source_is_known_from_anywhere(folder, monkeypatch):
+    monkeypatch.setattr(results, "SOURCE", SOURCE)
+    assert explain_refusal("docs/x") is None, "a folder of that name is the user's own here"
+    assert "that you are in" in explain_refusal(".")
     assert all((SOURCE.parent / name).is_dir() for name in SOURCES)
     for path in (SOURCE / "new", SOURCE.parent, *SOURCE.parent.parents):
         assert "nor lie above it" in explain_refusal(str(path))

@@ -4,7 +4,7 @@ import hashlib
 import os
 import re
 import typing
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,7 +15,7 @@ from gamecircuits.analysis.contexts import MAX_EXHAUSTIVE_VOCAB_SIZE
 from gamecircuits.errors import GamecircuitsError, ParameterError
 from gamecircuits.experiments.experiment import EXPERIMENTS
 from gamecircuits.games.game import GAMES, check_size
-from gamecircuits.kinds import Registry, list_modules, list_names, suggest
+from gamecircuits.kinds import Registry, find_nearest, list_modules, list_names, suggest
 from gamecircuits.parameters import VocabSize, describe_allowed, fits, is_union
 from gamecircuits.pipeline.config.entries import (
     MAX_GROUPS,
@@ -130,20 +130,22 @@ class _Checker:
         self.report((*path, error.key), f"allowed: {error.allowed}", error.value)
 
     def report_unknown(self, path: KeyPath, known: Collection[str]) -> None:
-        hint = suggest(path[-1], self.absent(path[:-1], known))
+        there = self.keys_at(path[:-1])
+        hint = suggest(path[-1], [key for key in known if key not in there])
         self.report(path, f"unknown key{hint}; known: {', '.join(known)}")
 
-    def absent(self, path: KeyPath, known: Iterable[str]) -> list[str]:
-        """The known keys that do not stand in the mapping there: one of them may be meant."""
-        there = {place[-1] for place in self.source.places if place[:-1] == path and place}
-        return [key for key in known if key not in there]
+    def keys_at(self, path: KeyPath) -> Collection[str]:
+        """The keys of the mapping at a path of keys, none if there is no mapping."""
+        values = self.source.values
+        for key in path:
+            values = values.get(key) if isinstance(values, Mapping) else None
+        return values if isinstance(values, Mapping) else ()
 
     def is_misspelt(self, path: KeyPath, known: Collection[str]) -> bool:
-        """Whether an unknown key stands there in place of this one, which is reported anyway."""
-        absent = self.absent(path[:-1], known)
-        there = [place[-1] for place in self.source.places if place and place[:-1] == path[:-1]]
-        hint = suggest(path[-1], [str(path[-1])])
-        return any(suggest(key, absent) == hint for key in there if key not in known)
+        """Whether a missing key is meant by an unknown one, which is reported anyway."""
+        there = self.keys_at(path[:-1])
+        absent = [key for key in known if key not in there]
+        return any(find_nearest(key, absent) == path[-1] for key in there if key not in known)
 
     def error(self) -> ConfigError:
         """The first problem of each key, in the order of the file."""
@@ -243,7 +245,7 @@ class _Checker:
 
     def find(self, path: KeyPath, wanted: str, noun: str, section: str) -> Any:
         """An entry of another section; None if there is none or it has a problem of its own."""
-        if not self.is_misspelt((section,), TopLevel.model_fields):
+        if section in self.source.values or not self.is_misspelt((section,), TopLevel.model_fields):
             self.look_up(path, wanted, noun, self.section(section))
         return self.made[section].get(wanted)
 

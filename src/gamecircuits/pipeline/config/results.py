@@ -23,12 +23,12 @@ def explain_refusal(results: str) -> str | None:
             kind = "a file" if part.exists() else "a link that leads nowhere"
             return f"must be a folder, but {part} is {kind}"
     real, here = (Path(os.path.realpath(place)) for place in (path, os.curdir))
-    for root in (here, SOURCE.parent):
-        inside = real.relative_to(root).parts[:1] if real.is_relative_to(root) else ()
-        if root == here and here != SOURCE.parent and here.is_relative_to(real):
-            return "must not be the folder that you are in, nor lie above it"
-        if root.is_relative_to(real) or SOURCES.intersection(map(str.lower, inside)):
-            return "must not be a folder of the project's source, nor lie above it"
+    project = SOURCE.parent
+    inside = real.relative_to(project).parts[:1] if real.is_relative_to(project) else ()
+    if project.is_relative_to(real) or SOURCES.intersection(map(str.lower, inside)):
+        return "must not be a folder of the project's source, nor lie above it"
+    if here.is_relative_to(real):
+        return "must not be the folder that you are in, nor lie above it"
     if Path(os.path.realpath(os.path.expanduser("~"))).is_relative_to(real):
         return "must not be the home folder, nor lie above it"
     beyond = [place for place in (*real.parents[::-1], real) if not here.is_relative_to(place)]
