@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
+from snakemake.cli import parse_config
 
 from gamecircuits.games.game import GAMES
 from gamecircuits.pipeline.config.__main__ import main
@@ -286,12 +287,21 @@ def test_entries_are_removed_by_null_and_by_empty_mappings(load):
         (["=3"], "'' is no key"),
         (["1=3"], "'1' is no key"),
         (["a b=3"], "'a b' is no key"),
+        (["seed=01"], "seed=01 would be read as 1, in a file as '01'; use --configfile"),
+        (["seed=1_000"], "read as 1000, in a file as '1_000'"),
+        (["seed='7'"], "read as 7, in a file as '7'"),
+        (["games={a: {vocab_size: '4'}}"], "read as .*4}}, in a file as .*'4'}}"),
+        (["models={m: {kind: a, kind: b}}"], "m.kind: the key stands twice"),
+        (["seed={"], "--config seed:1: not valid YAML"),
+        (["games={a:1}"], "read as .*'a:1': ''}, in a file as"),
+        (["seed=#3"], "'seed=#3' cannot be read"),
     ],
 )
 def test_words_of_the_command_line_that_snakemake_would_misread(words, message):
     with pytest.raises(ConfigError, match=message):
-        check_overrides(words)
-    check_overrides(["seed=1", "games={a.b: 1}", "results=x=y"])
+        check_overrides(words, parse_config)
+    good = "seed=1 results=x=y models=null claims={} x_1=1e-3 x_2=true x_3=[1,a,null]"
+    check_overrides([*good.split(), "games={a.b: 1}"], parse_config)
 
 
 def test_one_problem_for_each_key_and_an_end_to_them(load):

@@ -141,6 +141,8 @@ def test_an_unknown_target_is_answered_with_the_nearest(make, asked, answer):
 def test_values_that_snakemake_would_misread_are_refused(capsys):
     assert main(["--config", "games.a.num_games=3", "-n"]) == 1
     assert "write 'games={a: {num_games: 3}}'" in capsys.readouterr().err
+    assert main(["--cores", "x", "-n"]) == 1
+    assert capsys.readouterr().err.startswith("Error parsing number of cores")
 
 
 def test_options_of_ours_come_before_what_the_user_gives(monkeypatch):

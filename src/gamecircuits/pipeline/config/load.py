@@ -1,7 +1,7 @@
 """Reading a configuration: one or more YAML files and values from the command line."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,24 +11,29 @@ from gamecircuits.pipeline.config.yaml_lines import (
     ConfigError,
     iter_key_paths,
     lay_over,
+    parse_yaml,
     read_yaml,
     retype,
+    shorten,
 )
 from gamecircuits.pipeline.provenance import SOURCE
 
 DEFAULT_CONFIG = str(SOURCE.parent / "config/config.yaml")
 
 
-def check_overrides(words: Iterable[str]) -> None:
-    """Raise ConfigError unless the words KEY=VALUE of --config can be used: each key once.
+def check_overrides(words: Sequence[str], parse: Callable[[list[str]], Mapping]) -> None:
+    """Raise ConfigError unless the words KEY=VALUE of --config say what a file would say.
 
-    Snakemake takes the last of several values of a key, and has no dotted keys.
+    Snakemake takes the last of several values of a key, has no dotted keys, and reads 01 as 1.
+
+    Args:
+        parse: Snakemake's reading of a list of words.
     """
     seen: dict[str, str] = {}
+    if parts := [word for word in words if "=" not in word]:
+        raise ConfigError(f"--config: {parts[0]!r} is not KEY=VALUE; quote values with spaces")
     for word in words:
-        key, sign, value = word.partition("=")
-        if not sign:
-            raise ConfigError(f"--config: {word!r} is not KEY=VALUE; quote values with spaces")
+        key, _, value = word.partition("=")
         if not re.fullmatch(r"[A-Za-z_][\w.]*", key):
             raise ConfigError(f"--config: {key!r} is no key that a configuration can have")
         if "." in key:
@@ -38,6 +43,21 @@ def check_overrides(words: Iterable[str]) -> None:
         if key in seen:
             raise ConfigError(f"--config: {key} stands twice, as {seen[key]} and {word}")
         seen[key] = word
+        meant = parse_yaml(value, f"--config {key}")
+        for _, place, message in meant.problems:
+            raise ConfigError(f"{place}: {message}")
+        try:
+            found = retype(parse([word])[key])
+        except (
+            ValueError,
+            AssertionError,
+        ):  # it has no value for a key of one letter, or a comment
+            raise ConfigError(f"--config: {word!r} cannot be read; use --configfile") from None
+        if repr(found) != repr(meant.values):
+            raise ConfigError(
+                f"--config: {word} would be read as {shorten(found)}, in a file as "
+                f"{shorten(meant.values)}; use --configfile"
+            )
 
 
 def load_config(*paths: Path | str, overrides: Mapping[str, Any] | None = None) -> Config:

@@ -103,6 +103,11 @@ def read_yaml(path: Path | str) -> Source:
         raise ConfigError(f"{path}: cannot be read ({error})") from None
     if len(content) > MAX_BYTES:
         raise ConfigError(f"{path}: has more than {MAX_BYTES:,} bytes")
+    return parse_yaml(text, path)
+
+
+def parse_yaml(text: str, path: Path | str) -> Source:
+    """Read the text of a file; ConfigError with its line if it is no YAML."""
     try:
         loader = _Loader(text)
         return _Converter(path, loader).source

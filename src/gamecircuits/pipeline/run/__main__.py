@@ -12,6 +12,7 @@ from argparse import Action, Namespace
 from pathlib import Path
 
 from snakemake.cli import get_argument_parser, parse_config
+from snakemake.exceptions import CliException
 
 from gamecircuits.errors import GamecircuitsError
 from gamecircuits.pipeline.config.load import DEFAULT_CONFIG, check_overrides, load_config
@@ -28,13 +29,13 @@ VALUES: dict[str | None, float] = {None: 1, "?": 1, "*": float("inf"), "+": floa
 def main(argv: list[str]) -> int:
     wants_report = argv[:1] == ["report"]
     arguments = targets_first(argv[wants_report:])
-    options, _ = get_argument_parser().parse_known_args(arguments)
     try:
-        check_overrides(options.config or ())
+        options, _ = get_argument_parser().parse_known_args(arguments)
+        check_overrides(options.config or (), parse_config)
         for path in options.configfile or [DEFAULT_CONFIG]:
             read_yaml(path)  # snakemake itself would not say which line is wrong
         project = find_project(options)
-    except GamecircuitsError as error:
+    except (CliException, GamecircuitsError) as error:
         print(error, file=sys.stderr)
         return 1
     # Options of ours come first: what follows "--" is a target.
