@@ -143,7 +143,7 @@ def diagnose(
     if isinstance(model, Parameters):
         model = OneLayer(model)
     model = require_one_layer(model, "a diagnosis").cast(np.float64)
-    tables, ov, direct, errors = _get_circuits(model)
+    tables, ov, direct, errors = get_circuits(model)
     rng = get_rng(0, "diagnosis") if rng is None else rng
     cancels = model.norm != "attention" and model.sink == 0
     form = _without_noise(fit_standard_form(ov, direct, cancels), errors, cancels)
@@ -181,10 +181,11 @@ def _without_noise(form: StandardForm, errors: RoundingErrors, cancels: bool) ->
     )
 
 
-def _get_circuits(model: OneLayer) -> tuple[TokenTables, np.ndarray, np.ndarray, RoundingErrors]:
-    """Token tables, OV circuit, direct path and what rounding may do to them.
+def get_circuits(model: OneLayer) -> tuple[TokenTables, np.ndarray, np.ndarray, RoundingErrors]:
+    """Token tables, OV circuit (V, V), direct path (V, V), and what rounding may do to them.
 
-    GamecircuitsError if they cannot be used.
+    Raises:
+        GamecircuitsError: the model cannot be diagnosed.
     """
     parameters = model.parameters
     try:

@@ -409,6 +409,8 @@ def test_a_model_from_a_file(load, tmp_path):
         (5000, 0.0, r"has 5000 tokens; allowed: an integer from 2 to 4096"),
         (1, 0.0, r"has 1 tokens; allowed"),
         (8, np.nan, "has weights that are not finite"),
+        (8, 1e200, "has weights so large that logits are not finite"),
+        (8, 1e75, "the products of the weights overflow: .*; allowed with figures: false"),
     ):
         shapes = widths | {"W_E": (size, 8), "W_U": (8, size)}
         save_file({key: np.full(shape, value) for key, shape in shapes.items()}, path)

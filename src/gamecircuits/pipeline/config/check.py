@@ -12,6 +12,7 @@ import numpy as np
 from pydantic import BaseModel, ValidationError
 
 from gamecircuits.analysis.contexts import MAX_EXHAUSTIVE_VOCAB_SIZE
+from gamecircuits.analysis.diagnosis import get_circuits
 from gamecircuits.errors import GamecircuitsError, ParameterError
 from gamecircuits.experiments.experiment import EXPERIMENTS
 from gamecircuits.games.game import GAMES, check_size
@@ -418,7 +419,7 @@ class _Checker:
 
     def _open_file(self, name: str, entry: FileEntry) -> NamedModel | None:
         try:
-            size, digest = _read_file(entry.path)
+            size, digest = _read_file(entry.path, is_drawn=entry.figures)
         except (GamecircuitsError, OSError) as error:
             # Of a file of ours the error says to delete it and run again, which is no advice here.
             message = f"is damaged ({error.__cause__})" if error.__cause__ else str(error)
@@ -485,16 +486,24 @@ class _Checker:
         return NamedExperiment(name, entry.kind, settings, experiment)
 
 
-def _read_file(path: str) -> tuple[int, str]:
+def _read_file(path: str, *, is_drawn: bool) -> tuple[int, str]:
     """Vocabulary and SHA-256 of a model's file; GamecircuitsError if it cannot be used."""
     if os.path.exists(path) and not os.path.isfile(path):
         raise GamecircuitsError("is not a file")
-    parameters = read_any_model(path).parameters
-    size = len(parameters.W_E)
+    model = read_any_model(path).cast(np.float64)
+    size = model.vocab_size
     if not fits(VocabSize, size):
         raise GamecircuitsError(f"has {size} tokens; allowed: {describe_allowed(VocabSize)}")
-    if not all(np.isfinite(matrix).all() for matrix in parameters):
+    if not all(np.isfinite(matrix).all() for matrix in model.parameters):
         raise GamecircuitsError("has weights that are not finite")
+    with np.errstate(over="ignore", invalid="ignore"):
+        if not np.isfinite(model.logits(np.arange(size)[:, None])).all():
+            raise GamecircuitsError("has weights so large that logits are not finite")
+    if is_drawn:
+        try:
+            get_circuits(model)
+        except GamecircuitsError as error:
+            raise GamecircuitsError(f"{error}; allowed with figures: false") from None
     return size, hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
