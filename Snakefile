@@ -28,7 +28,7 @@ provide_caches()
 from gamecircuits.errors import GamecircuitsError
 from gamecircuits.pipeline.run.cluster import choose_status_command, leave_job_step
 from gamecircuits.pipeline.run.heartbeat import follow
-from gamecircuits.pipeline.run.workflow import Workflow
+from gamecircuits.pipeline.run.workflow import Epilogue, Workflow
 from snakemake.cli import get_argument_parser
 from snakemake.logging import logger
 
@@ -50,7 +50,7 @@ try:
     if workflow.is_main_process:
         FLOW.check_targets(GIVEN)
     if not GIVEN.dryrun:
-        logger.addFilter(FLOW.describe_nothing)
+        logger.addHandler(Epilogue(FLOW, logger))
     for message in FLOW.prepare():
         logger.warning(message)
 except GamecircuitsError as error:

@@ -203,12 +203,6 @@ class Workflow:
                 panel = handler.live_display.get_renderable()
         heartbeat.start(f"{self.results}/logs", panel)
 
-    def describe_nothing(self, record: logging.LogRecord) -> bool:
-        """Has a run that finds everything done say what it has to show, too; a logger's filter."""
-        if record.getMessage().startswith("Nothing to be done"):
-            record.msg = f"{record.msg}\n{self.describe_results()}"
-        return True
-
     def _find_usable(self, stale: Mapping[Job, str]) -> set[Job]:
         """The jobs whose files are there, and as they should be."""
         jobs = set(self.plan.jobs) - set(stale)
@@ -246,6 +240,18 @@ class Workflow:
                         f"{len(checked)} random instances."
                     )
         return ""
+
+
+class Epilogue(logging.Handler):
+    """Has a run that finds everything done say what it has to show, too."""
+
+    def __init__(self, flow: Workflow, logger: logging.Logger):
+        super().__init__()
+        self.flow, self.logger = flow, logger
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.getMessage().startswith("Nothing to be done"):
+            self.logger.info(self.flow.describe_results())
 
 
 def _shorten(path: str | Path) -> str:
