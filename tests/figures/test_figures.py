@@ -10,12 +10,13 @@ from bigram import Bigram
 from matplotlib.figure import Figure
 from twins import naive_states
 
+from gamecircuits.analysis.diagnosis import diagnose
 from gamecircuits.analysis.evaluation import evaluate_by_length, evaluate_exhaustively
 from gamecircuits.analysis.metrics import METRICS
 from gamecircuits.errors import GamecircuitsError
 from gamecircuits.figures.boards import filmstrip, legality
 from gamecircuits.figures.games import branching_factor, game_lengths
-from gamecircuits.figures.models import circuits, predictions
+from gamecircuits.figures.models import circuits, diagnosis, predictions
 from gamecircuits.figures.style import KINDS, look, new_figure, panel, render
 from gamecircuits.games.game import PAD, make_game
 from gamecircuits.games.mnk import Mnk
@@ -236,3 +237,11 @@ def test_images_are_the_same_bytes_every_time_and_carry_their_job():
     first, again = (render(branching_factor.draw(table), paths, "the job") for _ in range(2))
     assert first == again
     assert all(b"the job" in content for content in first.values())
+
+
+@pytest.mark.parametrize(("kind", "keys"), [("balanced", 3), ("attention_norm", 2)])
+def test_a_diagnosis_explains_the_lines_that_it_draws(kind, keys):
+    """Under a norm nothing is certified."""
+    model = make_construction(kind, vocab_size=5).model()
+    figure = diagnosis.draw(diagnose(model).table, kind)
+    assert len(figure.legends[0].get_texts()) == keys

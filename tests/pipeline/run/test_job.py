@@ -12,7 +12,7 @@ import pytest
 import yaml
 from pipeline_tools import do, do_all
 
-from gamecircuits.errors import ArtefactError, GamecircuitsError
+from gamecircuits.errors import ArtefactError, GamecircuitsError, StorageError
 from gamecircuits.pipeline.config.load import load_config
 from gamecircuits.pipeline.plan import Plan
 from gamecircuits.pipeline.run.job import main, run_job
@@ -115,6 +115,15 @@ def test_a_job_refuses_a_file_that_is_missing(masks):
     with pytest.raises(ArtefactError, match=r"results/games/g/shard-00000\.parquet does not exist"):
         do(masks)
     assert read_all() == before
+
+
+def test_a_folder_in_the_place_of_a_record_is_named(masks):
+    Path(masks.record).unlink()
+    Path(masks.record, "x").mkdir(parents=True)
+    with pytest.raises(
+        StorageError, match=r"jobs/\S+json cannot be replaced \(Is a dir\w+\); remove"
+    ):
+        do(masks)
 
 
 def test_a_job_refuses_a_flipped_bit(masks):

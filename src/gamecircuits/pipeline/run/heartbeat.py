@@ -199,9 +199,8 @@ def explain_failure(log: Path, ended_by: int | None) -> str:
             return line.removeprefix("error: ")
     if "Traceback (most recent call last):" in lines:
         return lines[-1]
-    if (
-        log.parent.is_dir() and shutil.disk_usage(log.parent).free < 1 << 20
-    ):  # then logs are cut off, too
+    # Where the disk is full, logs are cut off, too.
+    if log.parent.is_dir() and shutil.disk_usage(log.parent).free < 1 << 20:
         return f"the disk of {log.parent} is full; free space and run again"
     by = f" by {signal.Signals(ended_by).name}" if ended_by in list(signal.Signals) else ""
     memory = ", probably for want of memory" if ended_by == signal.SIGKILL else ""

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from gamecircuits.errors import ArtefactError, GamecircuitsError
+from gamecircuits.errors import ArtefactError, GamecircuitsError, StorageError
 from gamecircuits.pipeline.provenance import (
     PACKAGE,
     STAGES,
@@ -45,7 +45,10 @@ def run_job(task: dict, threads: int = 1, *, is_alone: bool = False) -> None:
     except ArtefactError:  # what the plan believes unread is not so: the next one reads all files
         record.parents[2].joinpath(VERIFIED).unlink(missing_ok=True)
         raise
-    record.unlink(missing_ok=True)
+    try:
+        record.unlink(missing_ok=True)
+    except OSError as error:
+        raise StorageError(f"{record} cannot be replaced ({error.strerror}); remove it") from None
     arguments = {
         argument: files[0][0] if argument in task["single"] else [path for path, *_ in files]
         for argument, files in task["reads"].items()
