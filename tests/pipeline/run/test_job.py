@@ -120,9 +120,7 @@ def test_a_job_refuses_a_file_that_is_missing(masks):
 def test_a_folder_in_the_place_of_a_record_is_named(masks):
     Path(masks.record).unlink()
     Path(masks.record, "x").mkdir(parents=True)
-    with pytest.raises(
-        StorageError, match=r"jobs/\S+json cannot be replaced \(Is a dir\w+\); remove"
-    ):
+    with pytest.raises(StorageError, match=r"jobs/\S+json cannot be replaced \(Is a d.*; remove"):
         do(masks)
 
 
