@@ -10,7 +10,6 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from importlib.metadata import version
-from math import prod
 from typing import Any
 
 import yaml
@@ -19,9 +18,13 @@ from gamecircuits.claims.claim import claim_modules
 from gamecircuits.experiments.experiment import EXPERIMENTS
 from gamecircuits.games.game import GAMES
 from gamecircuits.kinds import list_modules
+from gamecircuits.pipeline.config.limits import (
+    Need,
+    list_needs_of_measuring,
+    list_needs_of_training,
+)
 from gamecircuits.pipeline.config.named import Config, NamedGame
 from gamecircuits.pipeline.stage import STAGES, File, Names, Stage, Work, figure, file_of, stage
-from gamecircuits.training.weights import get_shapes
 from gamecircuits.transformer.constructions.construction import CONSTRUCTIONS
 
 SHOWN_VERSIONS = ("numpy", "pandas", "pyarrow", "matplotlib", "safetensors", "snakemake")
@@ -175,6 +178,11 @@ def _searches(config: Config) -> list[Names]:
     return [{"search": name} for name in config.searches]
 
 
+def _add_up(needs: list[Need]) -> float:
+    """MiB that jobs need together for their largest arrays; measured are up to twice as many."""
+    return sum(need.size for need in needs) / 2**20
+
+
 def _describe_group(config: Config, search: str, group: str) -> Work:
     """What training a group and measuring it have in common."""
     named = config.searches[search]
@@ -213,16 +221,13 @@ def train_trials(config: Config, search: str, group: str) -> Work:
     entry, trials = named.entry, [named.trials[key] for key in named.groups[group]]
     averages = list(entry.averages.items())  # in order, which a dict would lose
     settings = {"steps": entry.steps, "checkpoints": entry.checkpoints, "averages": averages}
-    # Of all trials at once: batches, and the weights on the way.
-    V = named.game.game.vocab_size
     rows = sum(trial.batch_size * entry.length for trial in trials)
-    weights = sum(prod(shape) for trial in trials for shape in get_shapes(trial, V))
-    widest = max(trial.d_model for trial in trials)
+    cells = rows * max(trial.d_model for trial in trials) * named.game.game.vocab_size
     return Work(
         work.reads,
         work.settings | settings,
-        memory=600 + 4e-6 * rows * (V + 4 * widest) + 2e-5 * weights * entry.checkpoints,
-        seconds=10 + 2e-9 * entry.steps * rows * widest * V,
+        memory=600 + 2 * _add_up(list_needs_of_training(named, named.groups[group])),
+        seconds=10 + 2e-9 * entry.steps * cells,
     )
 
 
@@ -242,13 +247,12 @@ def measure_trials(config: Config, search: str, group: str) -> Work:
     names = {"search": search, "group": group}
     trained = {key: file_of("train_trials", key, **names) for key in ("weights", "trajectory")}
     settings = {"test_games": entry.test_games, "averages": list(entry.averages)}
-    # What late iterates of one trial predict is compared at once, at every length.
     cells = entry.checkpoints * entry.test_games * named.game.game.max_length
     cells *= named.game.game.vocab_size
     return Work(
         {**work.reads, **trained},
         work.settings | settings,
-        memory=200 + 7e-6 * cells,
+        memory=250 + 1.6 * _add_up(list_needs_of_measuring(named)),
         seconds=5 + len(named.groups[group]) * (1 + 1e-7 * cells),
     )
 

@@ -83,24 +83,48 @@ def _blame(size: int, num_trials: int) -> str:
 
 def list_needs(search: NamedSearch) -> Iterator[Need]:
     """The largest arrays of a search's jobs."""
-    entry, game = search.entry, search.game.game
-    V, L, length = game.vocab_size, game.max_length, entry.length
-    num_averages, checkpoints = len(entry.averages), entry.checkpoints
     for keys in search.groups.values():
-        n, trial = len(keys), search.trials[keys[0]]
-        P = sum(map(prod, get_shapes(trial, V)))
-        # Weights, two moments, gradient; the trajectory as a list, an array and a file's bytes.
-        copies = 4 + num_averages + 3 * checkpoints
-        holds = f"{n} × {P:,} weights, {num_averages} averages, {checkpoints} checkpoints"
-        yield Need(_blame(4 * n * P * copies, n), 4 * n * P * copies, holds)
-        logits = 8 * 4 * n * trial.batch_size * length * V  # with softmax, targets and gradients
-        holds = f"logits of {n} × {trial.batch_size} games × {length} prefixes × {V} tokens"
-        yield Need(_blame(logits, n), logits, holds)
-        yield Need("steps", 2 * 4 * n * entry.steps, f"losses of {n} × {entry.steps:,} steps")
-    games = entry.test_games
-    yield Need("test_games", 2 * games * L * V, f"masks of 2 × {games:,} games × {L} × {V} tokens")
-    late, some = -(-checkpoints // LATE), min(games, GAMES_OF_NOISE)
-    holds = f"predictions of {late} iterates on {some} games × {L} × {V} tokens"
-    yield Need("checkpoints", 2 * 8 * late * some * (L - 1) * V * (late > 1), holds)
-    rows = len(search.trials) * num_averages * len(METRICS) * (L - 1)
+        yield from list_needs_of_training(search, keys)
+    yield from list_needs_of_measuring(search)
+    longest, num_averages = search.game.game.max_length - 1, len(search.entry.averages)
+    rows = len(search.trials) * num_averages * len(METRICS) * longest
     yield Need("trials", 2 * 8 * rows * len(STATISTICS), f"a table of {rows:,} metrics")
+
+
+def list_needs_of_training(search: NamedSearch, group: list[tuple[str, int]]) -> list[Need]:
+    """The largest arrays of the job that trains a group of trials."""
+    entry, V = search.entry, search.game.game.vocab_size
+    n, trial = len(group), search.trials[group[0]]
+    num_averages, checkpoints, length = len(entry.averages), entry.checkpoints, entry.length
+    P = sum(map(prod, get_shapes(trial, V)))
+    # Weights, two moments, gradient; the trajectory as a list, an array and a file's bytes.
+    weights = 4 * n * P * (4 + num_averages + 3 * checkpoints)
+    logits = 8 * 4 * n * trial.batch_size * length * V  # with softmax, targets and gradients
+    return [
+        Need(
+            _blame(weights, n),
+            weights,
+            f"{n} × {P:,} weights, {num_averages} averages, {checkpoints} checkpoints",
+        ),
+        Need(
+            _blame(logits, n),
+            logits,
+            f"logits of {n} × {trial.batch_size} games × {length} prefixes × {V} tokens",
+        ),
+        Need("steps", 2 * 4 * n * entry.steps, f"losses of {n} × {entry.steps:,} steps"),
+    ]
+
+
+def list_needs_of_measuring(search: NamedSearch) -> list[Need]:
+    """The largest arrays of the jobs that measure trials, which take them one by one."""
+    entry, game = search.entry, search.game.game
+    V, L, games = game.vocab_size, game.max_length, entry.test_games
+    late, some = -(-entry.checkpoints // LATE), min(games, GAMES_OF_NOISE)
+    return [
+        Need("test_games", 2 * games * L * V, f"masks of 2 × {games:,} games × {L} × {V} tokens"),
+        Need(
+            "checkpoints",
+            2 * 8 * late * some * (L - 1) * V * (late > 1),
+            f"predictions of {late} iterates on {some} games × {L} × {V} tokens",
+        ),
+    ]
