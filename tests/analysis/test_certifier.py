@@ -52,7 +52,7 @@ def draw_model(seed):
     """Weights, sink, and whether these are an exact solution.
 
     Standard forms with and without noise, ties, zeros and circuits of many scales; scores that span
-    1 to 600 nats: uniform, geometric or with one favourite; and weights without a meaning.
+    1 to 600 nats; and weights without a meaning.
     """
     rng = np.random.default_rng(seed)
     V, sink = int(rng.integers(2, 8)), float(rng.choice([0, 0, 1e-8, 1, 1e6]))

@@ -4,11 +4,11 @@ p is the softmax of the logits, q is uniform over the legal tokens. A logit may 
 is masked, p = 0. NaN, +inf and a context with all tokens masked define no p and are refused, unless
 the game is over.
 
-Numbers that a context does not define are NaN: all of them without a legal token (the game is
-over); those that compare with illegal tokens without an illegal one; the difference of two logits
-that are both −inf; and the entropy of attention of a model without attention. What is defined may
-be infinite: KL if a legal token is masked; gap, displacement and spreads if one of the two logits
-is −inf.
+Numbers that a context does not define are NaN. Without a legal token (the game is over) these are
+all. Without an illegal one these are those that compare with illegal tokens. The difference of two
+logits that are both −inf is NaN, and so is the entropy of attention of a model without attention.
+What is defined may be infinite: KL if a legal token is masked; gap, displacement and spreads if one
+of the two logits is −inf.
 
 A metric is one entry of METRICS: everything else (tables, units, statistics) follows from it.
 """
@@ -190,7 +190,7 @@ def _check(top: np.ndarray, is_over: np.ndarray) -> None:
 
 
 class _Extremes(NamedTuple):
-    """Of the logits of some tokens: one number per context, (...)."""
+    """Highest and lowest logit of some tokens, and their sum: one number per context, (...)."""
 
     highest: np.ndarray
     lowest: np.ndarray

@@ -1,11 +1,11 @@
 """Training, validation and test without leaks: which side a game falls on is a hash of its moves.
 
 Games that a symmetry of the board maps to one another (its mirror images) are told in different
-words but are the same game; they share one canonical form, and only that is hashed. So all copies
+words but are the same game. They share one canonical form, and only that is hashed. So all copies
 of a game, and all images under its `symmetries`, fall on the same side, in every dataset, whatever
 its seed or size. Games without a board are split one by one, though renaming tokens may map them to
-one another (docs/games.md).
-Prefixes are of course shared: every game of Othello begins with one of four moves.
+one another (docs/games.md). Prefixes are of course shared: every game of Othello begins with one of
+four moves.
 """
 
 import hashlib

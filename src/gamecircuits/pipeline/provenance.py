@@ -1,10 +1,10 @@
 """Which settings, code and library versions make a file.
 
-A *job* is a JSON text: the stage, its settings, digests of the jobs that make its inputs, a digest
-of the code that it runs, the versions of the libraries that this code imports, and the variables of
-the environment that change what these compute. Whatever could change a result is in this text, but
-for the kind of processor; so a file is up to date if and only if it was made by the text that the
-plan has for it. Comments, docstrings and all code that only plans and runs jobs
+A *job* is a JSON text. It has the stage, its settings, and digests of the jobs that make its inputs
+and of the code that it runs. It has the versions of the libraries that this code imports, and the
+variables of the environment that change what these compute. Whatever could change a result is in
+this text, but for the kind of processor. So a file is up to date if and only if it was made by the
+text that the plan has for it. Comments, docstrings and all code that only plans and runs jobs
 (gamecircuits.pipeline without its stages) are not in it.
 """
 

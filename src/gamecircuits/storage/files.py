@@ -1,7 +1,7 @@
 """Files that appear whole or not at all, and what their makers recorded of them.
 
-Each job leaves a record in the results, `jobs/STAGE/NAMES.json`: the text of the job, its digest,
-and the SHA-256 of every file that it made, by its path in the results folder.
+Each job leaves a record in the results, `jobs/STAGE/NAMES.json`. It has the text of the job, its
+digest, and the SHA-256 of every file that it made, by its path in the results folder.
 """
 
 import contextlib

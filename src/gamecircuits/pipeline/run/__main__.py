@@ -1,8 +1,8 @@
 """Run the pipeline: `python -m gamecircuits.pipeline.run [report] [SNAKEMAKE ARGUMENTS]`.
 
-Beyond calling snakemake, this works in any folder, names the line of a YAML error in a file given
-by --configfile, takes targets in any place, and with `report` writes report.html once every result
-is there.
+Beyond calling snakemake, this works in any folder and takes targets in any place. It names the line
+of a YAML error in a file given by --configfile. With `report` it writes report.html once every
+result is there.
 """
 
 import os

@@ -51,8 +51,8 @@ class _Running:
 class Heartbeat(logging.Handler):
     """Follows a run by Snakemake's messages, and says every few seconds how far it is.
 
-    That is: the jobs that are done, how long that took, their rate, how long the others will take,
-    and what the job that wrote to its log last said there. A job that has not begun is taken to
+    It says which jobs are done, how long that took, their rate, and how long the others will take.
+    It adds what the job that wrote to its log last said there. A job that has not begun is taken to
     need as long as others of its stage, in this run or else in earlier ones.
     """
 

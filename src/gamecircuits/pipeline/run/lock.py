@@ -1,10 +1,11 @@
 """One run at a time in a results folder, and none beside the jobs that a killed one left behind.
 
 The locks are the operating system's, which lets go of them however a process ends. They are two
-bytes of one file: a run holds the first as long as it lives, and its jobs share the second, on a
-cluster together with the Snakemake that begins them on their node. The file names the run, so that
-a job whose run was killed before the job began does not begin. Where there are no such locks (some
-network file systems) runs are not kept apart, but jobs still know whether a later run has begun.
+bytes of one file. A run holds the first as long as it lives, and its jobs share the second. On a
+cluster, the Snakemake that begins jobs on their node shares it, too. The file names the run, so
+that a job whose run was killed before the job began does not begin. Where there are no such locks
+(some network file systems) runs are not kept apart, but jobs still know whether a later run has
+begun.
 """
 
 import contextlib
