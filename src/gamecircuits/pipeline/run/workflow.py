@@ -53,8 +53,8 @@ class Workflow:
         is_main: bool,
         makes_report: bool,
     ):
-        self.config_files = [_shorten(path) for path in config_files]
-        files = self.config_files or [_shorten(DEFAULT_CONFIG)]
+        self.config_files = [_from_here(path) for path in config_files]
+        files = self.config_files or [_from_here(DEFAULT_CONFIG)]
         config = load_config(*files, overrides=overrides)
         self.plan, self.results = Plan(config), config.results
         self.overrides, self.is_main, self.makes_report = overrides, is_main, makes_report
@@ -87,7 +87,7 @@ class Workflow:
         if others := self.plan.find_others():
             messages.append(
                 f"{self.results} also has results that this configuration does not ask for "
-                f"({_count(others)}); they stay as they are."
+                f"({_list_counts(others)}); they stay as they are."
             )
         return messages
 
@@ -193,6 +193,8 @@ class Workflow:
             handlers: Snakemake's of its messages; one may draw bars in a panel of the terminal.
         """
         lock_run(f"{self.results}/.lock", logger.warning)
+        # What is to be made was decided before the lock was held; jobs of a killed run may have
+        # changed files since then.
         if lost := self._usable - self._find_usable(self.plan.find_stale()):
             path = min(job.files[0] for job in lost)
             raise GamecircuitsError(f"a killed run's jobs have changed {path} just now; run again")
@@ -216,7 +218,7 @@ class Workflow:
             path = f"{self.results}/{name}"
             if path in files and Path(path).exists():
                 lines.append(f"  {path}   {holds}")
-        command = ["python3", _shorten(SOURCE.parent / "run.py"), "report"]
+        command = ["python3", _from_here(SOURCE.parent / "run.py"), "report"]
         if self.config_files:
             command += ["--configfile", *self.config_files]
         if self.overrides:
@@ -254,7 +256,7 @@ class Epilogue(logging.Handler):
             self.logger.info(self.flow.describe_results())
 
 
-def _shorten(path: str | Path) -> str:
+def _from_here(path: str | Path) -> str:
     """The path as seen from here, if it is below."""
     found = os.path.relpath(path)
     return str(path) if found.startswith(os.pardir) else found
@@ -266,7 +268,7 @@ def _explain(job: Job, reason: str) -> str:
     return f"  {reason}" if reason.startswith(f"{job.results}/") else f"  {path}: {reason}"
 
 
-def _count(names: Iterable[str]) -> str:
+def _list_counts(names: Iterable[str]) -> str:
     return ", ".join(f"{name} {count}" for name, count in Counter(names).items())
 
 
@@ -275,7 +277,7 @@ def _describe_stale(stale: Mapping[Job, str]) -> list[str]:
         return []
     lines = [_explain(job, reason) for job, reason in list(stale.items())[:NAMED]]
     if len(stale) > NAMED:
-        others = _count(job.stage.name for job in list(stale)[NAMED:])
+        others = _list_counts(job.stage.name for job in list(stale)[NAMED:])
         lines.append(f"  and {len(stale) - NAMED} others ({others})")
     header = "These results are not what the plan would make; where needed they are made again:"
     return ["\n".join([header, *lines])]
