@@ -2,7 +2,10 @@
 
 Every average here is a running one, A_t = A_{t−1} + w_t (θ_t − A_{t−1}) with A_0 = θ_0, so it is
 known by its weights w_1, ..., w_T of the newest iterate; they are worked out beforehand. BEMA adds
-α_t (θ_t − θ_0) to what it shows.
+α_T (θ_T − θ_τ) to what it shows. All but `last` and `earlier` are averages over a window.
+
+A window has two effects: it removes noise, and it shows an older model. `earlier` has the second
+without the first. It is the single iterate as old as those in an EMA are on average.
 
 Mind the two conventions: `decay` weighs the old average (optax, ema-pytorch), w = 1 − decay the new
 iterate (Block and Zhang's β).
@@ -22,11 +25,11 @@ from gamecircuits.parameters import check_fields, get_parameters
 AVERAGES: dict[str, type["Average"]] = {}  # by kind
 DEFAULT_AVERAGES: dict[str, dict[str, Any]] = {  # of a search
     "last": {"kind": "last"},
-    "ema_0.9": {"kind": "ema", "decay": 0.9},
+    "earlier_0.99": {"kind": "earlier", "decay": 0.99},
     "ema_0.99": {"kind": "ema", "decay": 0.99},
+    "earlier_0.999": {"kind": "earlier", "decay": 0.999},
     "ema_0.999": {"kind": "ema", "decay": 0.999},
-    "power_ema": {"kind": "power_ema"},
-    "bema": {"kind": "bema"},
+    "bema": {"kind": "bema", "burn_in": 0.25},
 }
 
 Share = Annotated[float, Interval(ge=0, le=1)]
@@ -47,9 +50,24 @@ class Average(ABC):
     def get_weights(self, num_steps: int) -> np.ndarray:
         """w_t of the newest iterate for t = 1..T, float64 (T,)."""
 
-    def get_correction(self, step: int) -> float:
-        """α_t: the share of θ_t − θ_0 that is added to A_t when it is shown."""
+    def get_age(self, num_steps: int) -> float:
+        """Mean age at step T of the iterates in A_T, each by its share, in steps."""
+        weights = self.get_weights(num_steps)
+        kept = np.append(np.cumprod((1 - weights)[:0:-1])[::-1], 1.0)  # of θ_t until the end
+        return float(num_steps - weights * kept @ np.arange(1, num_steps + 1))
+
+    def get_correction(self, num_steps: int) -> float:
+        """α_T: the share of θ_T − θ_τ that is added to A_T when it is shown."""
         return 0.0
+
+    def get_anchor(self, num_steps: int) -> int:
+        """τ, the step whose iterate the correction starts from."""
+        return 0
+
+
+def hold(num_steps: int, step: int) -> np.ndarray:
+    """Weights w_t of the "average" that is the iterate of one step from then on, float64 (T,)."""
+    return (np.arange(1, num_steps + 1) <= step).astype(float)
 
 
 @dataclass(frozen=True)
@@ -62,16 +80,29 @@ class Last(Average, kind="last"):
 
 @dataclass(frozen=True)
 class Ema(Average, kind="ema"):
-    """Exponential moving average: A ← decay·A + (1 − decay)·θ.
+    """Exponential moving average, bias-corrected: the random weights before training have no share.
 
-    It begins at the random weights θ_0, of which decay^T is left after T steps: with 0.999 this is
-    13.5 % after 2000 steps, and 0.03 % after 8000. No factor corrects for that.
+    The iterate of age k has a share proportional to decay^k. A decay of 1 is the plain mean.
     """
 
-    decay: Annotated[Share, "weight of the old average"]
+    decay: Annotated[Share, "share of an iterate relative to the next one; 0: the newest alone"]
 
     def get_weights(self, num_steps: int) -> np.ndarray:
-        return np.full(num_steps, 1 - self.decay)
+        t = np.arange(1, num_steps + 1)
+        return 1 / t if self.decay == 1 else (1 - self.decay) / (1 - self.decay**t)
+
+
+@dataclass(frozen=True)
+class Earlier(Average, kind="earlier"):
+    """No average: the iterate that is as old as those in an EMA of this decay are on average.
+
+    What an EMA gains beyond it is less noise; what it has in common with it is less training.
+    """
+
+    decay: Annotated[Share, "decay of the EMA"]
+
+    def get_weights(self, num_steps: int) -> np.ndarray:
+        return hold(num_steps, num_steps - round(Ema(self.decay).get_age(num_steps)))
 
 
 @dataclass(frozen=True)
@@ -97,8 +128,9 @@ class PowerEma(Average, kind="power_ema"):
 class Bema(Average, kind="bema"):
     """Bias-corrected EMA (Block and Zhang, arXiv 2508.00180); defaults as in TRL, but every step.
 
-    Every `every` steps, at t = every, 2·every, ...: A_t = (1−β_t) A + β_t θ_t with
-    β_t = (ρ+γt)^−κ; shown is A_t + α_t (θ_t − θ_0) with α_t = (ρ+γt)^−η, t the last update.
+    It starts at the iterate of step τ, the end of the burn-in. From then on, every `every` steps:
+    A_t = (1−β_t) A + β_t θ_t with β_t = (ρ+γt)^−κ. Shown is A + α_t (θ_T − θ_τ) with
+    α_t = (ρ+γt)^−η, t the last update.
     """
 
     kappa: Annotated[NotNegative, "exponent κ; 0 gives the newest iterate alone"] = 0.5
@@ -106,14 +138,21 @@ class Bema(Average, kind="bema"):
     rho: Annotated[float, Interval(ge=1, le=1e30), "offset ρ"] = 10.0
     gamma: Annotated[NotNegative, "slope γ"] = 1.0
     every: Annotated[int, Interval(ge=1), "steps between updates; divides the steps of the run"] = 1
+    burn_in: Annotated[Share, "share of the run before it starts"] = 0.0
 
     def get_weights(self, num_steps: int) -> np.ndarray:
-        t = np.arange(1, num_steps + 1)
-        return np.where(t % self.every == 0, (self.rho + self.gamma * t) ** -self.kappa, 0.0)
+        start, t = self.get_anchor(num_steps), np.arange(1, num_steps + 1)
+        is_update = (t > start) & ((t - start) % self.every == 0)
+        weights = np.where(is_update, (self.rho + self.gamma * t) ** -self.kappa, 0.0)
+        return np.where(t <= start, 1.0, weights)
 
-    def get_correction(self, step: int) -> float:
-        updated = step // self.every * self.every
-        return (self.rho + self.gamma * updated) ** -self.eta if updated else 0.0
+    def get_correction(self, num_steps: int) -> float:
+        start = self.get_anchor(num_steps)
+        updated = start + (num_steps - start) // self.every * self.every
+        return (self.rho + self.gamma * updated) ** -self.eta if updated > start else 0.0
+
+    def get_anchor(self, num_steps: int) -> int:
+        return int(self.burn_in * num_steps)
 
 
 def describe_average(kind: str) -> str:

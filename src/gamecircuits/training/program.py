@@ -24,7 +24,7 @@ from jax.flatten_util import ravel_pytree
 
 from gamecircuits.games.game import Game
 from gamecircuits.randomness import get_rng
-from gamecircuits.training.averaging import Average
+from gamecircuits.training.averaging import Average, hold
 from gamecircuits.training.checkpoint import Checkpoint
 from gamecircuits.training.trial import SITES, Trial
 from gamecircuits.training.weights import Weights, get_gain, init_weights, to_parameters
@@ -47,7 +47,7 @@ class State(NamedTuple):
 
     weights: Any  # (P,)
     optimizer: Any
-    averages: Any  # (K, P)
+    averages: Any  # (K, P), and the iterates that corrections start from
     key: Any  # of the dropout
 
 
@@ -96,8 +96,9 @@ def _loss(unravel, trial: Trial, vector, tokens, legal, dropout, key):
     return losses.sum() / jnp.maximum((num_legal > 0).sum(), 1)
 
 
-def _optimizer(clip_norm=1.0) -> optax.GradientTransformation:
-    return optax.chain(optax.clip_by_global_norm(clip_norm), optax.scale_by_adam())
+def _optimizer(trial: Trial, clip_norm=1.0) -> optax.GradientTransformation:
+    scale = optax.scale_by_adam() if trial.optimizer == "adamw" else optax.identity()
+    return optax.chain(optax.clip_by_global_norm(clip_norm), scale)
 
 
 def _make_program(trials: Sequence[Trial], vocab_size: int):
@@ -109,7 +110,7 @@ def _make_program(trials: Sequence[Trial], vocab_size: int):
     loss = jax.value_and_grad(partial(_loss, unravel, trials[0]))
 
     def advance(state: State, data, knobs: Knobs):
-        optimizer = _optimizer(knobs.clip_norm)
+        optimizer = _optimizer(trials[0], knobs.clip_norm)
         rates = zip(SITES, is_used, knobs.dropout, strict=True)
         dropout = {site: rate if used else None for site, used, rate in rates}
 
@@ -184,10 +185,14 @@ def train(
     pairs = zip(trials, get_rngs("weights"), strict=True)
     start = jnp.stack([ravel_pytree(init_weights(t, V, rng))[0] for t, rng in pairs])
     keys = [jax.random.key(rng.integers(1 << 32, dtype=np.uint32)) for rng in get_rngs("dropout")]
+    corrections = np.array([a.get_correction(num_steps) for a in averages], np.float32)
+    corrected = np.flatnonzero(corrections)
+    anchors = [hold(num_steps, averages[k].get_anchor(num_steps)) for k in corrected]
+    running = [*(a.get_weights(num_steps) for a in averages), *anchors]
     state = State(
         weights=start,
-        optimizer=jax.vmap(_optimizer().init)(start),
-        averages=jnp.repeat(start[:, None], len(averages), axis=1),
+        optimizer=jax.vmap(_optimizer(first).init)(start),
+        averages=jnp.repeat(start[:, None], len(running), axis=1),
         key=jnp.stack(keys),
     )
     knobs = Knobs(
@@ -196,7 +201,7 @@ def train(
         dropout=tuple(jnp.array([getattr(t, f"{s}_dropout") for t in trials]) for s in SITES),
     )
     rates = np.array([t.get_learning_rates(num_steps) for t in trials], np.float32)
-    shares = np.array([a.get_weights(num_steps) for a in averages], np.float32).T  # (steps, K)
+    shares = np.array(running, np.float32).T  # (steps, K)
     games = [open_games(first.batch_size, rng) for rng in get_rngs("games")]
     program = _make_program(trials, V)
     is_exact = first.targets == "exact"
@@ -230,11 +235,11 @@ def train(
         if checkpoint and checkpoint.is_due():
             so_far = {"trajectory": np.stack(trajectory, 1), "losses": np.concatenate(losses, 1)}
             checkpoint.write(_to_tensors(state) | so_far)
-    corrections = np.array([a.get_correction(num_steps) for a in averages], np.float32)
-    moved = trajectory[-1] - initial
+    shown, starts = np.split(np.array(state.averages), [len(averages)], axis=1)
+    shown[:, corrected] += corrections[corrected, None] * (trajectory[-1][:, None] - starts)
     return Run(
         start=initial,
-        averages=np.asarray(state.averages) + corrections[:, None] * moved[:, None],
+        averages=shown,
         checkpoints=np.arange(stride, num_steps + 1, stride),
         trajectory=np.stack(trajectory, axis=1),
         losses=np.concatenate(losses, axis=1),

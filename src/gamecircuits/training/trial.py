@@ -61,8 +61,11 @@ class Trial:
         STATIC,
         "sampled next tokens, or the exact uniform distribution over the legal ones",
     ] = "sampled"
+    optimizer: Annotated[
+        Literal["adamw", "sgd"], STATIC, "AdamW, or plain gradient descent on each step's games"
+    ] = "adamw"
     batch_size: Annotated[Width, STATIC, "games in a step"] = 64
-    learning_rate: Annotated[Positive, "learning rate of AdamW at its highest"] = 1e-3
+    learning_rate: Annotated[Positive, "learning rate at its highest"] = 1e-3
     schedule: Annotated[
         Literal["constant", "linear", "cosine"],
         "learning rate after the warm-up: constant, or falling to zero",
@@ -75,7 +78,7 @@ class Trial:
     weight_decay: Annotated[
         float,
         Interval(ge=0, le=1e30),
-        "weight decay of AdamW, times the learning rate; the gain does not decay",
+        "weight decay, times the learning rate, apart from the gradient; the gain does not decay",
     ] = 0.0
     clip_norm: Annotated[
         Positive, "gradients longer than this are shortened to it; 1e30 lets all pass"
