@@ -1,12 +1,14 @@
 """Measurements of trained models, on models whose mechanism is known by construction."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from bigram import Bigram
 from scipy.special import softmax
 
 from gamecircuits.games.game import PAD, make_game
 from gamecircuits.training import measure
+from gamecircuits.training.trial import Trial
 from gamecircuits.transformer.circuits import from_circuits
 from gamecircuits.transformer.model import forward
 from gamecircuits.transformer.one_layer import OneLayer
@@ -54,11 +56,75 @@ def test_prediction_by_hand(games):
     assert table.loc["illegal_token_rate", "standard_form"] == pytest.approx(np.mean(rates))
 
 
+def test_distance_from_the_standard_form_game_by_game(games):
+    tokens, mask = games
+    tokens, mask = tokens.copy(), mask.copy()
+    tokens[0, 3:], mask[0, 2:] = PAD, False  # a game that is over after three tokens
+    table = measure.measure_average(RANDOM, tokens, mask, [2, 4, 6]).set_index("metric")
+    table = table.loc["from_standard_form"].set_index("length")
+    assert list(table.index) == [2, 4], "after six tokens every game is over"
+    ideal = measure.idealize(RANDOM)
+    for s in (2, 4):
+        apart = [
+            np.abs(softmax(RANDOM.logits(game[:s])[-1]) - softmax(ideal.logits(game[:s])[-1])).sum()
+            for game in tokens[s > 2 :]
+        ]
+        wanted = np.array(apart) / 2
+        assert table.loc[s, "count"] == len(wanted) == (40 if s == 2 else 39)
+        found = table.loc[s, ["mean", "std", "min", "max"]].astype(float)
+        assert found.to_list() == pytest.approx(
+            [wanted.mean(), wanted.std(), wanted.min(), wanted.max()]
+        )
+    exact = measure.measure_average(EXACT, tokens, mask, [2]).set_index("metric")
+    assert exact.loc["from_standard_form", "max"] < 1e-12
+
+
 @pytest.mark.parametrize("norm", ["attention", "residual"])
 def test_nothing_is_predicted_under_a_norm(games, norm):
     table = measure.measure_average(OneLayer(EXACT.parameters, norm, 3.0), *games, LENGTHS)
     assert table["mean"].notna().any()
     assert table["standard_form"].isna().all()
+    assert "from_standard_form" not in set(table["metric"])
+
+
+def test_r_is_gauge_but_under_the_norm_of_the_output(games):
+    """That of the residual stream acts on the sum, in which the two r cancel."""
+    misfit = {
+        norm: measure.measure_checkpoint(
+            OneLayer(EXACT.parameters, norm, 3.0), *games, {"trained": 2}
+        )["misfit"]
+        for norm in ("none", "residual", "attention")
+    }
+    assert misfit["none"] == misfit["residual"] == pytest.approx(0, abs=1e-12)
+    assert misfit["attention"] > 0.1
+
+
+def test_strengths_are_those_wanted(games):
+    """Half of the attention is dropped: twice the output; and the mean x of another model."""
+    other = OneLayer(from_circuits(SCORES, 3 * OV, DIRECT))
+    dropping = Trial(attention_dropout=0.2, residual_dropout=0.375, embedding_dropout=0.9)
+    factors = measure.get_factors(dropping, EXACT, other)
+    assert factors == pytest.approx({"as_trained": 1, "rescaled": 2, "matched": 3})
+    for factor in factors.values():
+        scaled = measure.scale_head(EXACT, factor)
+        form = measure.fit_model(scaled)
+        np.testing.assert_allclose(form.x, factor * X)
+        np.testing.assert_allclose(form.beta, BETA)
+        assert form.residual() < 1e-12
+        any_model = measure.scale_head(RANDOM, factor)
+        mean = measure.fit_model(RANDOM).x.mean()
+        assert measure.fit_model(any_model).x.mean() == pytest.approx(factor * mean)
+        table = measure.measure_scaled(EXACT, factor, *games, [2, 4])
+        wanted = measure.measure_average(scaled, *games, [2, 4]).drop(columns="standard_form")
+        wanted = wanted[wanted["metric"].isin(measure.COMPARED)]
+        assert len(table) == 2 * len(measure.COMPARED)
+        pd.testing.assert_frame_equal(table, wanted)
+    normed = OneLayer(EXACT.parameters, "residual", 3.0)
+    opposite = OneLayer(from_circuits(SCORES, -OV, DIRECT))
+    weak = OneLayer(from_circuits(SCORES, OV / 99, DIRECT))
+    for model, reference in [(EXACT, None), (normed, EXACT), (EXACT, normed), (opposite, EXACT),
+                             (EXACT, opposite), (weak, EXACT)]:  # fmt: skip
+        assert set(measure.get_factors(Trial(), model, reference)) == {"as_trained", "rescaled"}
 
 
 def test_circuits_in_numbers(games):

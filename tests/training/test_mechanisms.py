@@ -29,6 +29,8 @@ def make_tables() -> dict[str, pd.DataFrame]:
                 variation = {"last": 0.3, "ema": 0.2, "bema": 9.0, "other": 9.0}
                 for average in AVERAGES:
                     values = found | {"total_variation": variation[average] * s}
+                    if is_plain:
+                        values["from_standard_form"] = 0.1 * s if s <= TRAINED else 0.2 * s
                     metrics += [
                         key | {"average": average, "length": s, "metric": metric, "mean": value,
                                "standard_form": rate * factor}
@@ -57,6 +59,7 @@ def found():
 @pytest.mark.parametrize(("quantity", "wanted"), {
     "dispersion_exponent": -1, "x_spread": 1, "noise_exponent": 1, "noise_share": 0.75,
     "bias_trained": 0.15, "bias_longest": 0.35, "ov_effective_rank": 7, "gain": 2,
+    "unexplained_trained": 1 / 3, "unexplained_beyond": 2 / 3,
     "last_to_bias": 0.9 / 0.15, "averaged_to_bias": 0.6 / 0.15, "score_spread": 0.3,
     "prediction_error_trained": 1, "prediction_error_beyond": 2, "x_mean": -7 / 3,
     "noise_trained": 0.01 * 5 * 7 / 3, "noise_longest": 0.01 * 7 / 3, "misfit": 0.2,

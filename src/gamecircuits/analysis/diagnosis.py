@@ -22,7 +22,7 @@ from gamecircuits.analysis.certifier import (
 )
 from gamecircuits.analysis.contexts import MAX_CONTEXTS, contexts_by_length
 from gamecircuits.analysis.rounding import RoundingErrors, bound_rounding
-from gamecircuits.analysis.standard_form import StandardForm, fit_standard_form
+from gamecircuits.analysis.standard_form import StandardForm, fit_standard_form, has_gauge_r
 from gamecircuits.errors import GamecircuitsError
 from gamecircuits.randomness import get_rng
 from gamecircuits.theory.basics import centering, count_contexts
@@ -145,7 +145,7 @@ def diagnose(
     model = require_one_layer(model, "a diagnosis").cast(np.float64)
     tables, ov, direct, errors = get_circuits(model)
     rng = get_rng(0, "diagnosis") if rng is None else rng
-    cancels = model.norm != "attention" and model.sink == 0
+    cancels = has_gauge_r(model)
     form = _without_noise(fit_standard_form(ov, direct, cancels), errors, cancels)
     short = measure_short_contexts(tables)
     log("lengths 1 and 2: all contexts")

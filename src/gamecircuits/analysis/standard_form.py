@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from gamecircuits.theory.basics import decompose_off_diagonal
+from gamecircuits.transformer.circuits import direct_path, ov_circuit
+from gamecircuits.transformer.one_layer import OneLayer
 
 
 @dataclass(frozen=True)
@@ -37,13 +39,27 @@ class StandardForm:
         return float(root / scale) if scale > 0 else (0.0 if root == 0 else np.inf)
 
 
+def has_gauge_r(model: OneLayer) -> bool:
+    """Whether the r of the OV circuit and the direct path cancel in a model's predictions.
+
+    They do not if the attention weights sum to less than 1 (a sink), or if the head's output is
+    normalised. A norm of the residual stream acts on the sum of the two.
+    """
+    return model.norm != "attention" and model.sink == 0
+
+
+def fit_model(model: OneLayer) -> StandardForm:
+    """The standard form of a model's circuits; under a norm, of what the norm is given."""
+    circuits = ov_circuit(model.parameters), direct_path(model.parameters)
+    return fit_standard_form(*circuits, has_gauge_r(model))
+
+
 def fit_standard_form(ov: np.ndarray, direct: np.ndarray, cancels: bool = True) -> StandardForm:
     """Fit x, β and r to an OV circuit and a direct path, (V, V) each, V >= 2.
 
     Args:
-        cancels: whether the r of the two cancel. They do not if the attention weights sum to less
-            than 1 (a sink) or the head's output is normalised: then r = 0 is what exactness needs.
-            With two tokens r is not determined either, and only x + β is.
+        cancels: whether the r of the two cancel; see has_gauge_r. Where they do not, r = 0 is
+            what exactness needs. With two tokens r is not determined, and only x + β is.
     """
     V = len(ov)
     # Σ(D−c−r)² + Σ(B−c'+r)² is least where r fits the columns of (D−B)/2.

@@ -162,7 +162,7 @@ def plot_filmstrip(config: Config, game: str) -> Work:
 
 # Training. A group is the trials of a search that one job trains together.
 
-TABLES = ("metrics", "trials", "dynamics", "noise", "circuits")  # of trials
+TABLES = ("metrics", "scaled", "trials", "dynamics", "noise", "circuits")  # of trials
 SUMMARIES = ("effects", "mechanisms", "moderators")  # of a search, compared
 
 
@@ -246,11 +246,23 @@ def measure_trials(config: Config, search: str, group: str) -> Work:
     entry = named.entry
     names = {"search": search, "group": group}
     trained = {key: file_of("train_trials", key, **names) for key in ("weights", "trajectory")}
-    settings = {"test_games": entry.test_games, "averages": list(entry.averages)}
+    first, numbers = next(iter(entry.variants)), [number for _, number in named.groups[group]]
+    groups = [named.group_of(first, number) for number in numbers]
+    compared = list(dict.fromkeys(groups))
+    references = [file_of("train_trials", "weights", search=search, group=g) for g in compared]
+    settings = {
+        "test_games": entry.test_games,
+        "averages": list(entry.averages),
+        "reference": {
+            "variant": first,
+            "files": [compared.index(g) for g in groups],
+            "norms": [named.trials[first, number].norm for number in numbers],
+        },
+    }
     cells = entry.checkpoints * entry.test_games * named.game.game.max_length
     cells *= named.game.game.vocab_size
     return Work(
-        {**work.reads, **trained},
+        {**work.reads, **trained, "references": references},
         work.settings | settings,
         memory=250 + 1.6 * _add_up(list_needs_of_measuring(named)),
         seconds=5 + len(named.groups[group]) * (1 + 1e-7 * cells),
@@ -304,7 +316,8 @@ def collect_search(config: Config, search: str) -> Work:
 )
 def plot_search(config: Config, search: str, figure: str) -> Work:
     """Figures of a search: curves, paired effects, course, mechanism, circuits, all trials"""
-    named, tables = config.searches[search], (*TABLES, "effects")
+    named = config.searches[search]
+    tables = [table for table in (*TABLES, "effects") if table != "scaled"]
     settings = {
         "figure": f"gamecircuits.figures.searches.{figure}",
         "game": named.game.name,

@@ -1,6 +1,12 @@
-"""What names a trial of a search, and which average stands for all where one is shown."""
+"""What names a trial of a search and a way to look at it, and which average stands for all."""
 
 KEYS = ["variant", "number"]  # columns that name a trial of a search
+AS_TRAINED = "as_trained"
+STRENGTHS = {  # what the head's output is multiplied by when a trained model is measured
+    AS_TRAINED: "nothing",
+    "rescaled": "1/(1 − p) where training dropped a share p of the attention or of the output",
+    "matched": "what makes the mean x that of the first variant and average, without a norm",
+}
 
 
 def choose_middle(averages: list[str]) -> str | None:

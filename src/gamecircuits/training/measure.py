@@ -1,5 +1,8 @@
 """What a trained trial is like: its averages length by length, its mechanism on the way, its noise.
 
+A remedy may only make the weights larger or smaller. So models are also measured with the head's
+output rescaled: by the factor that dropout has in training, and to the strength of another model.
+
 The mechanism is that of the theory: x and β of the standard form, and what of the circuits does not
 fit it. A model of the same attention and of exactly this form says what the mechanism alone does at
 every length. Noise is how far the predictions of late iterates are from their own mean; what then
@@ -7,21 +10,27 @@ remains between that mean and the truth is no noise, and no averaging of predict
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
-from gamecircuits.analysis.evaluation import evaluate_by_length
+from gamecircuits.analysis.evaluation import CHUNK_BYTES, evaluate_by_length
 from gamecircuits.analysis.metrics import probabilities
-from gamecircuits.analysis.standard_form import StandardForm, fit_standard_form
+from gamecircuits.analysis.standard_form import fit_model
 from gamecircuits.games.game import PAD
 from gamecircuits.theory.basics import centering
+from gamecircuits.training.choices import STRENGTHS
+from gamecircuits.training.trial import Trial
 from gamecircuits.transformer.circuits import direct_path, from_circuits, ov_circuit, qk_circuit
 from gamecircuits.transformer.interface import Model
 from gamecircuits.transformer.one_layer import OneLayer
 
 PREDICTED = "standard_form"  # column: the mean that the standard form alone would give
+APART = "from_standard_form"  # metric: total variation between a model and its standard form
 STATISTICS = ["length", "metric", "count", "mean", "std", "min", "max"]
+COMPARED = ("illegal_token_rate", "total_variation", "kl_divergence")  # among remedies
+MAX_FACTOR = 10.0  # of the head's output; a model that needs more knows of no seen token
 LOOKED_AT = ("illegal_token_rate", "total_variation", "displacement")
 GAMES_ON_THE_WAY = 200  # at each checkpoint
 GAMES_OF_NOISE = 1000  # all late iterates on these
@@ -41,12 +50,6 @@ def is_usable(model: OneLayer) -> bool:
     return bool(np.isfinite(singles).all())
 
 
-def fit_model(model: OneLayer) -> StandardForm:
-    """The standard form of a model's circuits. Under a norm the r of the two do not cancel."""
-    ov, direct = ov_circuit(model.parameters), direct_path(model.parameters)
-    return fit_standard_form(ov, direct, cancels=model.norm == "none")
-
-
 def idealize(model: OneLayer) -> OneLayer:
     """The model of the same attention that is of standard form, with the fitted x and β."""
     form = fit_model(model)
@@ -60,14 +63,80 @@ def measure_average(
     """Every metric at every length on games (N, L) with masks (N, L, V).
 
     Columns STATISTICS, and PREDICTED, the mean of the idealized model: what lies between it and
-    `mean` is what the theory does not account for. NaN for what the fit knows nothing of: norms,
-    and models of other kinds.
+    `mean` is what the theory does not account for. One more metric, APART, compares the two
+    prediction by prediction. Both are missing for what the fit knows nothing of: norms, and models
+    of other kinds.
     """
     table = _evaluate(model, tokens, mask, lengths)
-    ideal = np.nan
-    if isinstance(model, OneLayer) and model.norm == "none":
-        ideal = _evaluate(idealize(model), tokens, mask, lengths)["mean"]
-    return table.assign(**{PREDICTED: ideal})
+    if not isinstance(model, OneLayer) or model.norm != "none":
+        return table.assign(**{PREDICTED: np.nan})
+    ideal = idealize(model)
+    table[PREDICTED] = _evaluate(ideal, tokens, mask, lengths)["mean"]
+    return pd.concat([table, _compare(model, ideal, tokens, mask, lengths)], ignore_index=True)
+
+
+def _compare(
+    model: Model, other: Model, tokens: np.ndarray, mask: np.ndarray, lengths: Iterable[int]
+) -> pd.DataFrame:
+    """Total variation between two models by length, columns STATISTICS; std of the population."""
+    columns = np.array(sorted(lengths)) - 1
+    goes_on = mask[:, columns].any(axis=2) & (tokens[:, columns] != PAD)
+    size = max(1, CHUNK_BYTES // (8 * tokens.shape[1] * model.vocab_size))
+    chunks = (tokens[start : start + size] for start in range(0, len(tokens), size))
+    apart = np.concatenate([
+        np.abs(
+            probabilities(model.logits(games)[:, columns])
+            - probabilities(other.logits(games)[:, columns])
+        ).sum(axis=2)
+        / 2
+        for games in chunks
+    ])  # fmt: skip
+    rows = [
+        [n + 1, APART, len(v), v.mean(), v.std(), v.min(), v.max()]
+        for n, values, there in zip(columns, apart.T, goes_on.T, strict=True)
+        if len(v := values[there])
+    ]
+    return pd.DataFrame(rows, columns=STATISTICS)
+
+
+def get_factors(trial: Trial, model: OneLayer, reference: OneLayer | None) -> dict[str, float]:
+    """What the head's output is multiplied by for each of STRENGTHS that the model can be shown at.
+
+    Args:
+        reference: model whose mean x is matched; None if there is none that can be used.
+    """
+    kept = (1 - trial.attention_dropout) * (1 - trial.residual_dropout)
+    factors = dict(zip(STRENGTHS, (1.0, 1 / kept), strict=False))
+    if reference is not None and model.norm == reference.norm == "none":
+        own, wanted = (fit_model(one).x.mean() for one in (model, reference))
+        if own > 0 and 1 / MAX_FACTOR <= wanted / own <= MAX_FACTOR:
+            factors["matched"] = wanted / own
+    return factors
+
+
+def scale_head(model: OneLayer, factor: float) -> OneLayer:
+    """The model with its head's output multiplied; under a norm of that output it is the same.
+
+    Without a norm, what the direct path takes back (the gauge r) stays: the factor multiplies x and
+    what does not fit the standard form.
+    """
+    if factor == 1:
+        return model
+    parameters = model.parameters
+    if model.norm != "none":
+        return replace(model, parameters=parameters._replace(W_O=parameters.W_O * factor))
+    r = fit_model(model).r
+    ov = r + factor * (ov_circuit(parameters) - r)
+    scaled = from_circuits(qk_circuit(parameters), ov, direct_path(parameters))
+    return replace(model, parameters=scaled)
+
+
+def measure_scaled(
+    model: OneLayer, factor: float, tokens: np.ndarray, mask: np.ndarray, lengths: Iterable[int]
+) -> pd.DataFrame:
+    """The metrics COMPARED, columns STATISTICS, with the head's output multiplied."""
+    table = _evaluate(scale_head(model, factor), tokens, mask, lengths)
+    return table[table["metric"].isin(COMPARED)]
 
 
 def _evaluate(

@@ -10,13 +10,18 @@ import pandas as pd
 
 from gamecircuits.training.choices import KEYS, choose_middle
 from gamecircuits.training.effects import describe_mean
-from gamecircuits.training.measure import PREDICTED
+from gamecircuits.training.measure import APART, PREDICTED
 
 QUANTITIES = {  # name: unit, meaning
     "x_mean": ("nats before a norm", "strength of the OV circuit, mean of tokens"),
     "x_spread": ("of |mean x|", "largest minus smallest x of a token"),
     "beta_mean": ("nats before a norm", "strength of the direct path, mean of tokens"),
     "misfit": ("of mean |x|", "root mean square of the circuits outside the standard form"),
+    "unexplained_trained": (
+        "of total variation",
+        "distance of predictions from those of the standard form, at lengths in training",
+    ),
+    "unexplained_beyond": ("of total variation", "the same at lengths beyond those in training"),
     "gain": ("", "learned gain of the norm; 1 without one"),
     "ov_effective_rank": ("dimensions", "participation ratio of the OV circuit's singular values"),
     "score_spread": ("nats", "standard deviation of a query's scores; 0: uniform attention"),
@@ -103,6 +108,13 @@ def get_quantities(
         for name, average in {"last": averages[0], "averaged": choose_middle(averages)}.items():
             found = variations[variations["average"] == average].set_index(KEYS)["mean"]
             table[f"{name}_to_bias"] = found / table["bias_trained"]
+
+    apart = first[first["metric"].isin([APART, "total_variation"])]
+    is_trained = apart["length"] <= trained
+    for eval_length, chosen in {"trained": is_trained, "beyond": ~is_trained}.items():
+        sums = apart[chosen].groupby([*KEYS, "metric"])["mean"].sum().unstack("metric")
+        if APART in sums:  # none under norms
+            table[f"unexplained_{eval_length}"] = sums[APART] / sums["total_variation"]
 
     rates = first[first["metric"] == "illegal_token_rate"]
     rates = rates[(rates["mean"] > 0) & (rates[PREDICTED] > 0)]  # not those under a norm

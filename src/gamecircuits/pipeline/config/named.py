@@ -1,6 +1,7 @@
 """What a checked configuration holds: games, models, evaluations, experiments, searches by name."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from gamecircuits.experiments.experiment import Experiment
@@ -73,7 +74,11 @@ class NamedSearch:
 
     def group_of(self, variant: str, number: int) -> str:
         """Name of the group that a trial is trained in."""
-        return next(name for name, keys in self.groups.items() if (variant, number) in keys)
+        return self._group_of[variant, number]
+
+    @cached_property
+    def _group_of(self) -> dict[tuple[str, int], str]:
+        return {key: name for name, keys in self.groups.items() for key in keys}
 
 
 @dataclass(frozen=True)

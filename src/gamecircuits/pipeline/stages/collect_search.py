@@ -11,11 +11,13 @@ from gamecircuits.training.mechanisms import get_mechanisms
 
 def collect_search(
     metrics_of_groups: list[str],
+    scaled_of_groups: list[str],
     trials_of_groups: list[str],
     dynamics_of_groups: list[str],
     noise_of_groups: list[str],
     circuits_of_groups: list[str],
     metrics: str,
+    scaled: str,
     trials: str,
     dynamics: str,
     noise: str,
@@ -39,6 +41,7 @@ def collect_search(
     order = {"variant": [name for name, _ in variants], "average": averages}
     joined = {
         "metrics": join(metrics_of_groups, order),
+        "scaled": join(scaled_of_groups, order),
         "trials": join(trials_of_groups, order),
         "dynamics": join(dynamics_of_groups, order),
         "noise": join(noise_of_groups, order),
@@ -53,6 +56,7 @@ def collect_search(
     for table in compared.values():
         table.insert(0, "search", search)
     write_frame(joined["metrics"], job, metrics)
+    write_frame(joined["scaled"], job, scaled)
     write_frame(joined["trials"], job, trials)
     write_frame(joined["dynamics"], job, dynamics)
     write_frame(joined["noise"], job, noise)

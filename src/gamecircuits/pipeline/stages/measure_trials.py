@@ -10,20 +10,23 @@ from gamecircuits.games.game import make_game
 from gamecircuits.pipeline.run.progress import log
 from gamecircuits.randomness import get_rng
 from gamecircuits.storage.tables import write_frame
-from gamecircuits.training.choices import KEYS
+from gamecircuits.training.choices import AS_TRAINED, KEYS
 from gamecircuits.training.eval_lengths import name_lengths
 from gamecircuits.training.measure import (
     GAMES_OF_NOISE,
     LATE,
+    get_factors,
     is_usable,
     measure_average,
     measure_checkpoint,
     measure_circuits,
     measure_noise,
+    measure_scaled,
 )
 from gamecircuits.training.streams import iter_split
 from gamecircuits.training.trial import HYPERPARAMETERS, Trial
 from gamecircuits.training.weights import Weights, make_model
+from gamecircuits.transformer.one_layer import OneLayer
 from gamecircuits.transformer.weights import read_trained_model
 
 
@@ -31,7 +34,9 @@ def measure_trials(
     games: list[str],
     weights: str,
     trajectory: str,
+    references: list[str],
     metrics: str,
+    scaled: str,
     dynamics: str,
     noise: str,
     circuits: str,
@@ -44,14 +49,18 @@ def measure_trials(
     length: int,
     test_games: int,
     averages: list[str],
+    reference: dict,
     splits: dict[str, float] | None,
     num_games: int | None,
 ) -> None:
     """Measure every average of every trial at every length, and the iterates on the way.
 
     Args: see train_trials.
+        references: weights of the trials that others are compared with.
         test_games: how many to measure on; fewer if a dataset has no more.
         averages: names.
+        reference: the variant of these trials, and of each trial of the group the place in
+            `references` and the norm of that of the same number.
     """
     rules = make_game(**game)
     dataset = GameDataset(games, num_games) if games else None
@@ -74,21 +83,34 @@ def measure_trials(
     on_the_way = load_file(trajectory)
     steps = on_the_way["steps"]
     tables: dict[str, list[pd.DataFrame]] = {
-        name: [] for name in ("metrics", "dynamics", "noise", "circuits")
+        name: [] for name in ("metrics", "scaled", "dynamics", "noise", "circuits")
     }
     for n, row in enumerate(group):
         log(f"measuring trial {n + 1} of {len(group)}")
         trial = Trial(**{name: row[name] for name in HYPERPARAMETERS})
         key = {"search": search, "variant": row["variant"], "number": row["number"]}
         prefix = f"{row['variant']}/{row['number']}/"
+        other: OneLayer | None = read_trained_model(
+            references[reference["files"][n]],
+            f"{reference['variant']}/{row['number']}/{averages[0]}",
+            reference["norms"][n],
+        )
+        other = other if is_usable(other) else None
         for average in averages:
             model = read_trained_model(weights, f"{prefix}{average}", trial.norm)
-            if is_usable(model):
-                table = measure_average(model, tokens, mask, lengths)
-                seen = measure_average(model, *validation, [named["trained"]])
+            if not is_usable(model):
+                continue
+            for strength, factor in get_factors(trial, model, other).items():
+                seen = measure_scaled(model, factor, *validation, [named["trained"]])
                 seen = seen.set_index("metric")["mean"].get("total_variation", np.nan)
-                table = table.assign(**key, average=average, validation=seen)
-                tables["metrics"].append(table)
+                names = {**key, "average": average, "validation": seen}
+                if strength == AS_TRAINED:
+                    table = measure_average(model, tokens, mask, lengths)
+                    tables["metrics"].append(table.assign(**names))
+                else:
+                    table = measure_scaled(model, factor, tokens, mask, set(named.values()))
+                    table = table.assign(**names, strength=strength, factor=factor)
+                    tables["scaled"].append(table)
         if row["number"] == 0:  # of one trial, so that the table stays small
             for state, average in {"start": "start", "learned": averages[0]}.items():
                 model = read_trained_model(weights, f"{prefix}{average}", trial.norm)
@@ -111,7 +133,8 @@ def measure_trials(
             some = slice(GAMES_OF_NOISE)
             table = measure_noise(late, tokens[some], mask[some], lengths)
             tables["noise"].append(table.assign(**key))
-    paths = {"metrics": metrics, "dynamics": dynamics, "noise": noise, "circuits": circuits}
+    paths = {"metrics": metrics, "scaled": scaled}
+    paths |= {"dynamics": dynamics, "noise": noise, "circuits": circuits}
     for name, path in paths.items():
         parts = tables[name]
         table = _order(pd.concat(parts, ignore_index=True) if parts else pd.DataFrame())
@@ -120,5 +143,6 @@ def measure_trials(
 
 def _order(table: pd.DataFrame) -> pd.DataFrame:
     """The table with the columns that name its rows in front."""
-    front = [column for column in ("search", *KEYS, "average", "state", "step") if column in table]
+    names = ("search", *KEYS, "average", "strength", "state", "step")
+    front = [column for column in names if column in table]
     return table[front + [column for column in table if column not in front]]
