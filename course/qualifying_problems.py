@@ -387,7 +387,8 @@ def get_set_complement_parameters(vocab_size, max_illegal_rate):
 
     - all absent tokens have the same logit;
     - every seen token has a lower one;
-    - the illegal rate is at most `max_illegal_rate`.
+    - the illegal rate is at most `max_illegal_rate`; the largest of all is at least half of it, so
+      the model is no stronger than it needs to be.
 
     Args:
         vocab_size: V, at least 2.
@@ -410,7 +411,7 @@ def get_set_complement_parameters(vocab_size, max_illegal_rate):
 def get_minimal_set_complement_parameters(vocab_size, max_illegal_rate):
     """The narrowest transformer that solves set complement.
 
-    As in problem 17, but d and d_v must be V-1 at most.
+    As in problem 17, but d and d_v must be V-1 at most, and it may be stronger than it needs to be.
 
     Args:
         vocab_size: V, at least 2.

@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from checker.child import decode, encode
-from checker.wrong import NotWritten, Wrong
+from checker.wrong import NotLoaded, NotWritten, Wrong, clean
 
 CHILD = Path(__file__).with_name("child.py")
-MAX_REPLY = 1 << 29  # characters; a longer one is cut, and then not understood
+MAX_REPLY = 1 << 26  # characters; a longer one is cut, and then not understood
 KEPT = ("PATH", "HOME", "PYTHONPATH", "SYSTEMROOT", "APPDATA", "TEMP", "TMP")
+BROKEN = (KeyError, TypeError, ValueError, OverflowError, AttributeError, RecursionError)
 THREADS = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
@@ -72,7 +73,7 @@ class Answer:
         }
         child = CHILD
         if limits.guard:  # all that the process needs is in its own folder
-            child = self.file.parent / CHILD.name
+            child = self.file.parent / f"_{CHILD.name}"
             shutil.copyfile(CHILD, child)
         environment = dict(os.environ)
         if limits.guard:
@@ -88,11 +89,15 @@ class Answer:
             env=environment | THREADS,
             start_new_session=os.name != "nt",
         )
-        self._replies = queue.Queue()
+        self._replies = queue.Queue(maxsize=3)
         threading.Thread(target=self._read, daemon=True).start()
         self._send(setup)
-        reply = self._receive(f"{self.file.name} does not end when it is loaded")
-        self._raise_error(reply, loading=True)
+        try:
+            reply = self._receive(f"{self.file.name} does not end when it is loaded")
+            self._raise_error(reply, self.file.name)
+        except Wrong as wrong:
+            self.close()
+            raise NotLoaded(wrong.message) from None
         if not reply.get("found"):
             self.close()
             raise Wrong(f"there is no function {name} in {self.file.name}; was it renamed?")
@@ -134,7 +139,7 @@ class Answer:
             )
         try:
             return decode(reply["value"])
-        except (KeyError, TypeError, ValueError) as error:
+        except BROKEN as error:
             raise Wrong("the process sent what no function returns") from error
 
     def time(self, *arguments):
@@ -154,10 +159,10 @@ class Answer:
     def _read(self):
         try:
             while line := self._process.stdout.readline(MAX_REPLY):
-                self._replies.put(line)
-        except (OSError, ValueError):
-            pass  # closed
-        self._replies.put("")
+                self._replies.put(line, timeout=60)
+            self._replies.put("", timeout=60)
+        except (OSError, ValueError, queue.Full):
+            pass  # closed, or nobody asked for so much
 
     def _send(self, message):
         with contextlib.suppress(OSError):  # a process that has ended is noticed by its silence
@@ -174,11 +179,11 @@ class Answer:
             reply = json.loads(line)
             if not isinstance(reply, dict):
                 raise ValueError
-        except ValueError:
+        except (ValueError, RecursionError):
             self.close()
             raise Wrong(self._describe_end()) from None
         if reply.get("printed"):
-            self.printed.append(str(reply["printed"]))
+            self.printed.append(clean(str(reply["printed"])))
         return reply
 
     def _describe_end(self):
@@ -187,18 +192,16 @@ class Answer:
             return f"the process of your function ended by signal {-code}"
         return "the process of your function ended: does it call os._exit, or use all memory?"
 
-    def _raise_error(self, reply, loading=False):
+    def _raise_error(self, reply, name=None):
         if reply.get("memory"):
             self.close()
             gigabytes = self.limits.memory / 2**30
             raise Wrong(f"out of memory: more than {gigabytes:.0f} GiB are asked for{place(reply)}")
         if "error" not in reply:
             return
-        if loading:
-            self.close()
-        elif reply.get("not_written"):
+        if reply.get("not_written") and not name:
             raise NotWritten
-        raise Wrong(describe_error(reply, self.file.name if loading else self.name))
+        raise Wrong(clean(describe_error(reply, name or self.name)))
 
 
 def place(reply):
@@ -214,6 +217,21 @@ MEANINGS = {
 }
 
 
+REMINDERS = (  # what messages of Python and numpy usually mean here
+    ("broadcast", "shapes do not fit: keepdims=True keeps an axis, [..., None] adds one"),
+    ("matmul", "inner sizes of a matrix product differ: write down the shape of each factor"),
+    (
+        "truth value of an array",
+        "`if`, `and`, `not` want one truth value: use & | ~, .any(), .all()",
+    ),
+    ("arrays can be converted", "a function for one number was given an array: use that of numpy"),
+    ("positional argument", "the arguments are given in the order of the stub, and no others"),
+    ("out of bounds", "an index is too large for its axis, or PAD = -1 was used as one"),
+    ("is not defined", "is the name spelled as above, and imported at the top?"),
+    ("Singular matrix", "some rows or columns depend on each other"),
+)
+
+
 def describe_error(reply, name):
     """A sentence for an exception of the student's code."""
     error, message = reply["error"], reply.get("message", "")
@@ -221,4 +239,5 @@ def describe_error(reply, name):
         return f"{message}{place(reply)}"
     if error in MEANINGS:
         return f"{name} {MEANINGS[error]}{place(reply)}"
-    return f"{name} stops with {error}: {message}{place(reply)}"
+    reminders = [f"\n({words})" for part, words in REMINDERS if part in message]
+    return f"{name} stops with {error}: {message}{place(reply)}{''.join(reminders[:1])}"

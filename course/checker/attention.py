@@ -61,6 +61,10 @@ ATTENTION = (
         "the columns sum to 1: the weights of a row must",
     ),
     Mistake(
+        lambda a: np.tril(solutions.softmax(a)) / np.tril(solutions.softmax(a)).sum(axis=-1),
+        "the sums of the rows divided the columns: keepdims=True",
+    ),
+    Mistake(
         lambda a: np.where(_past(a), a, -np.inf),
         "these are the masked scores: the softmax is missing",
     ),
@@ -331,7 +335,7 @@ PROBLEMS = (
     compared(
         solutions.get_causal_attention,
         score_cases,
-        "that of the scores",
+        "(..., L, L)",
         ATTENTION,
         difficulty=2,
         minutes=15,
@@ -382,7 +386,7 @@ PROBLEMS = (
     compared(
         solutions.get_displacements,
         displacement_cases,
-        "that of the logits",
+        "(..., V)",
         DISPLACEMENTS,
         difficulty=2,
         minutes=15,

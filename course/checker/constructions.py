@@ -55,7 +55,11 @@ def all_contexts(vocab_size, length):
 
 
 def check_solves(parameters, vocab_size, rate, shown):
-    """Level on the absent tokens, then positive displacements, then the rate, in all contexts."""
+    """Level on the absent tokens, then positive displacements, then the rate, in all contexts.
+
+    Returns:
+        the largest illegal rate.
+    """
     runs = []
     for length in range(1, vocab_size):
         contexts = all_contexts(vocab_size, length)
@@ -66,6 +70,7 @@ def check_solves(parameters, vocab_size, rate, shown):
         for run in runs:
             if text := find(*run):
                 raise Wrong(f"{text}\n{explain_circuits(parameters)}".rstrip(), shown)
+    largest = 0.0
     for contexts, logits, mask in runs:
         rates = solutions.get_illegal_rate(logits, mask)
         worst = int(np.argmax(rates))
@@ -76,6 +81,8 @@ def check_solves(parameters, vocab_size, rate, shown):
                 f"more than {rate:.3g}\n{reason}",
                 shown,
             )
+        largest = max(largest, float(rates[worst]))
+    return largest
 
 
 def say_context(context):
@@ -152,7 +159,13 @@ def check_any_width(answer, rng):
         value = answer(vocab_size, rate)
         shown = [("vocab_size", vocab_size), ("max_illegal_rate", rate)]
         parameters = read_parameters(value, vocab_size, shown)
-        check_solves(parameters, vocab_size, rate, shown)
+        largest = check_solves(parameters, vocab_size, rate, shown)
+        if largest < rate / 2:
+            raise Wrong(
+                f"stronger than needed: the illegal rate is {largest:.3g} at most, where "
+                f"{rate:.3g} is allowed; use the smallest strength, problem 14",
+                shown,
+            )
         width[vocab_size] = parameters.W_E.shape[1]
     return {"width": width[8]}
 
@@ -241,6 +254,7 @@ ANY_WIDTH = (
     Mistake(lambda V, e: build(V, e, sign=1.0), "The head raises what was seen"),
     Mistake(lambda V, e: build(V, e, factor=0.0), "The head adds nothing"),
     Mistake(lambda V, e: build(V, e, factor=0.5), "The strength is too small"),
+    Mistake(lambda V, e: build(V, e, factor=2), "stronger than needed"),
     Mistake(
         lambda V, e: build(V, e, tied=True),
         "The last token's own embedding reaches the unembedding",

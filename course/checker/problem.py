@@ -34,7 +34,8 @@ class Problem:
             about the answer for the teacher's table.
         mistakes: wrong answers, each with (a part of) what its author is told.
         hidden: functions of model.py that are the answer.
-        no_loops: whether Python loops are refused.
+        speed: for the hot function, a second check like the first, of its time. Loops in Python
+            are refused then.
     """
 
     reference: Callable
@@ -44,7 +45,7 @@ class Problem:
     check: Callable
     mistakes: tuple[Mistake, ...]
     hidden: tuple[str, ...] = ()
-    no_loops: bool = False
+    speed: Callable | None = None
 
     @property
     def name(self):
@@ -152,7 +153,8 @@ def explain_type(value, expected, shape):
     if value is None:
         return "returns None; is there a `return` with the result at the end?"
     if isinstance(value, Other):
-        return f"returns {value.description}; expected an array of shape {shape}"
+        wanted = f"an array of shape {shape}" if np.ndim(expected) else shape
+        return f"returns {value.description}; expected {wanted}"
     if isinstance(expected, tuple):
         if not isinstance(value, tuple) or len(value) != len(expected):
             what = f"{len(value)} values" if isinstance(value, tuple) else describe(value)
@@ -183,6 +185,8 @@ def describe(value):
     """The type of a value in words."""
     if isinstance(value, np.ndarray):
         return f"an array of shape {value.shape}"
+    if isinstance(value, (bool, int, float, np.generic)):
+        return "one number"
     if isinstance(value, (tuple, list)):
         return f"a {type(value).__name__} of length {len(value)}"
     return f"a {type(value).__name__}"

@@ -10,7 +10,7 @@ import solutions
 from checker.answer import Answer, Limits
 from checker.course import PROBLEMS
 from checker.source import Source
-from checker.wrong import NotWritten, Wrong
+from checker.wrong import NotLoaded, NotWritten, Wrong
 
 NAMES = [problem.name for problem in PROBLEMS]
 
@@ -43,9 +43,12 @@ class Run:
         self.file, self.seed, self.limits = Path(file).resolve(), seed, limits
         self.source = Source(file)
         self._outcomes = {}
+        self._broken = None  # why the file cannot be loaded
 
     def outcome(self, number):
         """The outcome of a problem; others whose functions it calls are checked first."""
+        if self._broken:
+            return Outcome(self._broken)
         if number not in self._outcomes:
             self._outcomes[number] = self._check(number)
         return self._outcomes[number]
@@ -70,11 +73,15 @@ class Run:
                 limits=self.limits,
             ) as answer:
                 printed = answer.printed
-                facts = problem.check(answer, np.random.default_rng([self.seed, number]))
-            if problem.no_loops:
-                self.source.refuse_loops(problem.name, replaced)
+                rng = np.random.default_rng([self.seed, number])
+                facts = problem.check(answer, rng)
+                if problem.speed:
+                    self.source.refuse_loops(problem.name, replaced)
+                    facts |= problem.speed(answer, rng)
             return Outcome(None, facts, "".join(printed), tuple(replaced))
         except Wrong as wrong:
+            if isinstance(wrong, NotLoaded):
+                self._broken = wrong
             return Outcome(wrong, {}, "".join(printed), tuple(replaced))
 
 

@@ -10,6 +10,7 @@ HIDDEN_LOOPS = {
     *("map", "filter", "reduce", "exec", "eval", "vectorize", "frompyfunc", "fromiter"),
     *("apply_along_axis", "apply_over_axes", "nditer", "ndenumerate", "ndindex", "piecewise"),
 }
+REDUCE = {"reduce", "functools.reduce"}  # np.add.reduce is no loop in Python
 
 
 class Source:
@@ -75,7 +76,7 @@ def find_loop(node, name):
         if isinstance(part, ast.Call):
             called = part.func
             word = called.id if isinstance(called, ast.Name) else getattr(called, "attr", "")
-            is_ufunc_method = isinstance(called, ast.Attribute) and word == "reduce"
+            is_ufunc_method = word == "reduce" and ast.unparse(called) not in REDUCE
             if (word in HIDDEN_LOOPS and not is_ufunc_method) or (
                 word == name and isinstance(called, ast.Name)
             ):

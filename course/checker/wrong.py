@@ -4,7 +4,7 @@ import numpy as np
 
 from checker.child import Other
 
-MAX_SHOWN = 64  # entries of an array that are shown whole
+MAX_SHOWN = 100  # entries of an array that are shown whole
 
 
 class Wrong(Exception):
@@ -30,6 +30,10 @@ class NotWritten(Wrong):
         super().__init__("not written yet")
 
 
+class NotLoaded(Wrong):
+    """The file fails before any function is called."""
+
+
 def format_wrong(wrong, indent="    "):
     """Lines of text: the message, then each label with its value."""
     lines = [indent + line for line in wrong.message.splitlines()]
@@ -40,6 +44,11 @@ def format_wrong(wrong, indent="    "):
         else:
             lines.append(f"{indent}{label}: {text}")
     return "\n".join(lines)
+
+
+def clean(text):
+    """Text without what would move the cursor or change colours."""
+    return "".join(letter if letter.isprintable() or letter == "\n" else "?" for letter in text)
 
 
 def show(value):
