@@ -22,6 +22,7 @@ def make_tables(
     lost=(),
     legal=(3.0, 2.0, 1.0),
     predicted=("plain",),
+    earlier=None,
 ):
     """Tables as collect_search writes them; trials `lost` diverged and have no measurements.
 
@@ -33,7 +34,8 @@ def make_tables(
     default = {name: getattr(Trial(), name) for name in HYPERPARAMETERS}
     drawn = [{"learning_rate": 10.0 ** -(n + 1), "tied": n == 1} for n in range(trials)]
     metrics = pd.DataFrame(
-        key | {"average": a, "length": s, "metric": m, "count": 9, "mean": rng.uniform(0.1, 0.9),
+        key | {"average": a, "strength": "as_trained", "length": s, "metric": m, "count": 9,
+               "mean": rng.uniform(0.1, 0.9),
                "standard_form": rng.uniform(0.1, 0.9) if key["variant"] in predicted else np.nan,
                "validation": 0.1 * key["number"]}
         for key in kept for a in averages for s in range(1, 5) for m in (*METRICS, "displacement")
@@ -57,13 +59,16 @@ def make_tables(
             for state in (("start", "learned") if key in kept else ("start",))
             for circuit in CIRCUITS for row in range(2) for column in range(2)
         ),
-        "effects": get_effects(metrics, 2, {name: {} for name in variants}, list(averages), trials),
+        "effects": get_effects(
+            metrics, 2, {name: {} for name in variants}, list(averages), trials, earlier or {}
+        ),
     }  # fmt: skip
 
 
 SEARCHES = {
     "whole": {},
     "one trial": {"trials": 1},
+    "an earlier iterate": {"averages": ("last", "then", "ema"), "earlier": {"ema": "then"}},
     "one variant": {"variants": ("plain",)},
     "nothing to compare": {"variants": ("plain",), "averages": ("last",), "trials": 1},
     "many variants": {"variants": tuple("abcdefghi"), "averages": ("last",)},

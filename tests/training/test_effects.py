@@ -179,7 +179,7 @@ def test_strengths_are_compared_among_themselves():
     rescaled = {("dropping", a): [v + 0.5 for v in trained["dropping", a]] for a in AVERAGES}
     metrics = [make_metrics(trained), make_metrics(plain | rescaled, strength="rescaled")]
     effects = get_effects(pd.concat(metrics), 1, VARIANTS, AVERAGES, 5, {"bema": "ema"})
-    of = dict(effects.groupby("strength"))
+    of = dict(iter(effects.groupby("strength")))
     assert list(of) == ["as_trained", "rescaled"]  # nothing is matched
     for average in AVERAGES:
         cell = ("dropping", average)

@@ -24,6 +24,9 @@ from pydantic_core import PydanticCustomError
 from gamecircuits.errors import GamecircuitsError
 from gamecircuits.parameters import Parameter, get_parameters
 from gamecircuits.training.averaging import DEFAULT_AVERAGES
+from gamecircuits.training.effects import METRICS, STRENGTHS
+from gamecircuits.training.eval_lengths import EVAL_LENGTHS
+from gamecircuits.training.hypotheses import MEASURES
 
 MAX_SHARDS = 300  # each is two jobs, and Snakemake prepares some fifty a second
 MAX_GROUPS = 2000
@@ -224,6 +227,62 @@ class SearchEntry(Strict):
     )
 
 
+class VersusEntry(Strict):
+    """What is subtracted in pairs; keys that are left out are those of the hypothesis."""
+
+    variant: str | None = Field(default=None, description="variant of the search")
+    average: str | None = Field(default=None, description="average of the search; of a metric")
+    strength: Literal[STRENGTHS] | None = Field(
+        default=None, description="strength of the head's output; of a metric"
+    )
+
+
+def _check_region(ends: list) -> list:
+    given = [end for end in ends if end is not None]
+    if len(ends) != 2 or not given or given != sorted(set(given)):
+        message = (
+            "allowed: two ascending numbers like [-0.2, 0.2]; null in place of one is no limit"
+        )
+        raise PydanticCustomError("region", message)
+    return ends
+
+
+class HypothesisEntry(Strict):
+    """A hypothesis: in which region the mean of a measure lies, over the draws of a search."""
+
+    claim: str = Field(min_length=1, description="what is claimed, in one sentence")
+    search: str = Field(description="name of an entry of searches")
+    measure: Literal[tuple(MEASURES)] = Field(
+        description=f"{', '.join(METRICS)}, or a quantity of the table mechanisms"
+    )
+    variant: str | None = Field(
+        default=None, description="variant of the search; its first by default"
+    )
+    average: str | None = Field(
+        default=None,
+        description="average of the search, its first by default; of a metric",
+    )
+    length: Literal[EVAL_LENGTHS] | None = Field(
+        default=None, description="length of the prefixes; a metric needs it"
+    )
+    strength: Literal[STRENGTHS] | None = Field(
+        default=None,
+        description="the head's output as_trained (default); rescaled: without the factor of "
+        "dropout; matched: with the mean x of the first variant and average; of a metric",
+    )
+    versus: VersusEntry | None = Field(
+        default=None,
+        description="what is subtracted, in pairs of one draw: variant, average, strength, where "
+        "they differ",
+    )
+    where: dict[str, Any] = Field(
+        default={}, description="only draws with these values of hyperparameters"
+    )
+    between: Annotated[
+        list[Annotated[float, Interval(ge=-1e30, le=1e30)] | None], AfterValidator(_check_region)
+    ] = Field(description="ends of the region that is claimed; null is no limit")
+
+
 class TopLevel(Strict):
     """Configuration of a run."""
 
@@ -244,6 +303,9 @@ class TopLevel(Strict):
     evaluations: dict[str, Any] = Field(default={}, description="evaluations by name")
     experiments: dict[str, Any] = Field(default={}, description="experiments on the theory by name")
     searches: dict[str, Any] = Field(default={}, description="searches over training by name")
+    hypotheses: dict[str, Any] = Field(
+        default={}, description="hypotheses about the searches by name, stated before the run"
+    )
     claims: ClaimsEntry | None = Field(
         default=None, description="evaluate every statement of the theory; left out: do not"
     )

@@ -46,7 +46,7 @@ def collect_search(
     }
     names = order["variant"]
     compared = {
-        "effects": get_effects(joined["metrics"], length, dict(variants), averages, num_trials),
+        "effects": get_effects(joined["metrics"], length, dict(variants), averages, num_trials, {}),
         "mechanisms": get_mechanisms(joined, length, names, averages),
         "moderators": get_moderators(joined["metrics"], joined["trials"], length, names, averages),
     }

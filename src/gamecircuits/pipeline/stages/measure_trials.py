@@ -87,7 +87,7 @@ def measure_trials(
                 table = measure_average(model, tokens, mask, lengths)
                 seen = measure_average(model, *validation, [named["trained"]])
                 seen = seen.set_index("metric")["mean"].get("total_variation", np.nan)
-                table = table.assign(**key, average=average, validation=seen)
+                table = table.assign(**key, average=average, strength="as_trained", validation=seen)
                 tables["metrics"].append(table)
         if row["number"] == 0:  # of one trial, so that the table stays small
             for state, average in {"start": "start", "learned": averages[0]}.items():

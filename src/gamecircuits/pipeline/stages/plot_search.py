@@ -21,7 +21,7 @@ def plot_search(
     game: str,
     length: int,
 ) -> None:
-    """Draw the figure of a module from the tables of a search."""
+    """Draw the figure of a module from the tables of a search, of weights as trained."""
     module = importlib.import_module(figure)
     paths = {
         "metrics": metrics,
@@ -36,6 +36,8 @@ def plot_search(
         table = tables["trials"][KEYS].assign(**{DIVERGED: True})
         drawn = draw_nothing(game, length, "all trials diverged: lower the learning rate")
     else:
+        for name in ("metrics", "effects"):
+            tables[name] = tables[name].query("strength == 'as_trained'")
         table = module.make_table(tables, length)
         drawn = module.draw(table, game, length)
     write_figure(drawn, table, job, files)

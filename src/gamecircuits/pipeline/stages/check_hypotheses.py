@@ -1,0 +1,32 @@
+"""Stage: what the searches say of the hypotheses."""
+
+from gamecircuits.storage.tables import read_frame, write_frame
+from gamecircuits.training.hypotheses import judge_hypotheses
+
+
+def check_hypotheses(
+    metrics: list[str],
+    dynamics: list[str],
+    noise: list[str],
+    paths: list[str],
+    *,
+    job: str,
+    searches: list,
+    hypotheses: list[dict],
+) -> None:
+    """Write one row for each hypothesis; none of them has to be supported.
+
+    Args:
+        metrics, dynamics, noise: of the searches, in their order.
+        searches: pairs of a name and what judge_hypotheses has to know of the search.
+        hypotheses: as judge_hypotheses takes them.
+    """
+    tables = {
+        search: {
+            "metrics": read_frame(metrics[n]),
+            "dynamics": read_frame(dynamics[n]),
+            "noise": read_frame(noise[n]),
+        }
+        for n, (search, _) in enumerate(searches)
+    }
+    write_frame(judge_hypotheses(hypotheses, tables, dict(searches)), job, *paths)
