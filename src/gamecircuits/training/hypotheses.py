@@ -90,6 +90,16 @@ def judge(low: float, high: float, region_low: float, region_high: float) -> str
     return "contradicted" if high < region_low or low > region_high else "undecided"
 
 
+def describe_interval(mean: float, low: float, high: float) -> str:
+    """Mean and interval in words, to two digits of the interval's width."""
+    if not np.isfinite(mean):
+        return "no value"
+    width = high - low
+    decimals = int(np.clip(1 - np.floor(np.log10(width)), 0, 6)) if width > 0 else 3
+    mean_text, *ends = (f"{x:.{decimals}f}".replace("-", "−") for x in (mean, low, high))
+    return f"{mean_text} [{', '.join(ends)}]" if np.isfinite(width) else f"{mean_text}, no interval"
+
+
 def describe_comparison(stated: Mapping) -> str:
     """Which cell is measured, what is subtracted, at which length and of which trials, in words."""
     cell, versus = stated["cell"], stated["versus"] or stated["cell"]

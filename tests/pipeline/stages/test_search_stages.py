@@ -26,7 +26,26 @@ SEARCH = {
 GAME = {"kind": "mnk", "rows": 2, "columns": 3, "in_a_row": 2, "num_games": 10}
 
 
-STAGES = ("train_trials", "measure_trials", "collect_search", "plot_search")
+HYPOTHESES = {
+    "weak": {
+        "search": "s",
+        "measure": "x_mean",
+        "variant": "small",
+        "versus": {"variant": "plain"},
+    },
+    "lost": {"search": "lost", "measure": "kl_divergence", "length": "twice", "average": "ema"},
+    "some": {
+        "search": "s",
+        "measure": "illegal_token_rate",
+        "length": "longest",
+        "versus": {"average": "ema"},
+        "where": {"learning_rate": 0.01},
+    },
+}
+STAGES = (
+    *("train_trials", "measure_trials", "collect_search", "plot_search"),
+    *("check_hypotheses", "plot_hypotheses"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +55,9 @@ def results(tmp_path_factory):
     lost = SEARCH | {"variants": {"hot": {"learning_rate": 1e30, "weight_decay": 1e30}}}
     short = lost | {"steps": 1, "checkpoints": 1, "trials": 1}
     searches = {"s": SEARCH, "lost": lost, "last_step": short}
-    config = {"games": {"g": GAME}, "searches": searches}
+    stated = {"claim": "It is so.", "between": [-1e9, 1e9]}
+    hypotheses = {name: stated | entry for name, entry in HYPOTHESES.items()}
+    config = {"games": {"g": GAME}, "searches": searches, "hypotheses": hypotheses}
     (folder / "c.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
     plan = Plan(load_config(folder / "c.yaml"))
     with pytest.MonkeyPatch.context() as patch:
@@ -120,3 +141,20 @@ def test_a_trial_that_diverges_in_its_last_step_is_told(results):
     """Its losses are all finite: each is that before its step."""
     trials = read(results[0], "last_step", "trials")
     assert trials["diverged_at"].tolist() == [1.0]
+
+
+def test_hypotheses_are_judged_by_the_tables_of_their_searches(results):
+    folder, plan = results
+    table = pd.read_parquet(folder / "results/tables/hypotheses.parquet").set_index("hypothesis")
+    assert list(table.index) == list(HYPOTHESES)
+    dynamics = read(folder, "s", "dynamics")
+    x = dynamics[dynamics["step"] == 8].pivot(index="number", columns="variant", values="x_mean")
+    assert table.loc["weak", "mean"] == pytest.approx((x["small"] - x["plain"]).mean())
+    assert table.loc["lost", ["num_trials", "num_missing"]].tolist() == [0, 2]
+    draws = [plan.config.searches["s"].trials["plain", n].learning_rate for n in range(2)]
+    assert table.loc["some", "num_trials"] == draws.count(0.01)
+    assert table["verdict"].to_dict() == {
+        "weak": "supported", "lost": "undecided", "some": "supported",
+    }  # fmt: skip
+    figure = pd.read_parquet(folder / "results/figures/hypotheses/forest.parquet")
+    assert figure["hypothesis"].tolist() == list(HYPOTHESES)

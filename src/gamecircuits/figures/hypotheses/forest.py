@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
 from gamecircuits.figures.style import GREY, Style, headline, key, new_figure, readable
+from gamecircuits.training.hypotheses import describe_interval
 
 LOOKS = {  # verdict: colour, marker, filling
     "supported": ("#009E73", "o", None),
@@ -76,7 +77,7 @@ def _draw_row(axes: Axes, row: Any, top: float) -> None:
     claim, measured = _list_lines(row)
     axes.text(0, top, "\n".join(claim), **CLAIM)
     axes.text(0, top + LINE * len(claim), "\n".join(measured), **SMALL)
-    axes.text(RIGHT + 0.1, top, _describe_interval(row), **CLAIM)
+    axes.text(RIGHT + 0.1, top, describe_interval(row.mean, row.low, row.high), **CLAIM)
     trials = "1 trial" if row.num_trials == 1 else f"{row.num_trials} trials"
     trials += f", {row.num_missing} missing" * (row.num_missing > 0)
     axes.text(RIGHT + 0.1, top + LINE, f"{row.verdict}, {trials}", **SMALL)
@@ -112,18 +113,6 @@ def _draw_scale(axes: Axes, row: Any, top: float) -> None:
     if np.isfinite(row.mean):
         look: Style = {"marker": marker, "markersize": 5, "markerfacecolor": filling or colour}
         axes.plot(place(row.mean), middle, color=colour, **look)
-
-
-def _describe_interval(row: Any) -> str:
-    """Mean and interval, to two digits of the interval's width."""
-    if not np.isfinite(row.mean):
-        return "no value"
-    if not np.isfinite(row.low):
-        return f"{_show(row.mean)}, no interval"
-    width = row.high - row.low
-    decimals = int(np.clip(1 - np.floor(np.log10(width)), 0, 6)) if width > 0 else 3
-    mean, low, high = (f"{x:.{decimals}f}".replace("-", "−") for x in (row.mean, row.low, row.high))
-    return f"{mean} [{low}, {high}]"
 
 
 def _show(number: float) -> str:

@@ -232,9 +232,7 @@ class VersusEntry(Strict):
 
     variant: str | None = Field(default=None, description="variant of the search")
     average: str | None = Field(default=None, description="average of the search; of a metric")
-    strength: Literal[STRENGTHS] | None = Field(
-        default=None, description="strength of the head's output; of a metric"
-    )
+    strength: Literal[STRENGTHS] | None = Field(default=None, description="as above; of a metric")
 
 
 def _check_region(ends: list) -> list:
@@ -253,7 +251,7 @@ class HypothesisEntry(Strict):
     claim: str = Field(min_length=1, description="what is claimed, in one sentence")
     search: str = Field(description="name of an entry of searches")
     measure: Literal[tuple(MEASURES)] = Field(
-        description=f"{', '.join(METRICS)}, or a quantity of the table mechanisms"
+        description=f"a metric ({', '.join(METRICS)}) or a quantity of the table mechanisms"
     )
     variant: str | None = Field(
         default=None, description="variant of the search; its first by default"
@@ -267,8 +265,8 @@ class HypothesisEntry(Strict):
     )
     strength: Literal[STRENGTHS] | None = Field(
         default=None,
-        description="the head's output as_trained (default); rescaled: without the factor of "
-        "dropout; matched: with the mean x of the first variant and average; of a metric",
+        description="weights as_trained (default), rescaled by the factor of dropout, or matched "
+        "in mean x to the first variant and average; of a metric",
     )
     versus: VersusEntry | None = Field(
         default=None,
