@@ -136,8 +136,8 @@ def get_moderators(
                 if of_kind := contrasts.get(f"vs_{versus}"):
                     described = describe(_subtract(found, of_kind))
                     place = [name, str(value), eval_length, length, versus]
-                    place = dict(zip(columns, place, strict=True))
-                    tables.append(means.join(described, how="right").assign(**place))
+                    table = means.join(described, how="right")
+                    tables.append(table.assign(**dict(zip(columns, place, strict=True))))
     if not tables:
         return pd.DataFrame(columns=[*columns, *KEYS[:2]])
     table = pd.concat(tables).reset_index()

@@ -11,6 +11,7 @@ from safetensors.numpy import load_file
 
 from gamecircuits.pipeline.config.load import load_config
 from gamecircuits.pipeline.plan import Plan
+from gamecircuits.pipeline.run.workflow import Workflow
 
 SEARCH = {
     "game": "g",
@@ -158,3 +159,27 @@ def test_hypotheses_are_judged_by_the_tables_of_their_searches(results):
     }  # fmt: skip
     figure = pd.read_parquet(folder / "results/figures/hypotheses/forest.parquet")
     assert figure["hypothesis"].tolist() == list(HYPOTHESES)
+
+
+def test_the_end_of_a_run_counts_the_verdicts(results, monkeypatch):
+    folder, plan = results
+    monkeypatch.chdir(folder)
+    flow = Workflow(["c.yaml"], {}, is_main=True, makes_report=False)
+    flow.plan = plan  # made before variables of the environment were fixed
+    told = flow.describe_results()
+    assert told.startswith("Of the hypotheses, 2 supported, 1 undecided.\n")
+    assert "  results/figures/hypotheses/forest.png   what was claimed" in told
+    other = Workflow(["c.yaml"], {"seed": 1}, is_main=True, makes_report=False)
+    assert "hypotheses," not in other.describe_results(), "these were judged with seed 0"
+
+
+def test_a_changed_hypothesis_trains_nothing_anew(results):
+    folder, _ = results
+    text = (folder / "c.yaml").read_text().replace("- 1000000000.0", "- 1.0")
+    (folder / "other.yaml").write_text(text)
+    old, new = (
+        {job.text: job.stage.name for job in Plan(load_config(folder / name)).jobs}
+        for name in ("c.yaml", "other.yaml")
+    )
+    changed = {new[text] for text in new.keys() - old.keys()}
+    assert changed == {"check_hypotheses", "plot_hypotheses", "describe_run"}

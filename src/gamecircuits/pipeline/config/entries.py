@@ -6,7 +6,7 @@ The keys of kinds, hyperparameters and averages stand at their own fields; see `
 import math
 from dataclasses import MISSING
 from functools import cache
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from annotated_types import Interval
 from pydantic import (
@@ -30,6 +30,15 @@ from gamecircuits.training.hypotheses import MEASURES
 
 MAX_SHARDS = 300  # each is two jobs, and Snakemake prepares some fifty a second
 MAX_GROUPS = 2000
+
+if TYPE_CHECKING:
+    Measure = str
+    Length = str
+    Strength = str
+else:  # the names stand elsewhere, where a type checker cannot read them
+    Measure, Length, Strength = (
+        Literal[tuple(names)] for names in (MEASURES, EVAL_LENGTHS, STRENGTHS)
+    )
 
 
 class Strict(BaseModel):
@@ -232,7 +241,7 @@ class VersusEntry(Strict):
 
     variant: str | None = Field(default=None, description="variant of the search")
     average: str | None = Field(default=None, description="average of the search; of a metric")
-    strength: Literal[STRENGTHS] | None = Field(default=None, description="as above; of a metric")
+    strength: Strength | None = Field(default=None, description="as above; of a metric")
 
 
 def _check_region(ends: list) -> list:
@@ -250,7 +259,7 @@ class HypothesisEntry(Strict):
 
     claim: str = Field(min_length=1, description="what is claimed, in one sentence")
     search: str = Field(description="name of an entry of searches")
-    measure: Literal[tuple(MEASURES)] = Field(
+    measure: Measure = Field(
         description=f"a metric ({', '.join(METRICS)}) or a quantity of the table mechanisms"
     )
     variant: str | None = Field(
@@ -260,10 +269,10 @@ class HypothesisEntry(Strict):
         default=None,
         description="average of the search, its first by default; of a metric",
     )
-    length: Literal[EVAL_LENGTHS] | None = Field(
+    length: Length | None = Field(
         default=None, description="length of the prefixes; a metric needs it"
     )
-    strength: Literal[STRENGTHS] | None = Field(
+    strength: Strength | None = Field(
         default=None,
         description="weights as_trained (default), rescaled by the factor of dropout, or matched "
         "in mean x to the first variant and average; of a metric",
