@@ -108,7 +108,7 @@ def _label(left: Axes, right: Axes, rows: pd.DataFrame, place: dict, looks: dict
         if isinstance(row, str):
             text.set(color=looks[row]["color"], weight="bold")
     versus, baseline = rows[["versus", "baseline"]].iloc[0]
-    left.set_ylabel(f"minus {readable(baseline)}, {VERSUS[versus]}")
+    left.set_ylabel(f"minus {readable(baseline)},\n{VERSUS[versus]}")
     style: Style = {"xycoords": right.get_yaxis_transform(), "va": "center"}
     note(right, "pairs", (1.03, 0), **style)
     for row in rows.drop_duplicates(["variant", "average"]).itertuples():
