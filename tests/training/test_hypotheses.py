@@ -74,7 +74,7 @@ def test_differences_are_in_pairs_and_what_is_missing_is_counted(tables):
     wanted = (read(tables, **cell) - read(tables, **versus))[[1, 2]]
     assert row.mean == pytest.approx(wanted.mean())
     assert (row.num_trials, row.num_missing) == (2, 1)
-    assert row.compared == ("normed, ema, matched minus plain, as_trained; at the longest length")
+    assert row.compared == ("normed, matched minus plain, as_trained; ema; at the longest length")
 
 
 def test_quantities_are_those_of_the_mechanism(tables):

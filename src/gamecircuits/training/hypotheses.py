@@ -105,13 +105,13 @@ def describe_comparison(stated: Mapping) -> str:
     cell, versus = stated["cell"], stated["versus"] or stated["cell"]
     keys = ["variant", "average", "strength"] if stated["length"] else ["variant"]
     differing = [key for key in keys if cell[key] != versus[key]]
-    is_usual = cell["strength"] == STRENGTHS[0] and "strength" not in differing
-    text = ", ".join(cell[key] for key in keys if key != "strength" or not is_usual)
+    parts = [cell[key] for key in keys if key not in differing and cell[key] != STRENGTHS[0]]
     if differing:
-        text += f" minus {', '.join(versus[key] for key in differing)}"
+        one, other = (", ".join(c[key] for key in differing) for c in (cell, versus))
+        parts.insert(0, f"{one} minus {other}")
     if stated["length"]:
-        text += f"; {LENGTHS[stated['length']]}"
-    return text + "".join(f"; {key}: {value}" for key, value in stated["where"].items())
+        parts.append(LENGTHS[stated["length"]])
+    return "; ".join([*parts, *(f"{key}: {value}" for key, value in stated["where"].items())])
 
 
 def _get_values(
@@ -122,7 +122,7 @@ def _get_values(
     is_quantity = stated["measure"] in QUANTITIES
     if is_quantity and len(metrics):
         metrics = metrics[metrics["strength"] == STRENGTHS[0]]
-    if metrics.empty or averages[0] not in set(metrics["average"]):
+    if metrics.empty or (is_quantity and averages[0] not in set(metrics["average"])):
         return pd.Series(np.nan, stated["numbers"])
     if is_quantity:
         of_trials = get_quantities({**tables, "metrics": metrics}, length, averages)
