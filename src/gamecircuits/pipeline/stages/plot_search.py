@@ -37,7 +37,7 @@ def plot_search(
         table = tables["trials"][KEYS].assign(**{DIVERGED: True})
         drawn = draw_nothing(game, length, "all trials diverged: lower the learning rate")
     else:
-        tables["effects"] = tables["effects"].query("strength == @AS_TRAINED")
+        tables["effects"] = tables["effects"][tables["effects"]["strength"] == AS_TRAINED]
         table = module.make_table(tables, length)
         drawn = module.draw(table, game, length)
     write_figure(drawn, table, job, files)
