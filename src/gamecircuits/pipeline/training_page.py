@@ -248,8 +248,8 @@ class Search:
         rows = self.effects.drop_duplicates("eval_length").set_index("eval_length")
         return [int(rows.loc[at, "length"]) for at in EVAL_LENGTHS]
 
-    def total_variation(self, variant: str, at: str) -> Estimate:
-        return self._error("total_variation", variant, at)
+    def total_variation(self, variant: str, at: str, average: str = "last") -> Estimate:
+        return self._error("total_variation", variant, at, average)
 
     def total_variations(self, variant: str) -> list[Estimate]:
         return [self.total_variation(variant, at) for at in EVAL_LENGTHS]
@@ -257,8 +257,8 @@ class Search:
     def illegal_rates(self, variant: str) -> list[Estimate]:
         return [self._error("illegal_token_rate", variant, at) for at in EVAL_LENGTHS]
 
-    def _error(self, metric: str, variant: str, at: str) -> Estimate:
-        keys = {"metric": metric, "variant": variant, "average": "last", "eval_length": at}
+    def _error(self, metric: str, variant: str, at: str, average: str = "last") -> Estimate:
+        keys = {"metric": metric, "variant": variant, "average": average, "eval_length": at}
         return _estimate(self.as_trained, "mean", **keys)
 
     def best(self, variant: str, at: str, average: str = "last") -> Estimate:
@@ -341,6 +341,19 @@ class Hypothesis:
         """Of the first run and, if there was one, the second."""
         found = [self.row["verdict"], self.row["verdict_again"]]
         return [verdict for verdict in found if isinstance(verdict, str)]
+
+    @property
+    def verdict(self) -> str | None:
+        """That of all runs; None where they differ."""
+        first, *others = self.verdicts
+        return first if all(other == first for other in others) else None
+
+    @property
+    def outcomes(self) -> list[str]:
+        """Verdict and numbers of each run, two cells of a table."""
+        pairs = zip(self.verdicts, self.numbers, strict=True)
+        found = [f"{verdict}: {numbers}" for verdict, numbers in pairs]
+        return (found + [""])[:2]
 
     @property
     def numbers(self) -> list[str]:
