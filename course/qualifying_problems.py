@@ -656,6 +656,6 @@ if __name__ == "__main__":
         losses = [np.mean([np.log(1 / 3 / p[i, k]) for k in range(4) if k != i]) for i in range(4)]
         assert np.mean(losses) / np.log(4 / 3) <= 0.501
 
-    from checker.command import main
+    from checker.command import start
 
-    main(__file__, tests=globals())
+    start(__file__, tests=globals())

@@ -153,9 +153,9 @@ def limit_resources(setup):
         import resource
     except ImportError:  # Windows
         return
-    limits = {"RLIMIT_CORE": 0, "RLIMIT_AS": setup["memory"]}
+    limits = {"RLIMIT_CORE": 0, "RLIMIT_AS": setup["memory"], "RLIMIT_CPU": setup["cpu"]}
     if setup["guard"]:
-        limits |= {"RLIMIT_NPROC": 0, "RLIMIT_FSIZE": 1 << 20, "RLIMIT_CPU": setup["cpu"]}
+        limits |= {"RLIMIT_NPROC": 0, "RLIMIT_FSIZE": 1 << 20}
     for name, limit in limits.items():
         with contextlib.suppress(AttributeError, ValueError, OSError):
             resource.setrlimit(getattr(resource, name), (limit, limit))

@@ -2,7 +2,6 @@
 
 import argparse
 import inspect
-import os
 import secrets
 import subprocess
 import sys
@@ -12,6 +11,7 @@ import traceback
 from pathlib import Path
 
 from checker.course import PROBLEMS
+from checker.grade import grade_folder
 from checker.run import Run, is_unwritten
 from checker.wrong import Wrong, format_wrong
 
@@ -19,6 +19,7 @@ COURSE = Path(__file__).resolve().parents[1]
 FILE = COURSE / "qualifying_problems.py"
 PAUSE = 0.3  # seconds between two looks at a file
 MAX_PRINTED = 1000
+OWN_TESTS = "--own-tests"  # what the checker calls a student's file with
 NUMBERS = range(1, len(PROBLEMS) + 1)
 
 
@@ -32,48 +33,57 @@ def number(text):
     raise argparse.ArgumentTypeError(f"no problem {text!r}; there are 1 to {len(PROBLEMS)}")
 
 
-def parse(arguments, file):
+def parse(arguments):
     parser = argparse.ArgumentParser(
-        prog=f"python3 {Path(file).name}", description="The course: what is solved, what is next."
+        prog="python3 qualifying_problems.py",
+        description="The course: what is solved, and what is next.",
     )
     parser.add_argument("problem", type=number, nargs="?", help="this problem alone")
     parser.add_argument("--watch", action="store_true", help="check again each time you save")
     parser.add_argument("--hint", type=number, nargs="+", metavar="N", help="a hint; twice N: both")
     parser.add_argument("--solution", type=number, metavar="N", help="a solution, explained")
     parser.add_argument("--seed", type=int, help="the random inputs of an earlier run")
+    parser.add_argument("--file", type=Path, default=FILE, help="another file with answers")
     parser.add_argument(
         "--grade", type=Path, metavar="FOLDER", help="for teachers: check a folder of submissions"
     )
     return parser.parse_args(arguments)
 
 
-def main(file=FILE, tests=None, arguments=None):
-    """Do what the arguments say.
+def start(file, tests):
+    """Check a student's file, from that file: in another process, where none of its code runs.
 
     Args:
         file: the student's file.
-        tests: its tests by name, if they are at hand; otherwise it is run as a script.
-        arguments: of the command line.
+        tests: its tests by name.
     """
+    arguments = sys.argv[1:]
+    try:
+        if arguments[:1] == [OWN_TESTS]:
+            sys.exit(run_tests(file, tests, arguments[1:]))
+        command = [sys.executable, str(COURSE / "checker"), "--file", str(file), *arguments]
+        sys.exit(subprocess.call(command))
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def main(arguments=None):
+    """Do what the arguments of the command line say."""
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace", line_buffering=True)
     arguments = sys.argv[1:] if arguments is None else arguments
-    options = parse(arguments, file)
+    options = parse(arguments)
     try:
         if options.hint:
             show_hints(options.hint)
         elif options.solution:
             show_solution(options.solution)
         elif options.grade:
-            from checker.grade import grade_folder
-
             sys.exit(grade_folder(options.grade, options.seed))
         elif options.watch:
-            watch(file, [word for word in arguments if word != "--watch"])
-        elif tests is None:
-            sys.exit(subprocess.call([sys.executable, str(file), *arguments]))
+            watch(options.file, [word for word in arguments if word != "--watch"])
         else:
-            sys.exit(0 if check(file, tests, options) else 1)
+            sys.exit(0 if check(options) else 1)
     except KeyboardInterrupt:
         sys.exit(130)
 
@@ -91,55 +101,63 @@ def show_solution(at):
 
 
 def watch(file, arguments):
-    """Run the file now and after each change, until Ctrl-C."""
-    known, process = None, None
+    """Check the file now and after each change, until Ctrl-C."""
+    known = None
+    while True:
+        found = get_time(file)
+        if found not in (known, None):
+            known = found
+            print(f"\n{'-' * 40} {time.strftime('%H:%M:%S')}, Ctrl-C to stop")
+            subprocess.call([sys.executable, str(COURSE / "checker"), *arguments])
+        time.sleep(PAUSE)
+
+
+def get_time(file):
+    """When a file was changed; None while an editor is replacing it."""
     try:
-        while True:
-            try:
-                found = os.stat(file).st_mtime_ns
-            except OSError:  # an editor is replacing it
-                found = known
-            if found != known:
-                known = found
-                if process and process.poll() is None:
-                    process.terminate()
-                    process.wait()
-                print(f"\n{'-' * 40} {time.strftime('%H:%M:%S')}, Ctrl-C to stop")
-                process = subprocess.Popen([sys.executable, str(file), *arguments])
-            time.sleep(PAUSE)
-    finally:
-        if process and process.poll() is None:
-            process.terminate()
+        return file.stat().st_mtime_ns
+    except OSError:
+        return None
 
 
-def check(file, tests, options):
+def check(options):
     """Check one problem, or all up to the first that is not solved; whether all is well."""
     seed = secrets.randbits(32) if options.seed is None else options.seed
-    run = Run(file, seed)
+    try:
+        run = Run(options.file, seed)
+    except (OSError, Wrong) as error:
+        print(error)
+        return False
     numbers = [options.problem] if options.problem else NUMBERS
-    solved = 0
+    solved = []
     for at in numbers:
-        problem, outcome = PROBLEMS[at - 1], run.outcome(at)
-        wrong = outcome.wrong
-        if not wrong and not outcome.replaced:
-            wrong = run_test(tests.get(f"test_{problem.name}"), file)
-        if is_unwritten(outcome):
-            print(f"{at:3} {problem.name}: not written yet")
-        else:
-            print(f"{at:3} {problem.name}: {'not yet' if wrong else 'solved' + say(outcome.facts)}")
-        if outcome.replaced:
-            print(f"    (with ours in place of your {' and '.join(outcome.replaced)})")
-        if outcome.printed and wrong:
-            show_printed(outcome.printed)
-        if wrong:
-            if not is_unwritten(outcome):
-                print(format_wrong(wrong))
+        outcome = run.outcome(at)
+        show_outcome(at, outcome)
+        if not outcome.solved:
             break
-        solved += 1
+        solved.append(at)
+    names = [PROBLEMS[at - 1].name for at in solved if not run.outcome(at).replaced]
+    command = [sys.executable, str(run.file), OWN_TESTS, *names]
+    is_well = not names or subprocess.call(command) == 0
     if solved:
-        explain(numbers[solved - 1])
-    say_what_is_next(run, at, solved, len(numbers), seed)
-    return solved == len(numbers)
+        explain(solved[-1])
+    say_what_is_next(run, at, len(solved), len(numbers))
+    return is_well and len(solved) == len(numbers)
+
+
+def show_outcome(at, outcome):
+    name = PROBLEMS[at - 1].name
+    if is_unwritten(outcome):
+        print(f"{at:3} {name}: not written yet")
+        return
+    print(f"{at:3} {name}: {'solved' + say(outcome.facts) if outcome.solved else 'not yet'}")
+    if outcome.replaced:
+        print(f"    (with ours in place of your {' and '.join(outcome.replaced)})")
+    if not outcome.solved:
+        if outcome.printed:
+            print("    your function printed:")
+            print(textwrap.indent(outcome.printed[:MAX_PRINTED].rstrip(), "    | "))
+        print(format_wrong(outcome.wrong))
 
 
 def say(facts):
@@ -153,23 +171,20 @@ def say(facts):
     return "".join(words[key].format(value) for key, value in facts.items())
 
 
-def run_test(test, file):
-    """Run a test of the student's file; what is wrong, or None."""
-    if test is None:
-        return None
-    try:
-        test()
-    except Exception as error:
-        frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == file]
-        place = f"\nline {frames[-1].lineno}: {frames[-1].line}" if frames else ""
-        what = "fails" if isinstance(error, AssertionError) else f"stops with {error!r}"
-        return Wrong(f"nothing wrong was found, but {test.__name__} {what}{place}")
-    return None
-
-
-def show_printed(printed):
-    print("    your function printed:")
-    print(textwrap.indent(printed[:MAX_PRINTED].rstrip(), "    | "))
+def run_tests(file, tests, names):
+    """Run the tests of a student's file for some functions, up to the first that fails."""
+    for name in names:
+        test = tests.get(f"test_{name}")
+        try:
+            if test:
+                test()
+        except Exception as error:
+            what = "fails" if isinstance(error, AssertionError) else f"stops with {error!r}"
+            print(f"    nothing wrong was found in {name}, but test_{name} {what}")
+            frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == file]
+            print(f"    line {frames[-1].lineno}: {frames[-1].line}" if frames else "")
+            return 1
+    return 0
 
 
 def explain(at):
@@ -178,7 +193,7 @@ def explain(at):
     print(textwrap.indent(problem.explanation, "    "))
 
 
-def say_what_is_next(run, at, solved, asked, seed):
+def say_what_is_next(run, at, solved, asked):
     problem = PROBLEMS[at - 1]
     line = run.source.line_of(problem.name)
     place = f"line {line} of {run.file.name}" if line else run.file.name
@@ -194,4 +209,4 @@ def say_what_is_next(run, at, solved, asked, seed):
             f"{problem.minutes} minutes."
         )
         print(f"Stuck? --hint {at}, --hint {at} {at}, --solution {at}.", end=" ")
-    print(f"(seed {seed})")
+    print(f"(seed {run.seed})")
