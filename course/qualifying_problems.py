@@ -111,8 +111,8 @@ def get_windowed_mask(tokens, vocab_size, window):
     Args:
         tokens: integers (N, L), with PAD after the end; a token may come again.
         vocab_size: V.
-        window: an integer from 1 to V-1. With PAD aside, tokens[n, s-window+1 : s+1] are illegal
-            after position s (fewer at the beginning).
+        window: an integer from 1 to V-1. After position s, the tokens at s, s-1, ..., s-window+1
+            are illegal (fewer at the beginning).
 
     Returns:
         bool (N, L, V); nothing is legal at PAD.
@@ -496,7 +496,8 @@ def get_narrow_parameters(vocab_size, width):
         1 - width / (V-1)     no model can go below this
         1 - width / V         a simple one reaches this: solved
 
-    What the best is, nobody knows. You are told where you are between the two.
+    What the best is, nobody knows. You are told where you are between the two. A call may take ten
+    seconds, which is enough for some thousand steps of gradient descent.
 
     Args:
         vocab_size: V.
@@ -620,10 +621,10 @@ if __name__ == "__main__":
 
     def test_get_set_complement_parameters():
         for seen in ([0], [0, 2], [2, 0], [1, 3, 2]):
-            check_solves(get_set_complement_parameters(4, 0.05), seen, 0.05)
+            check_solves(Parameters(*get_set_complement_parameters(4, 0.05)), seen, 0.05)
 
     def test_get_minimal_set_complement_parameters():
-        parameters = get_minimal_set_complement_parameters(4, 0.05)
+        parameters = Parameters(*get_minimal_set_complement_parameters(4, 0.05))
         assert parameters.W_E.shape == (4, 3)
         for seen in ([0], [0, 2], [2, 0], [1, 3, 2]):
             check_solves(parameters, seen, 0.05)
@@ -650,7 +651,7 @@ if __name__ == "__main__":
         assert np.isclose(misfit, 0)
 
     def test_get_narrow_parameters():
-        parameters = get_narrow_parameters(4, 2)
+        parameters = Parameters(*get_narrow_parameters(4, 2))
         logits = forward(parameters, np.arange(4)[:, None])[:, 0]
         p = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
         losses = [np.mean([np.log(1 / 3 / p[i, k]) for k in range(4) if k != i]) for i in range(4)]

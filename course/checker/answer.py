@@ -19,6 +19,7 @@ from checker.wrong import NotLoaded, NotWritten, Wrong, clean
 CHILD = Path(__file__).with_name("child.py")
 MAX_REPLY = 1 << 26  # characters; a longer one is cut, and then not understood
 KEPT = ("PATH", "HOME", "PYTHONPATH", "SYSTEMROOT", "APPDATA", "TEMP", "TMP")
+START = 60.0  # seconds in which Python and numpy must be there
 BROKEN = (KeyError, TypeError, ValueError, OverflowError, AttributeError, RecursionError)
 THREADS = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
@@ -91,6 +92,7 @@ class Answer:
         )
         self._replies = queue.Queue(maxsize=3)
         threading.Thread(target=self._read, daemon=True).start()
+        self._receive("Python does not start", START)
         self._send(setup)
         try:
             reply = self._receive(f"{self.file.name} does not end when it is loaded")
@@ -169,9 +171,9 @@ class Answer:
             self._process.stdin.write(json.dumps(message) + "\n")
             self._process.stdin.flush()
 
-    def _receive(self, too_long):
+    def _receive(self, too_long, seconds=None):
         try:
-            line = self._replies.get(timeout=self.limits.seconds)
+            line = self._replies.get(timeout=seconds or self.limits.seconds)
         except queue.Empty:
             self.close()
             raise Wrong(too_long) from None

@@ -25,6 +25,8 @@ ANSWERS = {
     "solutions": "solutions.py is there to be read; write the answer in your own file",
     "checker": "the checker is no part of an answer",
 }
+REFUSED = "os socket subprocess ctypes shutil pty signal fcntl mmap urllib _winapi winreg"
+FOREIGN = ("_posixsubprocess", "_socket", "_ctypes", "_multiprocessing", "_posixshmem")
 
 
 class Other:
@@ -163,49 +165,37 @@ def limit_resources(setup):
 
 def guard(folder):
     """Refuse files elsewhere, network, processes and foreign code from here on; never undone."""
-    separator = os.sep
-    roots = [os.path.realpath(path) for path in (sys.prefix, sys.base_prefix, folder)]
+    fspath, fsdecode, normcase, realpath = (
+        os.fspath,
+        os.fsdecode,
+        os.path.normcase,
+        os.path.realpath,
+    )
+
+    def whole(path):
+        return normcase(os.path.join(realpath(fsdecode(fspath(path))), ""))
+
+    own = whole(folder)
     packages = [path for path in sys.path if path.endswith(("site-packages", "dist-packages"))]
-    roots = tuple(path.rstrip(separator) + separator for path in roots + packages)
-    sys.path[:] = [
-        path for path in sys.path if (os.path.realpath(path) + separator).startswith(roots)
-    ]
-    own = os.path.realpath(folder) + separator
-    realpath, fspath, fsdecode = os.path.realpath, os.fspath, os.fsdecode
+    roots = tuple(map(whole, (folder, sys.prefix, sys.base_prefix, *packages)))
+    sys.path[:] = [path for path in sys.path if whole(path).startswith(roots)]
     reads = {"open", "os.listdir", "os.scandir"}
     harmless = {"os.putenv", "os.unsetenv", "os.add_dll_directory"}
-    refused = (
-        "os.",
-        "socket.",
-        "subprocess.",
-        "ctypes.",
-        "shutil.",
-        "pty.",
-        "signal.",
-        "fcntl.",
-        "webbrowser.",
-        "urllib.",
-        "ftplib.",
-        "smtplib.",
-        "_winapi.",
-        "winreg.",
-        "mmap.",
-    )
-    foreign = {"_posixsubprocess", "_socket", "_ctypes", "multiprocessing", "_multiprocessing"}
+    refused = tuple(f"{part}." for part in REFUSED.split())
 
     def refuse(event, arguments):
         if event in reads:
             path = arguments[0]
             if isinstance(path, int):
                 raise PermissionError("a submission opens no file by its number")
-            real = realpath(fsdecode(fspath(path if path is not None else ".")))
+            real = whole("." if path is None else path)
             mode = arguments[1] if event == "open" else "r"
             flags = arguments[2] if event == "open" else 0
             writes = flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
             writes = writes or (mode or "r").strip("rbtU")
-            if not (real + separator).startswith(own if writes else roots):
+            if not real.startswith(own if writes else roots):
                 raise PermissionError(f"a submission may not open {real}")
-        elif event == "import" and arguments[0] in foreign:
+        elif event == "import" and arguments[0] in FOREIGN:
             raise PermissionError(f"a submission may not import {arguments[0]}")
         elif event.startswith(refused) and event not in harmless:
             raise PermissionError(f"a submission may not use {event}")
@@ -252,6 +242,7 @@ def main():
         replies.write(json.dumps(message) + "\n")
         replies.flush()
 
+    reply(ready=True)
     setup = json.loads(requests.readline())
     file = setup["file"]
 

@@ -132,7 +132,7 @@ def check(options):
     solved = []
     for at in numbers:
         outcome = run.outcome(at)
-        show_outcome(at, outcome)
+        show_outcome(at, outcome, prints=len(numbers) == 1 or not outcome.solved)
         if not outcome.solved:
             break
         solved.append(at)
@@ -145,7 +145,7 @@ def check(options):
     return is_well and len(solved) == len(numbers)
 
 
-def show_outcome(at, outcome):
+def show_outcome(at, outcome, prints):
     name = PROBLEMS[at - 1].name
     if is_unwritten(outcome):
         print(f"{at:3} {name}: not written yet")
@@ -153,10 +153,10 @@ def show_outcome(at, outcome):
     print(f"{at:3} {name}: {'solved' + say(outcome.facts) if outcome.solved else 'not yet'}")
     if outcome.replaced:
         print(f"    (with ours in place of your {' and '.join(outcome.replaced)})")
+    if outcome.printed and prints:
+        print("    your function printed:")
+        print(textwrap.indent(outcome.printed[:MAX_PRINTED].rstrip(), "    | "))
     if not outcome.solved:
-        if outcome.printed:
-            print("    your function printed:")
-            print(textwrap.indent(outcome.printed[:MAX_PRINTED].rstrip(), "    | "))
         print(format_wrong(outcome.wrong))
 
 

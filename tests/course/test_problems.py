@@ -101,6 +101,57 @@ def test_solutions_agree_with_the_package():
     assert misfit / x.mean() == pytest.approx(form.residual())
 
 
+def bisect_strength(vocab_size, max_illegal_rate):
+    low, high, s = 0.0, 1e4, np.arange(1, vocab_size)
+    for _ in range(80):
+        x = (low + high) / 2
+        odds = s * np.exp(-x / s) / (vocab_size - s)
+        low, high = (low, x) if (odds / (1 + odds)).max() <= max_illegal_rate else (x, high)
+    return high
+
+
+def turn_simplex(vocab_size):
+    n = vocab_size - 1
+    rotation = np.linalg.qr(np.random.default_rng().normal(size=(n, n)))[0]
+    return solutions.make_simplex(vocab_size) @ rotation
+
+
+def build_wider(vocab_size, max_illegal_rate):
+    """One-hot, not a simplex; a list; strength in W_V; queries that are zero."""
+    identity, zeros = np.eye(vocab_size), np.zeros((vocab_size, vocab_size))
+    x, zero = solutions.get_smallest_strength(vocab_size, max_illegal_rate), np.zeros
+    return [
+        np.hstack([identity, zeros]),
+        zero((2 * vocab_size, 1)),
+        zero((2 * vocab_size, 1)),
+        np.vstack([-x * identity, zeros]),
+        np.hstack([zeros, identity]),
+        np.vstack([zeros, identity]),
+    ]
+
+
+def build_minimal(vocab_size, max_illegal_rate):
+    """A small b, a turned simplex."""
+    found = solutions.get_minimal_set_complement_parameters(vocab_size, max_illegal_rate)
+    H = turn_simplex(vocab_size)
+    return found._replace(W_E=H, W_O=10 * found.W_O, W_U=-0.1 * H.T)
+
+
+@pytest.mark.parametrize(
+    ("number", "function"),
+    [
+        (14, bisect_strength),
+        (15, turn_simplex),
+        (16, lambda parameters: np.array(solutions.find_failing_context(parameters))),
+        (17, build_wider),
+        (18, build_minimal),
+    ],
+)
+def test_other_right_answers_pass(number, function):
+    problem = PROBLEMS[number - 1]
+    problem.check(Local(problem, function), np.random.default_rng(0))
+
+
 def test_every_problem_has_what_a_student_needs():
     for problem in PROBLEMS:
         assert len(problem.hints) == 2
