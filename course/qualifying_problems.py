@@ -369,7 +369,8 @@ def find_failing_context(parameters):
     Returns:
         a list of one token, or of two different ones in their order, whose loss is the largest.
 
-    `forward(parameters, tokens)` of model.py gives the logits, (N, L) to (N, L, V).
+    `forward(parameters, tokens)` of model.py gives the logits, (N, L) to (N, L, V). The last
+    position is the one that has seen the whole context.
 
     By hand: a model whose logits are all 0, for V = 4, has p = 1/4. After one token q is 1/3 for
     three tokens: the loss is ln(4/3) = 0.29. After two, ln(4/2) = 0.69. So [0, 1] is a worst one.

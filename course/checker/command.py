@@ -125,8 +125,11 @@ def check(options):
     seed = secrets.randbits(32) if options.seed is None else options.seed
     try:
         run = Run(options.file, seed)
-    except (OSError, Wrong) as error:
-        print(error)
+    except OSError as error:
+        print(f"{options.file}: {error.strerror}")
+        return False
+    except Wrong as wrong:
+        print(wrong.message)
         return False
     numbers = [options.problem] if options.problem else NUMBERS
     solved = []

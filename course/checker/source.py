@@ -1,6 +1,7 @@
 """What can be said about a student's file without running it."""
 
 import ast
+import warnings
 from pathlib import Path
 
 from checker.wrong import Wrong
@@ -23,10 +24,12 @@ class Source:
     def __init__(self, file):
         self.file = Path(file)
         try:
-            tree = ast.parse(self.file.read_bytes())
-        except (SyntaxError, ValueError) as error:
+            with warnings.catch_warnings(action="ignore"):
+                tree = ast.parse(self.file.read_bytes())
+        except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
             line = f"line {error.lineno}: " if isinstance(error, SyntaxError) else ""
-            raise Wrong(f"{self.file.name} is no Python: {line}{error.args[0]}") from error
+            reason = error.args[0] if error.args else "it is nested too deeply"
+            raise Wrong(f"{self.file.name} is no Python: {line}{reason}") from error
         self.functions = {}
         for node in tree.body:
             if isinstance(node, ast.FunctionDef):

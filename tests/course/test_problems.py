@@ -1,5 +1,8 @@
 """Every problem: its solution passes, and each known mistake is told its own reason."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -13,8 +16,11 @@ from gamecircuits.games.masks import get_valid_next_token_mask
 from gamecircuits.games.mnk import Mnk
 from gamecircuits.games.windowed_complement import WindowedComplement
 from gamecircuits.theory.strength import gain_min, x_min
+from gamecircuits.transformer.constructions.construction import make_construction
 from gamecircuits.transformer.model import Parameters, attention_pattern, forward
+from gamecircuits.transformer.weights import write_model
 
+COURSE = Path(__file__).parents[2] / "course"
 NUMBERS = range(1, len(PROBLEMS) + 1)
 MISTAKES = [(n, i) for n in NUMBERS for i in range(len(PROBLEMS[n - 1].mistakes))]
 
@@ -150,6 +156,18 @@ def build_minimal(vocab_size, max_illegal_rate):
 def test_other_right_answers_pass(number, function):
     problem = PROBLEMS[number - 1]
     problem.check(Local(problem, function), np.random.default_rng(0))
+
+
+def test_the_readme_reads_a_model(tmp_path):
+    text = (COURSE / "README.md").read_text(encoding="utf-8")
+    names = {}
+    exec(re.search(r"```python\n(.*?)```", text, re.DOTALL)[1], names)
+    written = make_construction("minimal", vocab_size=5, beta=2.0).model()
+    write_model(tmp_path / "m.safetensors", written, "{}")
+    found = names["load"](tmp_path / "m.safetensors")
+    for name, matrix in found._asdict().items():
+        np.testing.assert_array_equal(matrix, getattr(written.parameters, name))
+    np.testing.assert_allclose(solutions.read_model(found)[1], 2.0)
 
 
 def test_every_problem_has_what_a_student_needs():
