@@ -211,5 +211,5 @@ def say_what_is_next(run, at, solved, asked):
             f"Next: {at} {problem.name}, {place}; difficulty {problem.difficulty} of 5, about "
             f"{problem.minutes} minutes."
         )
-        print(f"Stuck? --hint {at}, --hint {at} {at}, --solution {at}.", end=" ")
+        print(f"Stuck? Add --hint {at}, then --hint {at} {at}, then --solution {at}.", end=" ")
     print(f"(seed {run.seed})")

@@ -58,11 +58,19 @@ def grade_folder(folder, seed=None, seconds=10.0):
             print(f"{name:{width}}  {rows[-1]['solved']:>3}/{len(PROBLEMS)}  {facts}")
             for text in explain(outcomes):
                 print(f"{'':{width}}    {text}")
-    path = folder / TABLE
-    with open(path, "w", newline="", encoding="utf-8") as table:
-        writer = csv.DictWriter(table, rows[0].keys())
-        writer.writeheader()
-        writer.writerows(rows)
+    return write_table(rows, folder / TABLE)
+
+
+def write_table(rows, path):
+    """Write rows as CSV; the exit status."""
+    try:
+        with open(path, "w", newline="", encoding="utf-8") as table:
+            writer = csv.DictWriter(table, rows[0].keys())
+            writer.writeheader()
+            writer.writerows(rows)
+    except OSError as error:
+        print(f"\ncould not write {path}: {error.strerror}")
+        return 1
     print(f"\nAll messages: {path}")
     return 0
 
@@ -80,30 +88,29 @@ def find_submissions(folder):
 
 def grade(file, place, seed, limits):
     """Outcomes of all problems by their numbers, or what is wrong with the file."""
+    place.mkdir()
     try:
-        copy = copy_submission(file, place)
-        run = Run(copy, seed, limits)
+        run = Run(copy_submission(file, place), seed, limits)
+        begin, outcomes = time.monotonic(), {}
+        for number in range(1, len(PROBLEMS) + 1):
+            if time.monotonic() - begin > DEADLINE:
+                break
+            outcomes[number] = run.outcome(number)
+            if isinstance(outcomes[number].wrong, NotLoaded):
+                return outcomes[number].wrong
+        return outcomes
     except Wrong as wrong:
         return wrong
-    begin, outcomes = time.monotonic(), {}
-    for number in range(1, len(PROBLEMS) + 1):
-        if time.monotonic() - begin > DEADLINE:
-            break
-        outcomes[number] = run.outcome(number)
-        if isinstance(outcomes[number].wrong, NotLoaded):
-            outcomes = outcomes[number].wrong
-            break
-    shutil.rmtree(place, ignore_errors=True)
-    return outcomes
+    finally:
+        shutil.rmtree(place, ignore_errors=True)  # out of reach of the next one
 
 
 def copy_submission(file, place):
-    """A copy in a folder of its own, with model.py beside; `Wrong` if that is no plain file."""
+    """A copy in a folder, with model.py beside; `Wrong` if that is no plain file."""
     if file.is_symlink() or file.parent.is_symlink() or not file.is_file():
         raise Wrong("is no plain file")
     if file.stat().st_size > MAX_BYTES:
         raise Wrong(f"is larger than {MAX_BYTES >> 20} MiB")
-    place.mkdir()
     shutil.copyfile(COURSE / "model.py", place / "model.py")
     shutil.copyfile(file, place / NAME)
     command = [sys.executable, "-I", "-c", PARSE, str(place / NAME)]
