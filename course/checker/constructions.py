@@ -54,6 +54,15 @@ def all_contexts(vocab_size, length):
     return np.array(turned)
 
 
+def get_last_logits(parameters, contexts, shown):
+    """Finite logits after whole contexts, (N, length) to (N, V)."""
+    with np.errstate(all="ignore"):
+        logits = forward(parameters, contexts)[:, -1]
+    if not np.isfinite(logits).all():
+        raise Wrong("logits become nan or inf: the numbers in the matrices are too large", shown)
+    return logits
+
+
 def check_solves(parameters, vocab_size, rate, shown):
     """Level on the absent tokens, then positive displacements, then the rate, in all contexts.
 
@@ -63,7 +72,7 @@ def check_solves(parameters, vocab_size, rate, shown):
     runs = []
     for length in range(1, vocab_size):
         contexts = all_contexts(vocab_size, length)
-        logits = forward(parameters, contexts)[:, -1]
+        logits = get_last_logits(parameters, contexts, shown)
         mask = solutions.get_valid_next_token_mask(contexts, vocab_size)[:, -1]
         runs.append((contexts, logits, mask))
     for find in (find_uneven, find_raised):
@@ -90,11 +99,16 @@ def say_context(context):
     return f"seen {{{tokens}}}, last {context[-1]}"
 
 
+def rounding_of(logits):
+    """Differences of logits that are not counted."""
+    return min(1e-3, SLACK * max(1.0, np.abs(logits).max()))
+
+
 def find_uneven(contexts, logits, mask):
     """A context whose absent logits differ, in words."""
     highest = np.where(mask, logits, -np.inf).max(axis=-1)
     spread = highest - np.where(mask, logits, np.inf).min(axis=-1)
-    size = SLACK * max(1.0, np.abs(logits).max())
+    size = rounding_of(logits)
     if not (spread > size).any():
         return ""
     worst = int(np.argmax(spread > size))
@@ -105,7 +119,7 @@ def find_raised(contexts, logits, mask):
     """A context with a seen token that is not below the absent ones, in words."""
     displacement = np.where(mask, np.inf, solutions.get_displacements(logits, mask))
     lowest = displacement.min(axis=-1)
-    size = SLACK * max(1.0, np.abs(logits).max())
+    size = rounding_of(logits)
     if not (lowest <= size).any():
         return ""
     worst = int(np.argmax(lowest <= size))
@@ -194,7 +208,7 @@ def check_narrow(answer, rng):
         if parameters.W_E.shape[1] > width:
             raise Wrong(f"the width is {parameters.W_E.shape[1]}; {width} are allowed", shown)
         contexts = np.arange(vocab_size)[:, None]
-        logits = forward(parameters, contexts)[:, -1]
+        logits = get_last_logits(parameters, contexts, shown)
         others = ~np.eye(vocab_size, dtype=bool)
         highest = logits.max(axis=-1, keepdims=True)
         log_p = logits - highest - np.log(np.exp(logits - highest).sum(axis=-1, keepdims=True))
@@ -234,6 +248,10 @@ def build(V, rate, *, copy=True, read=None, sign=-1.0, factor=1.0, tied=False, H
     )
 
 
+def scale(parameters, factor):
+    return parameters._replace(W_V=factor * parameters.W_V, W_U=factor * parameters.W_U)
+
+
 def _attend_to_last(V, rate):
     """A sharp attention to the last token: the earlier ones are forgotten."""
     plain = build(V, rate)
@@ -247,6 +265,7 @@ COMMON = (
     Mistake(lambda V, e: build(V, e)._replace(W_U=build(V, e).W_U.T), "W_U has shape"),
     Mistake(lambda V, e: build(V, e)._replace(W_Q=np.zeros(0)), "W_Q is an array of shape (0,)"),
     Mistake(lambda V, e: build(V, e, factor=np.nan), "W_O has nan"),
+    Mistake(lambda V, e: scale(build(V, e), 1e200), "logits become nan or inf"),
     Mistake(lambda V, e: None, "is there a `return`"),
 )
 ANY_WIDTH = (
@@ -306,6 +325,10 @@ NARROW_MISTAKES = (
         "1.000 of the loss is left",
     ),
     Mistake(lambda V, d: solutions.get_narrow_parameters(V, d - 1), "of the loss is left"),
+    Mistake(
+        lambda V, d: solutions.get_narrow_parameters(V, d)._replace(W_E=np.full((V, d), 1e308)),
+        "logits become nan or inf",
+    ),
     Mistake(lambda V, d: None, "is there a `return`"),
 )
 

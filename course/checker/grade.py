@@ -38,6 +38,7 @@ def grade_folder(folder, seed=None, seconds=10.0):
     if not folder.is_dir():
         print(f"{folder} is no folder")
         return 2
+    folder = folder.resolve()
     submissions = find_submissions(folder)
     if not submissions:
         print(f"{folder} has no submissions: NAME.py, or NAME/{NAME}")
