@@ -3,7 +3,7 @@
 import numpy as np
 
 import solutions
-from checker.games import compared, play
+from checker.masks import compared, play
 from checker.problem import Compare, Mistake, Problem
 from model import Parameters, attention_pattern, forward
 

@@ -265,11 +265,11 @@ COMMON = (
     Mistake(lambda V, e: build(V, e)._replace(W_U=build(V, e).W_U.T), "W_U has shape"),
     Mistake(lambda V, e: build(V, e)._replace(W_Q=np.zeros(0)), "W_Q is an array of shape (0,)"),
     Mistake(lambda V, e: build(V, e, factor=np.nan), "W_O has nan"),
-    Mistake(lambda V, e: scale(build(V, e), 1e200), "logits become nan or inf"),
     Mistake(lambda V, e: None, "is there a `return`"),
 )
 ANY_WIDTH = (
     *COMMON,
+    Mistake(lambda V, e: scale(build(V, e), 1e200), "logits become nan or inf"),
     Mistake(lambda V, e: build(V, e, sign=1.0), "The head raises what was seen"),
     Mistake(lambda V, e: build(V, e, factor=0.0), "The head adds nothing"),
     Mistake(lambda V, e: build(V, e, factor=0.5), "The strength is too small"),
@@ -297,6 +297,7 @@ def _minimal(V, e, **changes):
 
 MINIMAL = (
     *(mistake for mistake in COMMON if mistake.message != "W_U has shape"),
+    Mistake(lambda V, e: scale(_minimal(V, e), 1e200), "logits become nan or inf"),
     Mistake(solutions.get_set_complement_parameters, "are enough"),
     Mistake(
         lambda V, e: _minimal(V, e, W_V=np.eye(V - 1, V), W_O=np.eye(V, V - 1)),
@@ -332,42 +333,44 @@ NARROW_MISTAKES = (
     Mistake(lambda V, d: None, "is there a `return`"),
 )
 
-ANY_WIDTH_PROBLEM = Problem(
-    solutions.get_set_complement_parameters,
-    4,
-    60,
-    (
-        "You want D = -x (I - 1/V) = -x H @ H.T, and B = 0. With d_k = 0 attention is uniform: "
-        "np.zeros((d, 0)). Keep the embedding out of the dimensions that W_U reads.",
-        "d = 2(V-1). W_E = [H 0], W_V takes the first half, W_O writes -x times it into the second "
-        "half, W_U reads H.T from the second half. x is your get_smallest_strength.",
+PROBLEMS = (
+    Problem(
+        solutions.get_set_complement_parameters,
+        4,
+        60,
+        (
+            "You want D = -x (I - 1/V) = -x H @ H.T, and B = 0. With d_k = 0 attention is uniform: "
+            "np.zeros((d, 0)). Keep the embedding out of the dimensions that W_U reads.",
+            "d = 2(V-1). W_E = [H 0], W_V takes the first half, W_O writes -x times it into the "
+            "second half, W_U reads H.T from the second half. x is your get_smallest_strength.",
+        ),
+        check_any_width,
+        ANY_WIDTH,
     ),
-    check_any_width,
-    ANY_WIDTH,
-)
-MINIMAL_PROBLEM = Problem(
-    solutions.get_minimal_set_complement_parameters,
-    5,
-    60,
-    (
-        "With d = V-1 the embedding H fills all dimensions, so B = W_E W_U cannot be 0. Which sign "
-        "may it have? Write down the displacement of the last token.",
-        "W_E = H and W_U = -H.T: B = -(I - 1/V) pushes the last token down. Now W_V W_O must have "
-        "the sign that gives D = -x (I - 1/V).",
+    Problem(
+        solutions.get_minimal_set_complement_parameters,
+        5,
+        60,
+        (
+            "With d = V-1 the embedding H fills all dimensions, so B = W_E W_U cannot be 0. Which "
+            "sign may it have? Write down the displacement of the last token.",
+            "W_E = H and W_U = -H.T: B = -(I - 1/V) pushes the last token down. Now W_V W_O must "
+            "have the sign that gives D = -x (I - 1/V).",
+        ),
+        check_minimal_width,
+        MINIMAL,
     ),
-    check_minimal_width,
-    MINIMAL,
-)
-NARROW_PROBLEM = Problem(
-    solutions.get_narrow_parameters,
-    5,
-    120,
-    (
-        "At length 1 the logits are B + D, and any table of rank `width` can be made. Begin with "
-        "the direct path alone: which tokens can it serve?",
-        "W_E = np.eye(V, width) and W_U = -30 W_E.T serve `width` tokens and ignore the others. To "
-        "do better, let gradient descent choose W_E and W_U.",
+    Problem(
+        solutions.get_narrow_parameters,
+        5,
+        120,
+        (
+            "At length 1 the logits are B + D, and any table of rank `width` can be made. Begin "
+            "with the direct path alone: which tokens can it serve?",
+            "W_E = np.eye(V, width) and W_U = -30 W_E.T serve `width` tokens and ignore the "
+            "others. To do better, let gradient descent choose W_E and W_U.",
+        ),
+        check_narrow,
+        NARROW_MISTAKES,
     ),
-    check_narrow,
-    NARROW_MISTAKES,
 )

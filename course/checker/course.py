@@ -1,16 +1,11 @@
-"""The problems of the course in their order."""
+"""The problems of the course, in the order of solutions.py."""
 
-from checker import attention, constructions, games, theory
+from checker import attention, constructions, masks, predictions, promises, theory
 
-PROBLEMS = (
-    *games.PROBLEMS,
-    *attention.PROBLEMS,
-    theory.STRENGTH_PROBLEM,
-    theory.SIMPLEX_PROBLEM,
-    theory.FAILING_PROBLEM,
-    constructions.ANY_WIDTH_PROBLEM,
-    constructions.MINIMAL_PROBLEM,
-    theory.GAIN_PROBLEM,
-    theory.READING_PROBLEM,
-    constructions.NARROW_PROBLEM,
+MODULES = (predictions, masks, attention, promises, theory, constructions)
+PROBLEMS = tuple(
+    sorted(
+        (problem for module in MODULES for problem in module.PROBLEMS),
+        key=lambda problem: problem.reference.__code__.co_firstlineno,
+    )
 )

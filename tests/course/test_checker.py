@@ -1,6 +1,7 @@
 """The checker as students meet it: files, processes, the command line."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -62,6 +63,13 @@ def test_unsolved_problems_are_not_written_yet(tmp_path):
     run = Run(write(tmp_path, STUBS), 0)
     for number in range(1, len(PROBLEMS) + 1):
         assert is_unwritten(run.outcome(number)), NAMES[number - 1]
+
+
+def test_stubs_have_the_numbers_of_their_problems():
+    numbers = re.findall(
+        r"^def (\w+).*?written yet: problem (\d+)", STUBS, re.DOTALL | re.MULTILINE
+    )
+    assert numbers == [(name, str(number)) for number, name in enumerate(NAMES, start=1)]
 
 
 def test_all_solved(course):
