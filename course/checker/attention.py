@@ -3,8 +3,8 @@
 import numpy as np
 
 import solutions
-from checker.masks import compared, play
-from checker.problem import Compare, Mistake, Problem
+from checker.masks import play
+from checker.problem import Compare, Mistake, Problem, compared
 from model import Parameters, attention_pattern, forward
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 import solutions
 from checker.child import digest
-from checker.problem import Compare, Mistake, Problem
+from checker.problem import Compare, Mistake, Problem, compared
 from checker.wrong import Wrong
 
 PAD = -1
@@ -277,12 +277,6 @@ TIC_TAC_TOE = (
         "a win at the end forbids the moves before it: position s knows only tokens[:, :s+1]",
     ),
 )
-
-
-def compared(reference, cases, shape, mistakes, *, difficulty, minutes, hints):
-    """A problem with one right value."""
-    check = Compare(reference, cases, shape, mistakes)
-    return Problem(reference, difficulty, minutes, hints, check, mistakes)
 
 
 PROBLEMS = (

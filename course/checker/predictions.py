@@ -3,8 +3,8 @@
 import numpy as np
 
 import solutions
-from checker.masks import compared, play
-from checker.problem import Mistake
+from checker.masks import play
+from checker.problem import Mistake, compared
 
 PAD = -1
 

@@ -120,6 +120,12 @@ class Compare:
         raise Wrong(message, shown)
 
 
+def compared(reference, cases, shape, mistakes, *, difficulty, minutes, hints):
+    """A problem with one right value."""
+    check = Compare(reference, cases, shape, mistakes)
+    return Problem(reference, difficulty, minutes, hints, check, mistakes)
+
+
 def apply(function, arguments):
     """The value of a function that may fail, and then has none."""
     with np.errstate(all="ignore"):
