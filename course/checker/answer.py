@@ -201,8 +201,10 @@ class Answer:
             raise Wrong(f"out of memory: more than {gigabytes:.0f} GiB are asked for{place(reply)}")
         if "error" not in reply:
             return
-        if reply.get("not_written") and not name:
-            raise NotWritten
+        if not name and (unwritten := reply.get("not_written")):
+            if unwritten == self.name:
+                raise NotWritten
+            raise Wrong(f"{self.name} calls {clean(str(unwritten))}, which is not written yet")
         raise Wrong(clean(describe_error(reply, name or self.name)))
 
 
@@ -226,7 +228,8 @@ REMINDERS = (  # what messages of Python and numpy usually mean here
         "truth value of an array",
         "`if`, `and`, `not` want one truth value: use & | ~, .any(), .all()",
     ),
-    ("arrays can be converted", "a function for one number was given an array: use that of numpy"),
+    ("to Python scalars", "a function for one number was given an array: use that of numpy"),
+    ("scalar index", "a tuple or list cannot be indexed by an array; take a matrix, parameters.W_E"),
     ("positional argument", "the arguments are given in the order of the stub, and no others"),
     ("out of bounds", "an index is too large for its axis, or PAD = -1 was used as one"),
     ("is not defined", "is the name spelled as above, and imported at the top?"),

@@ -99,7 +99,7 @@ def describe(error, file):
     return place | {
         "error": type(error).__name__,
         "message": str(error)[:500],
-        "not_written": isinstance(error, NotImplementedError),
+        "not_written": lines[-1].name if isinstance(error, NotImplementedError) and lines else "",
         "refusal": isinstance(error, Refusal),
     }
 

@@ -113,7 +113,7 @@ class Compare:
             tried = list(zip(cases, values, strict=False))
             for mistake in like_it:
                 if all(is_same(apply(mistake.function, case), value) for case, value in tried):
-                    raise Wrong(mistake.message, shown, misconception=True)
+                    raise Wrong(mistake.message, shown)
         message = explain_type(value, expected, self.shape) or explain_value(
             value, expected, self.labels
         )

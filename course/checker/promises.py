@@ -60,7 +60,7 @@ class CheckPromise:
                 is_same(np.asarray(v), np.asarray(mistake.function(*c)))
                 for c, v in zip(cases, found, strict=True)
             ):
-                raise Wrong(mistake.message, shown, misconception=True)
+                raise Wrong(mistake.message, shown)
         rates = self.rates(vocab_size, float(value))
         worst = int(np.argmax(rates))
         if value < expected:

@@ -13,14 +13,12 @@ class Wrong(Exception):
     Attributes:
         message: what is wrong, for somebody who has just begun.
         shown: pairs of a label and a value, to be shown below the message.
-        misconception: whether the message names the reason, not only the symptom.
     """
 
-    def __init__(self, message, shown=(), misconception=False):
+    def __init__(self, message, shown=()):
         super().__init__(message)
         self.message = message
         self.shown = tuple(shown)
-        self.misconception = misconception
 
 
 class NotWritten(Wrong):

@@ -135,6 +135,11 @@ def test_a_gap_blocks_nothing(tmp_path):
 
 
 ANSWERS = [
+    (
+        "softmax",
+        "def later():\n    raise NotImplementedError\n\ndef softmax(x):\n    later()",
+        "softmax calls later, which is not written yet",
+    ),
     ("softmax", "softmax = None", "no function softmax"),
     ("softmax", "def softmax(x):\n    while True: pass", "no answer after 3 s"),
     ("softmax", "def softmax(x):\n    exit()", "calls exit()"),
