@@ -92,17 +92,22 @@ class Answer:
         )
         self._replies = queue.Queue(maxsize=3)
         threading.Thread(target=self._read, daemon=True).start()
+        try:
+            self._load(setup)
+        except BaseException:  # Ctrl-C, too
+            self.close()
+            raise
+
+    def _load(self, setup):
         self._receive("Python does not start", START)
         self._send(setup)
         try:
             reply = self._receive(f"{self.file.name} does not end when it is loaded")
             self._raise_error(reply, self.file.name)
         except Wrong as wrong:
-            self.close()
             raise NotLoaded(wrong.message) from None
         if not reply.get("found"):
-            self.close()
-            raise Wrong(f"there is no function {name} in {self.file.name}; was it renamed?")
+            raise Wrong(f"there is no function {self.name} in {self.file.name}; was it renamed?")
 
     def __enter__(self):
         return self
@@ -229,7 +234,10 @@ REMINDERS = (  # what messages of Python and numpy usually mean here
         "`if`, `and`, `not` want one truth value: use & | ~, .any(), .all()",
     ),
     ("to Python scalars", "a function for one number was given an array: use that of numpy"),
-    ("scalar index", "a tuple or list cannot be indexed by an array; take a matrix, parameters.W_E"),
+    (
+        "scalar index",
+        "a tuple or list cannot be indexed by an array; take a matrix, parameters.W_E",
+    ),
     ("positional argument", "the arguments are given in the order of the stub, and no others"),
     ("out of bounds", "an index is too large for its axis, or PAD = -1 was used as one"),
     ("is not defined", "is the name spelled as above, and imported at the top?"),
