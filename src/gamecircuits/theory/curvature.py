@@ -13,6 +13,9 @@ arrays of numpy and of JAX.
 
 from typing import NamedTuple
 
+import numpy as np
+
+from gamecircuits.theory.basics import centering
 from gamecircuits.theory.path import Array, Cases
 
 
@@ -40,19 +43,19 @@ def split_tables(ov: Array, direct: Array) -> Parts:
     """The parts of tables (V, V), without what the strengths say and without the gauge c, c'."""
     xp = ov.__array_namespace__()
     V = len(ov)
-    identity = xp.eye(V, dtype=ov.dtype)
-    tokens, symmetric, antisymmetric = [], [], []
-    for table in (ov, direct):
-        table = table - xp.mean(table, axis=1, keepdims=True)
-        table = table - xp.linalg.trace(table) / (V - 1) * (identity - 1 / V)
-        diagonal, columns = xp.linalg.diagonal(table), xp.sum(table, axis=0)
-        u = (V * diagonal - columns) / max(V - 2, 1)  # both are 0 if V = 2
-        v = (columns - u) / V
-        rest = (table - u[:, None] * (identity - 1 / V) - v) / (V * (V - 1)) ** 0.5
-        tokens += [u / V**0.5, v / V**0.5]
-        symmetric.append(xp.reshape((rest + rest.T) / 2, (-1,)))
-        antisymmetric.append(xp.reshape((rest - rest.T) / 2, (-1,)))
-    return Parts(xp.stack(tokens), xp.stack(symmetric), xp.stack(antisymmetric))
+    P = centering(V)
+    tables = xp.stack([ov, direct])
+    tables = tables - xp.mean(tables, axis=2)[:, :, None]
+    tables = tables - (tables * P).sum(axis=(1, 2))[:, None, None] * P / (V - 1)
+    diagonals, columns = (tables * np.eye(V)).sum(axis=2), tables.sum(axis=1)
+    u = (V * diagonals - columns) / max(V - 2, 1)  # both are 0 if V = 2
+    v = (columns - u) / V
+    rest = tables - u[:, :, None] * P - v[:, None, :]
+    halves = [
+        xp.reshape(rest + sign * xp.matrix_transpose(rest), (2, -1)) / (2 * (V * (V - 1)) ** 0.5)
+        for sign in (1, -1)
+    ]
+    return Parts(xp.reshape(xp.stack([u, v], axis=1), (4, V)) / V**0.5, *halves)
 
 
 def apply_form(blocks: Blocks, parts: Parts) -> Array:
@@ -61,80 +64,92 @@ def apply_form(blocks: Blocks, parts: Parts) -> Array:
     return sum((block * (part @ part.T)).sum(axis=(1, 2)) for block, part in pairs)
 
 
-def _vectors(xp, like: Array, *entries) -> Array:
-    return xp.stack([entry + 0 * like for entry in entries], axis=-1)
+class _Logits(NamedTuple):
+    """f_k = Σ_i w_i ν_ik + μ_ℓk as linear in the parts, in each case.
 
-
-def _outer(left: Array, right: Array) -> Array:
-    """Symmetric product of vectors (C, n): (C, n, n)."""
-    product = left[:, :, None] * right[:, None, :]
-    return (product + product.mT) / 2
-
-
-def _scale(factor: Array, blocks: Array) -> Array:
-    return factor[:, None, None] * blocks
-
-
-def mean_square(V: int, cases: Cases, absent: Array, other: Array, last: Array) -> Blocks:
-    """Blocks of E Σ_k p_k f_k²: p is `absent`, `other` or `last` (C,), by what token k is.
-
-    f_k = Σ_i w_i ν_ik + μ_ℓk, and E is over the contexts of a case.
+    tokens: coefficients of (u_ν, v_ν, u_μ, v_μ) for k absent, one of the t, and last, (C, 3, 4).
+    rest: of ν and μ, for a row of one of the t, and for that of the last token, (C, 2, 2).
     """
-    xp, t, w, own = cases.share.__array_namespace__(), *cases[2:5]
-    column = t * w + own  # 1 without dropout: then v of ν and of μ act as one
-    y = _vectors(xp, t, 0, column, 0, 1)
-    of_other, of_last = y + _vectors(xp, t, w, 0, 0, 0), y + _vectors(xp, t, own, 0, 1, 0)
-    tokens = _scale(t * other, _outer(of_other, of_other)) + _scale(last, _outer(of_last, of_last))
-    tokens = tokens + _scale((V - 1 - t) * absent, _outer(y, y))
 
-    n, k = _vectors(xp, t, w, 0), _vectors(xp, t, own, 1)
+    tokens: Array
+    rest: Array
 
-    def count(seen: Array) -> Array:
-        """Square of the sum of `seen` entries of a column, whose products are −1/(V−2)."""
+
+def _get_logits(cases: Cases) -> _Logits:
+    w, own = cases.weight[:, None, None], cases.own_weight[:, None, None]
+    tokens, rest = np.eye(12).reshape(3, 4, 3, 4), np.eye(4).reshape(2, 2, 2, 2)  # single entries
+    v, v_direct = tokens[:, 1].sum(axis=0), tokens[:, 3].sum(axis=0)  # alike for all k
+    t = cases.others[:, None, None]
+    return _Logits(
+        tokens=w * (t * v + tokens[1, 0]) + own * (v + tokens[2, 0]) + v_direct + tokens[2, 2],
+        rest=w * rest[0, 0] + own * rest[1, 0] + rest[1, 1],
+    )
+
+
+def _table(*rows: list) -> np.ndarray:
+    """Matrices (C, n, m) from n rows of m entries, each (C,) or a number."""
+    flat = np.broadcast_arrays(*(entry for row in rows for entry in row))
+    return np.stack(flat, axis=-1).reshape(-1, len(rows), len(rows[0]))
+
+
+def mean_square(vocab_size: int, cases: Cases, p: Array) -> Blocks:
+    """Blocks of E Σ_k p_k f_k² over the contexts of each case, p (C, 3) as in `Cases`.
+
+    f_k = Σ_i w_i ν_ik + μ_ℓk.
+    """
+    xp, V, t, logits = cases.share.__array_namespace__(), vocab_size, cases.others, _get_logits(cases)
+    counts = np.stack([V - 1 - t, t, np.ones_like(t)], axis=-1)
+    tokens = xp.einsum("ca,cai,caj->cij", p * counts, logits.tokens, logits.tokens)
+
+    # Two entries of one column have the product −1/(V−2) of the square of one, on average.
+    def spread(seen: np.ndarray) -> np.ndarray:
         return seen * (V - 1 - seen) / max(V - 2, 1)
 
-    def of_token(seen: Array) -> Array:
-        row = _outer(k, k) - _scale(2 * seen / max(V - 2, 1), _outer(n, k))
-        return row + _scale(count(seen), _outer(n, n))
+    def of_token(seen: np.ndarray) -> np.ndarray:
+        crossed = -seen / max(V - 2, 1)
+        return _table([spread(seen), crossed], [crossed, 1 + 0 * seen])
 
-    rest = _scale((V - 1 - t) * absent, of_token(t)) + _scale(t * other, of_token(t - 1))
-    rest = rest + _scale(last * count(t), _outer(n, n))
+    of_last = _table([spread(t), 0 * t], [0 * t, 0 * t])
+    kinds = np.stack([of_token(t), of_token(t - 1), of_last], axis=1) * counts[..., None, None]
+    rest = xp.einsum("cki,ca,cakl,clj->cij", logits.rest, p, kinds, logits.rest)
     return Blocks(tokens, rest, rest)
 
 
-def square_of_mean(V: int, cases: Cases, absent: Array, other: Array, last: Array) -> Blocks:
+def square_of_mean(vocab_size: int, cases: Cases, p: Array) -> Blocks:
     """Blocks of E (Σ_k p_k f_k)², as for `mean_square`; p may have any sum."""
-    xp, t, w, own = cases.share.__array_namespace__(), *cases[2:5]
-    column = t * w + own
-    y = _vectors(xp, t, 0, column, 0, 1)
-    a, b = other - absent, last - absent
-    h = _scale(a, y[:, None])[:, 0] + _vectors(xp, t, other * w, 0, 0, 0)
-    e = _scale(b, y[:, None])[:, 0] + _vectors(xp, t, last * own, 0, last, 0)
-    tokens = _scale(t * (V - t) / (V - 1), _outer(h, h)) + _outer(e, e)
-    tokens = tokens - _scale(2 * t / (V - 1), _outer(h, e))
+    xp, V, t, logits = cases.share.__array_namespace__(), vocab_size, cases.others, _get_logits(cases)
+    weighted = p[..., None] * logits.tokens
+    seen = weighted[:, 1:] - weighted[:, :1]  # Σ over all tokens of what is alike for all k is 0
+    crossed = -t / (V - 1)
+    pairs = _table([t * (V - t) / (V - 1), crossed], [crossed, 1 + 0 * t])
+    tokens = xp.einsum("cki,ckl,clj->cij", seen, pairs, seen)
 
-    n, k = _vectors(xp, t, w, 0), _vectors(xp, t, own, 1)
-    nn, kk, nk = _outer(n, n), _outer(k, k), _outer(n, k)
+    a, b = p[:, 1] - p[:, 0], p[:, 2] - p[:, 0]
+    products = xp.stack([a * a, a * b, b * b], axis=-1)
     one = t * (V - 1 - t) / max(V - 2, 1)
-    pairs = t * (t - 1) / max((V - 2) * (V - 3), 1)
-    both, crossed = pairs * (V - t) * (V - t - 1), pairs * (V - 1 - t)
+    two = t * (t - 1) / max((V - 2) * (V - 3), 1)
     rests = []
     for sign in (1, -1):  # of the transpose
-        seen = _scale((1 + sign) * both, nn) + _scale(one, kk)
-        seen = seen - _scale(2 * (1 + sign) * crossed, nk)
-        mixed = _scale(2 * sign * one, nk) - _scale(2 * (1 + sign) * crossed, nn)
-        rests.append(_scale(a * a, seen) + _scale(a * b, mixed) + _scale(b * b * one, nn))
+        both, mixed = (1 + sign) * two * (V - t) * (V - t - 1), -(1 + sign) * two * (V - 1 - t)
+        kinds = [
+            _table([both, mixed], [mixed, one]),
+            _table([2 * mixed, sign * one], [sign * one, 0 * t]),
+            _table([one, 0 * t], [0 * t, 0 * t]),
+        ]
+        kinds = np.stack(kinds, axis=1)
+        rests.append(xp.einsum("cki,ca,cakl,clj->cij", logits.rest, products, kinds, logits.rest))
     return Blocks(tokens, *rests)
 
 
-def get_curvature(vocab_size: int, cases: Cases) -> Blocks:
-    """Blocks of E Var_p(f), each case: twice what the loss gains to second order (Prop. 29)."""
-    p = cases.p_absent, cases.p_other, cases.p_last
-    return _subtract(mean_square(vocab_size, cases, *p), square_of_mean(vocab_size, cases, *p))
+def get_variance(vocab_size: int, cases: Cases, p: Array) -> Blocks:
+    """Blocks of E Var_p(f), for p of sum 1.
 
-
-def _subtract(first: Blocks, second: Blocks) -> Blocks:
-    return Blocks._make(a - b for a, b in zip(first, second, strict=True))
+    With the p of the cases it is twice what the loss gains to second order (Prop. 29).
+    """
+    pairs = zip(
+        mean_square(vocab_size, cases, p), square_of_mean(vocab_size, cases, p), strict=True
+    )
+    return Blocks._make(first - second for first, second in pairs)
 
 
 def get_noise(
@@ -146,16 +161,16 @@ def get_noise(
     absent tokens for independent numbers of the same mean square.
 
     Args:
-        energy: E Var_p(f) of the model (C,), from its parts and `get_curvature`.
+        energy: E Var_p(f) of the model (C,), from its parts and `get_variance`.
     """
-    V, cases_like_absent = vocab_size, vocab_size - 1 - cases.others  # M, the dropped ones too
-    M, absent, nothing = cases_like_absent, vocab_size - cases.length, 0 * cases.others
-    q = 1 / M + nothing
-    wrong = square_of_mean(V, cases, cases.p_absent - q, cases.p_other, cases.p_last)
-    spread = _subtract(
-        mean_square(V, cases, q, nothing, nothing), square_of_mean(V, cases, q, nothing, nothing)
-    )
-    hidden = M - absent  # dropped: nobody can tell them from absent ones
-    drawn = 1 + nothing if is_sampled else hidden / (absent * (M - 1 + (hidden == 0)))
-    family = Blocks._make(a + _scale(drawn, b) for a, b in zip(wrong, spread, strict=True))
-    return family, Blocks._make(_scale(energy / M, block) for block in spread)
+    xp = cases.share.__array_namespace__()
+    absent = vocab_size - cases.length
+    alike = vocab_size - 1 - cases.others  # M: the absent ones, and those dropped
+    q = np.stack([1 / alike, 0 * alike, 0 * alike], axis=-1)
+    wrong = square_of_mean(vocab_size, cases, cases.p - q)
+    spread = get_variance(vocab_size, cases, xp.asarray(q, dtype=cases.p.dtype))
+    dropped = alike - absent
+    drawn = np.ones_like(absent) if is_sampled else dropped / (absent * np.maximum(alike - 1, 1))
+    family = (a + drawn[:, None, None] * b for a, b in zip(wrong, spread, strict=True))
+    off = (xp.asarray(energy / alike)[:, None, None] * block for block in spread)
+    return Blocks._make(family), Blocks._make(off)

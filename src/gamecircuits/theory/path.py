@@ -21,25 +21,24 @@ Array = Any  # of numpy or of JAX
 
 
 class Cases(NamedTuple):
-    """Contexts as the model sees them, all that are alike in one case; each (C,).
+    """Contexts as the model sees them, all that are alike in one case; C cases.
 
     Attributes:
-        share: of all contexts; sums to 1.
-        length: s.
-        others: t, the tokens before the last whose attention is kept, s−1 without dropout.
-        weight, own_weight: attention to each of these, and of the last token to itself.
-        p_absent, p_other, p_last: predicted for each absent token, each of the t, the last one.
-            Seen tokens that are dropped look absent.
+        share: of all contexts, (C,); sums to 1.
+        length: s, of numpy, (C,).
+        others: t, the tokens before the last whose attention is kept, of numpy, (C,); s−1 without
+            dropout.
+        weight, own_weight: attention to each of these, and of the last token to itself, (C,).
+        p: predicted for an absent token, for one of the t, and for the last one, (C, 3). Seen
+            tokens whose attention is dropped look absent.
     """
 
     share: Array
-    length: Array
-    others: Array
+    length: np.ndarray
+    others: np.ndarray
     weight: Array
     own_weight: Array
-    p_absent: Array
-    p_other: Array
-    p_last: Array
+    p: Array
 
 
 def get_cases(strengths: Array, vocab_size: int, trained: int, dropout: Array = 0.0) -> Cases:
@@ -50,23 +49,20 @@ def get_cases(strengths: Array, vocab_size: int, trained: int, dropout: Array = 
     check(vocab_size, trained)
     xp = strengths.__array_namespace__()
     is_dropping = not (isinstance(dropout, float) and dropout == 0)
-    kept = np.array(
-        [
-            (s, t, own, comb(s - 1, t))
-            for s in range(1, trained + 1)
-            for t in (range(s) if is_dropping else [s - 1])
-            for own in ((0, 1) if is_dropping else [1])
-        ],
-        dtype=float,
-    )
-    s, t, own, ways = (xp.asarray(column, dtype=strengths.dtype) for column in kept.T)
-    share = ways * (1 - dropout) ** (t + own) * dropout ** (s - t - own) / trained
+    kinds = [
+        (s, t, own, comb(s - 1, t))
+        for s in range(1, trained + 1)
+        for t in (range(s) if is_dropping else [s - 1])
+        for own in ((0, 1) if is_dropping else [1])
+    ]
+    s, t, own, ways = np.array(kinds, dtype=float).T
+    share = xp.asarray(ways / trained) * (1 - dropout) ** (t + own) * dropout ** (s - t - own)
     x, beta, alpha = strengths
     weight = 1 / ((xp.exp(alpha) + s - 1) * (1 - dropout))
     own_weight = own * xp.exp(alpha) * weight
-    other, last = xp.exp(-x * weight), xp.exp(-x * own_weight - beta)
-    total = vocab_size - 1 - t + t * other + last
-    return Cases(share, s, t, weight, own_weight, 1 / total, other / total, last / total)
+    odds = xp.stack([1 + 0 * weight, xp.exp(-x * weight), xp.exp(-x * own_weight - beta)], axis=-1)
+    counts = np.stack([vocab_size - 1 - t, t, np.ones_like(t)], axis=-1)
+    return Cases(share, s, t, weight, own_weight, odds / (counts * odds).sum(axis=-1)[:, None])
 
 
 def path_loss(strengths: Array, vocab_size: int, trained: int, dropout: Array = 0.0) -> Array:
@@ -76,7 +72,7 @@ def path_loss(strengths: Array, vocab_size: int, trained: int, dropout: Array = 
     """
     xp = strengths.__array_namespace__()
     cases = get_cases(strengths, vocab_size, trained, dropout)
-    return -xp.sum(cases.share * xp.log(cases.p_absent))
+    return -(cases.share * xp.log(cases.p[:, 0])).sum()
 
 
 def path_gradient(
@@ -84,13 +80,11 @@ def path_gradient(
 ) -> np.ndarray:
     """Derivatives of `path_loss` by x, β and α, (3,)."""
     x = strengths[0]
-    c = get_cases(strengths, vocab_size, trained, dropout)
-    others = c.others * c.p_other
-    by_x = -(others * c.weight + c.p_last * c.own_weight)
-    full = (1 - dropout) * c.weight  # d ln w / dα = −A/(A+s−1) = −(1 − (s−1)·full)
-    rest = (c.length - 1) * full
-    by_alpha = x * (others * c.weight * (1 - rest) - c.p_last * c.own_weight * rest)
-    return np.array([(c.share * part).sum() for part in (by_x, -c.p_last, by_alpha)])
+    share, s, t, weight, own_weight, p = get_cases(strengths, vocab_size, trained, dropout)
+    other, last = t * p[:, 1] * weight, p[:, 2] * own_weight
+    before = (s - 1) * (1 - dropout) * weight  # attention to the tokens before the last
+    by_alpha = x * (other * (1 - before) - last * before)
+    return np.array([(share * part).sum() for part in (-other - last, -p[:, 2], by_alpha)])
 
 
 class Descent(NamedTuple):

@@ -19,8 +19,8 @@ from gamecircuits.theory.curvature import (
     Blocks,
     Parts,
     apply_form,
-    get_curvature,
     get_noise,
+    get_variance,
     split_tables,
 )
 from gamecircuits.theory.path import Cases, get_cases
@@ -76,7 +76,7 @@ def _correlate(blocks: Blocks, cases: Cases, vocab_size: int, trained: int) -> B
     s = np.arange(1, trained + 1)
     low, high = np.minimum(s, s[:, None]), np.maximum(s, s[:, None])
     absent = np.where(low == high, 1.0, np.sqrt((vocab_size - high) / (vocab_size - low)))
-    of_length = (cases.length[:, None] == s).astype(cases.share.dtype)
+    of_length = np.equal(cases.length[:, None], s).astype(np.float32)
 
     def gain(variances, alike):
         """How much the sum's variance exceeds that of independent ones, at least 1."""
@@ -94,21 +94,22 @@ def _surrogate(weights: Weights, trial: Trial, vocab_size: int, trained: int, dr
     """A loss whose gradient is that of a batch in mean and covariance; beside it, what is told."""
     strengths, parts = _take_apart(weights)
     cases = get_cases(strengths, vocab_size, trained, dropout)
-    energy = apply_form(get_curvature(vocab_size, cases), parts)
+    energy = apply_form(get_variance(vocab_size, cases, cases.p), parts)
     excess = (cases.share * energy).sum() / 2
-    loss = excess - (cases.share * jnp.log(cases.p_absent)).sum()
+    loss = excess - (cases.share * jnp.log(cases.p[:, 0])).sum()
 
-    fixed, energy = jax.lax.stop_gradient((cases, energy))
-    is_sampled = trial.targets == "sampled"
-    family, off = get_noise(vocab_size, fixed, is_sampled, jnp.maximum(energy, 0))
+    fixed = get_cases(jax.lax.stop_gradient(strengths), vocab_size, trained, dropout)
+    energy = jnp.maximum(jax.lax.stop_gradient(energy), 0)  # rounding may lead below
+    family, off = get_noise(vocab_size, fixed, trial.targets == "sampled", energy)
     family = Blocks._make(jnp.einsum("c,cij->ij", fixed.share, block) for block in family)
     noise = _correlate(off, fixed, vocab_size, trained)
-    for one, two, part in zip(family, noise, parts, strict=True):
-        key, mine = jax.random.split(key)
+    sizes = np.cumsum([part.size for part in parts])
+    normal = jnp.split(jax.random.normal(key, sizes[-1:]), sizes[:-1])
+    for one, two, part, own in zip(family, noise, parts, normal, strict=True):
         covariance = one + two
         ridge = (JITTER * jnp.trace(covariance) + 1e-30) * jnp.eye(len(covariance))
         root = jnp.linalg.cholesky(covariance + ridge)
-        drawn = root @ jax.random.normal(mine, part.shape)
+        drawn = root @ own.reshape(part.shape)
         loss += (drawn * part).sum() / (trial.batch_size * trained) ** 0.5
     return loss, (strengths, excess)
 
@@ -173,7 +174,7 @@ def predict_path(
         clip_norm=jnp.array([t.clip_norm for t in trials]),
         weight_decay=jnp.array([t.weight_decay for t in trials]),
         dropout=jnp.array([t.attention_dropout for t in trials]),
-        key=jax.random.split(jax.random.key(seed), len(trials)),
+        key=jax.random.split(jax.random.key(seed, impl="rbg"), len(trials)),
     )
     weights = jax.tree.map(jnp.asarray, from_vector(first, vocab_size, np.asarray(starts)))
     strengths, excess = jax.jit(jax.vmap(advance))(weights, knobs)
