@@ -14,7 +14,8 @@ FLOORS = (
     ("theory",),
     ("transformer",),
     ("analysis",),
-    ("claims", "experiments", "training"),
+    ("training",),
+    ("claims", "experiments"),
     ("figures",),
     ("pipeline",),
 )
