@@ -204,6 +204,28 @@ def steps_needed(
     return float(np.exp(x / ((1 - dropout) * trained)) / share)
 
 
+def plateau(
+    vocab_size: int, trained: int, weight_decay: float, dropout: float = 0.0
+) -> np.ndarray:
+    """x, β and α = 0 at which weight decay λ > 0 stops tables with uniform attention (Prop. 31).
+
+    The only minimum of the loss + λ/2 (‖D‖² + ‖B‖²): −∂L/∂x = (V−1)λx, −∂L/∂β = (V−1)λβ.
+    """
+    check(vocab_size, trained)
+    require(weight_decay > 0, f"weight_decay = {weight_decay} must be positive")
+
+    def slope(both: np.ndarray) -> np.ndarray:
+        pull = (vocab_size - 1) * weight_decay * both
+        return path_gradient(np.append(both, 0.0), vocab_size, trained, dropout)[:2] + pull
+
+    def penalised(both: np.ndarray) -> float:
+        decay = (vocab_size - 1) * weight_decay / 2 * (both**2).sum()
+        return float(path_loss(np.append(both, 0.0), vocab_size, trained, dropout) + decay)
+
+    near = scipy.optimize.minimize(penalised, np.zeros(2), jac=slope, method="BFGS").x
+    return np.append(scipy.optimize.root(slope, near, tol=1e-13).x, 0.0)
+
+
 def get_illegal_rate(vocab_size: int, lengths: np.ndarray, strengths: np.ndarray) -> np.ndarray:
     """Illegal token rate (..., L) at lengths (L,) of strengths (..., 3) (Prop. 14, Cor. 21b)."""
     x, beta, alpha = np.moveaxis(np.asarray(strengths, dtype=float)[..., None], -2, 0)
