@@ -24,7 +24,7 @@ def run(request):
 
 
 def test_all_experiments_are_tested():
-    others = {"dimensions", "precision", "superposition"}  # in files of their own
+    others = {"dimensions", "precision", "superposition", "training_path"}  # in files of their own
     assert set(SMALL) | others <= set(EXPERIMENTS.kinds())
 
 

@@ -72,9 +72,7 @@ class TrainingPath(Experiment):
         mine, held_out = rng.spawn(2)
         kinds = list(KINDS)
         groups = [("drawn", kind, mine) for kind in kinds for _ in range(self.num_shapes)]
-        groups += [
-            ("held_out", kinds[n % len(kinds)], held_out) for n in range(self.num_held_out)
-        ]
+        groups += [("held_out", kinds[n % len(kinds)], held_out) for n in range(self.num_held_out)]
         tables: list[pd.DataFrame] = []
         for number, (part, kind, stream) in enumerate(groups):
             shape = draw_shape(stream)

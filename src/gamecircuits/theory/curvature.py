@@ -97,19 +97,17 @@ def mean_square(vocab_size: int, cases: Cases, p: Array) -> Blocks:
 
     f_k = Σ_i w_i ν_ik + μ_ℓk.
     """
-    xp, V, t, logits = cases.share.__array_namespace__(), vocab_size, cases.others, _get_logits(cases)
+    xp, V, t = cases.share.__array_namespace__(), vocab_size, cases.others
+    logits = _get_logits(cases)
     counts = np.stack([V - 1 - t, t, np.ones_like(t)], axis=-1)
     tokens = xp.einsum("ca,cai,caj->cij", p * counts, logits.tokens, logits.tokens)
 
     # Two entries of one column have the product −1/(V−2) of the square of one, on average.
-    def spread(seen: np.ndarray) -> np.ndarray:
-        return seen * (V - 1 - seen) / max(V - 2, 1)
-
     def of_token(seen: np.ndarray) -> np.ndarray:
         crossed = -seen / max(V - 2, 1)
-        return _table([spread(seen), crossed], [crossed, 1 + 0 * seen])
+        return _table([seen * (V - 1 - seen) / max(V - 2, 1), crossed], [crossed, 1 + 0 * seen])
 
-    of_last = _table([spread(t), 0 * t], [0 * t, 0 * t])
+    of_last = of_token(t) * np.array([[1, 0], [0, 0]])
     kinds = np.stack([of_token(t), of_token(t - 1), of_last], axis=1) * counts[..., None, None]
     rest = xp.einsum("cki,ca,cakl,clj->cij", logits.rest, p, kinds, logits.rest)
     return Blocks(tokens, rest, rest)
@@ -117,7 +115,8 @@ def mean_square(vocab_size: int, cases: Cases, p: Array) -> Blocks:
 
 def square_of_mean(vocab_size: int, cases: Cases, p: Array) -> Blocks:
     """Blocks of E (Σ_k p_k f_k)², as for `mean_square`; p may have any sum."""
-    xp, V, t, logits = cases.share.__array_namespace__(), vocab_size, cases.others, _get_logits(cases)
+    xp, V, t = cases.share.__array_namespace__(), vocab_size, cases.others
+    logits = _get_logits(cases)
     weighted = p[..., None] * logits.tokens
     seen = weighted[:, 1:] - weighted[:, :1]  # Σ over all tokens of what is alike for all k is 0
     crossed = -t / (V - 1)

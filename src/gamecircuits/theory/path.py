@@ -204,9 +204,7 @@ def steps_needed(
     return float(np.exp(x / ((1 - dropout) * trained)) / share)
 
 
-def plateau(
-    vocab_size: int, trained: int, weight_decay: float, dropout: float = 0.0
-) -> np.ndarray:
+def plateau(vocab_size: int, trained: int, weight_decay: float, dropout: float = 0.0) -> np.ndarray:
     """x, β and α = 0 at which weight decay λ > 0 stops tables with uniform attention (Prop. 31).
 
     The only minimum of the loss + λ/2 (‖D‖² + ‖B‖²): −∂L/∂x = (V−1)λx, −∂L/∂β = (V−1)λβ.

@@ -1,9 +1,9 @@
-"""The path of training predicted from a trial and its weights before the first step: no games.
+"""The path of training, predicted from a trial's weights before the first step: without a game.
 
-The loss is replaced by its closed form for the strengths that the weights have on average, plus half
-the curvature times what in the circuits is not of that form (Proposition 29). Gradients get normal
-noise of the covariance of a batch's gradient (Proposition 30). The trial's own optimiser runs on
-its own weights. So all that is fitted is nothing; what is left out is in docs/theory.md.
+The loss is replaced by its closed form for the mean strengths that the weights have, plus half the
+curvature times what in the circuits is not of that form (Proposition 29). Gradients get normal
+noise with the covariance of a batch's gradient (Proposition 30). The trial's own optimiser then
+runs on its own weights. No number is fitted; docs/theory.md says what is left out.
 """
 
 from collections.abc import Sequence
