@@ -26,7 +26,7 @@ QUIET = Trial(optimizer="sgd", targets="exact", batch_size=65536, warmup=0.0, cl
 def make_equivariant(seed):
     """Factors, and the weights that they stand for."""
     rng = np.random.default_rng(seed)
-    shapes = Factors((1, 2), (2, 1), (2, 1), (2, 2), (2, 2), (2, 1))
+    shapes = [(1, 2), (2, 1), (2, 1), (2, 2), (2, 2), (2, 1)]
     factors = Factors._make(rng.standard_normal(shape) for shape in shapes)
     H, identity = helmert(V), np.eye(V - 1)
     inner = [np.kron(identity, factor) for factor in factors[1:5]]

@@ -102,7 +102,7 @@ class FactorPath:
     @staticmethod
     def build(V: int, rng: np.random.Generator) -> SimpleNamespace:
         m, m_k, m_v = rng.integers(1, 4, 3)
-        shapes = Factors((1, m), (m, m_k), (m, m_k), (m, m_v), (m_v, m), (m, 1))
+        shapes = [(1, m), (m, m_k), (m, m_k), (m, m_v), (m_v, m), (m, 1)]
         factors = Factors._make(rng.standard_normal(shape) for shape in shapes)
         H, identity = helmert(V), np.eye(V - 1)
         weights = [np.kron(H, factors.e), *(np.kron(identity, f) for f in factors[1:5])]
@@ -207,7 +207,7 @@ class GradientNoise:
         """The derivative of one prefix's loss in the direction, over contexts and next tokens."""
         contexts = _Contexts(case.V, case.trained)
         logits = contexts.logits(case.ov, case.direct, case.scores)
-        moved = contexts.logits(*case.shift, case.scores)
+        moved = contexts.logits(case.shift[0], case.shift[1], case.scores)
         slope = (scipy.special.softmax(logits, axis=1) * moved).sum(axis=1)[:, None] - moved
         found = contexts.share @ (contexts.target * slope**2).sum(axis=1)
         mean = contexts.share @ (contexts.target * slope).sum(axis=1)

@@ -87,19 +87,24 @@ class TrainingPath(Experiment):
     def _train(self, shape: Shape, trials: list[Trial], seed: int) -> Iterator[dict]:
         """Train and predict a group of trials, and compare."""
         # JAX takes long to load, and whoever reads a configuration makes its experiments.
+        import jax
+
         from gamecircuits.training.averaging import Last
         from gamecircuits.training.predicted_path import get_mean_strengths, predict_path
         from gamecircuits.training.program import train
 
         V, n = shape.vocab_size, shape.trained
         game = SetComplement(V)
-        numbers = {"num_steps": self.num_steps, "num_checkpoints": self.num_checkpoints}
         run = train(
             game, trials, range(len(trials)), [Last()],
             lambda size, rng: (game.play(size, rng) for _ in count()),
-            length=n, seed=seed, name="training_path", **numbers,
+            length=n, num_steps=self.num_steps,
+            num_checkpoints=self.num_checkpoints, seed=seed, name="training_path",
         )  # fmt: skip
-        path = predict_path(trials, run.start, V, n, **numbers, seed=seed)
+        path = predict_path(
+            trials, run.start, V, n, self.num_steps, self.num_checkpoints, seed=seed
+        )
+        jax.clear_caches()  # no other group has these programs
         games = game.play(NUM_GAMES, np.random.default_rng(seed))
         for number, trial in enumerate(trials):
             told = {name: value for name, value in asdict(trial).items() if name in SHOWN}

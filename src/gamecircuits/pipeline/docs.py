@@ -73,6 +73,7 @@ class Run:
 
 RUNS = {
     "default": Run("config/config.yaml"),
+    "theory": Run("config/theory.yaml"),
     "search": Run("config/search.yaml"),
     "again": Run("config/search.yaml", {"seed": 1, "results": "results/search_again"}),
 }
@@ -85,6 +86,7 @@ FIGURES = {  # file in docs: run, and file in its results; throughput.png is mad
     "superposition.png": ("default", "figures/experiments/superposition.png"),
     "parallel_resistors.png": ("default", "figures/experiments/parallel_resistors.png"),
     "precision.png": ("default", "figures/experiments/precision.png"),
+    "training_path.png": ("theory", "figures/experiments/training_path.png"),
     "predictions_windowed.png": ("default", "figures/predictions/windowed.png"),
     "legality_othello.png": ("default", "figures/legality/othello.png"),
     "filmstrip_othello.png": ("default", "figures/filmstrip/othello.png"),
@@ -158,6 +160,12 @@ def copy_figures(run: str, docs: Path) -> None:
         (docs / copy).write_bytes(compress_png((results / file).read_bytes()))
 
 
+def update_figures(docs: Path) -> None:
+    """Figures of all pages but that on training."""
+    for run in ("default", "theory"):
+        copy_figures(run, docs)
+
+
 def read_searches(run: str, parts: Iterable[str] = TABLES) -> dict[str, dict[str, pd.DataFrame]]:
     """Tables of all searches of a run, which is made first: by part, then by search."""
     searches = RUNS[run].searches
@@ -190,7 +198,7 @@ def update_replication(docs: Path) -> None:
 
 
 PARTS = {
-    "figures": lambda docs: copy_figures("default", docs),
+    "figures": update_figures,
     "training": update_training,
     "replication": update_replication,
 }

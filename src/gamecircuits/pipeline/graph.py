@@ -555,7 +555,7 @@ def run_experiment(config: Config, experiment: str) -> Work:
     """What an experiment on the theory measured"""
     named = config.experiments[experiment]
     settings = {"seed": config.seed, "name": experiment, "experiment": named.settings}
-    return Work(settings=settings, memory=550, seconds=300)  # whatever its parameters
+    return Work(settings=settings, memory=900, seconds=400)  # whatever its kind and parameters
 
 
 @stage(

@@ -130,12 +130,12 @@ def square_of_mean(vocab_size: int, cases: Cases, p: Array) -> Blocks:
     rests = []
     for sign in (1, -1):  # of the transpose
         both, mixed = (1 + sign) * two * (V - t) * (V - t - 1), -(1 + sign) * two * (V - 1 - t)
-        kinds = [
+        of_products = [
             _table([both, mixed], [mixed, one]),
             _table([2 * mixed, sign * one], [sign * one, 0 * t]),
             _table([one, 0 * t], [0 * t, 0 * t]),
         ]
-        kinds = np.stack(kinds, axis=1)
+        kinds = np.stack(of_products, axis=1)
         rests.append(xp.einsum("cki,ca,cakl,clj->cij", logits.rest, products, kinds, logits.rest))
     return Blocks(tokens, *rests)
 

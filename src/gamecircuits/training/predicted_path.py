@@ -103,8 +103,8 @@ def _surrogate(weights: Weights, trial: Trial, vocab_size: int, trained: int, dr
     family, off = get_noise(vocab_size, fixed, trial.targets == "sampled", energy)
     family = Blocks._make(jnp.einsum("c,cij->ij", fixed.share, block) for block in family)
     noise = _correlate(off, fixed, vocab_size, trained)
-    sizes = np.cumsum([part.size for part in parts])
-    normal = jnp.split(jax.random.normal(key, sizes[-1:]), sizes[:-1])
+    *ends, size = np.cumsum([part.size for part in parts]).tolist()
+    normal = jnp.split(jax.random.normal(key, (size,)), ends)
     for one, two, part, own in zip(family, noise, parts, normal, strict=True):
         covariance = one + two
         ridge = (JITTER * jnp.trace(covariance) + 1e-30) * jnp.eye(len(covariance))
