@@ -97,7 +97,7 @@ class Heartbeat(logging.Handler):
             if job := self.running.pop(values["job_id"], None):
                 self.seconds.setdefault(job.stage, []).append(job.spent)
         elif event == LogEvent.PROGRESS:
-            self.done, self.total = values["done"], values["total"]
+            self.done = values["done"]  # its total counts jobs that --until leaves out
             if self.done == self.total:
                 self._write()
 
