@@ -3,11 +3,11 @@
 A model near the family has D = −xP + ν and B = −βP + μ. Up to gauge, ν and μ are sums of parts that
 permutations of the tokens do not mix (Proposition 29):
 
-    ν = diag(u)P + 1vᵀ + S + K,      Σu = Σv = 0,
+    ν = diag(u)P + 1vᵀ + G + K,      Σu = Σv = 0,
 
-S symmetric and K antisymmetric, both with zero diagonal and zero sums of rows and columns. A
+G symmetric and K antisymmetric, both with zero diagonal and zero sums of rows and columns. A
 quadratic form that treats all tokens alike, like the curvature of the loss, is three small
-matrices, its *blocks*: on (u_ν, v_ν, u_μ, v_μ), on (S_ν, S_μ) and on (K_ν, K_μ). All here works on
+matrices, its *blocks*: on (u_ν, v_ν, u_μ, v_μ), on (G_ν, G_μ) and on (K_ν, K_μ). All here works on
 arrays of numpy and of JAX.
 """
 
