@@ -353,7 +353,7 @@ class Hypothesis:
         """Verdict and numbers of each run, two cells of a table."""
         pairs = zip(self.verdicts, self.numbers, strict=True)
         found = [f"{verdict}: {numbers}" for verdict, numbers in pairs]
-        return (found + [""])[:2]
+        return ([*found, ""])[:2]
 
     @property
     def numbers(self) -> list[str]:
