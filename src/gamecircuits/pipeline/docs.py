@@ -97,6 +97,7 @@ FIGURES = {  # file in docs: run, and file in its results; throughput.png is mad
     f"{FOLDER}/circuits_v16.png": ("search", "figures/searches/v16/circuits.png"),
 }
 TABLES = ("effects", "mechanisms", "moderators")  # of every search
+PATHS = "training_path.csv"  # in docs: where predicted and measured trainings end
 
 
 def compress_png(png: bytes) -> bytes:
@@ -166,6 +167,9 @@ def update_figures(docs: Path) -> None:
     """Figures of all pages but that on training."""
     for run in ("default", "theory"):
         copy_figures(run, docs)
+    file = "figures/experiments/training_path.csv"
+    table = read_table(RUNS["theory"].make([file]) / file)
+    write_table(table[table["step"] == table["step"].max()], docs / PATHS)
 
 
 def read_searches(run: str, parts: Iterable[str] = TABLES) -> dict[str, dict[str, pd.DataFrame]]:
