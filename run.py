@@ -6,6 +6,7 @@
     python3 run.py -n                      say what would be made (any snakemake argument works)
     python3 run.py report [ARGUMENTS]      make every result, then report.html beside them
     python3 run.py diagnose FILE           read a model in the terms of the theory (--help: options)
+    python3 run.py course [ARGUMENTS]      problems to learn from, checked (--help: options)
     python3 run.py docs                    make the numbers and figures of docs/ anew
     python3 run.py test [ARGUMENTS]        run the fast tests (-m slow: the slow ones, -m '': all)
     python3 run.py python [ARGUMENTS]      a python that has everything installed
@@ -147,6 +148,8 @@ def main(arguments: list[str]) -> None:
         become(*rest)
     elif command == "test":
         become(*module, modules[command], *name_tests(rest))
+    elif command == "course":
+        become(str(ROOT / "course" / "checker"), *rest)
     elif command in modules:
         become(*module, modules[command], *rest)
     else:

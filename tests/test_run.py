@@ -39,7 +39,7 @@ def checkout(tmp_path_factory):
     folder.mkdir()
     for name in ("Snakefile", "run.py", "requirements.lock", "pyproject.toml"):
         shutil.copy(ROOT / name, folder / name)
-    for name in ("src", "workflow", "profiles", "config"):
+    for name in ("src", "workflow", "profiles", "config", "course"):
         ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
         shutil.copytree(ROOT / name, folder / name, ignore=ignored)
     module = load_run(folder / "run.py")
@@ -141,6 +141,13 @@ def test_diagnose_reads_and_writes_where_the_user_is(checkout, user):
     assert (user / "t.csv").is_file()
     run = call(checkout / "run.py", "diagnose", "none.safetensors", cwd=user, check=False)
     assert run.stderr.startswith("error: none.safetensors")
+
+
+def test_the_course_is_run_from_anywhere(checkout, user):
+    run = call(checkout / "run.py", "course", "softmax", cwd=user, check=False, **ASCII)
+    assert run.returncode == 1
+    assert run.stdout.startswith("  1 softmax: not written yet\n\nNext: 1 softmax, line ")
+    assert not run.stderr
 
 
 @pytest.mark.parametrize(
