@@ -1,4 +1,4 @@
-"""A function in a Python file of your own, which says what may follow."""
+"""A game of your own: a function in a Python file says which tokens may follow."""
 
 from dataclasses import dataclass, field
 from typing import Annotated, Any

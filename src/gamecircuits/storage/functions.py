@@ -53,7 +53,7 @@ def check_arguments(arguments: Mapping[str, Any]) -> None:
         raise ParameterError("arguments", arguments, allowed) from None
 
 
-def call_function(path: str, name: str, sha256: str, *arguments: Any, **named: Any) -> Any:
+def call_function(path: str, name: str, sha256: str, /, *arguments: Any, **named: Any) -> Any:
     """What the function returns; while it runs, it may import what stands beside its file.
 
     Raises:

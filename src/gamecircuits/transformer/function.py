@@ -51,5 +51,7 @@ def make_own_model(
     try:
         check_parameters(Parameters(**matrices))
     except ValueError as error:
-        raise blame(*source, describe_misfit(error, matrices)) from None
+        raise blame(
+            *source, f"returned weights that do not fit: {describe_misfit(error, matrices)}"
+        ) from None
     return OneLayer(Parameters(**matrices))
