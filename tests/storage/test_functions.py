@@ -52,6 +52,7 @@ def test_a_function_is_found_without_running_the_file(call, tmp_path):
     assert not (tmp_path / "was_run").exists()
     assert call("double", 21) == 42
     assert call("double", 21, path=1) == 21  # the name of an argument of ours
+    assert call("double", 21, "for which it has no place") == 42
     assert (tmp_path / "was_run").exists()
     with open("a/theirs.py", "a", encoding="utf-8") as file:
         file.write("# more\n")
@@ -74,7 +75,7 @@ def test_an_error_is_told_with_its_line(call, name, message):
 
 def test_a_wrong_call_and_a_wrong_result_are_told_with_the_line_of_the_function(call):
     with pytest.raises(GamecircuitsError, match=r"^a/theirs.py:13: stub cannot be called: TypeErr"):
-        call("stub", 1, 2)
+        call("stub", 1, other=2)
     digest = find_function("a/theirs.py", "stub")
     assert str(blame("a/theirs.py", "stub", digest, "is wrong")) == "a/theirs.py:13: stub is wrong"
 

@@ -30,8 +30,8 @@ class File(Game):
     """A game whose rule is `function(tokens, vocab_size, **arguments)` in the file at `path`.
 
     It gets integers (N, L), PAD = −1 after a game's end, and returns bool (N, L, V) as
-    `Game.get_valid_next_token_mask` does. Any token may come first. The file is run when the rule
-    is asked for the first time.
+    `Game.get_valid_next_token_mask` does. A rule that knows its V need not take `vocab_size`. Any
+    token may come first. The file is run when the rule is asked for the first time.
     """
 
     path: Annotated[str, MinLen(1), "a .py file, relative to the working directory"]

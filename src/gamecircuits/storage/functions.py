@@ -56,13 +56,18 @@ def check_arguments(arguments: Mapping[str, Any]) -> None:
 def call_function(path: str, name: str, sha256: str, /, *arguments: Any, **named: Any) -> Any:
     """What the function returns; while it runs, it may import what stands beside its file.
 
+    Args:
+        arguments: by place; a function that has fewer places is given the first of them.
+        named: by name.
+
     Raises:
         GamecircuitsError: the file has changed, or whatever went wrong in it, with its line.
     """
     folder = str(Path(path).absolute().parent)
     sys.path.append(folder)
     try:
-        return _load(path, name, sha256)(*arguments, **named)
+        function = _load(path, name, sha256)
+        return function(*arguments[: _count_places(function, named)], **named)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # exit() too
@@ -82,6 +87,18 @@ def blame(path: str, name: str, sha256: str, problem: str) -> GamecircuitsError:
 def name_type(value: Any) -> str:
     """What a function returned, in words, for `blame`."""
     return "None (is there a return?)" if value is None else f"a {type(value).__name__}"
+
+
+def _count_places(function: Callable, named: Mapping[str, Any]) -> int | None:
+    """How many arguments a function takes by place, beside the named ones; None if any number."""
+    try:
+        parameters = inspect.signature(function).parameters
+    except (TypeError, ValueError):  # it is written in C
+        return None
+    kinds = [parameter.kind for name, parameter in parameters.items() if name not in named]
+    if inspect.Parameter.VAR_POSITIONAL in kinds:
+        return None
+    return len([k for k in kinds if k < inspect.Parameter.VAR_POSITIONAL])
 
 
 @cache
@@ -118,9 +135,8 @@ def _translate(error: BaseException, path: str, name: str, sha256: str) -> Gamec
         return blame(path, name, sha256, f"cannot be called: {_describe(error)}")
     place, where = f"{path}:{frames[-1].lineno}", frames[-1].name
     if isinstance(error, NotImplementedError):
-        return GamecircuitsError(
-            f"{place}: {where} is not written yet" + (f": {error}" if str(error) else "")
-        )
+        told = str(error).removeprefix("not written yet").removeprefix(": ")
+        return GamecircuitsError(f"{place}: {where} is not written yet" + f": {told}" * bool(told))
     inside = "" if where == "<module>" else f"in {where}: "
     return GamecircuitsError(f"{place}: {inside}{_describe(error)}")
 

@@ -432,7 +432,7 @@ def test_functions_of_a_file(load, tmp_path):
     text = GOOD.replace("  w: {", "  own: " + own % ("rule", "arguments: {k: 1}") + "  w: {")
     text = text.replace("  m:\n", "  own: " + own % ("weights", "figures: false") + "  m:\n")
     text = text.replace("searches:\n", "searches:\n  own: {game: own, length: 3}\n")
-    with pytest.raises(ConfigError, match=r"7: games\.own\.path = 'own\.py': allowed: a Python fi"):
+    with pytest.raises(ConfigError, match=r"6: games\.own\.path = 'own\.py': allowed: a Python fi"):
         load(text)
     path, digests = tmp_path / "own.py", set()
     for end in ("", "# more\n"):
