@@ -18,6 +18,8 @@ OURS = {
     "measure_trials",
     "collect_search",
     "plot_search",
+    "check_hypotheses",
+    "plot_hypotheses",
     "construct_model",
     "extract_model",
     "import_model",

@@ -283,29 +283,39 @@ def test_every_decimal_of_the_training_page_is_from_a_table_or_a_config():
 
 
 def test_tables_read_and_written_are_the_same_bytes(tmp_path):
-    for name in ("effects", "mechanisms"):
+    for name in ("effects", "mechanisms", "hypotheses"):
         path = DOCS / f"training/{name}.csv"
         training_page.write_table(training_page.read_table(path), tmp_path / "copy.csv")
         assert (tmp_path / "copy.csv").read_bytes() == path.read_bytes()
 
 
-def test_a_difference_helps_or_harms_if_its_interval_excludes_zero():
-    def effect(*numbers: float) -> str:
-        return training_page.Estimate(*numbers, is_difference=True).effect
+def make_difference(low: float, high: float) -> training_page.Estimate:
+    """A difference whose own interval is half as wide as the corrected one."""
+    middle, half = (low + high) / 2, (high - low) / 4
+    ends = (middle, middle - half, middle + half)
+    return training_page.Estimate(*ends, is_difference=True, adjusted=(low, high))
 
-    assert effect(-0.2, -0.3, -0.1) == "helps"
-    assert effect(0.2, 0.1, 0.3) == "harms"
-    assert effect(-0.2, -0.5, 0.1) == "no clear effect"
-    assert effect(0.0002, 0.0001, 0.0003) == "no clear effect"  # is shown as +0.000
-    assert effect(0.0006, 0.0001, 0.0011) == "harms"
-    with pytest.raises(ValueError, match="only a difference"):
+
+def test_effects_are_said_of_corrected_intervals():
+    margin = training_page.MARGIN
+    for low, high, effect in [
+        (-0.3, -0.1, "helps"),
+        (0.1, 0.3, "harms"),
+        (-0.5, 0.1, "undecided"),
+        (-0.3, 0.1, "undecided"),  # the interval itself excludes zero
+        (-margin, margin, "equal"),
+        (0.1 * margin, 0.2 * margin, "equal"),  # excludes zero, too
+        (-1.1 * margin, 0, "undecided"),
+        (0.1 * margin, 1.1 * margin, "harms"),
+        (np.nan, np.nan, "undecided"),  # too few pairs
+    ]:
+        assert make_difference(low, high).effect == effect, (low, high)
+    with pytest.raises(ValueError, match="only a difference with a corrected interval"):
         _ = training_page.Estimate(-0.2, -0.3, -0.1).effect
 
 
 def test_effects_are_grouped_by_what_they_are():
-    helps, harms = (
-        training_page.Estimate(sign, sign, sign, is_difference=True) for sign in (-1.0, 1.0)
-    )
+    helps, harms = make_difference(-2, -1), make_difference(1, 2)
     assert training_page.describe_effects([helps, helps], [6, 12]) == "helps"
     assert training_page.describe_effects([helps, harms, helps], [6, 12, 15]) == (
         "helps: 6, 15; harms: 12"
@@ -334,6 +344,53 @@ def test_text_is_wrapped_and_tables_are_not():
     assert [line[:6] for line in lines] == ["- word", "  word", "- next", "", "| cell"]
     assert len(lines[0]) <= 100
     assert lines[1].endswith("word end")
+
+
+# Hypotheses of two runs.
+
+STATED = {
+    "claim": "It is so.", "search": "v16", "measure": "x_mean", "compared": "plain", "unit": "nats",
+    "region_low": -0.2, "region_high": 0.2,
+}  # fmt: skip
+
+
+def make_outcome(name: str, verdict: str, mean: float, half: float, **stated) -> dict:
+    """A row of the table that check_hypotheses writes."""
+    found = {"mean": mean, "low": mean - half, "high": mean + half, "std": 1.0, "verdict": verdict}
+    return STATED | {"hypothesis": name, "num_trials": 16, "num_missing": 0} | found | stated
+
+
+def test_sentences_of_hypotheses_are_made_from_their_rows(tmp_path):
+    one_sided = {"region_low": np.nan, "region_high": 0.0, "unit": "probability"}
+    first = [
+        make_outcome("same", "supported", -0.131, 0.019, unit=np.nan),
+        make_outcome("other", "supported", 0.1, 0.05),
+        make_outcome("single", "undecided", 2.5, np.nan, **one_sided),
+        make_outcome("changed", "contradicted", 2.5, 1.0, region_low=3.0, region_high=np.nan),
+        make_outcome("lost", "undecided", np.nan, np.nan),
+    ]
+    again = [
+        make_outcome("lost", "undecided", np.nan, np.nan),
+        make_outcome("other", "undecided", 0.15, 0.1),
+        make_outcome("same", "supported", -0.12, 0.02, unit=np.nan),
+        make_outcome("changed", "contradicted", 2.5, 1.0, region_low=4.0, region_high=np.nan),
+        make_outcome("new", "supported", 0.1, 0.05),
+    ]
+    joined = training_page.join_hypotheses(pd.DataFrame(first), pd.DataFrame(again))
+    training_page.write_table(joined, tmp_path / "h.csv")
+    table = training_page.read_table(tmp_path / "h.csv")
+    sentences = {n: h.sentence for n, h in training_page.make_hypotheses(table).items()}
+    assert sentences == {
+        "same": "Supported in both runs: −0.131 [−0.150, −0.112], claimed between −0.2 and 0.2.",
+        "other": "Supported in the first run, undecided in the second: 0.10 [0.05, 0.15] and "
+        "0.15 [0.05, 0.25] nats, claimed between −0.2 and 0.2.",
+        "single": "Undecided: 2.500, no interval, claimed at most 0.",
+        "changed": "Contradicted: 2.5 [1.5, 3.5] nats, claimed at least 3.",
+        "lost": "Undecided in both runs: no value, claimed between −0.2 and 0.2.",
+    }
+    split = training_page.split_hypotheses(table)
+    assert split[1]["hypothesis"].tolist() == ["same", "other", "lost"]
+    pd.testing.assert_frame_equal(training_page.join_hypotheses(*split), table)
 
 
 @pytest.fixture
@@ -377,6 +434,9 @@ def made(tmp_path, monkeypatch):
         rows = mechanisms[mechanisms["search"] == search].dropna(subset="variant")
         rows = rows.drop(columns="search").rename(columns={"count": "num_trials"})
         rows.to_csv(folder / "mechanisms.csv", index=False)
+    (tmp_path / "results/tables").mkdir()
+    hypotheses = pd.DataFrame([make_outcome("h", "supported", 0.1, 0.05)])
+    hypotheses.to_csv(tmp_path / "results/tables/hypotheses.csv", index=False)
     figure = save_png(np.full((40, 40, 4), 255, dtype=np.uint8), job="{}")
     for _, file in docs.FIGURES.values():
         path = tmp_path / "results" / file
@@ -404,6 +464,8 @@ def test_the_tables_of_a_run_become_those_of_the_page(copied_docs, made):
     assert Image.open(copied_docs / "training/circuits_v16.png").size == (40, 40)
     assert {name for name, files in made.items() if files} == {"search"}
     assert "searches/v16/moderators.csv" in made["search"]
+    [row] = training_page.read_table(copied_docs / "training/hypotheses.csv").to_dict("records")
+    assert (row["verdict"], pd.isna(row["verdict_again"])) == ("supported", True)
     assert "figures/searches/v16/circuits.png" in made["search"]
 
 
@@ -427,6 +489,11 @@ def test_two_equal_runs_agree(copied_docs, made):
     for quantity, rows in table[is_new].groupby("quantity"):
         wanted = 0 if quantity.startswith("contradicted") else 1
         assert set(rows["mean"].dropna()) == {wanted}, quantity
+    [row] = training_page.read_table(copied_docs / "training/hypotheses.csv").to_dict("records")
+    assert (row["verdict"], row["mean"], row["mean_again"]) == ("supported", 0.1, 0.1)
+    assert docs.main(["--only", "training"]) == 0  # which keeps the second run
+    kept = training_page.read_table(copied_docs / "training/hypotheses.csv")
+    assert kept["verdict_again"].tolist() == ["supported"]
 
 
 def test_a_run_with_the_other_signs_contradicts():

@@ -6,12 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from gamecircuits.figures.hypotheses import forest
 from gamecircuits.figures.searches import circuits, curves, effects, mechanisms, scatter
 from gamecircuits.figures.searches._search import choose_averages, get_looks
 from gamecircuits.figures.searches.circuits import CIRCUITS
 from gamecircuits.figures.searches.dynamics import NOISE, PANELS, RANGE
 from gamecircuits.kinds import list_modules
-from gamecircuits.training.effects import METRICS, get_effects
+from gamecircuits.training.choices import COMPARED
+from gamecircuits.training.effects import get_effects
+from gamecircuits.training.hypotheses import VERDICTS, judge
 from gamecircuits.training.trial import HYPERPARAMETERS, Trial
 
 
@@ -22,6 +25,7 @@ def make_tables(
     lost=(),
     legal=(3.0, 2.0, 1.0),
     predicted=("plain",),
+    earlier=None,
 ):
     """Tables as collect_search writes them; trials `lost` diverged and have no measurements.
 
@@ -33,10 +37,11 @@ def make_tables(
     default = {name: getattr(Trial(), name) for name in HYPERPARAMETERS}
     drawn = [{"learning_rate": 10.0 ** -(n + 1), "tied": n == 1} for n in range(trials)]
     metrics = pd.DataFrame(
-        key | {"average": a, "length": s, "metric": m, "count": 9, "mean": rng.uniform(0.1, 0.9),
+        key | {"average": a, "strength": "as_trained", "length": s, "metric": m, "count": 9,
+               "mean": rng.uniform(0.1, 0.9),
                "standard_form": rng.uniform(0.1, 0.9) if key["variant"] in predicted else np.nan,
                "validation": 0.1 * key["number"]}
-        for key in kept for a in averages for s in range(1, 5) for m in (*METRICS, "displacement")
+        for key in kept for a in averages for s in range(1, 5) for m in (*COMPARED, "displacement")
     )  # fmt: skip
     return {
         "metrics": metrics,
@@ -57,13 +62,16 @@ def make_tables(
             for state in (("start", "learned") if key in kept else ("start",))
             for circuit in CIRCUITS for row in range(2) for column in range(2)
         ),
-        "effects": get_effects(metrics, 2, {name: {} for name in variants}, list(averages), trials),
+        "effects": get_effects(
+            metrics, 2, {name: {} for name in variants}, list(averages), trials, earlier or {}
+        ),
     }  # fmt: skip
 
 
 SEARCHES = {
     "whole": {},
     "one trial": {"trials": 1},
+    "an earlier iterate": {"averages": ("last", "then", "ema"), "earlier": {"ema": "then"}},
     "one variant": {"variants": ("plain",)},
     "nothing to compare": {"variants": ("plain",), "averages": ("last",), "trials": 1},
     "many variants": {"variants": tuple("abcdefghi"), "averages": ("last",)},
@@ -187,3 +195,42 @@ def test_circuits_are_those_of_first_trials_beside_the_construction():
     texts = [text.get_text() for axes in figure.axes for text in axes.texts]
     assert texts.count("diverged") == len(CIRCUITS)
     assert "the first 2 of 5 tokens" in figure.get_suptitle()
+
+
+REGIONS = [(-0.2, 0.2), (np.nan, 0.0), (3.0, np.nan), (1e-9, 2e-9)]
+INTERVALS = [(0.1, 0.0, 0.2), (-1.0, -1.0, -1.0), (2.0, np.nan, np.nan), (np.nan,) * 3]
+
+
+def make_hypotheses() -> pd.DataFrame:
+    rows = [
+        {"search": search, "claim": "It is so, " + "and so on, " * 20 + "or not.", "unit": "nats"}
+        | {"measure": "x_mean", "compared": "plain", "num_trials": 2, "num_missing": 1}
+        | {"mean": mean, "low": low, "high": high, "verdict": judge(low, high, *region)}
+        | dict(zip(("region_low", "region_high"), region, strict=True))
+        for search in ("s", "t")
+        for region in REGIONS
+        for mean, low, high in INTERVALS
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_hypotheses_of_any_region_and_interval_can_be_drawn():
+    table = make_hypotheses()
+    figure = forest.draw(forest.make_table(table))
+    figure.draw_without_rendering()
+    counts = table["verdict"].value_counts()
+    assert set(counts.index) == set(forest.LOOKS) == set(VERDICTS)
+    assert all(f"{counts[verdict]} {verdict}" in figure.get_suptitle() for verdict in VERDICTS)
+
+
+def test_intervals_lie_in_their_regions_as_the_verdicts_say():
+    """Whether a line is inside the shaded region, by the places of both in the figure."""
+    table = make_hypotheses()[:2].assign(search="s")  # in the region, and outside
+    [axes] = forest.draw(table).axes
+    colours = [look[0] for look in forest.LOOKS.values()]
+    lines = [line.get_xdata() for line in axes.lines
+             if line.get_color() in colours and len(line.get_xdata()) == 2
+             and line.get_linewidth() > 1]  # fmt: skip
+    regions = [(patch.get_x(), patch.get_x() + patch.get_width()) for patch in axes.patches]
+    found = [judge(*line, *region) for line, region in zip(lines, regions, strict=True)]
+    assert found == table["verdict"].tolist() == ["supported", "contradicted"]

@@ -208,6 +208,8 @@ def test_rules_have_the_names_of_stages_and_parts(finished):
         "measure_trials",
         "collect_search",
         "plot_search",
+        "check_hypotheses",
+        "plot_hypotheses",
         "measure_legality",
         "plot_legality",
         "plot_filmstrip",

@@ -30,10 +30,12 @@ from gamecircuits.pipeline.training_page import (
     FOLDER,
     compare_runs,
     is_replication,
+    join_hypotheses,
     make_effects,
     make_mechanisms,
     read_table,
     render_page,
+    split_hypotheses,
     write_table,
 )
 
@@ -77,7 +79,7 @@ RUNS = {
     "start": Run("config/start.yaml"),
     "default": Run("config/config.yaml"),
     "search": Run("config/search.yaml"),
-    "again": Run("config/search.yaml", {"seed": 1, "results": "results/search_again"}),
+    "again": Run("config/search.yaml", {"seed": 3, "results": "results/search_again"}),
 }
 START = "start"  # the folder of the first page's figures
 FIGURES = {  # file in docs: run, and file in its results; throughput.png is made by benchmarks/
@@ -175,8 +177,14 @@ def read_searches(run: str, parts: Iterable[str] = TABLES) -> dict[str, dict[str
     }
 
 
+def read_hypotheses(run: str) -> pd.DataFrame:
+    """The hypotheses of a run, which is made first."""
+    file = "tables/hypotheses.csv"
+    return read_table(RUNS[run].make([file]) / file)
+
+
 def update_training(docs: Path) -> None:
-    """Tables and figures of the training page; the rows on the second run stay as they are."""
+    """Tables and figures of the training page; what they say of the second run stays as it is."""
     tables = read_searches("search")
     path = docs / FOLDER / "mechanisms.csv"
     kept = read_table(path)
@@ -185,15 +193,20 @@ def update_training(docs: Path) -> None:
         make_effects(tables["effects"], tables["moderators"]), docs / FOLDER / "effects.csv"
     )
     write_table(pd.concat([make_mechanisms(tables["mechanisms"]), kept]), path)
+    path = docs / FOLDER / "hypotheses.csv"
+    _, again = split_hypotheses(read_table(path))
+    write_table(join_hypotheses(read_hypotheses("search"), again), path)
     copy_figures("search", docs)
 
 
 def update_replication(docs: Path) -> None:
-    """Rows on the agreement of two runs of the searches, with different seeds."""
+    """Agreement of two runs of the searches, with different seeds; the hypotheses in both."""
     first, again = (read_searches(run, ["effects"])["effects"] for run in ("search", "again"))
     path = docs / FOLDER / "mechanisms.csv"
     kept = read_table(path)
     write_table(pd.concat([kept[~is_replication(kept)], compare_runs(first, again)]), path)
+    hypotheses = [read_hypotheses(run) for run in ("search", "again")]
+    write_table(join_hypotheses(*hypotheses), docs / FOLDER / "hypotheses.csv")
 
 
 def update_figures(docs: Path) -> None:

@@ -298,7 +298,7 @@ def collect_search(config: Config, search: str) -> Work:
         "length": named.entry.length,
         "num_trials": named.entry.trials,
         "variants": list(named.entry.variants.items()),
-        "averages": list(named.entry.averages),
+        "averages": list(named.entry.averages.items()),
     }
     return Work(reads, settings)
 
@@ -328,6 +328,45 @@ def plot_search(config: Config, search: str, figure: str) -> Work:
         settings=settings,
         caption=f"searches/{figure}.rst",
     )
+
+
+def _once(things: object) -> list[Names]:
+    """One job without a name if there are any such things."""
+    return [{}] if things else []
+
+
+@stage(
+    "training",
+    writes={"paths": ["tables/hypotheses.parquet", "tables/hypotheses.csv"]},
+    each=lambda config: _once(config.hypotheses),
+)
+def check_hypotheses(config: Config) -> Work:
+    """What the searches say of each hypothesis: supported, contradicted or undecided"""
+    named = {h.search.name: h.search for h in config.hypotheses.values()}
+    reads: dict[str, File | list[File]] = {
+        table: [file_of("collect_search", table, search=search) for search in named]
+        for table in ("metrics", "scaled", "dynamics", "noise")
+    }
+    searches = [  # in order, which a dict would lose
+        [name, {"length": search.entry.length, "averages": list(search.entry.averages)}]
+        for name, search in named.items()
+    ]
+    stated = [hypothesis.settings for hypothesis in config.hypotheses.values()]
+    return Work(reads, {"searches": searches, "hypotheses": stated})
+
+
+@stage(
+    "figures",
+    "training",
+    writes=figure("figures/hypotheses/{figure}"),
+    each=lambda config: [{"figure": name} for name in _figures("hypotheses") if config.hypotheses],
+    shown="Training",
+)
+def plot_hypotheses(config: Config, figure: str) -> Work:
+    """The hypotheses with their regions, intervals and verdicts"""
+    settings = {"figure": f"gamecircuits.figures.hypotheses.{figure}"}
+    reads = {"hypotheses": file_of("check_hypotheses")}
+    return Work(reads, settings, caption=f"hypotheses/{figure}.rst")
 
 
 # Models. Each is made by one of three stages, by its origin.
@@ -464,11 +503,6 @@ def evaluate_model(config: Config, evaluation: str, model: str) -> Work:
         reads["games"] = _all_shards(config, "generate_games", game.name)
         reads["masks"] = _all_shards(config, "compute_masks", game.name)
     return Work(reads, settings, threads=threads, memory=memory, seconds=seconds)
-
-
-def _once(things: object) -> list[Names]:
-    """One job without a name if there are any such things."""
-    return [{}] if things else []
 
 
 @stage(

@@ -1,7 +1,7 @@
 """Tables and text of docs/training.md, which shows what training finds.
 
-`effects.csv` and `mechanisms.csv` in docs/training hold every search and every number of the page;
-docs/training.template.md says which number stands where.
+`effects.csv`, `mechanisms.csv` and `hypotheses.csv` in docs/training hold every search and every
+number of the page; docs/training.template.md says which number stands where.
 """
 
 from __future__ import annotations
@@ -18,12 +18,17 @@ import jinja2
 import numpy as np
 import pandas as pd
 
+from gamecircuits.training.choices import AS_TRAINED
+from gamecircuits.training.eval_lengths import EVAL_LENGTHS
+from gamecircuits.training.hypotheses import describe_interval
+
 TEMPLATE = "training.template.md"
 FOLDER = "training"  # of the tables and figures, beside the template
-EVAL_LENGTHS = ("trained", "twice", "longest")
+MARGIN = 0.01  # of a difference in total variation: errors that are closer are called equal
 WIDTH = 100  # of the page's text
 _fill = partial(fill, width=WIDTH, break_long_words=False, break_on_hyphens=False)
 PAIR_KEYS = ["variant", "average", "eval_length", "metric"]
+OUTCOME = ["num_trials", "num_missing", "mean", "std", "low", "high", "verdict"]  # of a run
 DRAWN = ["hyperparameter", "value"]  # what the trials of a row have in common; empty: all trials
 REPLICATION = {  # quantity: meaning
     "agree": "differences of two runs that are as close as their intervals allow",
@@ -50,8 +55,10 @@ def make_effects(
         drawn = moderators[search].query(
             "hyperparameter == 'schedule' and versus == 'average' and eval_length == 'trained'"
         )
-        drawn = drawn.drop(columns=["versus", "share_better"]).assign(metric="total_variation")
-        pairs = {name: f"{name}_vs_average" for name in ("pairs", "difference", "low", "high")}
+        drawn = drawn.drop(columns=["versus", "share_better"])
+        drawn = drawn.assign(metric="total_variation", strength=AS_TRAINED)
+        names = ("pairs", "difference", "low", "high", "adjusted_low", "adjusted_high")
+        pairs = {name: f"{name}_vs_average" for name in names}
         for rows in (kept, drawn.rename(columns=pairs)):
             tables.append(rows.assign(search=search))
     table = pd.concat(tables, ignore_index=True)
@@ -85,7 +92,8 @@ def compare_runs(
     """
     counts = []
     for search in first:
-        pairs = first[search].merge(again[search], on=PAIR_KEYS, suffixes=("", "_again"))
+        runs = [run[run["strength"] == AS_TRAINED] for run in (first[search], again[search])]
+        pairs = runs[0].merge(runs[1], on=PAIR_KEYS, suffixes=("", "_again"))
         pairs = pairs[pairs["metric"] != "kl_divergence"]
         for versus in ("vs_average", "vs_variant"):
             ends = {name: pairs[f"{name}_{versus}"] for name in ("low", "high", "difference")}
@@ -112,6 +120,24 @@ def compare_runs(
     return table.drop(columns=["true", "kind"]).assign(unit="share", meaning=meaning)
 
 
+def join_hypotheses(first: pd.DataFrame, again: pd.DataFrame) -> pd.DataFrame:
+    """The hypotheses of a run, with the outcome of another beside it, in columns `_again`.
+
+    The other's is empty for hypotheses that it does not have, or that claimed something else there.
+    """
+    stated = [name for name in first if name not in OUTCOME]
+    again = again.rename(columns={name: f"{name}_again" for name in OUTCOME})
+    return first.merge(again, how="left", on=stated)
+
+
+def split_hypotheses(joined: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """What join_hypotheses has joined."""
+    columns = [f"{name}_again" for name in OUTCOME]
+    first = joined.drop(columns=columns)
+    again = joined.drop(columns=OUTCOME).dropna(subset="verdict_again")
+    return first, again.rename(columns=dict(zip(columns, OUTCOME, strict=True)))
+
+
 def is_replication(mechanisms: pd.DataFrame) -> pd.Series:
     """Rows about the agreement of two runs."""
     return mechanisms["variant"].isna()
@@ -134,6 +160,7 @@ class Estimate:
     low: float = np.nan
     high: float = np.nan
     is_difference: bool = False
+    adjusted: tuple[float, float] | None = None  # the interval, corrected for the number of such
 
     def __str__(self) -> str:
         return self.to(3)
@@ -151,15 +178,13 @@ class Estimate:
 
     @property
     def effect(self) -> str:
-        """What a difference in an error means, by its interval; none that rounds to zero counts."""
-        if not self.is_difference:
-            raise ValueError("only a difference helps or harms")
-        if round(abs(self.value), 3) > 0:
-            if self.high < 0:
-                return "helps"
-            if self.low > 0:
-                return "harms"
-        return "no clear effect"
+        """What a difference in an error means, by its corrected interval; see MARGIN."""
+        if self.adjusted is None:
+            raise ValueError("only a difference with a corrected interval helps or harms")
+        low, high = self.adjusted
+        if low >= -MARGIN and high <= MARGIN:
+            return "equal"
+        return "helps" if high < 0 else "harms" if low > 0 else "undecided"
 
     def _format(self, number: float, decimals: int) -> str:
         if np.isnan(number):
@@ -169,7 +194,7 @@ class Estimate:
 
 
 def describe_effects(estimates: Iterable[Estimate], places: Iterable[object]) -> str:
-    """What differences mean, by where each was measured: `helps: 12, 15; no clear effect: 6`."""
+    """What differences mean, by where each was measured: `helps: 12, 15; equal: 6`."""
     found: dict[str, list[str]] = {}
     for estimate, place in zip(estimates, places, strict=True):
         found.setdefault(estimate.effect, []).append(str(place))
@@ -202,15 +227,20 @@ class Search:
         """The effects without those of some draws alone."""
         return self.effects[self.effects["hyperparameter"].isna()]
 
+    @cached_property
+    def as_trained(self) -> pd.DataFrame:
+        """Of these, those of weights as they were trained."""
+        return _choose(self.all_draws, strength=AS_TRAINED)
+
     @property
     def num_draws(self) -> int:
-        return int((self.all_draws["num_trials"] + self.all_draws["num_diverged"]).iloc[0])
+        return int((self.as_trained["num_trials"] + self.as_trained["num_diverged"]).iloc[0])
 
     @property
     def num_diverged(self) -> int:
         """Trials that diverged, in all variants."""
         keys = {"average": self.averages[0], "eval_length": "trained", "metric": "total_variation"}
-        return int(_choose(self.all_draws, **keys)["num_diverged"].sum())
+        return int(_choose(self.as_trained, **keys)["num_diverged"].sum())
 
     @property
     def lengths(self) -> list[int]:
@@ -218,8 +248,8 @@ class Search:
         rows = self.effects.drop_duplicates("eval_length").set_index("eval_length")
         return [int(rows.loc[at, "length"]) for at in EVAL_LENGTHS]
 
-    def total_variation(self, variant: str, at: str) -> Estimate:
-        return self._error("total_variation", variant, at)
+    def total_variation(self, variant: str, at: str, average: str = "last") -> Estimate:
+        return self._error("total_variation", variant, at, average)
 
     def total_variations(self, variant: str) -> list[Estimate]:
         return [self.total_variation(variant, at) for at in EVAL_LENGTHS]
@@ -227,9 +257,14 @@ class Search:
     def illegal_rates(self, variant: str) -> list[Estimate]:
         return [self._error("illegal_token_rate", variant, at) for at in EVAL_LENGTHS]
 
-    def _error(self, metric: str, variant: str, at: str) -> Estimate:
-        keys = {"metric": metric, "variant": variant, "average": "last", "eval_length": at}
-        return _estimate(self.all_draws, "mean", **keys)
+    def _error(self, metric: str, variant: str, at: str, average: str = "last") -> Estimate:
+        keys = {"metric": metric, "variant": variant, "average": average, "eval_length": at}
+        return _estimate(self.as_trained, "mean", **keys)
+
+    def best(self, variant: str, at: str, average: str = "last") -> Estimate:
+        """Mean total variation of the best quarter of the draws."""
+        keys = {"variant": variant, "average": average, "eval_length": at}
+        return _estimate(self.as_trained, "best_mean", metric="total_variation", **keys)
 
     def change(
         self,
@@ -238,21 +273,21 @@ class Search:
         average: str = "last",
         *,
         versus: str = "vs_variant",
-        best: bool = False,
+        strength: str = AS_TRAINED,
         schedule: str | None = None,
     ) -> Estimate:
         """A paired difference in total variation.
 
         Args:
-            versus: from what; `vs_variant` (plain), `vs_average` (last), `with_average`
-                (interaction of variant and average) or `beyond_parts` (of two variants).
-            best: of the best quarters of the draws instead of all.
+            versus: from what; `vs_variant` (plain), `vs_average` (last), `vs_earlier` (the single
+                iterate of the same age), `with_average` (interaction of variant and average) or
+                `beyond_parts` (of two variants).
+            strength: of both; `as_trained`, `rescaled` or `matched`.
             schedule: of the draws with this schedule only.
         """
         rows = _choose(self.effects, value=schedule) if schedule else self.all_draws
-        column = f"{'best_' if best else ''}{{}}_{versus}"
-        keys = {"variant": variant, "average": average, "eval_length": at}
-        return _estimate(rows, column, metric="total_variation", **keys)
+        keys = {"variant": variant, "average": average, "eval_length": at, "strength": strength}
+        return _estimate(rows, f"{{}}_{versus}", metric="total_variation", **keys)
 
     def changes(self, variant: str, average: str = "last", **kind: Any) -> list[Estimate]:
         """`change` at every evaluation length."""
@@ -291,6 +326,73 @@ class Replication:
         return _estimate(self.rows, "mean", search=search, quantity=quantity)
 
 
+@dataclass(frozen=True)
+class Hypothesis:
+    """What two runs say of a hypothesis: a row of hypotheses.csv."""
+
+    row: Mapping[str, Any]
+
+    @property
+    def claim(self) -> str:
+        return self.row["claim"]
+
+    @property
+    def verdicts(self) -> list[str]:
+        """Of the first run and, if there was one, the second."""
+        found = [self.row["verdict"], self.row["verdict_again"]]
+        return [verdict for verdict in found if isinstance(verdict, str)]
+
+    @property
+    def verdict(self) -> str | None:
+        """That of all runs; None where they differ."""
+        first, *others = self.verdicts
+        return first if all(other == first for other in others) else None
+
+    @property
+    def outcomes(self) -> list[str]:
+        """Verdict and numbers of each run, two cells of a table."""
+        pairs = zip(self.verdicts, self.numbers, strict=True)
+        found = [f"{verdict}: {numbers}" for verdict, numbers in pairs]
+        return (found + [""])[:2]
+
+    @property
+    def numbers(self) -> list[str]:
+        """Mean and interval of each run."""
+        names = ("mean", "low", "high")
+        return [
+            describe_interval(*(self.row[name + suffix] for name in names))
+            for suffix in ("", "_again")[: len(self.verdicts)]
+        ]
+
+    @property
+    def region(self) -> str:
+        low, high = (f"{self.row[f'region_{end}']:.4g}" for end in ("low", "high"))
+        if low == "nan":
+            text = f"at most {high}"
+        else:
+            text = f"at least {low}" if high == "nan" else f"between {low} and {high}"
+        return text.replace("-", "−")
+
+    @property
+    def sentence(self) -> str:
+        """Verdicts, numbers and region; the numbers of both runs where the verdicts differ."""
+        first, *again = self.verdicts
+        where, numbers = "", self.numbers[:1]
+        if again == [first]:
+            where = " in both runs"
+        elif again:
+            where, numbers = f" in the first run, {again[0]} in the second", self.numbers
+        unit = self.row["unit"]
+        has_unit = isinstance(unit, str) and unit != "probability" and np.isfinite(self.row["low"])
+        unit = f" {unit}" if has_unit else ""
+        return f"{first.capitalize()}{where}: {' and '.join(numbers)}{unit}, claimed {self.region}."
+
+
+def make_hypotheses(table: pd.DataFrame) -> dict[str, Hypothesis]:
+    """Hypotheses by name, in the order of the table."""
+    return {row["hypothesis"]: Hypothesis(row) for row in table.to_dict("records")}
+
+
 def _choose(rows: pd.DataFrame, **keys: str) -> pd.DataFrame:
     for key, value in keys.items():
         rows = rows[rows[key] == value]
@@ -305,7 +407,9 @@ def _estimate(rows: pd.DataFrame, column: str, **keys: str) -> Estimate:
     row = rows.iloc[0]
     if "{}" in column:
         value, low, high = (row[column.format(name)] for name in ("difference", "low", "high"))
-        return Estimate(value, low, high, is_difference=True)
+        ends = [column.format(f"adjusted_{end}") for end in ("low", "high")]
+        adjusted = (row[ends[0]], row[ends[1]]) if set(ends) <= set(row.index) else None
+        return Estimate(value, low, high, is_difference=True, adjusted=adjusted)
     return Estimate(row[column], row.get("low", np.nan), row.get("high", np.nan))
 
 
@@ -319,8 +423,9 @@ def make_searches(effects: pd.DataFrame, mechanisms: pd.DataFrame) -> list[Searc
 
 def render_page(docs: Path) -> str:
     """The text of docs/training.md from the template and the tables beside it."""
-    effects, mechanisms = (
-        read_table(docs / FOLDER / f"{name}.csv") for name in ("effects", "mechanisms")
+    effects, mechanisms, hypotheses = (
+        read_table(docs / FOLDER / f"{name}.csv")
+        for name in ("effects", "mechanisms", "hypotheses")
     )
     searches = make_searches(effects, mechanisms)
     environment = jinja2.Environment(
@@ -338,6 +443,8 @@ def render_page(docs: Path) -> str:
     names: dict[str, object] = {search.name: search for search in searches}
     names |= {
         "searches": searches,
+        "hypotheses": make_hypotheses(hypotheses),
+        "margin": MARGIN,
         "num_trials": sum(search.num_draws * len(search.variants) for search in searches),
         "num_diverged": sum(search.num_diverged for search in searches),
         "replication": Replication(mechanisms[is_replication(mechanisms)]),

@@ -1,6 +1,7 @@
 """What names a trial of a search and a way to look at it, and which average stands for all."""
 
 KEYS = ["variant", "number"]  # columns that name a trial of a search
+COMPARED = ("illegal_token_rate", "total_variation", "kl_divergence")  # metrics of remedies
 AS_TRAINED = "as_trained"
 STRENGTHS = {  # what the head's output is multiplied by when a trained model is measured
     AS_TRAINED: "nothing",

@@ -4,28 +4,31 @@ An average is compared with the last iterate of its own trajectory, a variant wi
 trained from the same weights on the same games. What is left besides the remedy is the spread over
 the random draws of all other hyperparameters and seeds; the intervals are for the mean over these.
 
-A random draw is not what one would use, so remedies are also compared at their best: each chooses
-its own best trials by what it can see, the total variation at the trained length on games of the
-validation split. Resampling the draws, and choosing anew, gives an interval that knows about the
-choice.
+Student's interval covers where the differences are about symmetric. It covers less where they are
+skewed, as when a remedy divides errors that are skewed themselves (docs/formats.md has numbers).
+
+A random draw is not what one would use, so means of the best trials stand beside those of all. They
+have no interval: of a quarter of so few draws, neither the bootstrap's nor Student's covers.
 """
 
 from collections.abc import Mapping
+from itertools import product
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import scipy
 
-from gamecircuits.randomness import get_rng
+from gamecircuits.training.choices import AS_TRAINED, COMPARED, STRENGTHS
 from gamecircuits.training.eval_lengths import name_lengths
 from gamecircuits.training.trial import HYPERPARAMETERS
 
-METRICS = ("illegal_token_rate", "total_variation", "kl_divergence")
 COVERAGE = 0.95
 BEST = 4  # the best 1/BEST of the draws, as many of them as did not diverge
-RESAMPLES = 2000
 FEW = 4  # values of a hyperparameter by which trials are told apart
+KEYS = ["variant", "average", "strength", "eval_length", "length", "metric"]
+FAMILY = ["strength", "eval_length", "metric"]  # rows whose differences of one kind are compared
+Cell = tuple[str, str]  # variant and average
 
 
 def get_effects(
@@ -34,92 +37,60 @@ def get_effects(
     variants: Mapping[str, Mapping[str, Any]],
     averages: list[str],
     num_draws: int,
+    earlier: Mapping[str, str],
 ) -> pd.DataFrame:
     """Paired differences, and means of the trials that were best at the trained length.
 
     Args:
-        metrics: columns variant, number, average, length, metric, mean, validation.
+        metrics: columns variant, number, average, strength, length, metric, mean, validation.
         trained: longest length in training.
         variants: what each overrides, by name, in order.
         averages: in order; the first average and variant are what others are compared with.
         num_draws: trials of each variant, those that diverged included.
+        earlier: of some averages, the name of the one that is the single iterate of the same age.
 
     Returns:
-        one row per (variant, average, eval_length, metric): the number of tokens in `length`,
-        num_trials, num_diverged, mean, std over trials (of a sample), best_mean of the best
-        quarter;
-        then differences: pairs, difference, low, high (Student's 95 % interval of the mean
-        difference) and share_better,
+        one row per (variant, average, strength, eval_length, metric): the number of tokens in
+        `length`, num_trials, num_diverged (as trained), mean, std over trials (of a sample),
+        best_mean and best_std of the best quarter;
+        then differences between cells of one strength: pairs, difference, low, high (Student's 95 %
+        interval of the mean difference), adjusted_low and adjusted_high (see `adjust`), and
+        share_better,
 
         - `_vs_average`: from the first average of the same trajectory,
+        - `_vs_earlier`: from the single iterate of the same age, of the same trajectory,
         - `_vs_variant`: from the first variant of the same draw,
         - `_with_average`: interaction, how far the effect of the variant on this average is from
           that on the first average,
         - `_beyond_parts`: interaction of the two variants, named in `parts`, whose overrides this
-          one puts together: how far its effect is from the sum of theirs;
+          one puts together: how far its effect is from the sum of theirs.
 
-        and of the best quarters, each chosen for itself, `best_difference`, `best_low`, `best_high`
-        (95 % bootstrap interval) `_vs_average` and `_vs_variant`. Differences below 0 are gains.
-        Where all trials diverged, num_trials and pairs are 0. No rows if nothing can be compared.
+        Differences below 0 are gains. Where all trials diverged, num_trials and pairs are 0; cells
+        of other strengths than as_trained are there if they have values. No rows if nothing can be
+        compared.
     """
     if metrics.empty or averages[0] not in set(metrics["average"]):
-        return pd.DataFrame(columns=["variant", "average", "eval_length", "length", "metric"])
-    cells = pd.MultiIndex.from_product([list(variants), averages])
-    wide = metrics[metrics["metric"].isin(METRICS)].pivot_table(
-        index=["length", "metric", "number"], columns=["variant", "average"], values="mean"
-    )
-    wide = wide.reindex(columns=cells)
-    lengths = name_lengths(trained, int(metrics["length"].max()))
-    seen = metrics.drop_duplicates(["variant", "number", "average"])
-    seen = seen.pivot(index="number", columns=["variant", "average"], values="validation")
-    seen = seen.reindex(index=range(num_draws), columns=cells)
-    resamples = _resample(num_draws)
-    best = {cell: _Best(seen[cell].to_numpy(), resamples) for cell in cells}
-    first_variant, first = next(iter(variants)), averages[0]
+        return pd.DataFrame(columns=KEYS)
+    cells = pd.MultiIndex.from_product([list(variants), averages], names=KEYS[:2])
     parts = find_parts(variants)
-    rows = []
-    for eval_length, length in lengths.items():
-        for metric in METRICS:
-            values = wide.loc[(length, metric)].reindex(seen.index)
-            means = {
-                cell: chosen.get_means(values[cell].to_numpy()) for cell, chosen in best.items()
-            }
-            for variant, average in wide:
-                cell, base = (variant, average), (first_variant, average)
-                found = values[cell]
-                row = {
-                    "variant": variant,
-                    "average": average,
-                    "eval_length": eval_length,
-                    "length": length,
-                    "metric": metric,
-                    "num_trials": int(found.notna().sum()),
-                    "num_diverged": int(found.isna().sum()),
-                    "mean": found.mean(),
-                    "std": found.std(),
-                    "best_mean": means[cell][0],
-                }
-                compared = {}
-                if average != first:
-                    own = found - values[variant, first]
-                    compared["vs_average"] = _describe(own) | _compare(
-                        means, cell, (variant, first)
-                    )
-                if variant != first_variant:
-                    compared["vs_variant"] = _describe(found - values[base])
-                    compared["vs_variant"] |= _compare(means, cell, base)
-                if variant != first_variant and average != first:
-                    compared["with_average"] = _describe(
-                        own - (values[base] - values[first_variant, first])
-                    )
-                if variant in parts:
-                    one, other = (values[part, average] for part in parts[variant])
-                    compared["beyond_parts"] = _describe(found - one - other + values[base])
-                    row["parts"] = " + ".join(parts[variant])
-                for name, entries in compared.items():
-                    row |= {f"{key}_{name}": value for key, value in entries.items()}
-                rows.append(row)
-    return pd.DataFrame(rows)
+    contrasts = _list_contrasts(list(variants), averages, earlier, parts)
+    lengths = name_lengths(trained, int(metrics["length"].max()))
+    tables = []
+    for (eval_length, length), strength, metric in product(lengths.items(), STRENGTHS, COMPARED):
+        place = {"strength": strength, "length": length, "metric": metric}
+        rows = metrics[(metrics[list(place)] == list(place.values())).all(axis=1)]
+        values, seen = (_arrange(rows, name, cells, num_draws) for name in ("mean", "validation"))
+        table = _describe_cells(values, seen).assign(**place, eval_length=eval_length)
+        for kind, of_kind in contrasts.items():
+            table = table.join(describe(_subtract(values, of_kind)).add_suffix(f"_{kind}"))
+        if strength != AS_TRAINED:
+            table = table[table["num_trials"] > 0].assign(num_diverged=np.nan)
+        tables.append(table.reset_index())
+    table = pd.concat([part for part in tables if len(part)], ignore_index=True)
+    for kind in contrasts:
+        table = adjust(table, FAMILY, f"_{kind}")
+    table["parts"] = table["variant"].map({whole: " + ".join(two) for whole, two in parts.items()})
+    return table[[*KEYS, *(name for name in table if name not in KEYS)]]
 
 
 def get_moderators(
@@ -137,37 +108,52 @@ def get_moderators(
     Returns:
         one row per hyperparameter of which few values were drawn, value, variant, average,
         eval_length and `versus` (average: from the first of the same trajectory; variant: from the
-        first one of the same draw): num_trials, mean, pairs, difference, low, high, share_better.
-        No rows if nothing can be compared.
+        first one of the same draw): num_trials, mean, and the columns of `describe` and `adjust`.
+        As trained only. No rows if nothing can be compared.
     """
-    columns = ["hyperparameter", "value", "variant", "average", "eval_length", "length", "versus"]
+    columns = ["hyperparameter", "value", "eval_length", "length", "versus"]
     if metrics.empty:
-        return pd.DataFrame(columns=columns)
-    of_metric = metrics[metrics["metric"] == "total_variation"]
-    wide = of_metric.pivot(
-        index=["length", "number"], columns=["variant", "average"], values="mean"
-    ).reindex(columns=pd.MultiIndex.from_product([variants, averages]))
+        return pd.DataFrame(columns=[*columns, *KEYS[:2]])
+    cells = pd.MultiIndex.from_product([variants, averages], names=KEYS[:2])
+    is_meant = (metrics["metric"] == "total_variation") & (metrics["strength"] == AS_TRAINED)
+    wide = metrics[is_meant].pivot(
+        index=["length", "number"], columns=list(cells.names), values="mean"
+    )
+    wide = wide.reindex(columns=cells)
+    lengths = name_lengths(trained, int(metrics["length"].max()))
+    contrasts = _list_contrasts(variants, averages, {}, {})
     drawn = trials[trials["variant"] == variants[0]].set_index("number")
-    rows = []
+    tables = []
     for name in HYPERPARAMETERS:
         values = drawn[name].unique()
         if not 2 <= len(values) <= FEW:
             continue
-        for value in sorted(values):
-            numbers = drawn.index[drawn[name] == value]
-            for eval_length, length in name_lengths(trained, int(metrics["length"].max())).items():
-                found = wide.loc[length].reindex(numbers)
-                for variant, average in wide:
-                    others = {"average": (variant, averages[0]), "variant": (variants[0], average)}
-                    for versus, other in others.items():
-                        if other == (variant, average):
-                            continue
-                        place = [name, str(value), variant, average, eval_length, length, versus]
-                        row = dict(zip(columns, place, strict=True))
-                        own = found[variant, average]
-                        row |= {"num_trials": int(own.notna().sum()), "mean": own.mean()}
-                        rows.append(row | _describe(own - found[other]))
-    return pd.DataFrame(rows, columns=None if rows else columns)
+        for value, (eval_length, length) in product(sorted(values), lengths.items()):
+            found = wide.loc[length].reindex(drawn.index[drawn[name] == value])
+            means = pd.DataFrame({"num_trials": found.count(), "mean": found.mean()})
+            for versus in ("average", "variant"):
+                if of_kind := contrasts.get(f"vs_{versus}"):
+                    described = describe(_subtract(found, of_kind))
+                    place = [name, str(value), eval_length, length, versus]
+                    table = means.join(described, how="right")
+                    tables.append(table.assign(**dict(zip(columns, place, strict=True))))
+    if not tables:
+        return pd.DataFrame(columns=[*columns, *KEYS[:2]])
+    table = pd.concat(tables).reset_index()
+    return adjust(table, ["hyperparameter", "eval_length", "versus"])
+
+
+def find_earlier(averages: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """For each EMA the name of the average of kind `earlier` of its decay, where there is one."""
+    by_decay = {a["decay"]: name for name, a in averages.items() if a["kind"] == "earlier"}
+    emas = {name: a["decay"] for name, a in averages.items() if a["kind"] == "ema"}
+    return {name: by_decay[decay] for name, decay in emas.items() if decay in by_decay}
+
+
+def join_strengths(metrics: pd.DataFrame, scaled: pd.DataFrame) -> pd.DataFrame:
+    """A search's two tables of metrics in one, with the column strength."""
+    parts = [metrics.assign(strength=AS_TRAINED), scaled]
+    return pd.concat([part for part in parts if len(part)] or parts, ignore_index=True)
 
 
 def find_parts(variants: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[str, str]]:
@@ -186,64 +172,107 @@ def find_parts(variants: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[str
     return found
 
 
-def _resample(num_draws: int) -> np.ndarray:
-    """How often each draw is there (1 + RESAMPLES, n): once in the data, the first row."""
-    counts = np.ones((1 + RESAMPLES, num_draws), np.int16)
-    rng = get_rng(0, "resampled trials")
-    counts[1:] = rng.multinomial(num_draws, np.full(num_draws, 1 / num_draws), size=RESAMPLES)
-    return counts
+def describe(differences: pd.DataFrame) -> pd.DataFrame:
+    """Mean paired difference of each column, with its interval; below 0 is better.
+
+    Columns: pairs, difference, low, high, share_better. NaN where there are too few.
+    """
+    pairs, mean = differences.count(), differences.mean()
+    half = get_half_width(differences.std(), pairs)
+    found = {"pairs": pairs, "difference": mean, "low": mean - half, "high": mean + half}
+    return pd.DataFrame(found | {"share_better": (differences < 0).sum() / pairs})
 
 
-class _Best:
-    """The best quarter of the draws, and of every resample of them.
+def describe_mean(values: np.ndarray, comparisons: int = 1) -> tuple[float, float, float]:
+    """Mean of values without NaN, with Student's interval; NaN where there are too few for one.
 
     Args:
-        seen: total variation at the trained length on validation games (n,), NaN if diverged.
-        resamples: see _resample; the same for all that is compared.
+        values: (n,).
+        comparisons: how many such intervals have to hold together (Bonferroni).
     """
-
-    def __init__(self, seen: np.ndarray, resamples: np.ndarray):
-        counts = np.where(np.isnan(seen), 0, resamples).astype(resamples.dtype)
-        order = np.argsort(seen, kind="stable")
-        places = np.cumsum(counts[:, order], axis=1) - counts[:, order]  # how many are better
-        wanted = -(-len(seen) // BEST)
-        self.counts = np.empty_like(counts)  # of the best alone
-        self.counts[:, order] = np.clip(wanted - places, 0, counts[:, order])
-
-    def get_means(self, values: np.ndarray) -> np.ndarray:
-        """Mean over the best of values (n,): of the data, then of all resamples."""
-        with np.errstate(invalid="ignore"):  # NaN where there is none
-            return self.counts @ np.nan_to_num(values) / self.counts.sum(axis=1)
+    series = pd.Series(values, dtype=float)
+    half = get_half_width(series.std(), len(series), comparisons)
+    return series.mean(), series.mean() - half, series.mean() + half
 
 
-def _compare(means: dict, cell: tuple[str, str], other: tuple[str, str]) -> dict[str, float]:
-    """Difference of the best; its interval is over the resamples in which both have trials."""
-    differences = means[cell] - means[other]
-    resampled = differences[1:][np.isfinite(differences[1:])]
-    low = high = np.nan
-    if len(resampled):
-        low, high = np.quantile(resampled, [(1 - COVERAGE) / 2, (1 + COVERAGE) / 2])
-    return {"best_difference": differences[0], "best_low": low, "best_high": high}
+def get_half_width(std: Any, count: Any, comparisons: Any = 1) -> Any:
+    """Half of Student's interval for the mean of `count` values; arrays or numbers.
+
+    At level 1 − (1 − COVERAGE) / comparisons, so that the intervals of as many comparisons hold
+    together with COVERAGE (Bonferroni). NaN for fewer than two values.
+    """
+    degrees = np.maximum(count - 1, 0)  # with none the quantile is NaN
+    return scipy.special.stdtrit(degrees, 1 - (1 - COVERAGE) / 2 / comparisons) * std / count**0.5
 
 
-def describe_mean(values: np.ndarray) -> tuple[float, float, float]:
-    """Mean of values without NaN, with Student's interval; NaN where there are too few for one."""
-    mean = values.mean() if len(values) else np.nan
-    half = np.nan
-    if len(values) > 1:
-        error = values.std(ddof=1) / np.sqrt(len(values))
-        half = scipy.special.stdtrit(len(values) - 1, (1 + COVERAGE) / 2) * error
-    return mean, mean - half, mean + half
+def adjust(table: pd.DataFrame, family: list[str], suffix: str = "") -> pd.DataFrame:
+    """The table with intervals adjusted_low, adjusted_high that hold together in each family.
+
+    Args:
+        table: columns pairs, low, high, all with the suffix, as describe gives them.
+        family: columns; rows that agree in them, and have an interval, are the comparisons.
+        suffix: of the columns.
+    """
+    pairs, low, high = (table[f"{name}{suffix}"] for name in ("pairs", "low", "high"))
+    comparisons = low.notna().groupby([table[key] for key in family]).transform("sum")
+    wider = get_half_width(1, pairs, comparisons.clip(lower=1)) / get_half_width(1, pairs)
+    half, middle = wider * (high - low) / 2, (low + high) / 2
+    ends = {"adjusted_low": middle - half, "adjusted_high": middle + half}
+    return table.assign(**{f"{name}{suffix}": end for name, end in ends.items()})
 
 
-def _describe(differences: pd.Series) -> dict[str, float]:
-    """Mean paired difference with its interval."""
-    differences = differences.dropna().to_numpy()
-    mean, low, high = describe_mean(differences)
-    return {
-        "pairs": len(differences),
-        "difference": mean,
-        "low": low,
-        "high": high,
-        "share_better": (differences < 0).mean() if len(differences) else np.nan,
+def _arrange(rows: pd.DataFrame, column: str, cells: pd.MultiIndex, num_draws: int) -> pd.DataFrame:
+    """Values by draw (rows) and by variant and average (columns); NaN where there is none."""
+    wide = rows.pivot(index="number", columns=list(cells.names), values=column)
+    return wide.reindex(index=range(num_draws), columns=cells)
+
+
+def _describe_cells(values: pd.DataFrame, seen: pd.DataFrame) -> pd.DataFrame:
+    """Statistics of each cell over all draws, and over those that were best when `seen`."""
+    wanted = -(-len(values) // BEST)
+    best = values[seen.rank(method="first") <= wanted]
+    return pd.DataFrame(
+        {
+            "num_trials": values.count(),
+            "num_diverged": values.isna().sum(),
+            "mean": values.mean(),
+            "std": values.std(),
+            "best_mean": best.mean(),
+            "best_std": best.std(),
+        }
+    )
+
+
+def _list_contrasts(
+    variants: list[str],
+    averages: list[str],
+    earlier: Mapping[str, str],
+    parts: Mapping[str, tuple[str, str]],
+) -> dict[str, dict[Cell, list[Cell]]]:
+    """What each cell is compared with, by kind of difference; see get_effects.
+
+    A cell's difference is its value minus those of one or two cells, plus that of a third.
+    """
+    (v0, *others), (a0, *averaged) = variants, averages
+    found: dict[str, dict[Cell, list[Cell]]] = {
+        "vs_average": {(v, a): [(v, a0)] for v in variants for a in averaged},
+        "vs_earlier": {
+            (v, a): [(v, earlier[a])] for v in variants for a in averages if a in earlier
+        },
+        "vs_variant": {(v, a): [(v0, a)] for v in others for a in averages},
+        "with_average": {(v, a): [(v, a0), (v0, a), (v0, a0)] for v in others for a in averaged},
+        "beyond_parts": {
+            (v, a): [(one, a), (other, a), (v0, a)]
+            for v, (one, other) in parts.items()
+            for a in averages
+        },
     }
+    return {kind: contrasts for kind, contrasts in found.items() if contrasts}
+
+
+def _subtract(values: pd.DataFrame, contrasts: Mapping[Cell, list[Cell]]) -> pd.DataFrame:
+    """Differences of the cells that are compared, by draw."""
+    differences = values[list(contrasts)]
+    for sign, others in zip((-1, -1, 1), zip(*contrasts.values(), strict=True), strict=False):
+        differences = differences + sign * values[list(others)].to_numpy()
+    return differences

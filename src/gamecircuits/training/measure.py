@@ -20,7 +20,7 @@ from gamecircuits.analysis.metrics import probabilities
 from gamecircuits.analysis.standard_form import fit_model
 from gamecircuits.games.game import PAD
 from gamecircuits.theory.basics import centering
-from gamecircuits.training.choices import STRENGTHS
+from gamecircuits.training.choices import COMPARED, STRENGTHS
 from gamecircuits.training.trial import Trial
 from gamecircuits.transformer.circuits import direct_path, from_circuits, ov_circuit, qk_circuit
 from gamecircuits.transformer.interface import Model
@@ -29,7 +29,6 @@ from gamecircuits.transformer.one_layer import OneLayer
 PREDICTED = "standard_form"  # column: the mean that the standard form alone would give
 APART = "from_standard_form"  # metric: total variation between a model and its standard form
 STATISTICS = ["length", "metric", "count", "mean", "std", "min", "max"]
-COMPARED = ("illegal_token_rate", "total_variation", "kl_divergence")  # among remedies
 MAX_FACTOR = 10.0  # of the head's output; a model that needs more knows of no seen token
 LOOKED_AT = ("illegal_token_rate", "total_variation", "displacement")
 GAMES_ON_THE_WAY = 200  # at each checkpoint

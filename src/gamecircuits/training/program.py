@@ -186,7 +186,7 @@ def train(
     start = jnp.stack([ravel_pytree(init_weights(t, V, rng))[0] for t, rng in pairs])
     keys = [jax.random.key(rng.integers(1 << 32, dtype=np.uint32)) for rng in get_rngs("dropout")]
     corrections = np.array([a.get_correction(num_steps) for a in averages], np.float32)
-    corrected = np.flatnonzero(corrections)
+    corrected = [k for k, correction in enumerate(corrections) if correction]
     anchors = [hold(num_steps, averages[k].get_anchor(num_steps)) for k in corrected]
     running = [*(a.get_weights(num_steps) for a in averages), *anchors]
     state = State(

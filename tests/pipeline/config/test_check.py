@@ -36,6 +36,8 @@ experiments:
   x: {kind: remedies, vocab_size: 8}
 searches:
   s: {game: a, length: 3, space: {learning_rate: 1e-3}, variants: {v: {}}}
+hypotheses:
+  h: {claim: So., search: s, measure: total_variation, length: twice, between: [0, null]}
 """
 
 
@@ -60,6 +62,24 @@ def test_a_good_config(load):
     assert [config.games["w"].games_in_shard(n) for n in range(3)] == [20, 20, 10]
     assert config.evaluations["e"].lengths == tuple(range(1, 8))
     assert config.evaluations["f"].lengths == (1, 4)
+
+
+def test_a_hypothesis_is_filled_from_its_search(load):
+    settings = load(GOOD).hypotheses["h"].settings
+    cell = {"variant": "v", "average": "last", "strength": "as_trained"}
+    assert (settings["cell"], settings["versus"]) == (cell, None)
+    assert (settings["numbers"], settings["between"]) == (list(range(8)), [0, None])
+    text = GOOD.replace("space: {", "trials: 4, space: {schedule: [constant, cosine], ")
+    text = text.replace("v: {}", "v: {}, w: {norm: attention}")
+    text = text.replace("length: twice", "length: twice, variant: w, where: {schedule: cosine}")
+    config = load(text.replace("between", "versus: {average: bema, variant: v}, between"))
+    settings, trials = config.hypotheses["h"].settings, config.searches["s"].trials
+    assert settings["cell"] == cell | {"variant": "w"}
+    assert settings["versus"] == cell | {"average": "bema"}
+    drawn = [n for n in range(4) if trials["v", n].schedule == "cosine"]
+    assert settings["numbers"] == drawn != []
+    with pytest.raises(ConfigError, match=r"h\.strength = 'matched': w has a norm, under which st"):
+        load(text.replace("between", "strength: matched, between"))
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "config").glob("*.yaml")), ids=lambda p: p.name)
@@ -191,11 +211,41 @@ BROKEN = [  # (replace, by, line, message)
             ("trained", "models.t: the key 'search' is missing (name of an entry of searches)"),
             ("trained, search: r", "models.t.search = 'r': no such search; known: s"),
             ("trained, search: s, variant: w", "variant = 'w': no such variant of s; known: v"),
-            ("trained, search: s, average: ema_0.91", "bema, start; did you mean 'ema_0.9'?"),
+            ("trained, search: s, average: ema_0.98", "bema, start; did you mean 'ema_0.99'?"),
             ("trained, search: s, number: 8", "number = 8: allowed: 0 to 7, the trials of s"),
             ("trained, search: s, numbr: 0", "t.numbr: unknown key; did you mean 'number'?"),
         ]
     ),
+    *(
+        ("total_variation, length: twice, between: [0, null]", about, 21, message)
+        for about, message in [
+            ("total_variation, between: [0, 1]",
+             "hypotheses.h: the key 'length' is missing (total_variation needs it)"),
+            ("x_mean, length: twice, between: [0, 1]",
+             "h.length = 'twice': only with a metric: illegal_token_rate, total_variation"),
+            ("x_mean, versus: {average: bema}, between: [0, 1]",
+             "h.versus.average = 'bema': only with a metric"),
+            ("x_maen, between: [0, 1]", "prediction_error_beyond; did you mean 'x_mean'?"),
+            ("x_mean", "hypotheses.h: the key 'between' is missing (ends of the region that is"),
+            ("x_mean, between: 1", "hypotheses.h.between = 1: must be a list"),
+            ("x_mean, between: [a, 1]", "hypotheses.h.between[0] = 'a': must be a number"),
+            ("x_mean, between: [1, 0]", "h.between = [1, 0]: allowed: two ascending numbers like"),
+            ("x_mean, between: [1, 1]", "h.between = [1, 1]: allowed: two ascending numbers like"),
+            ("x_mean, between: [1]", "h.between = [1]: allowed: two ascending numbers like [-0.2"),
+            ("x_mean, between: [null, null]", "h.between = [None, None]: allowed: two ascending"),
+            ("x_mean, between: [0, .nan]", "hypotheses.h.between[1] = nan: allowed: a number from"),
+            ("x_mean, variant: w, between: [0, 1]", "h.variant = 'w': no such variant of s; known"),
+            ("x_mean, versus: {}, between: [0, 1]", "h.versus: is what it would be subtracted fr"),
+            ("x_mean, versus: {variant: w}, between: [0, 1]", "h.versus.variant = 'w': no such va"),
+            ("x_mean, versus: {length: twice}, between: [0, 1]", "h.versus.length: unknown key; d"),
+            ("total_variation, length: long, between: [0, 1]", "allowed: trained, twice, longest"),
+            ("x_mean, where: {schedule: cosine}, between: [0, 1]",
+             "hypotheses.h.where.schedule = 'cosine': was never drawn; drawn: constant"),
+            ("x_mean, where: {schedul: cosine}, between: [0, 1]", "did you mean 'schedule'?"),
+        ]
+    ),
+    ("claim: So., search: s", "claim: So., search: r", 21, "search = 'r': no such search; kno"),
+    ("claim: So., search", "search", 21, "hypotheses.h: the key 'claim' is missing (what is cl"),
     (GOOD, "", None, "must hold keys at the top level: seed, results, games"),
     (GOOD, "- 1", 1, "config = [1]: must hold keys at the top level"),
     (GOOD, "games: {}", 1, "games = {}: must not be empty"),

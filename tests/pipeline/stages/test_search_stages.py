@@ -11,6 +11,7 @@ from safetensors.numpy import load_file
 
 from gamecircuits.pipeline.config.load import load_config
 from gamecircuits.pipeline.plan import Plan
+from gamecircuits.pipeline.run.workflow import Workflow
 
 SEARCH = {
     "game": "g",
@@ -26,7 +27,26 @@ SEARCH = {
 GAME = {"kind": "mnk", "rows": 2, "columns": 3, "in_a_row": 2, "num_games": 10}
 
 
-STAGES = ("train_trials", "measure_trials", "collect_search", "plot_search")
+HYPOTHESES = {
+    "weak": {
+        "search": "s",
+        "measure": "x_mean",
+        "variant": "small",
+        "versus": {"variant": "plain"},
+    },
+    "lost": {"search": "lost", "measure": "kl_divergence", "length": "twice", "average": "ema"},
+    "some": {
+        "search": "s",
+        "measure": "illegal_token_rate",
+        "length": "longest",
+        "versus": {"average": "ema"},
+        "where": {"learning_rate": 0.01},
+    },
+}
+STAGES = (
+    *("train_trials", "measure_trials", "collect_search", "plot_search"),
+    *("check_hypotheses", "plot_hypotheses"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +56,9 @@ def results(tmp_path_factory):
     lost = SEARCH | {"variants": {"hot": {"learning_rate": 1e30, "weight_decay": 1e30}}}
     short = lost | {"steps": 1, "checkpoints": 1, "trials": 1}
     searches = {"s": SEARCH, "lost": lost, "last_step": short}
-    config = {"games": {"g": GAME}, "searches": searches}
+    stated = {"claim": "It is so.", "between": [-1e9, 1e9]}
+    hypotheses = {name: stated | entry for name, entry in HYPOTHESES.items()}
+    config = {"games": {"g": GAME}, "searches": searches, "hypotheses": hypotheses}
     (folder / "c.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
     plan = Plan(load_config(folder / "c.yaml"))
     with pytest.MonkeyPatch.context() as patch:
@@ -120,3 +142,44 @@ def test_a_trial_that_diverges_in_its_last_step_is_told(results):
     """Its losses are all finite: each is that before its step."""
     trials = read(results[0], "last_step", "trials")
     assert trials["diverged_at"].tolist() == [1.0]
+
+
+def test_hypotheses_are_judged_by_the_tables_of_their_searches(results):
+    folder, plan = results
+    table = pd.read_parquet(folder / "results/tables/hypotheses.parquet").set_index("hypothesis")
+    assert list(table.index) == list(HYPOTHESES)
+    dynamics = read(folder, "s", "dynamics")
+    x = dynamics[dynamics["step"] == 8].pivot(index="number", columns="variant", values="x_mean")
+    assert table.loc["weak", "mean"] == pytest.approx((x["small"] - x["plain"]).mean())
+    assert table.loc["lost", ["num_trials", "num_missing"]].tolist() == [0, 2]
+    draws = [plan.config.searches["s"].trials["plain", n].learning_rate for n in range(2)]
+    assert table.loc["some", "num_trials"] == draws.count(0.01)
+    assert table["verdict"].to_dict() == {
+        "weak": "supported", "lost": "undecided", "some": "supported",
+    }  # fmt: skip
+    figure = pd.read_parquet(folder / "results/figures/hypotheses/forest.parquet")
+    assert figure["hypothesis"].tolist() == list(HYPOTHESES)
+
+
+def test_the_end_of_a_run_counts_the_verdicts(results, monkeypatch):
+    folder, plan = results
+    monkeypatch.chdir(folder)
+    flow = Workflow(["c.yaml"], {}, is_main=True, makes_report=False)
+    flow.plan = plan  # made before variables of the environment were fixed
+    told = flow.describe_results()
+    assert told.startswith("Of the hypotheses, 2 supported, 1 undecided.\n")
+    assert "  results/figures/hypotheses/forest.png   what was claimed" in told
+    other = Workflow(["c.yaml"], {"seed": 1}, is_main=True, makes_report=False)
+    assert "hypotheses," not in other.describe_results(), "these were judged with seed 0"
+
+
+def test_a_changed_hypothesis_trains_nothing_anew(results):
+    folder, _ = results
+    text = (folder / "c.yaml").read_text().replace("- 1000000000.0", "- 1.0")
+    (folder / "other.yaml").write_text(text)
+    old, new = (
+        {job.text: job.stage.name for job in Plan(load_config(folder / name)).jobs}
+        for name in ("c.yaml", "other.yaml")
+    )
+    changed = {new[text] for text in new.keys() - old.keys()}
+    assert changed == {"check_hypotheses", "plot_hypotheses", "describe_run"}

@@ -16,9 +16,10 @@ METRICS = {  # name: marker, filling, distance from the middle of the row
     "total_variation": ("o", None, -0.17),
     "illegal_token_rate": ("s", "white", 0.17),
 }
-VERSUS = {"variant": "same draw", "average": "same trajectory"}
+VERSUS = {"variant": "same draw", "average": "same trajectory", "earlier": "same trajectory"}
 EVAL_LENGTHS = {"trained": "as in training", "twice": "twice that", "longest": "the longest"}
-VALUES = ["pairs", "difference", "low", "high", "share_better"]
+INTERVALS = {("adjusted_low", "adjusted_high"): 0.6, ("low", "high"): 1.8}  # widths of their lines
+VALUES = ["pairs", "difference", "share_better", *(end for ends in INTERVALS for end in ends)]
 ROW = 0.19  # inches
 
 
@@ -26,7 +27,11 @@ def make_table(tables: dict[str, pd.DataFrame], length: int) -> pd.DataFrame:
     """Paired differences; those of variants only for the averages that are shown elsewhere, too."""
     effects = tables["effects"][tables["effects"]["metric"].isin(METRICS)]
     averages = choose_averages(tables)
-    baselines = {"variant": tables["trials"]["variant"].iloc[0], "average": averages[0]}
+    baselines = {
+        "variant": tables["trials"]["variant"].iloc[0],
+        "average": averages[0],
+        "earlier": "iterate of its age",
+    }
     parts = []
     for versus, baseline in baselines.items():
         rows = effects[effects["average"].isin(averages)] if versus == "variant" else effects
@@ -64,7 +69,7 @@ def draw(table: pd.DataFrame, game: str, length: int) -> Figure:
         key(marker=marker, markerfacecolor=filling, label=readable(name))
         for name, (marker, filling, _) in METRICS.items()
     ]
-    explanation = "mean differences in pairs of trials, with 95 % intervals"
+    explanation = "mean differences in pairs of trials, with 95 % intervals (thin: corrected)"
     finish(figure, game, length, explanation, handles, ncols=2)
     return figure
 
@@ -86,9 +91,11 @@ def _draw_differences(axes: Axes, rows: pd.DataFrame, place: dict, looks: dict) 
     axes.locator_params(axis="x", nbins=5)
     for row in rows.itertuples():
         marker, filling, shift = METRICS[row.metric]
-        style = {"color": looks[row.variant]["color"], "linewidth": 1.1}
+        style: Style = {"color": looks[row.variant]["color"]}
         height = place[row.variant, row.average] + shift
-        axes.plot([row.low, row.high], [height, height], **style)
+        for (low, high), width in INTERVALS.items():
+            ends = [getattr(row, low), getattr(row, high)]
+            axes.plot(ends, [height, height], linewidth=width, **style)
         axes.plot(row.difference, height, marker=marker, markerfacecolor=filling, **style)
 
 
@@ -101,7 +108,7 @@ def _label(left: Axes, right: Axes, rows: pd.DataFrame, place: dict, looks: dict
         if isinstance(row, str):
             text.set(color=looks[row]["color"], weight="bold")
     versus, baseline = rows[["versus", "baseline"]].iloc[0]
-    left.set_ylabel(f"minus {readable(baseline)}, {VERSUS[versus]}")
+    left.set_ylabel(f"minus {readable(baseline)},\n{VERSUS[versus]}")
     style: Style = {"xycoords": right.get_yaxis_transform(), "va": "center"}
     note(right, "pairs", (1.03, 0), **style)
     for row in rows.drop_duplicates(["variant", "average"]).itertuples():

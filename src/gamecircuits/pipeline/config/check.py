@@ -28,6 +28,7 @@ from gamecircuits.pipeline.config.entries import (
     ExperimentEntry,
     FileEntry,
     GameEntry,
+    HypothesisEntry,
     ModelEntry,
     SearchEntry,
     TopLevel,
@@ -41,6 +42,7 @@ from gamecircuits.pipeline.config.named import (
     NamedEvaluation,
     NamedExperiment,
     NamedGame,
+    NamedHypothesis,
     NamedModel,
     NamedSearch,
 )
@@ -48,6 +50,7 @@ from gamecircuits.pipeline.config.results import explain_refusal
 from gamecircuits.pipeline.config.yaml_lines import ConfigError, KeyPath, Source, dotted, shorten
 from gamecircuits.storage.functions import check_arguments, find_function
 from gamecircuits.training.averaging import AVERAGES, make_average
+from gamecircuits.training.choices import AS_TRAINED, COMPARED
 from gamecircuits.training.trial import (
     HYPERPARAMETERS,
     check_space,
@@ -97,6 +100,7 @@ def check_config(source: Source) -> Config:
         "models": checker.read("models", checker.make_model),
         "evaluations": checker.read("evaluations", checker.make_evaluation),
         "experiments": checker.read("experiments", checker.make_experiment),
+        "hypotheses": checker.read("hypotheses", checker.make_hypothesis),
     }
     if checker.problems:
         raise checker.error()
@@ -514,6 +518,71 @@ class _Checker:
             message = f"needs its figure: src/gamecircuits/figures/experiments/{entry.kind}.py"
             self.report(("experiments", name, "kind"), message, entry.kind)
         return NamedExperiment(name, entry.kind, settings, experiment)
+
+    def make_hypothesis(self, name: str, value: Any) -> NamedHypothesis | None:
+        path, before = ("hypotheses", name), len(self.problems)
+        entry = self.fit(HypothesisEntry, value, path)
+        search = entry and self.find((*path, "search"), entry.search, "search", "searches")
+        if search is None:
+            return None
+        is_metric = entry.measure in COMPARED
+        if is_metric and entry.length is None:
+            self.report(path, f"the key 'length' is missing ({entry.measure} needs it)")
+        for place, part in ((path, entry), ((*path, "versus"), entry.versus)):
+            for key in ("average", "length", "strength"):
+                if not is_metric and part and getattr(part, key, None) is not None:
+                    message = f"only with a metric: {', '.join(COMPARED)}"
+                    self.report((*place, key), message, getattr(part, key))
+        cell = {
+            "variant": next(iter(search.entry.variants)),
+            "average": next(iter(search.entry.averages)),
+            "strength": AS_TRAINED,
+        }
+        cell |= entry.model_dump(include=set(cell), exclude_none=True)
+        self._check_cell(path, cell, search)
+        versus = None
+        if entry.versus is not None:
+            versus = cell | entry.versus.model_dump(exclude_none=True)
+            self._check_cell((*path, "versus"), versus, search)
+            if versus == cell:
+                self.report((*path, "versus"), "is what it would be subtracted from")
+        numbers = self._find_draws((*path, "where"), entry.where, search)
+        if len(self.problems) > before:
+            return None
+        settings = entry.model_dump() | {"name": name, "cell": cell, "versus": versus}
+        settings = {key: value for key, value in settings.items() if key not in cell}
+        return NamedHypothesis(name, search, settings | {"numbers": numbers})
+
+    def _check_cell(self, path: KeyPath, cell: Mapping[str, str], search: NamedSearch) -> None:
+        known = {"variant": search.entry.variants, "average": search.entry.averages}
+        for key, names in known.items():
+            self.look_up((*path, key), cell[key], f"{key} of {search.name}", names)
+        trials = [
+            trial for (variant, _), trial in search.trials.items() if variant == cell["variant"]
+        ]
+        if cell["strength"] == "matched" and trials and all(t.norm != "none" for t in trials):
+            message = f"{cell['variant']} has a norm, under which strengths are not matched"
+            self.report((*path, "strength"), message, "matched")
+
+    def _find_draws(
+        self, path: KeyPath, where: Mapping[str, Any], search: NamedSearch
+    ) -> list[int]:
+        """Numbers of the draws with these hyperparameters, as the first variant has them."""
+        first = next(iter(search.entry.variants))
+        draws = {
+            number: trial for (variant, number), trial in search.trials.items() if variant == first
+        }
+        for key, wanted in where.items():
+            if key not in HYPERPARAMETERS:
+                self.report_unknown((*path, key), HYPERPARAMETERS)
+                continue
+            drawn = dict.fromkeys(getattr(trial, key) for trial in draws.values())
+            if wanted not in list(drawn):
+                self.report(
+                    (*path, key), f"was never drawn; drawn: {list_names(map(str, drawn))}", wanted
+                )
+            draws = {n: trial for n, trial in draws.items() if getattr(trial, key) == wanted}
+        return list(draws)
 
 
 def _read_file(path: str, *, is_drawn: bool) -> tuple[int, str]:

@@ -6,7 +6,7 @@ The keys of kinds, hyperparameters and averages stand at their own fields; see `
 import math
 from dataclasses import MISSING
 from functools import cache
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from annotated_types import Interval
 from pydantic import (
@@ -24,9 +24,21 @@ from pydantic_core import PydanticCustomError
 from gamecircuits.errors import GamecircuitsError
 from gamecircuits.parameters import Parameter, VocabSize, get_parameters
 from gamecircuits.training.averaging import DEFAULT_AVERAGES
+from gamecircuits.training.choices import COMPARED, STRENGTHS
+from gamecircuits.training.eval_lengths import EVAL_LENGTHS
+from gamecircuits.training.hypotheses import MEASURES
 
 MAX_SHARDS = 300  # each is two jobs, and Snakemake prepares some fifty a second
 MAX_GROUPS = 2000
+
+if TYPE_CHECKING:
+    Measure = str
+    Length = str
+    Strength = str
+else:  # the names stand elsewhere, where a type checker cannot read them
+    Measure, Length, Strength = (
+        Literal[tuple(names)] for names in (MEASURES, EVAL_LENGTHS, STRENGTHS)
+    )
 
 
 class Strict(BaseModel):
@@ -235,6 +247,60 @@ class SearchEntry(Strict):
     )
 
 
+class VersusEntry(Strict):
+    """What is subtracted in pairs; keys that are left out are those of the hypothesis."""
+
+    variant: str | None = Field(default=None, description="variant of the search")
+    average: str | None = Field(default=None, description="average of the search; of a metric")
+    strength: Strength | None = Field(default=None, description="as above; of a metric")
+
+
+def _check_region(ends: list) -> list:
+    given = [end for end in ends if end is not None]
+    if len(ends) != 2 or not given or given != sorted(set(given)):
+        message = (
+            "allowed: two ascending numbers like [-0.2, 0.2]; null in place of one is no limit"
+        )
+        raise PydanticCustomError("region", message)
+    return ends
+
+
+class HypothesisEntry(Strict):
+    """A hypothesis: in which region the mean of a measure lies, over the draws of a search."""
+
+    claim: str = Field(min_length=1, description="what is claimed, in one sentence")
+    search: str = Field(description="name of an entry of searches")
+    measure: Measure = Field(
+        description=f"a metric ({', '.join(COMPARED)}) or a quantity of the table mechanisms"
+    )
+    variant: str | None = Field(
+        default=None, description="variant of the search; its first by default"
+    )
+    average: str | None = Field(
+        default=None,
+        description="average of the search, its first by default; of a metric",
+    )
+    length: Length | None = Field(
+        default=None, description="length of the prefixes; a metric needs it"
+    )
+    strength: Strength | None = Field(
+        default=None,
+        description="weights as_trained (default), rescaled by the factor of dropout, or matched "
+        "in mean x to the first variant and average; of a metric",
+    )
+    versus: VersusEntry | None = Field(
+        default=None,
+        description="what is subtracted, in pairs of one draw: variant, average, strength, where "
+        "they differ",
+    )
+    where: dict[str, Any] = Field(
+        default={}, description="only draws with these values of hyperparameters"
+    )
+    between: Annotated[
+        list[Annotated[float, Interval(ge=-1e30, le=1e30)] | None], AfterValidator(_check_region)
+    ] = Field(description="ends of the region that is claimed; null is no limit")
+
+
 class TopLevel(Strict):
     """Configuration of a run."""
 
@@ -255,6 +321,9 @@ class TopLevel(Strict):
     evaluations: dict[str, Any] = Field(default={}, description="evaluations by name")
     experiments: dict[str, Any] = Field(default={}, description="experiments on the theory by name")
     searches: dict[str, Any] = Field(default={}, description="searches over training by name")
+    hypotheses: dict[str, Any] = Field(
+        default={}, description="hypotheses about the searches by name, stated before the run"
+    )
     claims: ClaimsEntry | None = Field(
         default=None, description="evaluate every statement of the theory; left out: do not"
     )

@@ -82,6 +82,15 @@ class NamedSearch:
 
 
 @dataclass(frozen=True)
+class NamedHypothesis:
+    """A hypothesis; `settings` are what training.hypotheses.judge_hypotheses asks for."""
+
+    name: str
+    search: NamedSearch
+    settings: dict
+
+
+@dataclass(frozen=True)
 class Config:
     seed: int
     results: str
@@ -90,5 +99,6 @@ class Config:
     evaluations: dict[str, NamedEvaluation]
     experiments: dict[str, NamedExperiment]
     searches: dict[str, NamedSearch]
+    hypotheses: dict[str, NamedHypothesis]
     claims: ClaimsEntry | None
     raw: dict  # as read, for the report

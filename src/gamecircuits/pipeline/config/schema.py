@@ -15,6 +15,7 @@ from gamecircuits.pipeline.config.entries import (
     EvaluationEntry,
     ExperimentEntry,
     GameEntry,
+    HypothesisEntry,
     ModelEntry,
     SearchEntry,
     Strict,
@@ -55,6 +56,7 @@ def make_schema() -> dict:
         evaluations=dict[str, EvaluationEntry],
         experiments=_make_section(_entries(EXPERIMENTS, ExperimentEntry)),
         searches=_by_name(search),
+        hypotheses=dict[str, HypothesisEntry],
     )
     return whole.model_json_schema()
 

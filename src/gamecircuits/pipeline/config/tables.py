@@ -17,10 +17,12 @@ from gamecircuits.pipeline.config.entries import (
     ClaimsEntry,
     EvaluationEntry,
     GameEntry,
+    HypothesisEntry,
     ModelEntry,
     SearchEntry,
     Splits,
     TopLevel,
+    VersusEntry,
     annotate,
 )
 from gamecircuits.training.averaging import AVERAGES, describe_average
@@ -47,6 +49,8 @@ def make_tables() -> dict[str, str]:
         "evaluations": EvaluationEntry,
         "claims": ClaimsEntry,
         "searches": SearchEntry,
+        "hypotheses": HypothesisEntry,
+        "versus": VersusEntry,
     }
     models = _read_kinds(CONSTRUCTIONS)
     for kind, other in OTHER_MODELS.items():

@@ -14,6 +14,7 @@ from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import jinja2
+import pandas as pd
 
 from gamecircuits.errors import ArtefactError, GamecircuitsError
 from gamecircuits.kinds import suggest
@@ -28,12 +29,14 @@ from gamecircuits.pipeline.run.lock import is_at_work, lock_node, lock_run
 from gamecircuits.pipeline.run.snakemake_records import remove_damaged
 from gamecircuits.pipeline.stage import STAGES, Stage, as_list
 from gamecircuits.storage.tables import read_frame
+from gamecircuits.training.hypotheses import VERDICTS
 
 REPORT = (SOURCE / PACKAGE / "figures", SOURCE.parent / "workflow/report")  # captions
 SHOWN = {
     "README.md": "what each file holds",
     "figures/length_generalization.png": "the first figure to look at",
     "claims.html": "the theory, claim by claim",
+    "figures/hypotheses/forest.png": "what was claimed before the run, and what was found",
 }
 COMMANDS = ("report", "diagnose", "docs", "test", "python")  # of run.py
 NAMED = 10  # stale results that are named one by one
@@ -213,7 +216,8 @@ class Workflow:
     def describe_results(self) -> str:
         """What a finished run has to show."""
         files = self.plan.files()
-        lines = [self._describe_claims(), f"The results are in {os.path.abspath(self.results)}:"]
+        lines = [self._describe_claims(), self._describe_hypotheses()]
+        lines.append(f"The results are in {os.path.abspath(self.results)}:")
         for name, holds in SHOWN.items():
             path = f"{self.results}/{name}"
             if path in files and Path(path).exists():
@@ -230,18 +234,31 @@ class Workflow:
 
     def _describe_claims(self) -> str:
         """How many claims hold, if this plan has some and they are checked."""
+        checked = self._read_made("check_claims")
+        if checked is None or self._read_made("confirm_claims") is None:
+            return ""
+        return (
+            f"All {checked['claim'].nunique()} claims of the theory hold, in all "
+            f"{len(checked)} random instances."
+        )
+
+    def _describe_hypotheses(self) -> str:
+        """How many hypotheses have which verdict, if this plan has some and they are judged."""
+        judged = self._read_made("check_hypotheses")
+        if judged is None:
+            return ""
+        counts = judged["verdict"].value_counts()
+        found = [f"{counts[verdict]} {verdict}" for verdict in VERDICTS if verdict in counts]
+        return f"Of the hypotheses, {', '.join(found)}."
+
+    def _read_made(self, stage: str) -> pd.DataFrame | None:
+        """The table of a stage's job, if this plan has one and the table is as it should be."""
         for job in self.plan.jobs:
-            if job.stage.name == "confirm_claims":
+            if job.stage.name == stage:
                 with contextlib.suppress(ArtefactError):
-                    [(claims, by)] = job.reads["claims"]
-                    check_input(claims, by.record, by.digest)
                     check_input(job.files[0], job.record, job.digest)
-                    checked = read_frame(claims)
-                    return (
-                        f"All {checked['claim'].nunique()} claims of the theory hold, in all "
-                        f"{len(checked)} random instances."
-                    )
-        return ""
+                    return read_frame(job.files[0])
+        return None
 
 
 class Epilogue(logging.Handler):

@@ -5,7 +5,12 @@ import pandas as pd
 
 from gamecircuits.storage.tables import read_frame, write_frame
 from gamecircuits.training.choices import KEYS
-from gamecircuits.training.effects import get_effects, get_moderators
+from gamecircuits.training.effects import (
+    find_earlier,
+    get_effects,
+    get_moderators,
+    join_strengths,
+)
 from gamecircuits.training.mechanisms import get_mechanisms
 
 
@@ -31,14 +36,16 @@ def collect_search(
     length: int,
     num_trials: int,
     variants: list,
-    averages: list[str],
+    averages: list,
 ) -> None:
     """Join the groups' tables, in the order of the config, and compare the remedies.
 
     Args:
         variants: pairs of a name and its hyperparameters.
+        averages: pairs of a name and the average's settings.
     """
-    order = {"variant": [name for name, _ in variants], "average": averages}
+    names, of_averages = [name for name, _ in variants], [name for name, _ in averages]
+    order = {"variant": names, "average": of_averages}
     joined = {
         "metrics": join(metrics_of_groups, order),
         "scaled": join(scaled_of_groups, order),
@@ -47,11 +54,14 @@ def collect_search(
         "noise": join(noise_of_groups, order),
         "circuits": join(circuits_of_groups, order),
     }
-    names = order["variant"]
+    metrics_of_all = join_strengths(joined["metrics"], joined["scaled"])
+    earlier = find_earlier(dict(averages))
     compared = {
-        "effects": get_effects(joined["metrics"], length, dict(variants), averages, num_trials),
-        "mechanisms": get_mechanisms(joined, length, names, averages),
-        "moderators": get_moderators(joined["metrics"], joined["trials"], length, names, averages),
+        "effects": get_effects(
+            metrics_of_all, length, dict(variants), of_averages, num_trials, earlier
+        ),
+        "mechanisms": get_mechanisms(joined, length, names, of_averages),
+        "moderators": get_moderators(metrics_of_all, joined["trials"], length, names, of_averages),
     }
     for table in compared.values():
         table.insert(0, "search", search)

@@ -26,7 +26,6 @@ from gamecircuits.training.measure import (
 from gamecircuits.training.streams import iter_split
 from gamecircuits.training.trial import HYPERPARAMETERS, Trial
 from gamecircuits.training.weights import Weights, make_model
-from gamecircuits.transformer.one_layer import OneLayer
 from gamecircuits.transformer.weights import read_trained_model
 
 
@@ -90,12 +89,12 @@ def measure_trials(
         trial = Trial(**{name: row[name] for name in HYPERPARAMETERS})
         key = {"search": search, "variant": row["variant"], "number": row["number"]}
         prefix = f"{row['variant']}/{row['number']}/"
-        other: OneLayer | None = read_trained_model(
+        compared = read_trained_model(
             references[reference["files"][n]],
             f"{reference['variant']}/{row['number']}/{averages[0]}",
             reference["norms"][n],
         )
-        other = other if is_usable(other) else None
+        other = compared if is_usable(compared) else None
         for average in averages:
             model = read_trained_model(weights, f"{prefix}{average}", trial.norm)
             if not is_usable(model):

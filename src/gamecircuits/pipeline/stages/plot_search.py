@@ -5,6 +5,7 @@ import importlib
 from gamecircuits.figures.searches._search import DIVERGED, KEYS, draw_nothing
 from gamecircuits.pipeline.stages._write import write_figure
 from gamecircuits.storage.tables import read_frame
+from gamecircuits.training.choices import AS_TRAINED
 
 
 def plot_search(
@@ -21,7 +22,7 @@ def plot_search(
     game: str,
     length: int,
 ) -> None:
-    """Draw the figure of a module from the tables of a search."""
+    """Draw the figure of a module from the tables of a search, of weights as trained."""
     module = importlib.import_module(figure)
     paths = {
         "metrics": metrics,
@@ -36,6 +37,7 @@ def plot_search(
         table = tables["trials"][KEYS].assign(**{DIVERGED: True})
         drawn = draw_nothing(game, length, "all trials diverged: lower the learning rate")
     else:
+        tables["effects"] = tables["effects"][tables["effects"]["strength"] == AS_TRAINED]
         table = module.make_table(tables, length)
         drawn = module.draw(table, game, length)
     write_figure(drawn, table, job, files)
