@@ -3,7 +3,13 @@
 import pytest
 
 from gamecircuits.errors import GamecircuitsError, ParameterError
-from gamecircuits.storage.functions import blame, call_function, check_arguments, find_function
+from gamecircuits.storage.functions import (
+    IMPORTED,
+    blame,
+    call_function,
+    check_arguments,
+    find_function,
+)
 
 THEIRS = """\
 import helper_beside_it
@@ -54,6 +60,8 @@ def test_a_function_is_found_without_running_the_file(call, tmp_path):
     assert call("double", 21, path=1) == 21  # the name of an argument of ours
     assert call("double", 21, "for which it has no place") == 42
     assert (tmp_path / "was_run").exists()
+    assert "helper_beside_it" in IMPORTED
+    assert "pytest" not in IMPORTED
     with open("a/theirs.py", "a", encoding="utf-8") as file:
         file.write("# more\n")
     assert find_function("a/theirs.py", "double") != digest

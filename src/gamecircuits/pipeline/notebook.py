@@ -46,10 +46,14 @@ def _read_output(output: Output) -> str:
 
 def _run_cell(source: str, name: str, namespace: dict[str, Any]) -> list[Output]:
     body = ast.parse(source).body
-    last = body.pop() if body and isinstance(body[-1], ast.Expr) else None
+    value = None
     with contextlib.redirect_stdout(io.StringIO()) as printed:
-        exec(compile(ast.Module(body, []), name, "exec"), namespace)
-        value = last and eval(compile(ast.Expression(last.value), name, "eval"), namespace)
+        match body:
+            case [*_, ast.Expr(last)]:
+                exec(compile(ast.Module(body[:-1], []), name, "exec"), namespace)
+                value = eval(compile(ast.Expression(last), name, "eval"), namespace)
+            case _:
+                exec(compile(ast.Module(body, []), name, "exec"), namespace)
     outputs: list[Output] = []
     if text := printed.getvalue():
         outputs.append({"name": "stdout", "output_type": "stream", "text": _split(text)})

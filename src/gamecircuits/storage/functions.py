@@ -21,6 +21,8 @@ from typing import Any
 from gamecircuits.errors import GamecircuitsError, ParameterError
 from gamecircuits.kinds import list_names, suggest
 
+IMPORTED: set[str] = set()  # modules, by functions of other people's files
+
 
 def find_function(path: str, name: str) -> str:
     """SHA-256 of a Python file, which is read and not run.
@@ -63,7 +65,7 @@ def call_function(path: str, name: str, sha256: str, /, *arguments: Any, **named
     Raises:
         GamecircuitsError: the file has changed, or whatever went wrong in it, with its line.
     """
-    folder = str(Path(path).absolute().parent)
+    folder, before = str(Path(path).absolute().parent), set(sys.modules)
     sys.path.append(folder)
     try:
         function = _load(path, name, sha256)
@@ -73,6 +75,7 @@ def call_function(path: str, name: str, sha256: str, /, *arguments: Any, **named
     except BaseException as error:  # exit() too
         raise _translate(error, path, name, sha256) from None
     finally:
+        IMPORTED.update(sys.modules.keys() - before)
         with contextlib.suppress(ValueError):
             sys.path.remove(folder)
 
