@@ -74,7 +74,7 @@ def test_the_example_of_the_documents_is_that_of_the_theory(V):
         (
             "W_V",
             "np.ones((2, 3))",
-            r"weights that do not fit: W_V has shape \(2, 3\); expected .*; all fits if W_V",
+            r"weights that do not fit: W_V has shape \(2, 3\); expected",
         ),
     ],
 )

@@ -9,7 +9,6 @@ import numpy as np
 from gamecircuits.storage.functions import blame, call_function, name_type
 from gamecircuits.transformer.model import Parameters, check_parameters
 from gamecircuits.transformer.one_layer import OneLayer
-from gamecircuits.transformer.weights import describe_misfit
 
 NAMES = Parameters._fields
 WANTED = f"six matrices {', '.join(NAMES)}"
@@ -51,7 +50,5 @@ def make_own_model(
     try:
         check_parameters(Parameters(**matrices))
     except ValueError as error:
-        raise blame(
-            *source, f"returned weights that do not fit: {describe_misfit(error, matrices)}"
-        ) from None
+        raise blame(*source, f"returned weights that do not fit: {error}") from None
     return OneLayer(Parameters(**matrices))

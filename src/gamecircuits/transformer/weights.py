@@ -131,7 +131,13 @@ def read_any_model(path: Path | str) -> OneLayer:
     try:
         check_parameters(Parameters(**found))
     except ValueError as error:
-        raise ArtefactError(f"{path}: {describe_misfit(error, found)}") from None
+        hint = ""
+        if turned := _find_transposed(found):
+            hint = (
+                f"; all fits if {', '.join(turned)} and perhaps square matrices are transposed: "
+                "vectors are rows here, x @ W"
+            )
+        raise ArtefactError(f"{path}: {error}{hint}") from None
     return OneLayer(Parameters(**found))
 
 
@@ -150,17 +156,6 @@ def _describe_damage(path: Path | str) -> str:
         if file.read(9)[8:] == b"{":
             return "is cut off or damaged"
     return "is no safetensors file"
-
-
-def describe_misfit(error: ValueError, found: dict[str, np.ndarray]) -> str:
-    """The error of `check_parameters`, and which matrices to transpose if that helps."""
-    turned = _find_transposed(found)
-    if not turned:
-        return str(error)
-    return (
-        f"{error}; all fits if {', '.join(turned)} and perhaps square matrices are transposed: "
-        "vectors are rows here, x @ W"
-    )
 
 
 def _find_transposed(found: dict[str, np.ndarray]) -> tuple[str, ...]:
