@@ -514,11 +514,9 @@ def test_the_tables_of_a_run_become_those_of_the_page(copied_docs, made):
 
 def test_the_figures_of_other_pages_are_copied(copied_docs, made):
     assert docs.main(["--only", "figures"]) == 0
-    assert {name for name, files in made.items() if files} == {"default", "theory"}
+    assert {name for name, files in made.items() if files} == {"start", "default", "theory"}
     for copy, (run, _) in docs.FIGURES.items():
-        assert (Image.open(copied_docs / copy).size == (40, 40)) == (
-            run in ("default", "theory")
-        ), copy
+        assert (Image.open(copied_docs / copy).size == (40, 40)) == (run != "search"), copy
 
 
 def test_two_equal_runs_agree(copied_docs, made):

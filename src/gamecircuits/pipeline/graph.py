@@ -428,7 +428,7 @@ def extract_model(config: Config, model: str) -> Work:
     each=lambda config: _models(config, "file"),
 )
 def import_model(config: Config, model: str) -> Work:
-    """Weights from a file that something else wrote"""
+    """Weights from a file that something else wrote, or that a function in a file returns"""
     return Work(settings=config.models[model].settings)
 
 
