@@ -246,6 +246,46 @@ def save_png(pixels: np.ndarray, job: str) -> bytes:
     return buffer.getvalue()
 
 
+# The path of training.
+
+
+def test_the_table_of_paths_is_that_of_the_trainings():
+    """Section 10 of docs/theory.md, row by row from where the trainings ended."""
+    table = pd.read_csv(DOCS / docs.PATHS)
+    is_wide = table["d_model"] >= 1.5 * (table["vocab_size"] - 1)
+    is_held_out = table["part"] == "held_out"
+    chosen = {kind: is_wide & (table["kind"] == kind) for kind in table["kind"].unique()}
+    chosen |= {
+        "all of these": is_wide,
+        "of these held out": is_wide & is_held_out,
+        "narrow": ~is_wide,
+        "narrow, held out": ~is_wide & is_held_out,
+    }
+    text = (DOCS / "theory.md").read_text(encoding="utf-8")
+    for name, is_chosen in chosen.items():
+        assert f"| {name} | {' | '.join(describe_paths(table[is_chosen]))} |" in text
+    assert f"{table['run'].nunique()} trainings of {table['step'].max()} steps" in text
+
+
+def describe_paths(rows: pd.DataFrame) -> list[str]:
+    """Number of runs, then median and worst errors of each quantity."""
+    cells = [str(rows["run"].nunique())]
+    apart = (rows["predicted"] - rows["measured"]).abs()
+    for quantity in ("x", "beta"):
+        errors = 100 * (apart / rows["measured"].abs())[rows["quantity"] == quantity]
+        decimals = 0 if errors.max() > 20 else 1
+        cells.append(f"{errors.median():.{decimals}f}%, {errors.max():.{decimals}f}%")
+    errors = apart[(rows["quantity"] == "alpha") & (rows["d_k"] > 0)]
+    cells.append(f"{errors.median():.2f}, {errors.max():.2f}" if len(errors) else "–")
+    for length in (rows["trained"], rows["vocab_size"] - 1):
+        chosen = rows[(rows["quantity"] == "illegal_rate") & (rows["length"] == length)]
+        errors = np.log(chosen["predicted"] / chosen["measured"]).abs()
+        cells.append(f"{errors.median():.2f}, {errors.max():.2f}")
+    errors = apart[rows["quantity"] == "longest_length"]
+    cells.append(f"{(errors == 0).sum()} of {len(errors)}, {errors.max():.0f}")
+    return cells
+
+
 # The page on training.
 
 
@@ -437,6 +477,9 @@ def made(tmp_path, monkeypatch):
     (tmp_path / "results/tables").mkdir()
     hypotheses = pd.DataFrame([make_outcome("h", "supported", 0.1, 0.05)])
     hypotheses.to_csv(tmp_path / "results/tables/hypotheses.csv", index=False)
+    path = tmp_path / "results/figures/experiments/training_path.csv"
+    path.parent.mkdir(parents=True)
+    shutil.copy(DOCS / docs.PATHS, path)
     figure = save_png(np.full((40, 40, 4), 255, dtype=np.uint8), job="{}")
     for _, file in docs.FIGURES.values():
         path = tmp_path / "results" / file
@@ -469,11 +512,11 @@ def test_the_tables_of_a_run_become_those_of_the_page(copied_docs, made):
     assert "figures/searches/v16/circuits.png" in made["search"]
 
 
-def test_the_figures_of_the_default_run_are_copied(copied_docs, made):
+def test_the_figures_of_other_pages_are_copied(copied_docs, made):
     assert docs.main(["--only", "figures"]) == 0
-    assert {name for name, files in made.items() if files} == {"default"}
+    assert {name for name, files in made.items() if files} == {"start", "default", "theory"}
     for copy, (run, _) in docs.FIGURES.items():
-        assert (Image.open(copied_docs / copy).size == (40, 40)) == (run == "default"), copy
+        assert (Image.open(copied_docs / copy).size == (40, 40)) == (run != "search"), copy
 
 
 def test_two_equal_runs_agree(copied_docs, made):

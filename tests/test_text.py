@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 WIDTH = 100
-GENERATED = (".csv", ".lock", ".schema.json")
+GENERATED = (".csv", ".ipynb", ".lock", ".schema.json")
 BINARY = (".png",)
 
 

@@ -10,6 +10,7 @@ from gamecircuits.errors import ParameterError
 from gamecircuits.experiments.experiment import EXPERIMENTS, make_experiment
 
 SMALL = {
+    "averaging": {},
     "certificate": {"vocab_size": 5, "noises": [0.0, 0.02], "draws": 1},
     "critical_length": {"vocab_size": 7, "critical_lengths": [3.5], "random_vocab_size": 5},
     "parallel_resistors": {"vocab_size": 5, "num_models": 1},
@@ -24,7 +25,7 @@ def run(request):
 
 
 def test_all_experiments_are_tested():
-    others = {"dimensions", "precision", "superposition"}  # in files of their own
+    others = {"dimensions", "precision", "superposition", "training_path"}  # in files of their own
     assert set(SMALL) | others <= set(EXPERIMENTS.kinds())
 
 
@@ -43,7 +44,14 @@ def test_the_figure_draws(run):
 
 def test_what_the_tables_say(run):
     kind, table = run
-    if kind == "remedies":
+    if kind == "averaging":  # the numbers of the first two pages of docs/theory.md
+        p = table.pivot(index="length", columns="token", values="probability").to_numpy()
+        np.testing.assert_allclose(p[1], [0.024, 0.476, 0.024, 0.476], atol=5e-4)
+        np.testing.assert_allclose(p[2], [0.096, 0.711, 0.096, 0.096], atol=5e-4)
+        np.testing.assert_allclose(table["logit"], -6 * table["average"])
+        np.testing.assert_allclose(table["average"], table["seen"] / table["length"])
+        np.testing.assert_allclose(table.groupby("length")["target"].sum(), 1)
+    elif kind == "remedies":
         np.testing.assert_allclose(table["lowest"], table["predicted"], rtol=1e-9, atol=1e-12)
         np.testing.assert_allclose(table["highest"], table["predicted"], rtol=1e-9, atol=1e-12)
         first = table[(table["length"] == 1) & table["quantity"].str.endswith("the last")]
@@ -70,6 +78,10 @@ def test_what_the_tables_say(run):
 @pytest.mark.parametrize(
     ("kind", "values", "key"),
     [
+        ("averaging", {"tokens": []}, "tokens"),
+        ("averaging", {"tokens": [0, 0]}, "tokens"),
+        ("averaging", {"tokens": [1, 4]}, "tokens"),
+        ("averaging", {"tokens": [0, 1], "vocab_size": 2}, "tokens"),
         ("certificate", {"noises": []}, "noises"),
         ("certificate", {"noises": [0.1, 0.1]}, "noises"),
         ("certificate", {"vocab_size": 13}, "vocab_size"),

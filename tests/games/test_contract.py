@@ -14,6 +14,11 @@ from gamecircuits.games.game import GAMES, PAD, make_game, token_dtype
 from gamecircuits.pipeline.config.load import load_config
 
 CONFIG = Path(__file__).parents[2] / "config" / "config.yaml"
+FOUR = {
+    "path": str(CONFIG.parents[1] / "docs/four.py"),
+    "function": "get_valid_next_token_mask",
+    "vocab_size": 4,
+}
 EXAMPLES = [
     {"kind": "set_complement", "vocab_size": 2},
     {"kind": "set_complement", "vocab_size": 9},
@@ -37,6 +42,8 @@ EXAMPLES = [
     {"kind": "dyck", "num_brackets": 70, "max_depth": 3, "length": 20},
     {"kind": "dyck", "num_brackets": 64, "max_depth": 10**30, "length": 6},
     {"kind": "windowed_complement", "vocab_size": 128, "window": 5, "max_length": 9},
+    {"kind": "file", **FOUR},
+    {"kind": "file", **FOUR, "max_length": 2},
     {"kind": "flip_flop", "length": 4},
     {"kind": "flip_flop", "length": 6},
     {"kind": "flip_flop", "length": 40},

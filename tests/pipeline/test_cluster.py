@@ -25,8 +25,9 @@ def plan_of(name: str = "config.yaml", **overrides) -> Plan:
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_no_group_waits_for_itself(name):
+def test_no_group_waits_for_itself(name, monkeypatch):
     """Groups of one name may be one submission: between them and the other jobs is no circle."""
+    monkeypatch.chdir(ROOT)
     plan = plan_of(name)
     waits_for: dict[object, set] = {}
     for job in plan.jobs:

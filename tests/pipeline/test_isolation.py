@@ -15,18 +15,25 @@ from gamecircuits.transformer.constructions.construction import make_constructio
 
 pytestmark = pytest.mark.slow
 
+FOUR = str(Path(__file__).parents[2] / "docs/four.py")
 CONFIG = {
     "games": {
         "sets": {"kind": "set_complement", "vocab_size": 5, "num_games": 60, "games_per_shard": 40},
+        "own": {
+            "kind": "file", "path": FOUR, "function": "get_valid_next_token_mask",
+            "vocab_size": 5, "num_games": 20,
+        },
         "board": {"kind": "mnk", "rows": 2, "columns": 3, "in_a_row": 2, "num_games": 20},
     },
     "models": {
         "constructed": {"kind": "balanced", "vocab_size": 5},
         "trained": {"kind": "trained", "search": "s"},
+        "own": {"kind": "file", "path": FOUR, "function": "get_parameters", "vocab_size": 5},
         "on_board": {"kind": "untrained", "vocab_size": 6},
     },
     "evaluations": {
         "whole": {"game": "sets", "models": ["constructed", "foreign"], "contexts": "all"},
+        "own": {"game": "own", "models": ["own"]},
         "some": {"game": "sets", "models": ["constructed", "trained"]},
         "board": {"game": "board", "models": ["on_board"], "dtype": "float32"},
     },

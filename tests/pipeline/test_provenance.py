@@ -80,6 +80,9 @@ def test_closure_follows_imports_but_into_the_machinery(package):
         ("pipeline/stages/work.py", FUNCTION.replace("pass", "return"), True),
         ("pipeline/run/progress.py", "def log(message): pass\n", False),
         ("pipeline/__init__.py", "SETTING = 1\n", False),
+        ("__init__.py", "SETTING = 1\n", True),
+        ("__init__.py", "def __getattr__(name):\n from gamecircuits import other\n", False),
+        ("deep.py", "VALUE = 1\ndef __getattr__(name): return 2\n", True),
     ],
 )
 def test_what_changes_the_code(package, name, text, changes):

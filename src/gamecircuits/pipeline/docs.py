@@ -1,7 +1,7 @@
 """Make all numbers and figures under docs/ anew.
 
     python3 run.py docs                 run the pipeline, then copy figures and tables, render pages
-    python3 run.py docs --only PART     figures, training or replication: this part alone
+    python3 run.py docs --only PART     figures, tour, training or replication: this part alone
     python3 run.py docs --check         say whether docs/training.md is what its tables give
 
 A run is resumed, and what is there is not made again. `training` takes about an hour on two cores,
@@ -9,6 +9,7 @@ A run is resumed, and what is there is not made again. `training` takes about an
 """
 
 import argparse
+import contextlib
 import io
 import struct
 import subprocess
@@ -24,6 +25,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from gamecircuits.pipeline.config.load import load_config
+from gamecircuits.pipeline.notebook import run_notebook
 from gamecircuits.pipeline.training_page import (
     FOLDER,
     compare_runs,
@@ -74,11 +76,17 @@ class Run:
 
 
 RUNS = {
+    "start": Run("config/start.yaml"),
     "default": Run("config/config.yaml"),
+    "theory": Run("config/theory.yaml"),
     "search": Run("config/search.yaml"),
     "again": Run("config/search.yaml", {"seed": 3, "results": "results/search_again"}),
 }
+START = "start"  # the folder of the first page's figures
 FIGURES = {  # file in docs: run, and file in its results; throughput.png is made by benchmarks/
+    f"{START}/averaging.png": ("start", "figures/experiments/averaging.png"),
+    f"{START}/circuits.png": ("start", "figures/circuits/by_hand.png"),
+    f"{START}/predictions.png": ("start", "figures/predictions/four.png"),
     "length_generalization.png": ("default", "figures/length_generalization.png"),
     "remedies.png": ("default", "figures/experiments/remedies.png"),
     "certificate.png": ("default", "figures/experiments/certificate.png"),
@@ -87,6 +95,7 @@ FIGURES = {  # file in docs: run, and file in its results; throughput.png is mad
     "superposition.png": ("default", "figures/experiments/superposition.png"),
     "parallel_resistors.png": ("default", "figures/experiments/parallel_resistors.png"),
     "precision.png": ("default", "figures/experiments/precision.png"),
+    "training_path.png": ("theory", "figures/experiments/training_path.png"),
     "predictions_windowed.png": ("default", "figures/predictions/windowed.png"),
     "legality_othello.png": ("default", "figures/legality/othello.png"),
     "filmstrip_othello.png": ("default", "figures/filmstrip/othello.png"),
@@ -95,6 +104,7 @@ FIGURES = {  # file in docs: run, and file in its results; throughput.png is mad
     f"{FOLDER}/circuits_v16.png": ("search", "figures/searches/v16/circuits.png"),
 }
 TABLES = ("effects", "mechanisms", "moderators")  # of every search
+PATHS = "training_path.csv"  # in docs: where predicted and measured trainings end
 
 
 def compress_png(png: bytes) -> bytes:
@@ -160,6 +170,15 @@ def copy_figures(run: str, docs: Path) -> None:
         (docs / copy).write_bytes(compress_png((results / file).read_bytes()))
 
 
+def update_figures(docs: Path) -> None:
+    """Figures of all pages but that on training."""
+    for run in ("start", "default", "theory"):
+        copy_figures(run, docs)
+    file = "figures/experiments/training_path.csv"
+    table = read_table(RUNS["theory"].make([file]) / file)
+    write_table(table[table["step"] == table["step"].max()], docs / PATHS)
+
+
 def read_searches(run: str, parts: Iterable[str] = TABLES) -> dict[str, dict[str, pd.DataFrame]]:
     """Tables of all searches of a run, which is made first: by part, then by search."""
     searches = RUNS[run].searches
@@ -202,8 +221,16 @@ def update_replication(docs: Path) -> None:
     write_table(join_hypotheses(*hypotheses), docs / FOLDER / "hypotheses.csv")
 
 
+def update_tour(docs: Path) -> None:
+    """What the cells of the tour print and draw."""
+    RUNS["start"].make(["tables/metrics.parquet", "models/by_hand.safetensors"])
+    path = docs / "tour.ipynb"
+    path.write_text(run_notebook(path), encoding="utf-8")
+
+
 PARTS = {
-    "figures": lambda docs: copy_figures("default", docs),
+    "figures": update_figures,
+    "tour": update_tour,
     "training": update_training,
     "replication": update_replication,
 }
@@ -223,9 +250,10 @@ def main(arguments: list[str]) -> int:
             print("docs/training.md is not what its template and tables give.", file=sys.stderr)
         return 0 if is_current else 1
     try:
-        for name, update in PARTS.items():
-            if options.only in (None, name):
-                update(DOCS)
+        with contextlib.chdir(ROOT):  # paths in the configurations are relative to it
+            for name, update in PARTS.items():
+                if options.only in (None, name):
+                    update(DOCS)
     except subprocess.CalledProcessError as error:
         return error.returncode
     page.write_text(render_page(DOCS), encoding="utf-8")

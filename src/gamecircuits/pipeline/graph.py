@@ -428,7 +428,7 @@ def extract_model(config: Config, model: str) -> Work:
     each=lambda config: _models(config, "file"),
 )
 def import_model(config: Config, model: str) -> Work:
-    """Weights from a file that something else wrote"""
+    """Weights from a file that something else wrote, or that a function in a file returns"""
     return Work(settings=config.models[model].settings)
 
 
@@ -589,7 +589,7 @@ def run_experiment(config: Config, experiment: str) -> Work:
     """What an experiment on the theory measured"""
     named = config.experiments[experiment]
     settings = {"seed": config.seed, "name": experiment, "experiment": named.settings}
-    return Work(settings=settings, memory=550, seconds=300)  # whatever its parameters
+    return Work(settings=settings, memory=900, seconds=400)  # whatever its kind and parameters
 
 
 @stage(

@@ -45,7 +45,8 @@ def is_machinery(module: str) -> bool:
 
 @functools.cache
 def _parse(module: str) -> ast.Module:
-    """The syntax tree without docstrings: comments and documentation change no result."""
+    """The syntax tree of what changes results: without comments, docstrings, and the package's
+    `__getattr__`, which imports what people call by short names, as no job does."""
     path = source_file(module)
     if path is None:
         raise ModuleNotFoundError(f"no first-party module {module!r} under {SOURCE}")
@@ -58,6 +59,8 @@ def _parse(module: str) -> ast.Module:
                 | ast.FunctionDef(body=[ast.Expr(ast.Constant(str())), *rest])
             ):
                 node.body = rest
+    if module == PACKAGE:
+        tree.body = [n for n in tree.body if getattr(n, "name", None) != "__getattr__"]
     return tree
 
 

@@ -18,6 +18,7 @@ import jinja2
 import numpy as np
 import pandas as pd
 
+from gamecircuits.theory.path import path_loss
 from gamecircuits.training.choices import AS_TRAINED
 from gamecircuits.training.eval_lengths import EVAL_LENGTHS
 from gamecircuits.training.hypotheses import describe_interval
@@ -248,6 +249,11 @@ class Search:
         rows = self.effects.drop_duplicates("eval_length").set_index("eval_length")
         return [int(rows.loc[at, "length"]) for at in EVAL_LENGTHS]
 
+    @property
+    def vocab_size(self) -> int:
+        """V, where the longest length leaves a single token, as in set complement."""
+        return self.lengths[2] + 1
+
     def total_variation(self, variant: str, at: str, average: str = "last") -> Estimate:
         return self._error("total_variation", variant, at, average)
 
@@ -303,6 +309,26 @@ class Search:
     def strength(self, variant: str) -> Estimate:
         return self.mechanism(variant, "x_mean")
 
+    def own_score(self, variant: str) -> Estimate:
+        """α, the score of a token with itself above that with others, if nothing else spreads."""
+        V = self.vocab_size
+        spread = self.mechanism(variant, "score_spread").value
+        return Estimate(-spread * V / (V - 1) ** 0.5)
+
+    def excess_loss(self, variant: str, *, balanced: bool = False) -> Estimate:
+        """Loss of the mean strengths in nats above the entropy of the targets (Theorem 27).
+
+        Args:
+            balanced: without direct path, and with uniform attention.
+        """
+        strengths = np.array([self.strength(variant).value, 0.0, 0.0])
+        if not balanced:
+            beta = self.mechanism(variant, "beta_mean").value
+            strengths[1:] = beta, self.own_score(variant).value
+        V, trained = self.vocab_size, self.lengths[0]
+        floor = np.log(V - np.arange(1, trained + 1)).mean()
+        return Estimate(float(path_loss(strengths, V, trained)) - floor)
+
     def slope(self, variant: str) -> Estimate:
         """Slope of log displacement against log length."""
         return self.mechanism(variant, "dispersion_exponent")
@@ -353,7 +379,7 @@ class Hypothesis:
         """Verdict and numbers of each run, two cells of a table."""
         pairs = zip(self.verdicts, self.numbers, strict=True)
         found = [f"{verdict}: {numbers}" for verdict, numbers in pairs]
-        return (found + [""])[:2]
+        return ([*found, ""])[:2]
 
     @property
     def numbers(self) -> list[str]:

@@ -83,7 +83,8 @@ def test_a_hypothesis_is_filled_from_its_search(load):
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "config").glob("*.yaml")), ids=lambda p: p.name)
-def test_the_configs_of_the_project(path):
+def test_the_configs_of_the_project(path, monkeypatch):
+    monkeypatch.chdir(ROOT)
     load_config(path)
 
 
@@ -96,7 +97,7 @@ BROKEN = [  # (replace, by, line, message)
         "claims.vocab_size: unknown key; did you mean 'vocab_sizes'?; known: vocab_sizes, inst",
     ),
     ("claims: {vocab_sizes: [4, 6]}", "claims: true", 15, "claims = True: must be a mapping"),
-    ("kind: remedies", "kind: remedy", 17, "allowed: certificate, critical_length"),
+    ("kind: remedies", "kind: remedy", 17, "allowed: averaging, certificate"),
     ("remedies, vocab_size: 8", "remedies, vocab_size: 3", 17, "vocab_size = 3: allowed: an integ"),
     ("  x: {kind", "  X: {kind: precision}\n  x: {kind", 18, "differs from 'X' in case alone"),
     ("seed: 3", "seed: -1", 1, "seed = -1: allowed: an integer from 0 to 9223372036854775807"),
@@ -474,6 +475,48 @@ def test_a_model_from_a_file(load, tmp_path):
     write_model(path, make_construction("minimal", vocab_size=9).model(), "{}")
     with pytest.raises(ConfigError, match="'f': the model has vocab_size 9, the game a has 8"):
         load(text)
+
+
+def test_functions_of_a_file(load, tmp_path):
+    """Their settings follow the content; the file is read and never run."""
+    own = "{kind: file, path: own.py, function: %s, vocab_size: 8, %s}\n"
+    text = GOOD.replace("  w: {", "  own: " + own % ("rule", "arguments: {k: 1}") + "  w: {")
+    text = text.replace("  m:\n", "  own: " + own % ("weights", "figures: false") + "  m:\n")
+    text = text.replace("searches:\n", "searches:\n  own: {game: own, length: 3}\n")
+    with pytest.raises(ConfigError, match=r"6: games\.own\.path = 'own\.py': allowed: a Python fi"):
+        load(text)
+    path, digests = tmp_path / "own.py", set()
+    for end in ("", "# more\n"):
+        path.write_text(f"raise RuntimeError\ndef rule(): ...\ndef weights(): ...\n{end}")
+        config = load(text)
+        game, model = config.games["own"], config.models["own"]
+        digests.add(digest := hashlib.sha256(path.read_bytes()).hexdigest())
+        settings = {"kind": "file", "path": "own.py", "vocab_size": 8, "sha256": digest}
+        rule = {"function": "rule", "arguments": {"k": 1}, "max_length": None}
+        assert game.settings == settings | rule
+        assert model.settings == settings | {"function": "weights", "arguments": {}}
+        assert (model.origin, model.vocab_size, model.figures) == ("file", 8, False)
+    assert len(digests) == 2
+    for old, new, message in (
+        (
+            "rule",
+            "role",
+            r"games\.own\.function = 'role': allowed: a function of own\.py: rule, weig",
+        ),
+        ("weights", "weight", r"models\.own\.function = 'weight': .* did you mean 'weights'\?"),
+        ("weights, vocab_size: 8", "weights", r"models\.own: the key 'vocab_size' is missing"),
+        ("function: weights, ", "", r"models\.own: the key 'function' is missing \(name of a func"),
+        ("figures: false", "arguments: {a: .inf}", r"own\.arguments = {'a': inf}: allowed: finite"),
+        ("k: 1", "k: .nan", r"games\.own\.arguments = {'k': nan}: allowed: finite numbers"),
+        (
+            "own.py, function: weights",
+            "own.safetensors, function: weights",
+            "safetensors': function, vocab_size and arguments are keys of .py files alone",
+        ),
+    ):
+        with pytest.raises(ConfigError, match=r"^1 problem in") as error:
+            load(text.replace(old, new))
+        assert re.search(message, str(error.value)), str(error.value)
 
 
 def test_figures_of_a_model_can_be_left_out(load):

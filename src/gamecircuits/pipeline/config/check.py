@@ -15,6 +15,7 @@ from gamecircuits.analysis.contexts import MAX_EXHAUSTIVE_VOCAB_SIZE
 from gamecircuits.analysis.diagnosis import get_circuits
 from gamecircuits.errors import GamecircuitsError, ParameterError
 from gamecircuits.experiments.experiment import EXPERIMENTS
+from gamecircuits.games.file import File
 from gamecircuits.games.game import GAMES, check_size
 from gamecircuits.kinds import Registry, find_nearest, list_modules, list_names, suggest
 from gamecircuits.parameters import VocabSize, describe_allowed, fits, is_union
@@ -47,6 +48,7 @@ from gamecircuits.pipeline.config.named import (
 )
 from gamecircuits.pipeline.config.results import explain_refusal
 from gamecircuits.pipeline.config.yaml_lines import ConfigError, KeyPath, Source, dotted, shorten
+from gamecircuits.storage.functions import check_arguments, find_function
 from gamecircuits.training.averaging import AVERAGES, make_average
 from gamecircuits.training.choices import AS_TRAINED, COMPARED
 from gamecircuits.training.trial import (
@@ -304,6 +306,8 @@ class _Checker:
         except ParameterError as error:
             self.report_parameter(("games", name), error)
             return None
+        if isinstance(game, File):
+            settings["sha256"] = game.sha256  # another content, another job
         size = (entry.num_games, entry.games_per_shard)
         return NamedGame(name, entry.kind, settings, game, *size, entry.splits.model_dump())
 
@@ -400,7 +404,8 @@ class _Checker:
         if isinstance(entry, TrainedEntry):
             return self._find_trial(name, entry)
         if isinstance(entry, FileEntry):
-            return self._open_file(name, entry)
+            is_code = entry.path.endswith(".py")
+            return (self._find_function if is_code else self._open_file)(name, entry)
         size = construction.vocab_size
         return NamedModel(name, entry.kind, settings, size, "construction", entry.figures)
 
@@ -421,7 +426,32 @@ class _Checker:
         size = search.game.game.vocab_size
         return NamedModel(name, entry.kind, settings, size, "trial", entry.figures)
 
+    def _find_function(self, name: str, entry: FileEntry) -> NamedModel | None:
+        """The model of a function, which is looked for and not called."""
+        path = ("models", name)
+        for key in ("function", "vocab_size"):
+            if getattr(entry, key) is None:
+                about = FileEntry.model_fields[key].description
+                self.report(path, f"the key {key!r} is missing ({about})", at=(*path, key))
+        if entry.function is None or entry.vocab_size is None:
+            return None
+        try:
+            check_arguments(entry.arguments)
+            digest = find_function(entry.path, entry.function)
+        except ParameterError as error:
+            self.report_parameter(path, error)
+            return None
+        except GamecircuitsError as error:
+            self.report(path, str(error))
+            return None
+        settings = entry.model_dump(exclude={"figures"}) | {"sha256": digest}
+        return NamedModel(name, entry.kind, settings, entry.vocab_size, "file", entry.figures)
+
     def _open_file(self, name: str, entry: FileEntry) -> NamedModel | None:
+        if {"function", "vocab_size", "arguments"} & entry.model_fields_set:
+            message = "function, vocab_size and arguments are keys of .py files alone"
+            self.report(("models", name, "path"), message, entry.path)
+            return None
         try:
             size, digest = _read_file(entry.path, is_drawn=entry.figures)
         except (GamecircuitsError, OSError) as error:

@@ -22,7 +22,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 from gamecircuits.errors import GamecircuitsError
-from gamecircuits.parameters import Parameter, get_parameters
+from gamecircuits.parameters import Parameter, VocabSize, get_parameters
 from gamecircuits.training.averaging import DEFAULT_AVERAGES
 from gamecircuits.training.choices import COMPARED, STRENGTHS
 from gamecircuits.training.eval_lengths import EVAL_LENGTHS
@@ -108,13 +108,24 @@ class TrainedEntry(ModelEntry):
 
 
 class FileEntry(ModelEntry):
-    """The weights in a file, ours or by TransformerLens's names."""
+    """The weights in a file, or those that a function in a Python file returns."""
 
     kind: Literal["file"] = Field(
-        description="The weights in a file, ours or by TransformerLens's names."
+        description="The weights in a file, or those that a function in a Python file returns."
     )
     path: str = Field(
-        min_length=1, description="a .safetensors file, relative to the working directory"
+        min_length=1,
+        description="a .safetensors file, or a .py file with a function that returns weights; "
+        "relative to the working directory",
+    )
+    function: str | None = Field(
+        default=None, description="name of a function in a .py file: function(vocab_size)"
+    )
+    vocab_size: VocabSize | None = Field(
+        default=None, description="number of tokens V, with function; weights tell theirs"
+    )
+    arguments: dict[str, object] = Field(
+        default={}, description="further arguments of the function, by name"
     )
 
 

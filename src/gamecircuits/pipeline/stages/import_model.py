@@ -1,12 +1,33 @@
-"""Stage: the weights of a model from a file that something else wrote."""
+"""Stage: the weights of a model from a file that something else wrote, or a function in one."""
+
+from typing import Any
 
 from gamecircuits.errors import GamecircuitsError
 from gamecircuits.storage.files import file_digest
+from gamecircuits.transformer.function import make_own_model
 from gamecircuits.transformer.weights import read_any_model, write_model
 
 
-def import_model(model: str, *, job: str, kind: str, path: str, sha256: str) -> None:
-    """Write the model under our names; its file must be the one that the plan saw."""
+def import_model(
+    model: str,
+    *,
+    job: str,
+    kind: str,
+    path: str,
+    sha256: str,
+    function: str | None = None,
+    vocab_size: int = 0,
+    arguments: dict[str, Any] | None = None,
+) -> None:
+    """Write the model under our names; its file must be the one that the plan saw.
+
+    Args:
+        function: of a Python file, which returns the weights.
+        vocab_size, arguments: what it is given.
+    """
+    if function:
+        own = make_own_model(path, function, sha256, vocab_size, arguments or {})
+        return write_model(model, own, job)
     if file_digest(path) != sha256:
         raise GamecircuitsError(f"{path} was changed after this job was planned; run again")
     write_model(model, read_any_model(path), job)
