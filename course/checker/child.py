@@ -194,7 +194,7 @@ def guard(folder):
             writes = flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
             writes = writes or (mode or "r").strip("rbtU")
             if not real.startswith(own if writes else roots):
-                raise PermissionError(f"a submission may not open {real}")
+                raise PermissionError(f"a submission may not open {real.rstrip(os.sep)}")
         elif event == "import" and arguments[0] in FOREIGN:
             raise PermissionError(f"a submission may not import {arguments[0]}")
         elif event.startswith(refused) and event not in harmless:
