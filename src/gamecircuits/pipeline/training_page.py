@@ -52,7 +52,8 @@ def make_effects(
     """
     tables = []
     for search, table in effects.items():
-        kept = table[table["metric"] != "kl_divergence"]
+        is_rate = (table["metric"] == "illegal_token_rate") & (table["strength"] == AS_TRAINED)
+        kept = table[is_rate | (table["metric"] == "total_variation")]
         drawn = moderators[search].query(
             "hyperparameter == 'schedule' and versus == 'average' and eval_length == 'trained'"
         )
@@ -60,8 +61,8 @@ def make_effects(
         drawn = drawn.assign(metric="total_variation", strength=AS_TRAINED)
         names = ("pairs", "difference", "low", "high", "adjusted_low", "adjusted_high")
         pairs = {name: f"{name}_vs_average" for name in names}
-        for rows in (kept, drawn.rename(columns=pairs)):
-            tables.append(rows.assign(search=search))
+        parts = (kept, drawn.rename(columns=pairs))
+        tables += [rows.assign(search=search) for rows in parts if len(rows)]
     table = pd.concat(tables, ignore_index=True)
     first = ["search", *DRAWN]
     rest = [name for name in table if name not in first and not name.startswith("share_better")]
