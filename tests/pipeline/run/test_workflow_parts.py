@@ -4,6 +4,9 @@ import itertools
 import logging
 import os
 import re
+import subprocess
+import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -245,3 +248,21 @@ def test_targets_may_stand_anywhere(given, wanted):
     targets = list(get_argument_parser().parse_args(arguments).targets)
     named = wanted.removeprefix("-n -- ").split()
     assert targets == list(itertools.takewhile(lambda word: not word.startswith("-"), named))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGTERM")
+def test_what_stops_the_command_stops_snakemake(tmp_path):
+    """SIGTERM, as of `kill` or a batch system, comes to the process in front alone."""
+    child = (
+        "import pathlib, signal, time\n"
+        "signal.signal(signal.SIGTERM, lambda *_: exit(7))\n"
+        f"pathlib.Path({str(tmp_path / 'begun')!r}).touch()\n"
+        "time.sleep(60)\n"
+    )
+    command = [sys.executable, "-c", child]
+    call = f"from gamecircuits.pipeline.run.__main__ import _call; exit(_call({command!r}))"
+    process = subprocess.Popen([sys.executable, "-c", call])
+    while not (tmp_path / "begun").exists():
+        time.sleep(0.05)
+    process.terminate()
+    assert process.wait(30) == 7

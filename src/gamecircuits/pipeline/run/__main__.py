@@ -6,6 +6,7 @@ result is there.
 """
 
 import os
+import signal
 import subprocess
 import sys
 from argparse import Action, Namespace
@@ -117,8 +118,12 @@ def _is_value(word: str, option: Action | None, before: str) -> bool:
 
 
 def _call(command: list[str]) -> int:
-    """Run a command; on Ctrl-C it is the command that cleans up, so wait until it has."""
+    """Run a command; on Ctrl-C or SIGTERM it is the command that cleans up: wait until it has.
+
+    A terminal sends Ctrl-C to both; SIGTERM comes here alone and is passed on.
+    """
     process = subprocess.Popen(command)
+    earlier = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
     was_interrupted = False
     while True:
         try:
@@ -126,6 +131,7 @@ def _call(command: list[str]) -> int:
             break
         except KeyboardInterrupt:
             was_interrupted = True
+    signal.signal(signal.SIGTERM, earlier)
     if was_interrupted:
         print("Interrupted. What is finished stays; the same command goes on.", file=sys.stderr)
     return status
