@@ -20,6 +20,7 @@ import numpy as np
 
 MAX_PRINTED = 2000  # characters that are shown
 MAX_BYTES = 40 << 20  # of an array that is returned
+MAX_INTEGER = 1 << 63  # what numpy holds
 ANSWERS = {
     "gamecircuits": "the package has answers to this course; the point is to write your own",
     "solutions": "solutions.py is there to be read; write the answer in your own file",
@@ -38,8 +39,10 @@ class Other:
 
 def encode(value):
     """Plain JSON of None, numbers, text, tuples, lists and numeric arrays; others are described."""
-    if value is None or type(value) in (bool, int, float, str):
+    if value is None or type(value) in (bool, float, str):
         return value
+    if type(value) is int:
+        return value if abs(value) < MAX_INTEGER else {"other": "an integer of more than 64 bits"}
     if isinstance(value, np.generic) and value.dtype.kind in "biufc":
         return encode(np.asarray(value)) | {"scalar": True}
     if type(value) is np.ndarray and value.dtype.kind in "biufc":
@@ -60,6 +63,8 @@ def encode(value):
 
 def decode(value):
     """Inverse of `encode`; ValueError, TypeError or KeyError for what it never makes."""
+    if isinstance(value, int) and abs(value) >= MAX_INTEGER:
+        raise ValueError("no integer of numpy")
     if not isinstance(value, dict):
         return value
     if "array" in value:
