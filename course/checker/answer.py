@@ -108,7 +108,7 @@ class Answer:
         except Wrong as wrong:
             raise NotLoaded(wrong.message) from None
         if not reply.get("found"):
-            raise Wrong(f"there is no function {self.name} in {self.file.name}; was it renamed?")
+            raise Wrong(f"there is no function of this name in {self.file.name}; was it renamed?")
 
     def __enter__(self):
         return self

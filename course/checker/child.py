@@ -26,7 +26,7 @@ ANSWERS = {
     "solutions": "solutions.py is there to be read; write the answer in your own file",
     "checker": "the checker is no part of an answer",
 }
-REFUSED = "os socket subprocess ctypes shutil pty signal fcntl mmap urllib _winapi winreg"
+REFUSED = "os socket subprocess ctypes shutil pty signal fcntl mmap resource urllib _winapi winreg"
 FOREIGN = ("_posixsubprocess", "_socket", "_ctypes", "_multiprocessing", "_posixshmem")
 
 
