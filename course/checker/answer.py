@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import queue
+import secrets
 import shutil
 import signal
 import subprocess
@@ -13,10 +14,19 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from checker.child import decode, encode
+import numpy as np
+
+from checker.child import decode, encode, lock
 from checker.wrong import NotLoaded, NotWritten, Wrong, clean
 
 CHILD = Path(__file__).with_name("child.py")
+COURSE = os.path.realpath(CHILD.parents[1])
+ANSWERS = {  # parts of paths that an answer may not read, with the name of what is there
+    os.path.join(COURSE, "solutions.py"): "solutions",
+    os.path.join(COURSE, "__pycache__", "solutions."): "solutions",
+    os.path.join(os.sep, "gamecircuits", "__init__.py"): "gamecircuits",
+    os.path.join(os.sep, "gamecircuits", "__pycache__", "__init__."): "gamecircuits",
+}
 MAX_REPLY = 1 << 26  # characters; a longer one is cut, and then not understood
 KEPT = ("PATH", "HOME", "PYTHONPATH", "SYSTEMROOT", "APPDATA", "TEMP", "TMP")
 START = 60.0  # seconds in which Python and numpy must be there
@@ -69,6 +79,7 @@ class Answer:
             "earlier": earlier,
             "replaced": list(replaced),
             "hidden": list(hidden),
+            "answers": ANSWERS,
             "guard": limits.guard,
             "memory": limits.memory,
             "cpu": int(20 * limits.seconds),
@@ -152,14 +163,17 @@ class Answer:
             raise Wrong("the process sent what no function returns") from error
 
     def time(self, *arguments):
-        """Seconds that a call takes, and the `digest` of the value."""
-        self._send(
-            {"arguments": [encode(a) for a in arguments], "names": self.names, "timed": True}
-        )
+        """Seconds that a call takes, and the `digest` of the value; arrays have 64-bit integers.
+
+        The arrays are sent locked, and the key when time begins to run.
+        """
+        key = secrets.randbits(32)
+        locked = [lock(a, key) if isinstance(a, np.ndarray) else a for a in arguments]
+        self._send({"arguments": [encode(a) for a in locked], "names": self.names, "timed": True})
         too_long = f"no answer after {self.limits.seconds:.0f} s for a large input"
         self._raise_error(self._receive(too_long))
         begin = time.perf_counter()
-        self._send("go")
+        self._send(key)
         reply = self._receive(too_long)
         seconds = time.perf_counter() - begin
         self._raise_error(reply)
@@ -203,7 +217,9 @@ class Answer:
         if reply.get("memory"):
             self.close()
             gigabytes = self.limits.memory / 2**30
-            raise Wrong(f"out of memory: more than {gigabytes:.0f} GiB are asked for{clean(place(reply))}")
+            raise Wrong(
+                f"out of memory: more than {gigabytes:.0f} GiB are asked for{clean(place(reply))}"
+            )
         if "error" not in reply:
             return
         if not name and (unwritten := reply.get("not_written")):
@@ -214,7 +230,7 @@ class Answer:
 
 
 def read_reply(line):
-    """A reply of the process; one of `BROKEN` if its parts are not what `child.py` makes of them."""
+    """A reply of the process; one of `BROKEN` for what `child.py` does not send."""
     reply = json.loads(line)
     for key, kind in PARTS.items():
         if not isinstance(reply.get(key, kind()), kind):

@@ -94,6 +94,20 @@ class RefuseAnswers:
             raise Refusal(f"cannot import {name}: {ANSWERS[name]}")
 
 
+def close_answers(places):
+    """Refuse to open files whose paths have a key of `places` in them; never undone."""
+    realpath, fsdecode = os.path.realpath, os.fsdecode
+
+    def refuse(event, arguments):
+        if event == "open" and isinstance(arguments[0], (str, bytes)):
+            path = realpath(fsdecode(arguments[0]))
+            for place, name in places.items():
+                if place in path:
+                    raise Refusal(f"cannot read {name}: {ANSWERS[name]}")
+
+    sys.addaudithook(refuse)
+
+
 def describe(error, file):
     """An exception as the student should see it: the last line of their file, and the message."""
     frames = traceback.extract_tb(error.__traceback__)
@@ -127,6 +141,7 @@ def load(setup):
     """The student's file as a module, with references in place of some earlier functions."""
     sys.path.insert(0, setup["folder"])
     sys.meta_path.insert(0, RefuseAnswers())
+    close_answers(setup["answers"])
     if setup["hidden"]:
         hide_answers(setup["hidden"])
     specification = importlib.util.spec_from_file_location("qualifying_problems", setup["file"])
@@ -219,6 +234,12 @@ def call(function, arguments, names):
     return value, changed
 
 
+def lock(array, key):
+    """An array of 64-bit integers made unreadable without the key, and readable by it."""
+    stream = np.random.default_rng(key).bytes(array.nbytes)
+    return array ^ np.frombuffer(stream, array.dtype).reshape(array.shape)
+
+
 def digest(value):
     """A number that nobody knows without the array, quicker to send than the array."""
     return zlib.crc32(np.ascontiguousarray(value).data)
@@ -279,8 +300,9 @@ def main():
         def answer(request=request, arguments=arguments):
             if request["timed"]:
                 reply(ready=True)
-                requests.readline()
-                return {"value": digest(answers[0](*arguments)), "changed": []}
+                key = json.loads(requests.readline())  # nobody can begin before
+                opened = [lock(a, key) if type(a) is np.ndarray else a for a in arguments]
+                return {"value": digest(answers[0](*opened)), "changed": []}
             value, changed = call(answers[0], arguments, request["names"])
             return {"value": encode(value), "changed": changed}
 

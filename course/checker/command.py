@@ -93,6 +93,9 @@ def main(arguments=None):
             sys.exit(0 if check(options) else 1)
     except KeyboardInterrupt:
         sys.exit(130)
+    except BrokenPipeError:  # a reader like `head` has seen enough
+        sys.stdout = None
+        sys.exit(1)
 
 
 def show_hints(numbers):

@@ -30,7 +30,7 @@ HOSTILE = {
     "coloured": ("raise ValueError('\\x1b[31m')", "ValueError: ?[31m"),
     "forges": (
         "import json, os\nwhile True:\n    for n in range(3, 9):\n"
-        "        try: os.write(n, b'{\"error\": [], \"changed\": 1}\\n')\n"
+        '        try: os.write(n, b\'{"error": [], "changed": 1}\\n\')\n'
         "        except OSError: pass",
         "",
     ),
