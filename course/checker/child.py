@@ -11,6 +11,8 @@ import io
 import json
 import os
 import sys
+import threading
+import time
 import traceback
 import types
 import warnings
@@ -254,7 +256,15 @@ def revive(value):
     return value
 
 
+def end_with(parent):
+    """End this process when its parent is gone: one that is killed ends none of its own."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)
+
+
 def main():
+    threading.Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
     requests = os.fdopen(os.dup(0), "r", encoding="utf-8")
     replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
     nothing = os.open(os.devnull, os.O_RDWR)

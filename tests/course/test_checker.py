@@ -1,5 +1,6 @@
 """The checker as students meet it: files, processes, the command line."""
 
+import contextlib
 import os
 import re
 import shutil
@@ -106,6 +107,23 @@ def test_hints_and_solutions(course):
     assert "keepdims" in call(course, file, "--solution", "softmax").stdout
     assert "there are 1 to 21" in call(course, file, "22").stderr
     assert "is no seed" in call(course, file, "--seed", "-1").stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a child of Windows does not learn it")
+def test_no_process_outlives_a_checker_that_is_killed(course):
+    loop = "import os, pathlib\npathlib.Path('pid').write_text(f'{os.getpid()}.')\nwhile True: pass"
+    (course / "qualifying_problems.py").write_text(loop, encoding="utf-8")
+    pid, deadline = course / "pid", time.monotonic() + 30
+    checker = subprocess.Popen([sys.executable, "checker"], cwd=course)
+    while not (pid.exists() and pid.read_text().endswith(".")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    checker.kill()
+    checker.wait()
+    with contextlib.suppress(ProcessLookupError):
+        while time.monotonic() < deadline:
+            os.kill(int(pid.read_text()[:-1]), 0)
+            time.sleep(0.05)
+    assert time.monotonic() < deadline
 
 
 def test_watch_runs_again_after_a_change(course):
