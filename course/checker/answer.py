@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import queue
+import secrets
 import shutil
 import signal
 import subprocess
@@ -13,13 +14,23 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from checker.child import decode, encode
+import numpy as np
+
+from checker.child import decode, encode, lock
 from checker.wrong import NotLoaded, NotWritten, Wrong, clean
 
 CHILD = Path(__file__).with_name("child.py")
+COURSE = os.path.realpath(CHILD.parents[1])
+ANSWERS = {  # parts of paths that an answer may not read, with the name of what is there
+    os.path.join(COURSE, "solutions.py"): "solutions",
+    os.path.join(COURSE, "__pycache__", "solutions."): "solutions",
+    os.path.join(os.sep, "gamecircuits", "__init__.py"): "gamecircuits",
+    os.path.join(os.sep, "gamecircuits", "__pycache__", "__init__."): "gamecircuits",
+}
 MAX_REPLY = 1 << 26  # characters; a longer one is cut, and then not understood
 KEPT = ("PATH", "HOME", "PYTHONPATH", "SYSTEMROOT", "APPDATA", "TEMP", "TMP")
 START = 60.0  # seconds in which Python and numpy must be there
+PARTS = {"error": str, "message": str, "printed": str, "changed": list}  # of a reply
 BROKEN = (KeyError, TypeError, ValueError, OverflowError, AttributeError, RecursionError)
 THREADS = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
@@ -68,6 +79,7 @@ class Answer:
             "earlier": earlier,
             "replaced": list(replaced),
             "hidden": list(hidden),
+            "answers": ANSWERS,
             "guard": limits.guard,
             "memory": limits.memory,
             "cpu": int(20 * limits.seconds),
@@ -107,7 +119,7 @@ class Answer:
         except Wrong as wrong:
             raise NotLoaded(wrong.message) from None
         if not reply.get("found"):
-            raise Wrong(f"there is no function {self.name} in {self.file.name}; was it renamed?")
+            raise Wrong(f"there is no function of this name in {self.file.name}; was it renamed?")
 
     def __enter__(self):
         return self
@@ -130,15 +142,16 @@ class Answer:
         self._send(
             {"arguments": [encode(a) for a in arguments], "names": self.names, "timed": False}
         )
-        reply = self._receive(f"no answer after {self.limits.seconds:.0f} s: a loop without end?")
         shown = list(zip(self.names, arguments, strict=False))
         try:
+            too_long = f"no answer after {self.limits.seconds:.0f} s: a loop without end?"
+            reply = self._receive(too_long)
             self._raise_error(reply)
         except Wrong as wrong:
             wrong.shown = wrong.shown or tuple(shown)
             raise
-        if reply["changed"]:
-            changed = " and ".join(reply["changed"])
+        if reply.get("changed"):
+            changed = clean(" and ".join(map(str, reply["changed"])))
             raise Wrong(
                 f"{self.name} changes its argument {changed}, which belongs to the caller; "
                 "work on a copy",
@@ -150,14 +163,17 @@ class Answer:
             raise Wrong("the process sent what no function returns") from error
 
     def time(self, *arguments):
-        """Seconds that a call takes, and the `digest` of the value."""
-        self._send(
-            {"arguments": [encode(a) for a in arguments], "names": self.names, "timed": True}
-        )
+        """Seconds that a call takes, and the `digest` of the value; arrays have 64-bit integers.
+
+        The arrays are sent locked, and the key when time begins to run.
+        """
+        key = secrets.randbits(32)
+        locked = [lock(a, key) if isinstance(a, np.ndarray) else a for a in arguments]
+        self._send({"arguments": [encode(a) for a in locked], "names": self.names, "timed": True})
         too_long = f"no answer after {self.limits.seconds:.0f} s for a large input"
         self._raise_error(self._receive(too_long))
         begin = time.perf_counter()
-        self._send("go")
+        self._send(key)
         reply = self._receive(too_long)
         seconds = time.perf_counter() - begin
         self._raise_error(reply)
@@ -183,10 +199,8 @@ class Answer:
             self.close()
             raise Wrong(too_long) from None
         try:
-            reply = json.loads(line)
-            if not isinstance(reply, dict):
-                raise ValueError
-        except (ValueError, RecursionError):
+            reply = read_reply(line)
+        except BROKEN:
             self.close()
             raise Wrong(self._describe_end()) from None
         if reply.get("printed"):
@@ -203,7 +217,9 @@ class Answer:
         if reply.get("memory"):
             self.close()
             gigabytes = self.limits.memory / 2**30
-            raise Wrong(f"out of memory: more than {gigabytes:.0f} GiB are asked for{place(reply)}")
+            raise Wrong(
+                f"out of memory: more than {gigabytes:.0f} GiB are asked for{clean(place(reply))}"
+            )
         if "error" not in reply:
             return
         if not name and (unwritten := reply.get("not_written")):
@@ -211,6 +227,15 @@ class Answer:
                 raise NotWritten
             raise Wrong(f"{self.name} calls {clean(str(unwritten))}, which is not written yet")
         raise Wrong(clean(describe_error(reply, name or self.name)))
+
+
+def read_reply(line):
+    """A reply of the process; one of `BROKEN` for what `child.py` does not send."""
+    reply = json.loads(line)
+    for key, kind in PARTS.items():
+        if not isinstance(reply.get(key, kind()), kind):
+            raise TypeError(key)
+    return reply
 
 
 def place(reply):
@@ -238,6 +263,9 @@ REMINDERS = (  # what messages of Python and numpy usually mean here
         "scalar index",
         "a tuple or list cannot be indexed by an array; take a matrix, parameters.W_E",
     ),
+    ("indices must be integers", "matrices have names: parameters.W_E[tokens], say"),
+    ("'list' object has no attribute", "a list is no array: np.array(...) makes one of it"),
+    ("No module named 'model'", "model.py of the course must stand beside this file"),
     ("positional argument", "the arguments are given in the order of the stub, and no others"),
     ("out of bounds", "an index is too large for its axis, or PAD = -1 was used as one"),
     ("is not defined", "is the name spelled as above, and imported at the top?"),

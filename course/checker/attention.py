@@ -256,7 +256,7 @@ CIRCUITS = (
     ),
     Mistake(lambda p: (_B(p).T, _D(p).T), "both are transposed: rows are the tokens that are seen"),
     Mistake(_D, "returns an array of shape"),
-    Mistake(lambda p: np.array([_B(p), _D(p)]), "expected 2, as in `return a, b`"),
+    Mistake(lambda p: np.array([_B(p), _D(p)]), "expected a tuple of 2, as in `return a, b`"),
     Mistake(
         lambda p: (p.W_E @ p.W_Q @ (p.W_E @ p.W_K).T, _D(p)),
         "B is the table of scores (W_Q and W_K): the direct path goes from W_E to W_U at once",

@@ -11,6 +11,8 @@ import io
 import json
 import os
 import sys
+import threading
+import time
 import traceback
 import types
 import warnings
@@ -20,12 +22,13 @@ import numpy as np
 
 MAX_PRINTED = 2000  # characters that are shown
 MAX_BYTES = 40 << 20  # of an array that is returned
+MAX_INTEGER = 1 << 63  # what numpy holds
 ANSWERS = {
     "gamecircuits": "the package has answers to this course; the point is to write your own",
     "solutions": "solutions.py is there to be read; write the answer in your own file",
     "checker": "the checker is no part of an answer",
 }
-REFUSED = "os socket subprocess ctypes shutil pty signal fcntl mmap urllib _winapi winreg"
+REFUSED = "os socket subprocess ctypes shutil pty signal fcntl mmap resource urllib _winapi winreg"
 FOREIGN = ("_posixsubprocess", "_socket", "_ctypes", "_multiprocessing", "_posixshmem")
 
 
@@ -38,8 +41,10 @@ class Other:
 
 def encode(value):
     """Plain JSON of None, numbers, text, tuples, lists and numeric arrays; others are described."""
-    if value is None or type(value) in (bool, int, float, str):
+    if value is None or type(value) in (bool, float, str):
         return value
+    if type(value) is int:
+        return value if abs(value) < MAX_INTEGER else {"other": "an integer of more than 64 bits"}
     if isinstance(value, np.generic) and value.dtype.kind in "biufc":
         return encode(np.asarray(value)) | {"scalar": True}
     if type(value) is np.ndarray and value.dtype.kind in "biufc":
@@ -60,6 +65,8 @@ def encode(value):
 
 def decode(value):
     """Inverse of `encode`; ValueError, TypeError or KeyError for what it never makes."""
+    if isinstance(value, int) and abs(value) >= MAX_INTEGER:
+        raise ValueError("no integer of numpy")
     if not isinstance(value, dict):
         return value
     if "array" in value:
@@ -87,6 +94,20 @@ class RefuseAnswers:
     def find_spec(self, name, path=None, target=None):
         if name in ANSWERS:
             raise Refusal(f"cannot import {name}: {ANSWERS[name]}")
+
+
+def close_answers(places):
+    """Refuse to open files whose paths have a key of `places` in them; never undone."""
+    realpath, fsdecode = os.path.realpath, os.fsdecode
+
+    def refuse(event, arguments):
+        if event == "open" and isinstance(arguments[0], (str, bytes)):
+            path = realpath(fsdecode(arguments[0]))
+            for place, name in places.items():
+                if place in path:
+                    raise Refusal(f"cannot read {name}: {ANSWERS[name]}")
+
+    sys.addaudithook(refuse)
 
 
 def describe(error, file):
@@ -122,6 +143,7 @@ def load(setup):
     """The student's file as a module, with references in place of some earlier functions."""
     sys.path.insert(0, setup["folder"])
     sys.meta_path.insert(0, RefuseAnswers())
+    close_answers(setup["answers"])
     if setup["hidden"]:
         hide_answers(setup["hidden"])
     specification = importlib.util.spec_from_file_location("qualifying_problems", setup["file"])
@@ -214,6 +236,12 @@ def call(function, arguments, names):
     return value, changed
 
 
+def lock(array, key):
+    """An array of 64-bit integers made unreadable without the key, and readable by it."""
+    stream = np.random.default_rng(key).bytes(array.nbytes)
+    return array ^ np.frombuffer(stream, array.dtype).reshape(array.shape)
+
+
 def digest(value):
     """A number that nobody knows without the array, quicker to send than the array."""
     return zlib.crc32(np.ascontiguousarray(value).data)
@@ -228,7 +256,15 @@ def revive(value):
     return value
 
 
+def end_with(parent):
+    """End this process when its parent is gone: one that is killed ends none of its own."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)
+
+
 def main():
+    threading.Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
     requests = os.fdopen(os.dup(0), "r", encoding="utf-8")
     replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
     nothing = os.open(os.devnull, os.O_RDWR)
@@ -274,8 +310,9 @@ def main():
         def answer(request=request, arguments=arguments):
             if request["timed"]:
                 reply(ready=True)
-                requests.readline()
-                return {"value": digest(answers[0](*arguments)), "changed": []}
+                key = json.loads(requests.readline())  # nobody can begin before
+                opened = [lock(a, key) if type(a) is np.ndarray else a for a in arguments]
+                return {"value": digest(answers[0](*opened)), "changed": []}
             value, changed = call(answers[0], arguments, request["names"])
             return {"value": encode(value), "changed": changed}
 

@@ -33,6 +33,13 @@ def number(text):
     raise argparse.ArgumentTypeError(f"no problem {text!r}; there are 1 to {len(PROBLEMS)}")
 
 
+def seed(text):
+    """A number that random inputs come from."""
+    if text.isdecimal():
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is no seed; it is an integer, 0 or larger")
+
+
 def parse(arguments):
     parser = argparse.ArgumentParser(
         prog="python3 qualifying_problems.py",
@@ -42,7 +49,7 @@ def parse(arguments):
     parser.add_argument("--watch", action="store_true", help="check again each time you save")
     parser.add_argument("--hint", type=number, nargs="+", metavar="N", help="a hint; twice N: both")
     parser.add_argument("--solution", type=number, metavar="N", help="a solution, explained")
-    parser.add_argument("--seed", type=int, help="the random inputs of an earlier run")
+    parser.add_argument("--seed", type=seed, help="the random inputs of an earlier run")
     parser.add_argument("--file", type=Path, default=FILE, help="another file with answers")
     parser.add_argument(
         "--grade", type=Path, metavar="FOLDER", help="for teachers: check a folder of submissions"
@@ -86,6 +93,9 @@ def main(arguments=None):
             sys.exit(0 if check(options) else 1)
     except KeyboardInterrupt:
         sys.exit(130)
+    except BrokenPipeError:  # a reader like `head` has seen enough
+        sys.stdout = None
+        sys.exit(1)
 
 
 def show_hints(numbers):

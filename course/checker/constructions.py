@@ -84,7 +84,9 @@ def check_solves(parameters, vocab_size, rate, shown):
         rates = solutions.get_illegal_rate(logits, mask)
         worst = int(np.argmax(rates))
         if rates[worst] > rate * (1 + SLACK):
-            reason = explain_circuits(parameters) or "The strength is too small for length V-1."
+            reason = (
+                explain_circuits(parameters) or "The strength is too small; length V-1 needs most."
+            )
             raise Wrong(
                 f"{say_context(contexts[worst])}: the illegal token rate is {rates[worst]:.3g}, "
                 f"more than {rate:.3g}\n{reason}",

@@ -20,6 +20,7 @@ NAME = "qualifying_problems.py"
 TABLE = "grades.csv"
 MAX_BYTES = 1 << 20  # of a submission
 DEADLINE = 180.0  # seconds for all problems of a submission
+FORMULA = tuple("=+-@")  # how a cell begins that a spreadsheet would compute
 FACTS = {"time": "{:.1f}", "width": "{}", "minimal width": "{}", "open": "{:.3f}"}
 PARSE = "import ast, sys; ast.parse(open(sys.argv[1], 'rb').read())"
 
@@ -80,8 +81,8 @@ def find_submissions(folder):
     """Files by name: NAME.py, or NAME/qualifying_problems.py."""
     found = {}
     for path in sorted(folder.iterdir()):
-        if path.suffix == ".py":
-            found[clean(path.stem)] = path
+        if path.suffix == ".py":  # NAME.py beside a folder NAME keeps its suffix
+            found[clean(path.name if path.stem in found else path.stem)] = path
         elif (path / NAME).exists():
             found[clean(path.name)] = path / NAME
     return found
@@ -143,7 +144,7 @@ def make_row(name, outcomes):
         else:
             text = "solved" if outcome.solved else outcome.wrong.message
         row[f"{number} {problem.name}"] = text
-    return row
+    return {key: f" {text}" if str(text)[:1] in FORMULA else text for key, text in row.items()}
 
 
 def explain(outcomes):

@@ -164,7 +164,7 @@ def explain_type(value, expected, shape):
     if isinstance(expected, tuple):
         if not isinstance(value, tuple) or len(value) != len(expected):
             what = f"{len(value)} values" if isinstance(value, tuple) else describe(value)
-            return f"returns {what}; expected {len(expected)}, as in `return a, b`"
+            return f"returns {what}; expected a tuple of {len(expected)}, as in `return a, b`"
         texts = [explain_type(v, e, shape) for v, e in zip(value, expected, strict=True)]
         return next(filter(None, texts), "")
     if np.ndim(expected) and not isinstance(value, np.ndarray):

@@ -70,7 +70,7 @@ class CheckPromise:
                 shown,
             )
         raise Wrong(
-            f"not the smallest {self.what}: {100 * (1 - expected / value):.2g} % less is enough",
+            f"not the smallest {self.what}: {100 * (1 - expected / value):.3g} % less is enough",
             shown,
         )
 

@@ -18,7 +18,7 @@ class Source:
     """The syntax tree of a file.
 
     Attributes:
-        functions: its functions by name, and the lambdas that have one.
+        functions: its functions and classes by name, and what is assigned to one.
     """
 
     def __init__(self, file):
@@ -32,10 +32,11 @@ class Source:
             raise Wrong(f"{self.file.name} is no Python: {line}{reason}") from error
         self.functions = {}
         for node in tree.body:
-            if isinstance(node, ast.FunctionDef):
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
                 self.functions[node.name] = node
-            elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-                self.functions[node.targets[0].id] = node
+            elif isinstance(node, (ast.Assign, ast.AnnAssign)):
+                targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+                self.functions |= {t.id: node for t in targets if isinstance(t, ast.Name)}
 
     def line_of(self, name):
         """The line where a function begins, or None."""

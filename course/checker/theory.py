@@ -133,11 +133,11 @@ def _read_context(context, vocab_size, shown):
         raise Wrong("returns None; is there a `return` with the result at the end?", shown)
     if isinstance(context, Other):
         raise Wrong(f"returns {context.description}; expected a list of tokens, as [2, 0]", shown)
-    array = np.asarray(context)
-    if array.ndim != 1 or array.dtype.kind not in "iu":
+    is_row = isinstance(context, (tuple, list)) or np.ndim(context) == 1
+    if not is_row or not all(type(t) is int or isinstance(t, np.integer) for t in context):
         found = describe(context)
         raise Wrong(f"returns {found}; expected a list of one or two tokens, as [2, 0]", shown)
-    tokens = tuple(array.tolist())
+    tokens = tuple(map(int, context))
     if not 1 <= len(tokens) <= 2:
         raise Wrong(f"returns {len(tokens)} tokens; lengths 1 and 2 are to be searched", shown)
     if not all(0 <= token < vocab_size for token in tokens):
@@ -263,7 +263,7 @@ READING = (
         lambda p: (*solutions.read_model(p)[:2], 0.0),
         "value 2 (misfit)",
     ),
-    Mistake(lambda p: solutions.read_model(p)[:2], "returns 2 values; expected 3"),
+    Mistake(lambda p: solutions.read_model(p)[:2], "returns 2 values; expected a tuple of 3"),
     Mistake(
         lambda p: (solutions.read_model(p)[0].mean(), solutions.read_model(p)[1].mean(), 0.0),
         "there is one strength for each token",

@@ -1,5 +1,6 @@
 """The checker as students meet it: files, processes, the command line."""
 
+import contextlib
 import os
 import re
 import shutil
@@ -105,6 +106,24 @@ def test_hints_and_solutions(course):
     assert PROBLEMS[0].hints[1][:40] in call(course, file, "--hint", "1", "1").stdout
     assert "keepdims" in call(course, file, "--solution", "softmax").stdout
     assert "there are 1 to 21" in call(course, file, "22").stderr
+    assert "is no seed" in call(course, file, "--seed", "-1").stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a child of Windows does not learn it")
+def test_no_process_outlives_a_checker_that_is_killed(course):
+    loop = "import os, pathlib\npathlib.Path('pid').write_text(f'{os.getpid()}.')\nwhile True: pass"
+    (course / "qualifying_problems.py").write_text(loop, encoding="utf-8")
+    pid, deadline = course / "pid", time.monotonic() + 30
+    checker = subprocess.Popen([sys.executable, "checker"], cwd=course)
+    while not (pid.exists() and pid.read_text().endswith(".")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    checker.kill()
+    checker.wait()
+    with contextlib.suppress(ProcessLookupError):
+        while time.monotonic() < deadline:
+            os.kill(int(pid.read_text()[:-1]), 0)
+            time.sleep(0.05)
+    assert time.monotonic() < deadline
 
 
 def test_watch_runs_again_after_a_change(course):
@@ -140,7 +159,7 @@ ANSWERS = [
         "def later():\n    raise NotImplementedError\n\ndef softmax(x):\n    later()",
         "softmax calls later, which is not written yet",
     ),
-    ("softmax", "softmax = None", "no function softmax"),
+    ("softmax", "softmax = None", "no function of this name"),
     ("softmax", "def softmax(x):\n    while True: pass", "no answer after 3 s"),
     ("softmax", "def softmax(x):\n    exit()", "calls exit()"),
     (
@@ -167,6 +186,38 @@ ANSWERS = [
     ("softmax", "from gamecircuits.games.masks import pack_mask", "the package has answers"),
     ("softmax", "from solutions import softmax", "write the answer in your own file"),
     ("softmax", "from checker.games import solutions", "no part of an answer"),
+    (
+        "softmax",
+        f"exec(open({str(COURSE / 'solutions.py')!r}).read())",
+        "cannot read solutions",
+    ),
+    (
+        "softmax",
+        "import importlib, sys\nsys.meta_path.pop(0)\n"
+        f"sys.path.append({str(ROOT / 'src')!r})\nimportlib.import_module('gamecircuits')",
+        "cannot read gamecircuits",
+    ),
+    (
+        "get_smallest_strength",
+        "def get_smallest_strength(V, e):\n    return 10**400",
+        "of more than",
+    ),
+    (
+        "find_failing_context",
+        "def find_failing_context(p):\n    return [0, [1]]",
+        "one or two tokens",
+    ),
+    (
+        "get_valid_next_token_mask",
+        "import __main__\ndecode, known = __main__.decode, []\n\n"
+        "def remember(value):\n    known.append(decode(value))\n    return known[-1]\n\n"
+        "__main__.decode = remember\n\n"
+        "def get_valid_next_token_mask(tokens, vocab_size):\n"
+        "    assert (tokens == known[-2]).all(), 'not seen before'\n"
+        "    here = tokens[..., None] == np.arange(vocab_size)\n"
+        "    return ~np.logical_or.accumulate(here, axis=1) & (tokens != -1)[..., None]",
+        "not seen before",
+    ),
     ("get_logits", "def get_logits(p, t):\n    return forward(p, t)", "forward of model.py is the"),
     (
         "get_valid_next_token_mask",
@@ -227,12 +278,14 @@ LOOPS = [
     "exec('1')",
     "get_valid_next_token_mask(tokens, 3)",
     "helper(tokens)",
+    "Helper.loop(tokens)",
 ]
 
 
 @pytest.mark.parametrize("loop", LOOPS)
 def test_loops_are_seen(tmp_path, loop):
     text = "def helper(t):\n    return [0 for _ in t]\n\n\n"
+    text += "class Helper:\n    def loop(t):\n        return [0 for _ in t]\n\n\n"
     text += f"def get_valid_next_token_mask(tokens, vocab_size):\n    {loop}\n    return tokens\n"
     source = Source(write(tmp_path, text))
     with pytest.raises(Wrong, match="a loop in Python in line"):

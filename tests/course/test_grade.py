@@ -28,6 +28,12 @@ HOSTILE = {
     "broken": ("def f(:", "is no Python: SyntaxError"),
     "deep": ("x = " + "-" * 100_000 + "1", "is no Python"),
     "coloured": ("raise ValueError('\\x1b[31m')", "ValueError: ?[31m"),
+    "forges": (
+        "import json, os\nwhile True:\n    for n in range(3, 9):\n"
+        '        try: os.write(n, b\'{"error": [], "changed": 1}\\n\')\n'
+        "        except OSError: pass",
+        "",
+    ),
     "floods": (
         "import os\nwhile True:\n    for n in range(3, 9):\n        try: os.write(n, b'[' * 999)\n"
         "        except OSError: pass",

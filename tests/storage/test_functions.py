@@ -36,6 +36,9 @@ def outer(value):
 def leave(value):
     raise SystemExit
 
+def stop(value):
+    raise KeyboardInterrupt
+
 if __name__ == "__main__":
     raise AssertionError
 """
@@ -81,6 +84,11 @@ def test_an_error_is_told_with_its_line(call, name, message):
     assert str(error.value) == message
 
 
+def test_an_interrupt_tells_the_line_that_was_at_work(call):
+    with pytest.raises(KeyboardInterrupt, match=r"^at a/theirs.py:26$"):
+        call("stop", 1)
+
+
 def test_a_wrong_call_and_a_wrong_result_are_told_with_the_line_of_the_function(call):
     with pytest.raises(GamecircuitsError, match=r"^a/theirs.py:13: stub cannot be called: TypeErr"):
         call("stub", 1, other=2)
@@ -93,7 +101,7 @@ def test_what_cannot_be_found_is_named(call, tmp_path):
         ParameterError, match=r"path = 'b\.py' is not possible; allowed: a Python f"
     ):
         find_function("b.py", "double")
-    with pytest.raises(ParameterError, match="double, stub, inner, outer, leave; did you mean 'do"):
+    with pytest.raises(ParameterError, match="inner, outer, leave, stop; did you mean 'do"):
         find_function("a/theirs.py", "duoble")
     (tmp_path / "b.py").write_text("x = 1\ndef f(:\n", encoding="utf-8")
     with pytest.raises(GamecircuitsError, match=r"^b\.py:2: SyntaxError: invalid syntax$"):

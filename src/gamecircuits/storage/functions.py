@@ -70,8 +70,9 @@ def call_function(path: str, name: str, sha256: str, /, *arguments: Any, **named
     try:
         function = _load(path, name, sha256)
         return function(*arguments[: _count_places(function, named)], **named)
-    except KeyboardInterrupt:
-        raise
+    except KeyboardInterrupt as error:  # the line tells where a loop has no end
+        lines = [f"at {path}:{frame.lineno}" for frame in _find_frames(error, path)]
+        raise KeyboardInterrupt(*lines[-1:]) from None
     except BaseException as error:  # exit() too
         raise _translate(error, path, name, sha256) from None
     finally:
@@ -129,9 +130,14 @@ def _run(path: str, sha256: str) -> ModuleType:
     return module
 
 
+def _find_frames(error: BaseException, path: str) -> list[traceback.FrameSummary]:
+    """Lines of the file that were at work, the last one last."""
+    return [f for f in traceback.extract_tb(error.__traceback__) if f.filename == path]
+
+
 def _translate(error: BaseException, path: str, name: str, sha256: str) -> GamecircuitsError:
     """An error as one of the file, with the last of its lines that ran."""
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == path]
+    frames = _find_frames(error, path)
     if not frames and isinstance(error, GamecircuitsError):  # the file was not run
         return error
     if not frames:  # it is called with other arguments than it takes

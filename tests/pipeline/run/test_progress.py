@@ -99,6 +99,17 @@ def test_a_heartbeat_tells_done_rate_and_time_left(tmp_path, monkeypatch):
     assert run.stream.getvalue().endswith("4 of 4 jobs after 0:00:08, 30/min\n")
 
 
+def test_a_job_that_says_nothing_is_named(tmp_path, monkeypatch):
+    run = Run(tmp_path, monkeypatch, loop=1, short=1)
+    run.heartbeat.start(str(tmp_path))
+    assert run.after(40).endswith("time left not known yet")
+    run.begin(1, "loop")
+    run.now += 20
+    run.begin(2, "short")
+    assert run.after(5).endswith("time left not known yet")
+    assert run.after(10).endswith("time left not known yet; loop 1: no word for 0:00:35")
+
+
 def test_earlier_runs_say_how_long_a_stage_takes(tmp_path, monkeypatch):
     for number, seconds in enumerate((30.0, 50.0)):
         (tmp_path / "train").mkdir(exist_ok=True)

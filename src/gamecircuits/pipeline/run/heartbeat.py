@@ -17,6 +17,7 @@ from snakemake_interface_logger_plugins.common import LogEvent
 
 from gamecircuits.pipeline.run.progress import clock, read_count
 
+SILENCE = 30.0  # seconds after which a job that says nothing is named
 ENDED = r"CalledProcessError[\s\S]*(?:exit status (\d+)|died with \D*(\d+)>?)\.\s*$"
 
 
@@ -146,10 +147,14 @@ class Heartbeat(logging.Handler):
         return max([sum(waiting + ahead) / at_once, *ahead])
 
     def _last_words(self) -> str:
-        """What the job that wrote to its log last has said, and its rate."""
-        told = [job for job in list(self.running.values()) if job.words]
+        """What the job that wrote to its log last has said, and its rate; or who is long silent."""
+        running = list(self.running.values())
+        told = [job for job in running if job.words]
         if not told:
-            return ""
+            silent = max(running, key=lambda job: job.spent, default=None)
+            if silent is None or silent.spent < SILENCE:
+                return ""
+            return f"; {silent.stage} {silent.log.stem}: no word for {clock(silent.spent)}"
         job = max(told, key=lambda job: job.told)
         rate = f", {job.rate:,.{job.rate < 10:d}f}/s" if job.rate and "/s" not in job.words else ""
         return f"; {job.stage} {job.log.stem}: {job.words[:120]}{rate}"

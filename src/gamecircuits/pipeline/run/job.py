@@ -93,8 +93,8 @@ def main(argv: list[str], *, is_alone: bool = False) -> int:
     except GamecircuitsError as error:
         log(f"error: {error}")
         return 1
-    except KeyboardInterrupt:
-        log("interrupted")
+    except KeyboardInterrupt as error:
+        log(f"interrupted {error}".strip())
         return 130
     log(f"done in {time.monotonic() - begin:.1f} s, {_peak_memory()}")
     return 0
