@@ -67,6 +67,14 @@ def test_loss_curvature_and_noise_over_all_contexts_and_masks(V, trained, rate, 
     np.testing.assert_allclose(found, np.array(slopes) / 2e-6, atol=1e-8)
 
 
+@pytest.mark.parametrize("V", [2, 3, 4])
+def test_forms_are_positive_where_parts_do_not_exist(V):
+    cases = path.get_cases(np.array([9.0, 1.0, -0.3]), V, V - 1)
+    forms = (get_variance(V, cases, cases.p), *get_noise(V, cases, True, np.ones(V - 1)))
+    lowest = [np.linalg.eigvalsh(block).min() for form in forms for block in form]
+    assert min(lowest) > -1e-12
+
+
 def test_tables_without_parts_are_of_the_family():
     V = 6
     c, c_direct, r = np.random.default_rng(0).standard_normal((3, V))

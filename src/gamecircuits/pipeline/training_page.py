@@ -310,22 +310,30 @@ class Search:
     def strength(self, variant: str) -> Estimate:
         return self.mechanism(variant, "x_mean")
 
+    def slope_under_norm(self) -> Estimate:
+        """Exponent of g √(V/(s(V−s))) over all lengths s (Proposition 23)."""
+        s = np.arange(1, self.vocab_size)
+        return Estimate(np.polyfit(np.log(s), -np.log(s * (self.vocab_size - s)) / 2, 1)[0])
+
     def own_score(self, variant: str) -> Estimate:
         """α, the score of a token with itself above that with others, if nothing else spreads."""
         V = self.vocab_size
         spread = self.mechanism(variant, "score_spread").value
         return Estimate(-spread * V / (V - 1) ** 0.5)
 
-    def excess_loss(self, variant: str, *, balanced: bool = False) -> Estimate:
+    def excess_loss(self, variant: str, *, balanced: str = "") -> Estimate:
         """Loss of the mean strengths in nats above the entropy of the targets (Theorem 27).
 
         Args:
-            balanced: without direct path, and with uniform attention.
+            balanced: without direct path, and with uniform attention, of the same `x`, or of the
+                same `budget` x + β.
         """
-        strengths = np.array([self.strength(variant).value, 0.0, 0.0])
-        if not balanced:
-            beta = self.mechanism(variant, "beta_mean").value
-            strengths[1:] = beta, self.own_score(variant).value
+        x, beta = self.strength(variant).value, self.mechanism(variant, "beta_mean").value
+        strengths = {
+            "": np.array([x, beta, self.own_score(variant).value]),
+            "x": np.array([x, 0.0, 0.0]),
+            "budget": np.array([x + beta, 0.0, 0.0]),
+        }[balanced]
         V, trained = self.vocab_size, self.lengths[0]
         floor = np.log(V - np.arange(1, trained + 1)).mean()
         return Estimate(float(path_loss(strengths, V, trained)) - floor)

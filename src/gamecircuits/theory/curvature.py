@@ -110,7 +110,7 @@ def mean_square(vocab_size: int, cases: Cases, p: Array) -> Blocks:
     of_last = of_token(t) * np.array([[1, 0], [0, 0]])
     kinds = np.stack([of_token(t), of_token(t - 1), of_last], axis=1) * counts[..., None, None]
     rest = xp.einsum("cki,ca,cakl,clj->cij", logits.rest, p, kinds, logits.rest)
-    return Blocks(tokens, rest, rest)
+    return Blocks(tokens, rest * (V > 3), rest * (V > 2))  # G = 0 if V = 3, and K if V = 2
 
 
 def square_of_mean(vocab_size: int, cases: Cases, p: Array) -> Blocks:
@@ -137,7 +137,7 @@ def square_of_mean(vocab_size: int, cases: Cases, p: Array) -> Blocks:
         ]
         kinds = np.stack(of_products, axis=1)
         rests.append(xp.einsum("cki,ca,cakl,clj->cij", logits.rest, products, kinds, logits.rest))
-    return Blocks(tokens, *rests)
+    return Blocks(tokens, rests[0] * (V > 3), rests[1] * (V > 2))
 
 
 def get_variance(vocab_size: int, cases: Cases, p: Array) -> Blocks:

@@ -5,8 +5,9 @@ two cells in pairs of trials, lies in a region. It is supported if the whole int
 lies in the region, contradicted if the whole interval lies outside, and undecided otherwise. So "no
 effect" is a claim like others: that a difference lies between two ends around zero.
 
-Intervals are Student's at level 1 − 0.05/m for m hypotheses (Bonferroni). Then all verdicts of a
-run that are not "undecided" are right together with probability 95 %.
+Intervals are Student's at level 1 − 0.05/m for m hypotheses (Bonferroni). If values are about
+symmetric, all verdicts of a run that are not "undecided" are right together with probability 95 %.
+Where values are skewed, intervals cover less (docs/formats.md has numbers).
 """
 
 from collections.abc import Mapping, Sequence
