@@ -48,6 +48,13 @@ CONFIG = {
             "averages": {"last": {"kind": "last"}, "ema": {"kind": "ema", "decay": 0.5}},
         }
     },
+    "hypotheses": {
+        "h": {
+            "claim": "The norm helps.", "search": "s", "measure": "total_variation",
+            "length": "longest", "variant": "norm", "versus": {"variant": "plain"},
+            "between": [None, 0],
+        }
+    },
 }  # fmt: skip
 
 

@@ -247,7 +247,7 @@ def test_a_claim_that_fails_stops_the_run_and_says_so(copy):
     assert "1 of " in output
     assert "did not complete successfully" in output
     assert "latency" not in output, "the job itself fails, not the search for its output"
-    reason = "error: 1 of 50 instances of the theory's claims FAIL:"
+    reason = "error: 1 of 56 instances of the theory's claims FAIL:"
     assert output.index(reason) < output.index("Failed confirm_claims")
     assert "CalledProcessError" not in output
     assert "one_hot_is_exact (Proposition 26)" in output
