@@ -591,7 +591,7 @@ def test_the_findings_of_the_readme_are_those_of_the_tables():
     errors = means[["prediction_error_trained", "prediction_error_beyond"]]
     assert errors.max() < 0.01, "with a mean error below 1 %"
     hypotheses = training_page.read_table(folder / "hypotheses.csv")
-    assert f"{len(hypotheses)} claims" in text
+    assert f"{len(hypotheses)} hypotheses" in text
     supported = hypotheses.set_index("hypothesis").loc[
         ["little_dropout_matched", "dropout_matched", "more_dropout_matched", "dropout_harms",
          "average_after_cosine", "bema_matched", "few_games_embedding_dropout"]
