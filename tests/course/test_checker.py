@@ -185,7 +185,7 @@ ANSWERS = [
     ),
     ("softmax", "from gamecircuits.games.masks import pack_mask", "the package has answers"),
     ("softmax", "from solutions import softmax", "write the answer in your own file"),
-    ("softmax", "from checker.games import solutions", "no part of an answer"),
+    ("softmax", "from checker.masks import solutions", "no part of an answer"),
     (
         "softmax",
         f"exec(open({str(COURSE / 'solutions.py')!r}).read())",

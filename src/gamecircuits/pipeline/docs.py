@@ -4,8 +4,8 @@
     python3 run.py docs --only PART     figures, tour, training or replication: this part alone
     python3 run.py docs --check         say whether docs/training.md is what its tables give
 
-A run is resumed, and what is there is not made again. `training` takes about an hour on two cores,
-`replication` (the same with another seed) another hour, `figures` a few minutes.
+A run is resumed, and what is there is not made again. `training` takes half an hour on two cores,
+`replication` (the same with another seed) as long, `figures` ten minutes.
 """
 
 import argparse

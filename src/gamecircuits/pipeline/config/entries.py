@@ -251,8 +251,10 @@ class VersusEntry(Strict):
     """What is subtracted in pairs; keys that are left out are those of the hypothesis."""
 
     variant: str | None = Field(default=None, description="variant of the search")
-    average: str | None = Field(default=None, description="average of the search; of a metric")
-    strength: Strength | None = Field(default=None, description="as above; of a metric")
+    average: str | None = Field(
+        default=None, description="average of the search; for a metric only"
+    )
+    strength: Strength | None = Field(default=None, description="as above; for a metric only")
 
 
 def _check_region(ends: list) -> list:
@@ -271,14 +273,15 @@ class HypothesisEntry(Strict):
     claim: str = Field(min_length=1, description="what is claimed, in one sentence")
     search: str = Field(description="name of an entry of searches")
     measure: Measure = Field(
-        description=f"a metric ({', '.join(COMPARED)}) or a quantity of the table mechanisms"
+        description=f"a metric ({', '.join(COMPARED)}), or a quantity of the mechanism "
+        "(docs/formats.md has their names)"
     )
     variant: str | None = Field(
         default=None, description="variant of the search; its first by default"
     )
     average: str | None = Field(
         default=None,
-        description="average of the search, its first by default; of a metric",
+        description="average of the search, its first by default; for a metric only",
     )
     length: Length | None = Field(
         default=None, description="length of the prefixes; a metric needs it"
@@ -286,7 +289,7 @@ class HypothesisEntry(Strict):
     strength: Strength | None = Field(
         default=None,
         description="weights as_trained (default), rescaled by the factor of dropout, or matched "
-        "in mean x to the first variant and average; of a metric",
+        "in mean x to the first variant and average; for a metric only",
     )
     versus: VersusEntry | None = Field(
         default=None,

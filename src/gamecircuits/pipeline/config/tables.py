@@ -32,6 +32,8 @@ from gamecircuits.transformer.constructions.construction import CONSTRUCTIONS
 TABLE = re.compile(r"(<!-- table: ([\w ]+) -->\n).*?(<!-- end -->)", flags=re.DOTALL)
 Kinds = dict[str, tuple[str, list[Parameter]]]  # by kind: what it is, and its parameters
 
+LONGEST = 150  # characters of what is allowed, in a table
+
 
 def fill_tables(text: str) -> str:
     """The text with the tables between its markers made anew."""
@@ -107,8 +109,16 @@ def _tabulate(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 
 def _tabulate_keys(parameters: Iterable[Parameter]) -> str:
-    rows = ([f"`{p.name}`", _show_default(p.default), p.allowed, p.description] for p in parameters)
+    rows = (
+        [f"`{p.name}`", _show_default(p.default), _show_allowed(p.allowed), p.description]
+        for p in parameters
+    )
     return _tabulate(["key", "default", "allowed", "meaning"], rows)
+
+
+def _show_allowed(allowed: str) -> str:
+    """What is allowed, but for lists of names that nobody would read in a table."""
+    return allowed if len(allowed) <= LONGEST else f"one of {allowed.count(',') + 1} names"
 
 
 def _tabulate_kinds(kinds: Kinds) -> str:
