@@ -397,8 +397,9 @@ STATED = {
 
 def make_outcome(name: str, verdict: str, mean: float, half: float, **stated) -> dict:
     """A row of the table that check_hypotheses writes."""
-    found = {"mean": mean, "low": mean - half, "high": mean + half, "std": 1.0, "verdict": verdict}
-    return STATED | {"hypothesis": name, "num_trials": 16, "num_missing": 0} | found | stated
+    found = {"mean": mean, "low": mean - half, "high": mean + half, "verdict": verdict}
+    found |= {"num_trials": 16, "num_missing": 0, "std": 1.0, "skewness": 0.0}
+    return STATED | {"hypothesis": name} | found | stated
 
 
 def test_sentences_of_hypotheses_are_made_from_their_rows(tmp_path):

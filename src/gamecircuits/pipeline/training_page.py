@@ -29,7 +29,9 @@ MARGIN = 0.01  # of a difference in total variation: errors that are closer are 
 WIDTH = 100  # of the page's text
 _fill = partial(fill, width=WIDTH, break_long_words=False, break_on_hyphens=False)
 PAIR_KEYS = ["variant", "average", "eval_length", "metric"]
-OUTCOME = ["num_trials", "num_missing", "mean", "std", "low", "high", "verdict"]  # of a run
+OUTCOME = [  # of a run
+    *("num_trials", "num_missing", "mean", "std", "skewness", "low", "high", "verdict"),
+]
 DRAWN = ["hyperparameter", "value"]  # what the trials of a row have in common; empty: all trials
 REPLICATION = {  # quantity: meaning
     "agree": "differences of two runs that are as close as their intervals allow",

@@ -48,8 +48,8 @@ def judge_hypotheses(
 
     Returns:
         one row per hypothesis: what it states, with `compared` in words; num_trials that have the
-        value, or both of a pair, and num_missing; mean, std (of a sample), low and high over these
-        trials; region_low, region_high (NaN is no limit) and verdict.
+        value, or both of a pair, and num_missing; mean, std (of a sample), skewness (likewise), low
+        and high over these trials; region_low, region_high (NaN is no limit) and verdict.
     """
     rows = []
     for stated in hypotheses:
@@ -73,6 +73,7 @@ def judge_hypotheses(
                 "num_missing": found.isna().sum(),
                 "mean": mean,
                 "std": found.std(),
+                "skewness": found.skew(),
                 "low": low,
                 "high": high,
                 "region_low": region_low,
