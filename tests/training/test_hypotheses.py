@@ -63,6 +63,7 @@ def test_the_interval_is_students_for_all_hypotheses_together(tables):
         values = read(tables, length)
         low, high = stats.ttest_1samp(values, 0).confidence_interval(1 - 0.05 / 3)
         assert (row.mean, row.std) == pytest.approx((values.mean(), values.std(ddof=1)))
+        assert row.skewness == pytest.approx(stats.skew(values, bias=False))
         assert (row.low, row.high) == pytest.approx((low, high))
         assert (row.num_trials, row.num_missing, row.unit) == (DRAWS, 0, "probability")
 

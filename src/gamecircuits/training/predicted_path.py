@@ -24,7 +24,7 @@ from gamecircuits.theory.curvature import (
     split_tables,
 )
 from gamecircuits.theory.path import Cases, get_cases
-from gamecircuits.training.program import _optimizer
+from gamecircuits.training.program import make_optimizer
 from gamecircuits.training.trial import Trial
 from gamecircuits.training.weights import Weights, from_vector, to_parameters
 from gamecircuits.transformer.circuits import direct_path, ov_circuit, qk_circuit
@@ -144,7 +144,7 @@ def predict_path(
     is_dropping = first.attention_dropout > 0
 
     def advance(weights: Weights, knobs: Knobs):
-        optimizer = _optimizer(first, knobs.clip_norm)
+        optimizer = make_optimizer(first, knobs.clip_norm)
         dropout = knobs.dropout if is_dropping else 0.0
 
         def step(state, now):

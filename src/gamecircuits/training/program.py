@@ -96,7 +96,8 @@ def _loss(unravel, trial: Trial, vector, tokens, legal, dropout, key):
     return losses.sum() / jnp.maximum((num_legal > 0).sum(), 1)
 
 
-def _optimizer(trial: Trial, clip_norm=1.0) -> optax.GradientTransformation:
+def make_optimizer(trial: Trial, clip_norm=1.0) -> optax.GradientTransformation:
+    """What turns gradients into steps, before weight decay and the learning rate."""
     scale = optax.scale_by_adam() if trial.optimizer == "adamw" else optax.identity()
     return optax.chain(optax.clip_by_global_norm(clip_norm), scale)
 
@@ -110,7 +111,7 @@ def _make_program(trials: Sequence[Trial], vocab_size: int):
     loss = jax.value_and_grad(partial(_loss, unravel, trials[0]))
 
     def advance(state: State, data, knobs: Knobs):
-        optimizer = _optimizer(trials[0], knobs.clip_norm)
+        optimizer = make_optimizer(trials[0], knobs.clip_norm)
         rates = zip(SITES, is_used, knobs.dropout, strict=True)
         dropout = {site: rate if used else None for site, used, rate in rates}
 
@@ -191,7 +192,7 @@ def train(
     running = [*(a.get_weights(num_steps) for a in averages), *anchors]
     state = State(
         weights=start,
-        optimizer=jax.vmap(_optimizer(first).init)(start),
+        optimizer=jax.vmap(make_optimizer(first).init)(start),
         averages=jnp.repeat(start[:, None], len(running), axis=1),
         key=jnp.stack(keys),
     )

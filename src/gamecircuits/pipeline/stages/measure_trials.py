@@ -99,16 +99,20 @@ def measure_trials(
             model = read_trained_model(weights, f"{prefix}{average}", trial.norm)
             if not is_usable(model):
                 continue
+            looks: dict[float, tuple[float, pd.DataFrame]] = {}  # by factor; some are the same
             for strength, factor in get_factors(trial, model, other).items():
-                seen = measure_scaled(model, factor, *validation, [named["trained"]])
-                seen = seen.set_index("metric")["mean"].get("total_variation", np.nan)
-                names = {**key, "average": average, "validation": seen}
+                if factor not in looks:
+                    seen = measure_scaled(model, factor, *validation, [named["trained"]])
+                    variation = seen.set_index("metric")["mean"].get("total_variation", np.nan)
+                    at_named = measure_scaled(model, factor, tokens, mask, set(named.values()))
+                    looks[factor] = variation, at_named
+                variation, at_named = looks[factor]
+                names = {**key, "average": average, "validation": variation}
                 if strength == AS_TRAINED:
                     table = measure_average(model, tokens, mask, lengths)
                     tables["metrics"].append(table.assign(**names))
                 else:
-                    table = measure_scaled(model, factor, tokens, mask, set(named.values()))
-                    table = table.assign(**names, strength=strength, factor=factor)
+                    table = at_named.assign(**names, strength=strength, factor=factor)
                     tables["scaled"].append(table)
         if row["number"] == 0:  # of one trial, so that the table stays small
             for state, average in {"start": "start", "learned": averages[0]}.items():
