@@ -531,8 +531,17 @@ def test_two_equal_runs_agree(copied_docs, made):
     old = training_page.read_table(DOCS / "training/mechanisms.csv")
     is_new = training_page.is_replication(table)
     pd.testing.assert_frame_equal(table[~is_new], old[~training_page.is_replication(old)])
-    keys = ["search", "quantity", "unit", "meaning", "count"]
+    keys = ["search", "quantity", "unit", "meaning"]
     pd.testing.assert_frame_equal(table.loc[is_new, keys], old.loc[is_new, keys])
+    counts = table[is_new].set_index(["search", "quantity"])["count"]
+    effects, _ = read_tables()
+    effects = effects[effects["hyperparameter"].isna() & (effects["strength"] == "as_trained")]
+    for versus in ("vs_average", "vs_variant"):
+        of_search = effects[f"low_{versus}"].notna().groupby(effects["search"]).sum()
+        for search, count in of_search.items():
+            assert counts[search, f"agree_{versus}"] == count > 0
+    is_of_search = counts.index.get_level_values("quantity").str.startswith("agree_")
+    assert counts["all", "agree"] == counts[is_of_search].sum()
     for quantity, rows in table[is_new].groupby("quantity"):
         wanted = 0 if quantity.startswith("contradicted") else 1
         assert set(rows["mean"].dropna()) == {wanted}, quantity

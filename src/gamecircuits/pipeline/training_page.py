@@ -49,12 +49,16 @@ def make_effects(
         effects, moderators: tables of a run, by name of the search.
 
     Returns:
-        the rows of `effects` without the divergence, then those of `moderators` that say what
-        averages do under each schedule, at the trained length. Only what the page may need is kept.
+        the rows of `effects` on total variation, and on the illegal token rate as trained of the
+        first average. Then those of `moderators` that say what averages do under each schedule, at
+        the trained length. Only what the page may need is kept.
     """
     tables = []
     for search, table in effects.items():
-        is_rate = (table["metric"] == "illegal_token_rate") & (table["strength"] == AS_TRAINED)
+        is_first = (table["strength"] == AS_TRAINED) & (
+            table["average"] == table["average"].iloc[0]
+        )
+        is_rate = (table["metric"] == "illegal_token_rate") & is_first
         kept = table[is_rate | (table["metric"] == "total_variation")]
         drawn = moderators[search].query(
             "hyperparameter == 'schedule' and versus == 'average' and eval_length == 'trained'"
@@ -67,7 +71,8 @@ def make_effects(
         tables += [rows.assign(search=search) for rows in parts if len(rows)]
     table = pd.concat(tables, ignore_index=True)
     first = ["search", *DRAWN]
-    rest = [name for name in table if name not in first and not name.startswith("share_better")]
+    unused = re.compile("share_better.*|.*_with_average")
+    rest = [name for name in table if name not in first and not unused.fullmatch(name)]
     return table[[*first, *rest]]
 
 
@@ -289,8 +294,7 @@ class Search:
 
         Args:
             versus: from what; `vs_variant` (plain), `vs_average` (last), `vs_earlier` (the single
-                iterate of the same age), `with_average` (interaction of variant and average) or
-                `beyond_parts` (of two variants).
+                iterate of the same age) or `beyond_parts` (interaction of two variants).
             strength: of both; `as_trained`, `rescaled` or `matched`.
             schedule: of the draws with this schedule only.
         """
