@@ -1,7 +1,7 @@
 """The path of training, predicted from a trial's weights before the first step: without a game.
 
-The loss is replaced by its closed form for the mean strengths that the weights have, plus half the
-curvature times what in the circuits is not of that form (Proposition 29). Gradients get normal
+The loss is replaced by its closed form for the mean strengths that the weights have. What of the
+circuits is not of that form adds half the curvature (Proposition 29). Gradients get normal
 noise with the covariance of a batch's gradient (Proposition 30). The trial's own optimiser then
 runs on its own weights. No number is fitted; docs/theory.md says what is left out.
 """
