@@ -18,6 +18,7 @@ FLOORS = (
     ("training",),
     ("claims", "experiments"),
     ("figures",),
+    ("explorer",),
     ("pipeline",),
 )
 FLOOR = {part: number for number, parts in enumerate(FLOORS) for part in parts}

@@ -16,6 +16,7 @@ import yaml
 
 from gamecircuits.claims.claim import claim_modules
 from gamecircuits.experiments.experiment import EXPERIMENTS
+from gamecircuits.explorer.page import digest_files, list_assets
 from gamecircuits.games.game import GAMES
 from gamecircuits.kinds import list_modules
 from gamecircuits.pipeline.config.limits import (
@@ -605,6 +606,27 @@ def plot_experiment(config: Config, experiment: str) -> Work:
     settings = {"figure": f"gamecircuits.figures.experiments.{kind}"}
     reads = {"table": file_of("run_experiment", experiment=experiment)}
     return Work(reads, settings, caption=f"experiments/{kind}.rst")
+
+
+# The page.
+
+
+@stage("page", writes={"page": "index.html"})
+def make_page(config: Config) -> Work:
+    """The page to look at and play with: models, games, figures, claims; opens without network"""
+    models, games = list(config.models.values()), list(config.games.values())
+    settings = {
+        "title": "gamecircuits",
+        "assets": digest_files(list_assets()),
+        "model_entries": [{"name": m.name, "kind": m.kind, "origin": m.origin} for m in models],
+        "game_entries": [{"name": g.name, "settings": g.settings} for g in games],
+    }
+    reads: dict[str, File | list[File]] = {
+        "models": [_model(config, model.name) for model in models],
+        "games": [file_of("generate_games", game=g.name, shard=g.shards[0]) for g in games],
+    }
+    loads = [GAMES.module(game.kind) for game in games]
+    return Work(reads, settings, loads=list(dict.fromkeys(loads)))
 
 
 # The run itself.

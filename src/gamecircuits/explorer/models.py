@@ -1,0 +1,48 @@
+"""Models as the page takes them: tables over the vocabulary, from which it computes by itself."""
+
+import numpy as np
+
+from gamecircuits.transformer.circuits import direct_path, ov_circuit, qk_circuit
+from gamecircuits.transformer.one_layer import OneLayer
+
+MAX_TOKENS = 64  # tables of larger vocabularies would be most of the page
+
+
+def make_tables(model: OneLayer, dtype: str = "float64") -> dict[str, np.ndarray]:
+    """Tables (V, V) that give the logits of any context; web/transformer.js has the formulas.
+
+    Returns:
+        `scores` [last token, attended token]; `values` [attended token, next token] and `direct`
+        [last token, next token] in nats. Under a norm also `gram`, the products of what two tokens
+        write to the residual stream; under one of the residual stream `cross` [last token, attended
+        token], their products with the embedding of the last token, and `length2` (V,), its squared
+        length.
+    """
+    parameters = model.parameters
+    written = parameters.W_E @ parameters.W_V @ parameters.W_O  # (V, d)
+    tables = {
+        "scores": qk_circuit(parameters),
+        "values": ov_circuit(parameters),
+        "direct": direct_path(parameters),
+    }
+    if model.norm != "none":
+        tables["gram"] = written @ written.T
+    if model.norm == "residual":
+        tables["cross"] = parameters.W_E @ written.T
+        tables["length2"] = (parameters.W_E**2).sum(axis=1)
+    return {name: table.astype(dtype) for name, table in tables.items()}
+
+
+def describe_model(model: OneLayer) -> dict:
+    """What the page needs to run a model: its size, norm and tables."""
+    d, d_k = model.parameters.W_Q.shape
+    return {
+        "vocab": model.vocab_size,
+        "norm": model.norm,
+        "gain": model.gain,
+        "sink": model.sink,
+        "d": d,
+        "d_k": d_k,
+        "d_v": model.parameters.W_V.shape[1],
+        "tables": make_tables(model),
+    }
