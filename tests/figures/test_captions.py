@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import jinja2
 import pytest
 import yaml
+from pipeline_tools import KINDS
 
 from gamecircuits.figures import style
 
@@ -14,10 +15,6 @@ FIGURES = Path(style.__file__).parent
 ROOT = Path(__file__).parents[2]
 CONFIG = yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8"))
 CAPTIONS = sorted(path for path in FIGURES.glob("*/*.rst") if path.stem[0] != "_")
-KINDS = (
-    "balanced", "minimal", "attention_norm", "untrained", "harmonic", "tied", "residual_norm",
-    "sink", "self_sink", "block", "frame",
-)  # fmt: skip
 SHOWN = ROOT / "workflow/report/figure.rst"  # shows the others
 EVERY = [*CAPTIONS, *sorted({*ROOT.glob("workflow/report/*.rst")} - {SHOWN})]
 

@@ -57,7 +57,7 @@ def test_black_and_white_are_what_they_are_known_to_be():
 def test_colours_that_meet_can_be_told_apart(sight):
     for names in MEETINGS.values():
         for pair in combinations(names, 2):
-            assert distance(*map(colour_of, pair), sight) > 0.09, pair
+            assert distance(*map(colour_of, pair), sight) > 0.08, pair
     for one, other in combinations(COLOURS.values(), 2):  # marker and dash help where these meet
         assert distance(one, other, sight) > 0.04, (one, other)
 
