@@ -120,8 +120,10 @@ def _find_covered(axes: Axes, figure: Figure, point: float) -> Iterator[str]:
 
 
 def _crosses(line: Line2D, box: Bbox) -> bool:
+    """Whether a line goes through a box, as far as it is seen."""
+    seen = Bbox.intersection(box, line.axes.bbox)
     path = line.get_transform().transform_path(line.get_path())
-    return line.get_visible() and path.intersects_bbox(box, filled=False)
+    return line.get_visible() and seen is not None and path.intersects_bbox(seen, filled=False)
 
 
 def _symbols(axes: Axes) -> Iterator[np.ndarray]:
