@@ -53,9 +53,9 @@ def _prepare(axes: Axes, rows: pd.DataFrame, of_metric: pd.DataFrame) -> None:
 def _draw_law(axes: Axes, rows: pd.DataFrame, looks: dict[str, Style]) -> list[Line2D]:
     """What uniform attention makes of the displacement at length 2; ln s beside entropies."""
     metric, lengths = rows["metric"].iloc[0], np.unique(rows["length"])
-    gone = rows.groupby("length")["mean"].max() <= 0
-    if metric != ENTROPY and gone.any() and not gone.all():
-        first = gone.index[gone][0]
+    there = rows.groupby("length")["mean"].max() > 0
+    if metric != ENTROPY and there.any() and not there.iloc[-1]:
+        first = lengths[lengths > there.index[there][-1]][0]
         note(
             axes,
             f"no gap\nfrom length {first}",
