@@ -19,7 +19,8 @@ from matplotlib.ticker import Formatter, LogFormatterMathtext
 
 FLOWING = "panels in reading order"  # label of figures whose rows of panels mean nothing
 KEPT = 0.7  # share of its width that a panel keeps at least, while there is another beside it
-ROUNDS = 3  # of breaking labels: what is broken changes the places of others
+ROUNDS = 2  # of breaking labels: what is broken changes the places of others
+AROUND = 0.9  # inches of a line of panels that titles and labels take
 GAP = 6 / 72  # inches between the titles of neighbours
 SUPERSCRIPTS = str.maketrans("0123456789-−", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁻")
 
@@ -44,8 +45,11 @@ class PlainPowers(Formatter):
         return parts[1].replace(r"\times", "×") + parts[2].translate(SUPERSCRIPTS)
 
 
-def lay_out(figure: Figure) -> None:
-    """Fix the places of all axes, once: laying out again for each file costs more than drawing."""
+def lay_out(figure: Figure, *, may_grow: bool = True) -> None:
+    """Fix the places of all axes, once: laying out again for each file costs more than drawing.
+
+    The figure grows by the lines that are added to titles and legends, if it may.
+    """
     if (engine := figure.get_layout_engine()) is None:
         return
     for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
@@ -53,15 +57,21 @@ def lay_out(figure: Figure) -> None:
             axis.set_major_formatter(PlainPowers(major))
         if isinstance(minor := axis.get_minor_formatter(), LogFormatterMathtext):
             axis.set_minor_formatter(PlainPowers(minor))
+    height = _height_around(figure)
     _fit_headline(figure)
     _fit_legends(figure)
     whole: dict[Text, str] = {}  # texts before they are broken
+    _without_titles(figure, engine.execute)
+    _fit_labels(figure, whole)
+    times = 1 + any(axes.get_aspect() != "auto" for axes in figure.axes)  # until shapes have places
     for _ in range(ROUNDS):
-        engine.execute(figure)
+        if may_grow:
+            figure.set_figheight(figure.get_figheight() + _height_around(figure) - height)
+            height = _height_around(figure)
+        for _ in range(times):
+            engine.execute(figure)
         if not _fit_labels(figure, whole):
             break
-    else:
-        engine.execute(figure)
     figure.set_layout_engine(None)
 
 
@@ -78,7 +88,30 @@ def fit(figure: Figure, width: float | None = None, height: float | None = None)
         figure.set_figwidth(width)
     if height is not None:
         figure.set_figheight(height)
-    lay_out(figure)
+    lay_out(figure, may_grow=height is None)
+
+
+def _without_titles(figure: Figure, execute: Callable[[Figure], None]) -> None:
+    """Places for panels whose titles, far too long as yet, would leave no room for them."""
+    titles = [title for axes in figure.axes for title in (axes._left_title, axes.title)]
+    for title in titles:
+        title.set_visible(False)
+    execute(figure)
+    for title in titles:
+        title.set_visible(True)
+
+
+def _height_around(figure: Figure) -> float:
+    """Inches that headline, legends and the titles of each line of panels take."""
+    texts = [figure._suptitle] if figure._suptitle else []
+    pixels = sum(artist.get_window_extent().height for artist in (*texts, *figure.legends))
+    lines: dict[int, float] = {}
+    for axes in figure.axes:
+        if axes.get_subplotspec() is not None and axes.get_visible():
+            row = axes.get_subplotspec().rowspan.start
+            title = axes._left_title.get_window_extent().height
+            lines[row] = max(lines.get(row, 0), title)
+    return (pixels + sum(lines.values())) / figure.dpi
 
 
 def _reflow(figure: Figure, width: float) -> None:
@@ -96,12 +129,19 @@ def _reflow(figure: Figure, width: float) -> None:
         return
     if figure.get_label() == FLOWING:
         places = [divmod(n, fewer) for n in range(sum(axes.get_visible() for axes in placed))]
+        for axes in (axes for axes in placed if not axes.get_visible()):
+            axes.remove()
         placed = [axes for axes in placed if axes.get_visible()]
     else:  # a block of rows for the first columns, one for the next ...
         cells = [divmod(_place(axes), columns) for axes in placed]
         places = [(column // fewer * rows + row, column % fewer) for row, column in cells]
-    lines = 1 + max(row for row, _ in places)
-    figure.set_figheight(height * lines / rows)
+    lines, line = 1 + max(row for row, _ in places), height / rows
+    if any(axes.get_aspect() != "auto" for axes in placed):  # what has a shape shrinks as a whole
+        share = (width / fewer) / (drawn / columns)
+        line = AROUND + (line - AROUND) * min(share, 1)
+        for symbols in (symbols for axes in placed for symbols in axes.lines):
+            symbols.set_markersize(symbols.get_markersize() * min(share, 1))
+    figure.set_figheight(line * lines)
     narrow = GridSpec(lines, fewer, figure=figure)
     for axes, (row, column) in zip(placed, places, strict=True):
         if column == 0:

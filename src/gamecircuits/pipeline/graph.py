@@ -467,6 +467,14 @@ def _models_on(config: Config, game: str) -> list[str]:
     return [name for name in config.models if name in on]
 
 
+def _predicted(config: Config) -> list[Names]:
+    """Games on which a model is measured that is to be drawn."""
+    found = {game: _models_on(config, game) for game in config.games}
+    return [
+        {"game": g} for g, models in found.items() if any(config.models[m].figures for m in models)
+    ]
+
+
 def _evaluated(config: Config) -> list[Names]:
     return [
         {"evaluation": evaluation.name, "model": model.name}
@@ -535,7 +543,7 @@ def plot_metrics(config: Config, figure: str) -> Work:
 @stage(
     "figures",
     writes=figure("figures/predictions/{game}"),
-    each=lambda config: [{"game": game} for game in config.games if _models_on(config, game)],
+    each=_predicted,
     shown="What the models see",
 )
 def plot_predictions(config: Config, game: str) -> Work:
