@@ -139,10 +139,10 @@ def find_looks(table: pd.DataFrame) -> tuple[dict[str, dict[str, Key]], dict[Key
     """
     models = table.drop_duplicates(["evaluation", "model"])
     keys: dict[str, dict[str, Key]] = {}
-    for evaluation, rows in models.groupby("evaluation", sort=False):
+    for evaluation in models["evaluation"].unique():
         seen: Counter[str] = Counter()
         keys[evaluation] = {}
-        for row in rows.itertuples():
+        for row in models[models["evaluation"] == evaluation].itertuples():
             thing = row.variant or row.kind
             keys[evaluation][row.model] = Key(row.kind, thing, seen[thing])
             seen[thing] += 1

@@ -29,6 +29,7 @@ from gamecircuits.transformer.interface import Model
 TARGET = "target"
 MAX_STEPS = 64  # of one game
 MARK = "#c0392b"
+PROBABILITY = PowerNorm(0.5, vmin=0, vmax=1)
 ALIKE = 0.01  # models whose probabilities differ by less share a panel
 PER_LINE = 4  # panels
 TALLEST = 3.6  # inches of a panel at most
@@ -85,11 +86,11 @@ def draw(table: pd.DataFrame, game: str) -> Figure:
     height = min((width - 0.5) * steps / tokens, TALLEST)
     figure, grid = new_panels(len(groups), per_line, width, height + 0.8)
     figure.set_size_inches(FULL, figure.get_figheight() + 0.4)  # for the colour bar
-    image = ScalarMappable(PowerNorm(0.5, vmin=0, vmax=1), "Blues")
+    image = ScalarMappable(PROBABILITY, "Blues")
     cell = 72 * min((width - 0.5) / tokens, height / steps)  # points
     for index, (axes, names) in enumerate(zip(grid.flat, groups, strict=False)):
         rows = table[table["model"] == names[0]]
-        _draw_heatmap(axes, rows, image, cell)
+        _draw_heatmap(axes, rows, cell)
         panel(axes, index, _entitle(table[table["model"].isin(names)]))
         axes.set(xlabel="next token", ylabel="tokens seen")
     seen = list(grid.flat[: len(groups)])
@@ -134,20 +135,20 @@ def _entitle(rows: pd.DataFrame) -> str:
     return f"{title}\nillegal: at most {worst:.2g}"
 
 
-def _draw_heatmap(axes: Axes, rows: pd.DataFrame, image: ScalarMappable, cell: float) -> None:
+def _draw_heatmap(axes: Axes, rows: pd.DataFrame, cell: float) -> None:
     """Probabilities of one model, the tokens played, and which are illegal next."""
     values = rows.pivot(index="length", columns="token", values="probability").to_numpy()
     steps, tokens = values.shape
     axes.imshow(
         values,
-        cmap=image.cmap,
-        norm=image.norm,
+        cmap="Blues",
+        norm=PROBABILITY,
         interpolation="nearest",
         aspect="equal" if steps < 3 * tokens else "auto",
         extent=(-0.5, tokens - 0.5, steps + 0.5, 0.5),
     )
     illegal, last = rows[~rows["legal"]], rows.drop_duplicates("length")
-    crosses = {"marker": "x", "markersize": min(3, 0.35 * cell), "markeredgewidth": 0.6}
+    crosses: Style = {"marker": "x", "markersize": min(3, 0.35 * cell), "markeredgewidth": 0.6}
     if cell > FINE:
         axes.plot(
             illegal["token"], illegal["length"], linestyle="none", color=MARK, alpha=0.75, **crosses
