@@ -138,25 +138,17 @@ def plot_games(config: Config, figure: str) -> Work:
     return Work(reads, settings, caption=f"games/{figure}.rst")
 
 
-@stage("figures", writes=figure("figures/legality/{game}"), each=_board_games, shown="Games")
-def plot_legality(config: Config, game: str) -> Work:
-    """How often each square of a board is legal, by stage of the game"""
+@stage("figures", writes=figure("figures/boards/{game}"), each=_board_games, shown="Games")
+def plot_board(config: Config, game: str) -> Work:
+    """One game on its board, and how often each square is legal, by stage of the game"""
     named = config.games[game]
     return Work(
-        reads={"legality": file_of("measure_legality", game=game)},
-        settings={"game": named.settings},
-        caption="boards/legality.rst",
-    )
-
-
-@stage("figures", writes=figure("figures/filmstrip/{game}"), each=_board_games, shown="Games")
-def plot_filmstrip(config: Config, game: str) -> Work:
-    """One game as a strip of boards"""
-    named = config.games[game]
-    return Work(
-        reads={"games": file_of("generate_games", game=game, shard=named.shards[0])},
+        reads={
+            "games": file_of("generate_games", game=game, shard=named.shards[0]),
+            "legality": file_of("measure_legality", game=game),
+        },
         settings={"name": game, "game": named.settings},
-        caption="boards/filmstrip.rst",
+        caption="boards/board.rst",
     )
 
 
