@@ -156,6 +156,7 @@ def plot_board(config: Config, game: str) -> Work:
 
 TABLES = ("metrics", "scaled", "trials", "dynamics", "noise", "circuits")  # of trials
 SUMMARIES = ("effects", "mechanisms", "moderators")  # of a search, compared
+ENOUGH_TRIALS = 12  # of a variant, for a figure of single trials to tell something
 
 
 def _groups(config: Config) -> list[Names]:
@@ -301,18 +302,20 @@ def collect_search(config: Config, search: str) -> Work:
     writes=figure("figures/searches/{search}/{figure}"),
     each=lambda config: [
         {"search": search, "figure": name}
-        for search in config.searches
+        for search, named in config.searches.items()
         for name in _figures("searches")
+        if name != "scatter" or named.entry.trials >= ENOUGH_TRIALS
     ],
     shown="Training",
 )
 def plot_search(config: Config, search: str, figure: str) -> Work:
-    """Figures of a search: curves, paired effects, course, mechanism, circuits, all trials"""
+    """Figures of a search: curves, paired effects, mechanism, circuits, and if many all trials"""
     named = config.searches[search]
     tables = [table for table in (*TABLES, "effects") if table != "scaled"]
     settings = {
         "figure": f"gamecircuits.figures.searches.{figure}",
         "game": named.game.name,
+        "kind": named.game.kind,
         "length": named.entry.length,
     }
     return Work(
