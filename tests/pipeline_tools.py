@@ -1,4 +1,4 @@
-"""Run jobs of a plan in this process, as the workflow does in one of its own; our stages and constructions."""
+"""Run jobs of a plan in this process, as the workflow does in its own; what is ours by name."""
 
 import json
 
