@@ -43,7 +43,8 @@ class NamedModel:
     settings: dict
     vocab_size: int
     origin: Origin
-    figures: bool  # whether circuits and diagnosis are drawn
+    figures: bool  # whether it is diagnosed and drawn
+    game: NamedGame | None = None  # that it is made for, if that is known
 
 
 @dataclass(frozen=True)
@@ -102,3 +103,15 @@ class Config:
     hypotheses: dict[str, NamedHypothesis]
     claims: ClaimsEntry | None
     raw: dict  # as read, for the report
+
+    def find_game(self, model: NamedModel) -> NamedGame | None:
+        """The game that a model is diagnosed on; None is set complement that has no entry.
+
+        This is the one it is made for. Else it is set complement, unless the model is evaluated on
+        other games alone: then it is the first of them.
+        """
+        if model.game:
+            return model.game
+        games = [e.game for e in self.evaluations.values() if model.name in {m.name for m in e.models}]
+        complements = [game for game in games if game.kind == "set_complement"]
+        return next(iter(complements or games), None)
