@@ -61,7 +61,9 @@ def measure_plays(
     found = found[found["count"] > 0]  # at some lengths all games are over, or all is legal
     rows = _describe(model)
     gaps = found[found["metric"] == "logit_gap"]
-    rows.append(row("first_failure_in_plays", "tokens", gaps.loc[gaps["min"] <= TIE, "length"].min()))
+    rows.append(
+        row("first_failure_in_plays", "tokens", gaps.loc[gaps["min"] <= TIE, "length"].min())
+    )
     for quantity, (metric, statistic) in STATISTICS.items():
         of_metric = found[found["metric"] == metric]
         for length, value in zip(of_metric["length"], of_metric[statistic], strict=True):

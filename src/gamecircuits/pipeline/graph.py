@@ -458,7 +458,10 @@ def plot_model(config: Config, model: str) -> Work:
         "model": _model(config, model),
         "diagnosis": file_of("diagnose_model", model=model),
     }
-    settings = {"name": model, "kind": config.models[model].kind}
+    chosen = config.models[model]
+    settings: dict[str, Any] = {"name": model, "kind": chosen.kind, "trained_length": None}
+    if chosen.origin == "trial":
+        settings["trained_length"] = config.searches[chosen.settings["search"]].entry.length
     return Work(reads, settings, caption="models/anatomy.rst")
 
 

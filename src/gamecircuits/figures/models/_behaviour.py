@@ -19,6 +19,7 @@ from gamecircuits.figures.style import (
     integer_ticks,
     key,
     panel,
+    plain_log_ticks,
 )
 
 FLOOR = 1e-8  # of the axis of rates
@@ -32,95 +33,96 @@ TRAINED = "#eef1f4"
 def draw_strengths(axes: Axes, index: int, table: pd.DataFrame) -> None:
     """x and β by token."""
     colour = colour_of(table["kind"].iloc[0])
-    for name, label, style in (
-        ("x", "x: OV circuit", SMALL),
-        ("beta", "β: direct path", LARGE | {"marker": "s", "markersize": 3.4}),
-    ):
-        rows = table[table["quantity"] == name]
-        token = rows["token"].astype(int)
-        axes.plot(token, rows["measured"], **{"marker": "o", "color": colour, "label": label} | style)
+    for name, style in (("x", SMALL), ("beta", LARGE | {"marker": "s", "markersize": 3.4})):
+        rows = _get(table, name)
+        marks: Style = {"marker": "o", "color": colour}
+        axes.plot(rows["token"].astype(int), rows["measured"], **marks | style)
     axes.axhline(0, color=GREY, linewidth=0.7, zorder=0)
-    low, high = axes.get_ylim()
-    axes.set_ylim(low, high + 0.25 * (high - low))  # room for the legend
-    axes.legend(loc="upper center", ncols=2, handletextpad=0.1, columnspacing=1, borderaxespad=0.1)
-    panel(axes, index, "strength of each token", xlabel="token", ylabel="strength (nats)")
+    title = "strength of each token\n● x, of the OV circuit\n□ β, of the direct path"
+    panel(axes, index, title, xlabel="token", ylabel="strength (nats)")
     integer_ticks(axes, table.loc[table["quantity"] == "x", "token"].astype(int))
 
 
 def draw_rates(axes: Axes, index: int, table: pd.DataFrame) -> None:
     """Illegal token rate by length: mean over contexts, and worst of them."""
-    axes.set(yscale="log", ylim=(FLOOR, 2))
-    names = {"illegal_token_rate": "mean", "highest_illegal_token_rate": "worst context"}
-    _draw_pair(axes, table, names, "all contexts alike")
+    means, worst = (_get(table, f"{name}illegal_token_rate") for name in ("", "highest_"))
+    are_equal = _are_equal(means, worst)
+    _draw_lengths(axes, table, worst, LARGE)
+    if not are_equal:
+        _draw_lengths(axes, table, means, SMALL)
     counts = table[table["quantity"] == "contexts"]
     are_all = "predicted" in table and bool((counts["measured"] == counts["predicted"]).all())
-    title = f"illegal token rate\n{count_contexts(counts['measured'].sum(), are_all)}"
-    axes.set(xlabel="length s (tokens)", ylabel="probability")
-    panel(axes, index, title)
-    axes.legend(loc="lower right", handletextpad=0.1)
+    number = count_contexts(counts["measured"].sum(), are_all)
+    signs = "○ the same in" if are_equal else "● mean, ○ worst of"
+    lowest = max(FLOOR, 0.3 * min(means["measured"].min(), worst["measured"].min()))
+    axes.set(yscale="log", ylim=(min(lowest, 0.1), 2))
+    panel(axes, index, f"illegal token rate\n{signs}\n{number}", ylabel="probability")
 
 
 def draw_displacements(axes: Axes, index: int, table: pd.DataFrame) -> None:
     """Lowest displacement of all contexts by length."""
-    names = {"other_displacement": "tokens before", "last_displacement": "last token"}
-    if "lowest_displacement" in set(table["quantity"]):
-        names = {"lowest_displacement": "illegal token nearest to legal"}
-    rows = _draw_pair(axes, table, names, "every token")
-    columns = [name for name in ("measured", "predicted") if name in rows]
-    values = rows[columns].to_numpy(dtype=float)
-    values = values[np.isfinite(values)]
+    others, last = (_get(table, f"{name}_displacement") for name in ("other", "last"))
+    signs = "○ last token, ● the others"
+    if others.empty and last.empty:
+        shown, signs = [_get(table, "lowest_displacement")], "○ of any illegal token"
+    elif others.empty or _are_equal(others, last):
+        shown, signs = [last], "○ of any seen token"
+    else:
+        shown = [last, others]
+    for rows, style in zip(shown, (LARGE, SMALL), strict=False):
+        _draw_lengths(axes, table, rows, style)
+    axes.axhline(0, color=GREY, linewidth=0.7, zorder=0)
+    columns = [name for name in ("measured", "predicted") if name in table]
+    values = pd.concat(shown)[columns].to_numpy(dtype=float).ravel()
+    _scale(axes, values[np.isfinite(values)])
+    whole = get_whole(table)
+    failure = whole.get("first_failure_found", whole.get("first_failure_in_plays", np.nan))
+    note = "positive at every length" if np.isnan(failure) else f"fails at length {failure:.0f}"
+    panel(axes, index, f"lowest displacement\n{signs}\n{note}", ylabel="nats")
+
+
+def _scale(axes: Axes, values: np.ndarray) -> None:
+    """A logarithmic axis, with a linear part around 0 if there are values of both signs."""
     low, high = (values.min(), values.max()) if len(values) else (0.0, 0.0)
     if low > 0:
-        axes.set(yscale="log", ylim=(low / 1.6, 2.5 * high))
+        axes.set(yscale="log", ylim=(low / 1.6, 1.6 * high))
+        if high < 1000 * low:
+            plain_log_ticks(axes.yaxis)
     elif max(high, -low) > 3:
         axes.set_yscale("symlog", linthresh=1, linscale=0.6)
-        axes.set_ylim(1.8 * low - 0.4, 3 * high + 0.6)
-        tens = [10.0**power for power in range(0, 9) if 10.0**power <= 3 * max(high, -low)]
+        axes.set_ylim(1.6 * low - 0.4, 1.6 * high + 0.4)
+        tens = [10.0**power for power in range(309) if 10.0**power <= max(high, -low)]
         tens = tens[:: -(-len(tens) // 3)]
-        ticks = [*(-ten for ten in tens if -ten >= 1.8 * low - 0.4), 0, *tens]
+        ticks = [*(-ten for ten in tens if ten <= -low), 0, *(t for t in tens if t <= high)]
         axes.set_yticks(ticks, [f"{tick:g}".replace("-", "−") for tick in ticks])
         axes.set_yticks([], minor=True)
     else:
         size = max(high - low, 0.2)
-        axes.set_ylim(low - 0.15 * size, high + 0.4 * size)
-    axes.axhline(0, color=GREY, linewidth=0.7, zorder=0)
-    whole = get_whole(table)
-    failure = whole.get("first_failure_found", whole.get("first_failure_in_plays", np.nan))
-    note = "positive at all lengths" if np.isnan(failure) else f"fails at length {failure:.0f}"
-    axes.set(xlabel="length s (tokens)", ylabel="nats")
-    panel(axes, index, f"lowest displacement\n{note}")
-    axes.legend(loc="upper right", handletextpad=0.1)
+        axes.set_ylim(low - 0.1 * size, high + 0.1 * size)
 
 
-def _draw_pair(
-    axes: Axes, table: pd.DataFrame, names: dict[str, str], together: str
-) -> pd.DataFrame:
-    """A quantity by length with full symbols, another with hollow ones; one if they are equal.
+def _get(table: pd.DataFrame, quantity: str) -> pd.DataFrame:
+    return table[table["quantity"] == quantity]
 
-    Returns:
-        the rows that were drawn.
-    """
-    parts = {name: table[table["quantity"] == name] for name in names}
-    measured = [rows.set_index("length")["measured"] for rows in parts.values()]
-    if len(parts) == 2 and _are_equal(*measured):
-        names = {list(names)[1]: together}
-    colour = colour_of(table["kind"].iloc[0])
-    trained = table["trained_length"].iloc[0]
+
+def _draw_lengths(axes: Axes, table: pd.DataFrame, rows: pd.DataFrame, style: Style) -> None:
+    """One quantity by length: certified, predicted and measured."""
+    colour, trained = colour_of(table["kind"].iloc[0]), table["trained_length"].iloc[0]
     if np.isfinite(trained):
         axes.axvspan(0.5, trained + 0.5, color=TRAINED, linewidth=0, zorder=0)
-    for style, (name, label) in zip((SMALL, LARGE)[-len(names) :], names.items(), strict=True):
-        rows = parts[name]
-        lengths = rows["length"].astype(int)
-        if "predicted" in rows:
-            axes.plot(lengths, rows["certified"], **CERTIFIED)
-            axes.plot(lengths, rows["predicted"], color=colour, **PREDICTED)
-        axes.plot(lengths, rows["measured"], marker="o", color=colour, label=label, **style)
+    lengths = rows["length"].astype(int)
+    if "predicted" in rows:
+        axes.plot(lengths, rows["certified"], **CERTIFIED)
+        axes.plot(lengths, rows["predicted"], color=colour, **PREDICTED)
+    marks: Style = {"marker": "o", "color": colour}
+    axes.plot(lengths, rows["measured"], **marks | style)
+    axes.set_xlabel("length s (tokens)")
     integer_ticks(axes, table["length"].dropna().astype(int))
-    return pd.concat([parts[name] for name in names])
 
 
-def _are_equal(first: pd.Series, second: pd.Series) -> bool:
-    """Whether two quantities are equal at all lengths that both have."""
+def _are_equal(first: pd.DataFrame, second: pd.DataFrame) -> bool:
+    """Whether two quantities are measured equal at all lengths that both have."""
+    first, second = (rows.set_index("length")["measured"] for rows in (first, second))
     both = first.index.intersection(second.index)
     return len(both) > 0 and np.allclose(first[both], second[both], rtol=1e-6, atol=1e-300)
 

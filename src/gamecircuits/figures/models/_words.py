@@ -8,13 +8,21 @@ import pandas as pd
 from gamecircuits.figures.style import readable
 
 WIDTHS = {"V": "vocab_size", "d": "d", "d_v": "d_v", "d_k": "d_k"}
-LINE = 118  # characters
-COMPLEMENT = "set_complement"
+LINE = 108  # characters
+FAINT = 0.02
 
 
 def is_zero(matrix: np.ndarray) -> bool:
     """Whether a circuit is nothing but rounding, or not there."""
     return not matrix.size or float(np.abs(matrix).max()) < 1e-9
+
+
+def is_faint(name: str, circuits: dict[str, np.ndarray]) -> bool:
+    """Whether a circuit would not be seen on the scale that OV circuit and direct path share."""
+    if name == "qk_circuit" or is_zero(circuits[name]):
+        return is_zero(circuits[name])
+    largest = {key: np.abs(circuits[key]).max() for key in ("ov_circuit", "direct_path")}
+    return bool(largest[name] < FAINT * max(largest.values()))
 
 
 def get_whole(table: pd.DataFrame) -> pd.Series:
@@ -33,29 +41,31 @@ def describe(table: pd.DataFrame, model: str, circuits: dict[str, np.ndarray]) -
     title = f"{readable(model)}: {kind}{', '.join(sizes)}"
     facts = []
     if any(matrix.size for matrix in circuits.values()):
-        facts += _describe_circuits(first, circuits)
+        facts += _describe_circuits(first, circuits, int(whole["vocab_size"]))
     if "predicted" in table:
         facts += _describe_form(table, whole)
     else:
         game = readable(first["game"])
-        facts.append(f"measured on {game}: the theory of strengths speaks of set complement only")
+        facts.append(f"measured on {game}, as the theory speaks of set complement alone")
+    if is_flat(table):
+        facts.append("lowest displacement 0 at every length")
     text = "; ".join(facts)
     return "\n".join([title, *textwrap.wrap(text[:1].upper() + text[1:] + ".", LINE)])
 
 
-def _describe_circuits(first: pd.Series, circuits: dict[str, np.ndarray]) -> list[str]:
+def _describe_circuits(first: pd.Series, circuits: dict[str, np.ndarray], size: int) -> list[str]:
     norm, sink = first["norm"], first["sink"]
     facts = ["no norm" if norm == "none" else f"{norm} norm, gain {first['gain']:.3g}"]
     if sink:
         facts.append(f"sink of weight {sink:.3g}")
     if is_zero(circuits["qk_circuit"]):
         facts.append("all tokens attended alike" if sink else "attention is uniform")
-    facts += [
-        f"no {name}"
-        for name, circuit in (("OV circuit", "ov_circuit"), ("direct path", "direct_path"))
-        if is_zero(circuits[circuit])
-    ]
-    size = int(first["vocab_size"])
+    names = {"ov_circuit": "OV circuit", "direct_path": "direct path"}
+    for circuit, name in names.items():
+        if is_zero(circuits[circuit]):
+            facts.append(f"no {name}")
+        elif is_faint(circuit, circuits):
+            facts.append(f"{name} up to {shorten(np.abs(circuits[circuit]).max())}")
     if size > len(circuits["qk_circuit"]):
         facts.append(f"circuits of the first {len(circuits['qk_circuit'])} tokens")
     return facts
@@ -82,8 +92,17 @@ def differ_in_strength(table: pd.DataFrame) -> bool:
     strengths = table[table["quantity"].isin(["x", "beta"])]
     if strengths.empty:
         return False
-    ranges = strengths.groupby("quantity")["measured"].agg(lambda values: values.max() - values.min())
+    ranges = strengths.groupby("quantity")["measured"].agg(
+        lambda values: values.max() - values.min()
+    )
     return bool(ranges.max() > 1e-9 * strengths["measured"].abs().max())
+
+
+def is_flat(table: pd.DataFrame) -> bool:
+    """Whether all displacements are 0, or there are none."""
+    rows = table[table["quantity"].str.endswith("_displacement") & table["length"].notna()]
+    columns = [name for name in ("measured", "predicted") if name in table]
+    return bool((rows[columns].fillna(0).abs() < 1e-9).all(axis=None))
 
 
 def describe_range(values: np.ndarray) -> str:
@@ -97,10 +116,11 @@ def _show_range(part: np.ndarray) -> str:
     low, high = float(part.min()), float(part.max())
     if np.isclose(low, high, atol=1e-9):
         return shorten(low)
-    return f"{shorten(low)} to {shorten(high)}"
+    return f"{shorten(low, 2)} to {shorten(high, 2)}"
 
 
-def shorten(value: float) -> str:
-    """Three digits, and 0 for what is rounding."""
+def shorten(value: float, digits: int = 3) -> str:
+    """A number with few digits after the point, and 0 for what is rounding."""
     value = 0.0 if abs(value) < 1e-9 else value
-    return f"{value:.3g}".replace("-", "−")
+    shown = f"{value:.0f}" if 100 <= abs(value) < 1e6 else f"{value:.{digits}g}"
+    return shown.replace("-", "−")

@@ -7,13 +7,18 @@ from matplotlib.figure import Figure
 
 from gamecircuits.analysis.diagnosis import fit_at_length_1
 from gamecircuits.figures.models._behaviour import (
-    differ_in_strength,
     draw_displacements,
     draw_rates,
     draw_strengths,
     explain_lines,
 )
-from gamecircuits.figures.models._words import describe, describe_range, is_zero
+from gamecircuits.figures.models._words import (
+    describe,
+    describe_range,
+    differ_in_strength,
+    is_faint,
+    is_flat,
+)
 from gamecircuits.figures.style import colour_bar, headline, new_figure, panel
 from gamecircuits.transformer.circuits import qk_circuit
 from gamecircuits.transformer.interface import Model
@@ -26,6 +31,7 @@ CIRCUITS = {  # quantity: title, row label, column label
 }
 SINK = "sink_score"
 MAX_TOKENS = 128  # beyond, single cells cannot be seen, and the table has millions of rows
+ONE_NAT = 1.0  # of scores, less is pale: attention differs by a factor below e
 WIDTH, HEIGHT = 7.0, 2.15  # inches, of the figure and of a row of panels
 
 
@@ -78,24 +84,25 @@ def draw(table: pd.DataFrame, model: str) -> Figure:
     """The circuits that are not zero, strengths if tokens differ in them, rates, displacements."""
     circuits = {name: _pivot(table, name) for name in CIRCUITS}
     has_sink = (table["quantity"] == SINK).any()
-    seen = [n for n, m in circuits.items() if not is_zero(m) or (n == "qk_circuit" and has_sink)]
-    behaviours = [draw_rates, draw_displacements]
+    seen = [n for n in circuits if not is_faint(n, circuits) or (n == "qk_circuit" and has_sink)]
+    behaviours = [draw_rates] if is_flat(table) else [draw_rates, draw_displacements]
     if differ_in_strength(table):
         behaviours.insert(0, draw_strengths)
     rows = _arrange(len(seen), len(behaviours))
     figure, _ = new_figure(1, 1, WIDTH, HEIGHT * len(rows) + 0.75)
     figure.clear()
-    grid = figure.add_gridspec(len(rows), 6)
+    figure.get_layout_engine().set(w_pad=0.06, wspace=0.06)
+    grid = figure.add_gridspec(len(rows), 1)
     places = [
-        figure.add_subplot(grid[row, 6 * n // count : 6 * (n + 1) // count])
-        for row, count in enumerate(rows)
-        for n in range(count)
+        figure.add_subplot(part)
+        for line, count in zip(grid, rows, strict=True)
+        for part in line.subgridspec(1, count)
     ]
     _draw_circuits(figure, dict(zip(seen, places, strict=False)), circuits, _pivot(table, SINK))
     for axes, draw_behaviour in zip(places[len(seen) :], behaviours, strict=True):
         draw_behaviour(axes, places.index(axes), table)
     explain_lines(figure, table)
-    headline(figure, describe(table, model, circuits), size=8)
+    headline(figure, describe(table, model, circuits))
     return figure
 
 
@@ -133,14 +140,15 @@ def _draw_circuits(
             if sink.size:  # beside the tokens, and apart from them
                 gap = np.full((len(values), max(1, len(values) // 16)), np.nan)
                 shown = np.hstack([values, gap, np.repeat(sink, gap.shape[1], axis=1)])
-                axes.set_xticks([*ticks[:-1], shown.shape[1] - 1], [*ticks[:-1], "sink"])
-            scale = np.nanmax(np.abs(shown))
+                labels = [*map(str, ticks[:-1]), "sink"]
+                axes.set_xticks([*ticks[:-1], shown.shape[1] - 1], labels)
+            scale = max(ONE_NAT, np.nanmax(np.abs(shown)))
         image = axes.imshow(
             shown, cmap="RdBu_r", vmin=-scale, vmax=scale, interpolation="nearest", aspect="equal"
         )
         axes.grid(False)
         axes.spines[:].set_visible(True)
         if name == "qk_circuit":
-            colour_bar(figure, image, axes, "score − mean of row (nats)", shrink=0.85, pad=0.03)
+            colour_bar(figure, image, axes, "score (nats)", shrink=0.85, pad=0.03)
         elif name == logits[-1]:
             colour_bar(figure, image, axes, "logit (nats)", shrink=0.85, pad=0.03)

@@ -445,7 +445,10 @@ class _Checker:
         if entry.number >= search.entry.trials:
             message = f"allowed: 0 to {search.entry.trials - 1}, the trials of {search.name}"
             self.report((*path, "number"), message, entry.number)
-        settings = entry.model_dump(exclude={"figures", "game"}) | {"variant": variant, "average": average}
+        settings = entry.model_dump(exclude={"figures", "game"}) | {
+            "variant": variant,
+            "average": average,
+        }
         size, game = search.game.game.vocab_size, search.game
         return NamedModel(name, entry.kind, settings, size, "trial", entry.figures, game)
 

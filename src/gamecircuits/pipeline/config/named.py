@@ -112,6 +112,8 @@ class Config:
         """
         if model.game:
             return model.game
-        games = [e.game for e in self.evaluations.values() if model.name in {m.name for m in e.models}]
+        games = [
+            e.game for e in self.evaluations.values() if model.name in {m.name for m in e.models}
+        ]
         complements = [game for game in games if game.kind == "set_complement"]
         return next(iter(complements or games), None)

@@ -7,8 +7,15 @@ from gamecircuits.transformer.weights import read_model
 
 
 def plot_model(
-    model: str, diagnosis: str, files: list[str], *, job: str, name: str, kind: str
+    model: str,
+    diagnosis: str,
+    files: list[str],
+    *,
+    job: str,
+    name: str,
+    kind: str,
+    trained_length: int | None,
 ) -> None:
     """Draw one model."""
-    table = make_table(read_model(model), read_frame(diagnosis), kind)
+    table = make_table(read_model(model), read_frame(diagnosis), kind, trained_length)
     write_figure(draw(table, name), table, job, files)
