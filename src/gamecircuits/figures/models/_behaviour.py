@@ -54,8 +54,13 @@ def draw_rates(axes: Axes, index: int, table: pd.DataFrame) -> None:
     are_all = "predicted" in table and bool((counts["measured"] == counts["predicted"]).all())
     number = count_contexts(counts["measured"].sum(), are_all)
     signs = "○ the same in" if are_equal else "● mean, ○ worst of"
-    lowest = max(FLOOR, 0.3 * min(means["measured"].min(), worst["measured"].min()))
-    axes.set(yscale="log", ylim=(min(lowest, 0.1), 2))
+    highest = worst["measured"].max()
+    if highest > 0:
+        lowest = 0.3 * min(means["measured"].min(), worst["measured"].min())
+        floor = min(FLOOR, 1e-6 * highest)  # of rates that are all tiny
+        axes.set(yscale="log", ylim=(min(max(lowest, floor), 0.1), 2))
+    else:
+        axes.set_ylim(-0.02, 1)
     panel(axes, index, f"illegal token rate\n{signs}\n{number}", ylabel="probability")
 
 

@@ -45,19 +45,29 @@ def describe(table: pd.DataFrame, model: str, circuits: dict[str, np.ndarray]) -
     if "predicted" in table:
         facts += _describe_form(table, whole)
     else:
-        game = readable(first["game"])
-        facts.append(f"measured on {game}, as the theory speaks of set complement alone")
-    if is_flat(table):
+        facts += _describe_silence(table, readable(first["game"]))
+    if is_flat(table) and "predicted" in table:
         facts.append("lowest displacement 0 at every length")
     text = "; ".join(facts)
     return "\n".join([title, *textwrap.wrap(text[:1].upper() + text[1:] + ".", LINE)])
 
 
+def _describe_silence(table: pd.DataFrame, game: str) -> list[str]:
+    """Why there are no predictions."""
+    of_theory = "set complement" if game != "set complement" else "models of one layer"
+    facts = [f"measured on {game}, as the theory speaks of {of_theory} alone"]
+    if "lowest_displacement" not in set(table["quantity"]):
+        facts.append("every token is legal")
+    elif is_flat(table):
+        facts.append("lowest displacement 0 at every length")
+    return facts
+
+
 def _describe_circuits(first: pd.Series, circuits: dict[str, np.ndarray], size: int) -> list[str]:
     norm, sink = first["norm"], first["sink"]
-    facts = ["no norm" if norm == "none" else f"{norm} norm, gain {first['gain']:.3g}"]
+    facts = ["no norm" if norm == "none" else f"{norm} norm, gain {shorten(first['gain'])}"]
     if sink:
-        facts.append(f"sink of weight {sink:.3g}")
+        facts.append(f"sink of weight {shorten(sink)}")
     if is_zero(circuits["qk_circuit"]):
         facts.append("all tokens attended alike" if sink else "attention is uniform")
     names = {"ov_circuit": "OV circuit", "direct_path": "direct path"}

@@ -105,15 +105,16 @@ class Config:
     raw: dict  # as read, for the report
 
     def find_game(self, model: NamedModel) -> NamedGame | None:
-        """The game that a model is diagnosed on; None is set complement that has no entry.
+        """The game that a model is diagnosed on; None is set complement.
 
-        This is the one it is made for. Else it is set complement, unless the model is evaluated on
-        other games alone: then it is the first of them.
+        It is the one the model is made for, if that is known, or else the first that the model is
+        evaluated on, but set complement if it is evaluated there or nowhere.
         """
-        if model.game:
-            return model.game
-        games = [
-            e.game for e in self.evaluations.values() if model.name in {m.name for m in e.models}
+        evaluated = [
+            evaluation.game
+            for evaluation in self.evaluations.values()
+            if model.name in {other.name for other in evaluation.models}
         ]
-        complements = [game for game in games if game.kind == "set_complement"]
-        return next(iter(complements or games), None)
+        games = [model.game] if model.game else evaluated
+        is_complement = not games or "set_complement" in {game.kind for game in games}
+        return None if is_complement else games[0]

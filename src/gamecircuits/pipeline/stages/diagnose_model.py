@@ -9,7 +9,7 @@ from gamecircuits.transformer.weights import read_model
 
 
 def diagnose_model(
-    model: str, paths: list[str], *, job: str, name: str, seed: int, game_name: str, game: dict
+    model: str, paths: list[str], *, job: str, name: str, seed: int, game: dict, game_name: str
 ) -> None:
     """Diagnose one model on one game."""
     rng = get_rng(seed, f"diagnosis of {name}")
