@@ -11,14 +11,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.gridspec import GridSpec
+from matplotlib.gridspec import GridSpec, SubplotSpec
 from matplotlib.legend import Legend
 from matplotlib.text import Text
 from matplotlib.ticker import Formatter, LogFormatterMathtext
 
 FLOWING = "panels in reading order"  # label of figures whose rows of panels mean nothing
+FIXED = "panels that stay beside each other"  # label of figures in which none is moved
 LETTER, TITLE = "letter of the panel", "title of the panel"  # which texts are these
 KEPT = 0.7  # share of its width that a panel keeps at least, while there is another beside it
 ROUNDS = 2  # of breaking labels: what is broken changes the places of others
@@ -126,40 +128,62 @@ def _reflow(figure: Figure, width: float) -> None:
     """Move panels below each other."""
     drawn, height = figure.get_size_inches()
     figure.set_figwidth(width)
-    placed = [(axes, spec) for axes in figure.axes if (spec := axes.get_subplotspec())]
-    grids = {spec.get_gridspec() for _, spec in placed}
-    if len(grids) != 1 or any(spec.num1 != spec.num2 for _, spec in placed):
+    specs = {axes: spec for axes in figure.axes if (spec := axes.get_subplotspec())}
+    grids = {spec.get_gridspec() for spec in specs.values()}
+    is_simple = all(spec.num1 == spec.num2 or _is_wide(spec) for spec in specs.values())
+    if len(grids) != 1 or not is_simple or figure.get_label() == FIXED:
         return
-    rows, columns = grids.pop().get_geometry()
+    grid = grids.pop()
+    rows, columns = grid.get_geometry()
     fewer = min(columns, max(1, int(width / (KEPT * drawn / columns))))
     if fewer == columns:
         return
-    cells = {axes: divmod(spec.num1, columns) for axes, spec in placed}
+    ratios: Any = None
+    places: dict[Axes, tuple[int, Any]]
     if figure.get_label() == FLOWING:
-        for axes in [axes for axes in cells if not axes.get_visible()]:
+        for axes in [axes for axes in specs if not axes.get_visible()]:
             axes.remove()
-            del cells[axes]
-        places = {axes: divmod(number, fewer) for number, axes in enumerate(cells)}
+            del specs[axes]
+        places = _flow(specs, fewer)
     else:  # a block of rows for the first columns, one for the next ...
-        places = {
-            axes: (column // fewer * rows + row, column % fewer)
-            for axes, (row, column) in cells.items()
-        }
+        ratios = [*np.ravel(grid.get_height_ratios())] * -(-columns // fewer)
+        cells = {axes: divmod(spec.num1, columns) for axes, spec in specs.items()}
+        places = {axes: (c // fewer * rows + r, c % fewer) for axes, (r, c) in cells.items()}
     lines, line = 1 + max(row for row, _ in places.values()), height / rows
-    if any(axes.get_aspect() != "auto" for axes in cells):  # what has a shape shrinks as a whole
+    if any(axes.get_aspect() != "auto" for axes in specs):  # what has a shape shrinks as a whole
         share = min(1, (width / fewer) / (drawn / columns))
         line = AROUND + (line - AROUND) * share
-        for symbols in (symbols for axes in cells for symbols in axes.lines):
+        for symbols in (symbols for axes in specs for symbols in axes.lines):
             symbols.set_markersize(symbols.get_markersize() * share)
     figure.set_figheight(line * lines)
-    narrow = GridSpec(lines, fewer, figure=figure)
+    narrow = GridSpec(lines, fewer, figure=figure, height_ratios=ratios)
     for axes, (row, column) in places.items():
-        first = next(other for other in cells if cells[other][0] == cells[axes][0])
+        first = next(o for o, spec in specs.items() if spec.rowspan[0] == specs[axes].rowspan[0])
         shares = axes.get_shared_y_axes().joined(axes, first)
         if column == 0 and shares and not axes.get_ylabel():
             axes.set_ylabel(first.get_ylabel())
             axes.tick_params(labelleft=True)
         axes.set_subplotspec(narrow[row, column])
+
+
+def _flow(specs: dict[Axes, SubplotSpec], columns: int) -> dict[Axes, tuple[int, Any]]:
+    """Row and column of panels in reading order; a wide one has a line of its own."""
+    places: dict[Axes, tuple[int, Any]] = {}
+    number = 0
+    for axes, spec in specs.items():
+        if _is_wide(spec):
+            number = -(-number // columns) * columns
+            places[axes] = number // columns, slice(None)
+            number += columns
+        else:
+            places[axes] = divmod(number, columns)
+            number += 1
+    return places
+
+
+def _is_wide(spec: SubplotSpec) -> bool:
+    """Whether a panel takes a whole line."""
+    return len(spec.rowspan) == 1 and len(spec.colspan) == spec.get_gridspec().ncols > 1
 
 
 def _headline(figure: Figure) -> list[Text]:
