@@ -41,9 +41,7 @@ def make_scale(shares: list[np.ndarray]) -> Normalize:
     return PowerNorm(0.6, 0, max((100 * share.max() for share in shares), default=1.0))
 
 
-def draw_shares(
-    axes: Axes, share: np.ndarray, scale: Normalize, side: float, falls: bool
-) -> None:
+def draw_shares(axes: Axes, share: np.ndarray, scale: Normalize, side: float, falls: bool) -> None:
     """Percentages where there is room; grey is never legal.
 
     Args:

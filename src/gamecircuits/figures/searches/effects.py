@@ -71,7 +71,9 @@ def draw(table: pd.DataFrame, game: str, length: int) -> Figure:
         key(marker=marker, markerfacecolor=filling, label=readable(name))
         for name, (marker, filling, _) in METRICS.items()
     ]
-    explanation = "mean differences of probabilities in pairs of trials, 95 % intervals (thin: corrected)"
+    explanation = (
+        "mean differences of probabilities in pairs of trials, 95 % intervals (thin: corrected)"
+    )
     finish(figure, game, length, explanation, handles, ncols=2)
     return figure
 

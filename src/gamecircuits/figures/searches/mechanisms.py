@@ -129,7 +129,9 @@ def _list_panels(
     for quantity, (title, *_) in COURSE.items():
         if quantity in found:
             text = title.format(trained=trained, longest=longest)
-            panels.append((text, partial(_draw_course, table=table, quantity=quantity, looks=looks)))
+            panels.append(
+                (text, partial(_draw_course, table=table, quantity=quantity, looks=looks))
+            )
     if "displacement" in found:
         draw_panel = partial(_draw_dispersion, table=table, looks=looks, has_theory=has_theory)
         panels.append(("displacement by length", draw_panel))
@@ -149,9 +151,7 @@ def _positive(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(value=table["value"].where(table["value"] > 0))
 
 
-def _draw_course(
-    axes: Axes, table: pd.DataFrame, quantity: str, looks: dict[str, Style]
-) -> None:
+def _draw_course(axes: Axes, table: pd.DataFrame, quantity: str, looks: dict[str, Style]) -> None:
     _, label, scale = COURSE[quantity]
     axes.set(yscale=scale, ylabel=label, xlabel="step")
     rows = _positive(table) if scale == "log" else table
