@@ -36,9 +36,7 @@ def find_faults(figure: Figure) -> list[str]:
 
 def iter_texts(figure: Figure) -> Iterator[Text]:
     """All texts that are seen: titles, labels, ticks in view, annotations, legends."""
-    for text in figure.texts:
-        yield from _seen([text])
-    yield from _seen([figure._suptitle] if figure._suptitle else [])
+    yield from _seen(figure.texts)  # the headline among them
     for legend in figure.legends:
         yield from _seen([legend.get_title(), *legend.get_texts()])
     for axes in _seen_axes(figure):

@@ -9,6 +9,7 @@ import io
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -18,6 +19,7 @@ from matplotlib.text import Text
 from matplotlib.ticker import Formatter, LogFormatterMathtext
 
 FLOWING = "panels in reading order"  # label of figures whose rows of panels mean nothing
+FIXED = "panels that stay beside each other"  # label of figures in which none is moved
 KEPT = 0.7  # share of its width that a panel keeps at least, while there is another beside it
 ROUNDS = 3  # of breaking labels: what is broken changes the places of others
 GAP = 6 / 72  # inches between the titles of neighbours
@@ -87,7 +89,8 @@ def _reflow(figure: Figure, width: float) -> None:
     figure.set_figwidth(width)
     placed = [axes for axes in figure.axes if axes.get_subplotspec() is not None]
     grids = {axes.get_subplotspec().get_gridspec() for axes in placed}
-    if len(grids) != 1 or any(axes.get_subplotspec().num1 != _place(axes) for axes in placed):
+    is_simple = all(_place(axes) >= 0 or _is_wide(axes) for axes in placed)
+    if len(grids) != 1 or not is_simple or figure.get_label() == FIXED:
         return
     (grid,) = grids
     rows, columns = grid.get_geometry()
@@ -95,18 +98,40 @@ def _reflow(figure: Figure, width: float) -> None:
     if fewer == columns:
         return
     if figure.get_label() == FLOWING:
-        places = [divmod(n, fewer) for n in range(sum(axes.get_visible() for axes in placed))]
         placed = [axes for axes in placed if axes.get_visible()]
+        places, ratios = _flow(placed, fewer), None
     else:  # a block of rows for the first columns, one for the next ...
+        ratios = list(grid.get_height_ratios()) * -(-columns // fewer)
         cells = [divmod(_place(axes), columns) for axes in placed]
         places = [(column // fewer * rows + row, column % fewer) for row, column in cells]
     lines = 1 + max(row for row, _ in places)
     figure.set_figheight(height * lines / rows)
-    narrow = GridSpec(lines, fewer, figure=figure)
+    narrow = GridSpec(lines, fewer, figure=figure, height_ratios=ratios)
     for axes, (row, column) in zip(placed, places, strict=True):
         if column == 0:
             _label_side(axes, placed, places, row)
         axes.set_subplotspec(narrow[row, column])
+
+
+def _flow(placed: list[Axes], columns: int) -> list[tuple[int, Any]]:
+    """Row and column of panels in reading order; a wide one has a line of its own."""
+    places: list[tuple[int, Any]] = []
+    start = 0
+    for axes in placed:
+        if _is_wide(axes):
+            start = -(-start // columns) * columns
+            places.append((start // columns, slice(None)))
+            start += columns
+        else:
+            places.append(divmod(start, columns))
+            start += 1
+    return places
+
+
+def _is_wide(axes: Axes) -> bool:
+    """Whether a panel takes a whole line."""
+    spec = axes.get_subplotspec()
+    return len(spec.rowspan) == 1 and len(spec.colspan) == spec.get_gridspec().ncols > 1
 
 
 def _place(axes: Axes) -> int:
