@@ -36,7 +36,7 @@ def find_faults(figure: Figure) -> list[str]:
 
 def iter_texts(figure: Figure) -> Iterator[Text]:
     """All texts that are seen: titles, labels, ticks in view, annotations, legends."""
-    yield from _seen(figure.texts)  # the headline among them
+    yield from _seen(figure.texts)  # the headline is one
     for legend in figure.legends:
         yield from _seen([legend.get_title(), *legend.get_texts()])
     for axes in _seen_axes(figure):

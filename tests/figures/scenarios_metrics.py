@@ -28,7 +28,7 @@ TABLES = {
     "two tokens": lambda: metrics_table(2, ("untrained", "balanced"), windowed=False),
     "long names": lambda: metrics_table(
         6, ("balanced", "attention_norm"), names=[LONG, LONG.replace("a", "b")]
-    ).assign(game=LONG, evaluation=LONG),
+    ).assign(game=LONG),
     "an own kind": lambda: metrics_table(6).assign(kind="own"),
     "trained": trained,
     "many": many,

@@ -427,25 +427,37 @@ def import_model(config: Config, model: str) -> Work:
     return Work(settings=config.models[model].settings)
 
 
-@stage("figures", writes=figure("figures/circuits/{model}"), each=_drawn_models, shown="Circuits")
-def plot_circuits(config: Config, model: str) -> Work:
-    """QK circuit, OV circuit and direct path of a model"""
-    reads = {"model": _model(config, model)}
-    return Work(reads, {"name": model}, caption="models/circuits.rst")
-
-
 @stage(
-    "figures",
     "theory",
-    writes=figure("figures/diagnosis/{model}"),
+    writes={"paths": ["diagnoses/{model}.parquet", "diagnoses/{model}.csv"]},
     each=_drawn_models,
-    shown="Diagnoses",
 )
 def diagnose_model(config: Config, model: str) -> Work:
-    """Strengths x and β, illegal token rate and displacements: measured, predicted, certified"""
-    reads = {"model": _model(config, model)}
-    settings = {"name": model, "seed": config.seed}
-    return Work(reads, settings, caption="models/diagnosis.rst")
+    """Strengths, illegal token rate, displacements of a model: measured, predicted, certified"""
+    chosen = config.models[model]
+    game = config.find_game(chosen)
+    complement = {"kind": "set_complement", "vocab_size": chosen.vocab_size}
+    settings = {
+        "name": model,
+        "seed": config.seed,
+        "game_name": game.name if game else "set_complement",
+        "game": game.settings if game else complement,
+    }
+    return Work({"model": _model(config, model)}, settings)
+
+
+@stage("figures", writes=figure("figures/models/{model}"), each=_drawn_models, shown="Models")
+def plot_model(config: Config, model: str) -> Work:
+    """Circuits of a model, and what it does by length"""
+    reads = {
+        "model": _model(config, model),
+        "diagnosis": file_of("diagnose_model", model=model),
+    }
+    chosen = config.models[model]
+    settings: dict[str, Any] = {"name": model, "kind": chosen.kind, "trained_length": None}
+    if chosen.origin == "trial":
+        settings["trained_length"] = config.searches[chosen.settings["search"]].entry.length
+    return Work(reads, settings, caption="models/anatomy.rst")
 
 
 # Metrics.
@@ -460,6 +472,14 @@ def _models_on(config: Config, game: str) -> list[str]:
         if evaluation.game.name == game
     }
     return [name for name in config.models if name in on]
+
+
+def _predicted(config: Config) -> list[Names]:
+    """Games on which a model is measured that is to be drawn."""
+    found = {game: _models_on(config, game) for game in config.games}
+    return [
+        {"game": g} for g, models in found.items() if any(config.models[m].figures for m in models)
+    ]
 
 
 def _evaluated(config: Config) -> list[Names]:
@@ -530,7 +550,7 @@ def plot_metrics(config: Config, figure: str) -> Work:
 @stage(
     "figures",
     writes=figure("figures/predictions/{game}"),
-    each=lambda config: [{"game": game} for game in config.games if _models_on(config, game)],
+    each=_predicted,
     shown="What the models see",
 )
 def plot_predictions(config: Config, game: str) -> Work:
