@@ -131,10 +131,10 @@ def _tick_plainly(axis: Axis, is_wide: bool) -> None:
     if axis.get_scale() != "log" or high > 300 * low:
         return
     plain_log_ticks(axis)
-    if high < 4 * low:
+    if high < (10 if is_wide else 4) * low:
         axis.set_major_locator(MaxNLocator(4))
         axis.set_minor_locator(NullLocator())
-    elif is_wide and high > 6 * low:
+    elif is_wide:
         axis.set_major_locator(LogLocator(subs=(1, 3) if high < 30 * low else (1,)))
 
 
