@@ -8,46 +8,18 @@ import pandas as pd
 import pytest
 from bigram import Bigram
 from matplotlib.figure import Figure
+from tables import metrics_table
 from twins import naive_states
 
-from gamecircuits.analysis.diagnosis import diagnose
-from gamecircuits.analysis.evaluation import evaluate_by_length, evaluate_exhaustively
-from gamecircuits.analysis.metrics import METRICS
-from gamecircuits.errors import GamecircuitsError
 from gamecircuits.figures.boards import filmstrip, legality
 from gamecircuits.figures.games import branching_factor, game_lengths
-from gamecircuits.figures.models import circuits, diagnosis, predictions
-from gamecircuits.figures.style import KINDS, look, new_figure, panel, render
+from gamecircuits.figures.layout import render
+from gamecircuits.figures.models import predictions
+from gamecircuits.figures.style import new_figure, panel
 from gamecircuits.games.game import PAD, make_game
 from gamecircuits.games.mnk import Mnk
 from gamecircuits.kinds import list_modules
-from gamecircuits.transformer.circuits import ov_circuit
 from gamecircuits.transformer.constructions.construction import make_construction
-
-
-def metrics_table(vocab_size, kinds=("balanced", "untrained"), windowed=True):
-    """A small table as collect_metrics writes it."""
-    tables = []
-    for kind in kinds:
-        construction = make_construction(kind, vocab_size=vocab_size)
-        table = evaluate_exhaustively(construction.model())
-        lengths = table["length"].unique()
-        closed = construction.closed_form(lengths)
-        table["closed_form"] = [
-            closed[m].mean[list(lengths).index(s)] if m in closed else np.nan
-            for m, s in zip(table.metric, table.length, strict=True)
-        ]
-        tables.append(table.assign(evaluation="whole", model=kind, kind=kind, contexts="all"))
-        if windowed:
-            game = make_game("windowed_complement", vocab_size=vocab_size, window=1)
-            tokens = game.play(9, np.random.default_rng(0))
-            batches = [(tokens, game.get_valid_next_token_mask(tokens))]
-            table = evaluate_by_length(construction.model(), batches, range(1, game.max_length), 9)
-            names = {"evaluation": "some", "model": kind, "kind": kind, "contexts": "sampled"}
-            tables.append(table.assign(**names, closed_form=np.nan))
-    table = pd.concat(tables, ignore_index=True)
-    units = table["metric"].map({name: metric.unit for name, metric in METRICS.items()})
-    return table.assign(game="g", vocab_size=vocab_size, unit=units)
 
 
 @pytest.mark.parametrize("name", list_modules("gamecircuits.figures.metrics"))
@@ -68,8 +40,8 @@ def test_metric_figures(name, vocab_size, kinds, windowed):
     if not hasattr(module, "draw_panels"):  # somebody's own look
         return
     assert set(table["evaluation"]) == set(metrics["evaluation"])
-    shown = {text.get_text() for axes in figure.axes for text in axes.texts}
-    assert {kind.replace("_", " ") for kind in kinds} & shown or name == "displacement"
+    shown = {text.get_text() for text in figure.legends[0].get_texts()}
+    assert {kind.replace("_", " ") for kind in kinds} <= shown
 
 
 def test_points_lie_where_the_table_says():
@@ -78,20 +50,10 @@ def test_points_lie_where_the_table_says():
     axes = module.draw(table).axes[0]
     rows = table[table["metric"] == "illegal_token_rate"]
     line, points = axes.lines
+    assert "illegal token rate = total variation" in axes.get_title(loc="left")
     np.testing.assert_array_equal(line.get_ydata(), rows["closed_form"])
     np.testing.assert_array_equal(points.get_ydata(), rows["mean"])
     np.testing.assert_array_equal(points.get_xdata(), rows["length"])
-
-
-def test_circuits_table_and_figure():
-    model = make_construction("minimal", vocab_size=5).model()
-    table = circuits.make_table(model)
-    part = table[table["circuit"] == "ov_circuit"]
-    matrix = part.pivot(index="row", columns="column", values="value").to_numpy()
-    np.testing.assert_array_equal(matrix, ov_circuit(model.parameters))
-    figure = circuits.draw(table, "my_model")
-    assert "my model" in figure.get_suptitle()
-    assert any("attention is uniform" in text.get_text() for text in figure.axes[0].texts)
 
 
 def test_predictions_table_and_figure():
@@ -112,7 +74,7 @@ def test_predictions_table_and_figure():
 
 
 def test_predictions_of_any_model():
-    """Of a bigram: the softmax of one row, by hand; a figure of circuits there is none."""
+    """Of a bigram: the softmax of one row, by hand."""
     tokens, logits = np.array([2, 0, 1]), np.random.default_rng(0).normal(size=(3, 3))
     mask = make_game("set_complement", vocab_size=3).get_valid_next_token_mask(tokens[None])
     table = predictions.make_table(tokens, mask[0], {"b": Bigram(logits)})
@@ -121,14 +83,9 @@ def test_predictions_of_any_model():
     for row in rows.itertuples():
         exponentials = [math.exp(logit) for logit in logits[tokens[row.length - 1]]]
         assert row.probability == pytest.approx(exponentials[row.token] / sum(exponentials))
-    with pytest.raises(GamecircuitsError, match="a figure of circuits needs a OneLayer"):
-        circuits.make_table(Bigram(logits))
 
 
 def test_large_and_empty_cases():
-    table = circuits.make_table(make_construction("balanced", vocab_size=200).model())
-    assert len(table) == 3 * circuits.MAX_TOKENS**2
-    assert "V = 200, the first 128 tokens" in circuits.draw(table, "m").get_suptitle()
     models = {"b": make_construction("balanced", vocab_size=2).model()}
     game = make_game("windowed_complement", vocab_size=2, window=1, max_length=300)
     tokens = game.play(1, np.random.default_rng(0))
@@ -223,12 +180,6 @@ def test_boards_of_any_shape_and_players_can_be_drawn(rows, columns):
     assert figure.axes[0].get_title(loc="left") == "ply 0\nleft to move"
 
 
-def test_a_kind_looks_the_same_everywhere():
-    for kind in KINDS:
-        assert look(kind, [kind]) == look(kind, ["new", kind, *KINDS])
-    assert look("new", ["new"]) not in [look(kind, []) for kind in KINDS]
-
-
 def test_images_are_the_same_bytes_every_time_and_carry_their_job():
     table = branching_factor.make_table(
         pd.DataFrame({"game": ["g"], "ply": [0], "num_legal": [3], "num_games": [4]})
@@ -237,11 +188,3 @@ def test_images_are_the_same_bytes_every_time_and_carry_their_job():
     first, again = (render(branching_factor.draw(table), paths, "the job") for _ in range(2))
     assert first == again
     assert all(b"the job" in content for content in first.values())
-
-
-@pytest.mark.parametrize(("kind", "keys"), [("balanced", 3), ("attention_norm", 2)])
-def test_a_diagnosis_explains_the_lines_that_it_draws(kind, keys):
-    """Under a norm nothing is certified."""
-    model = make_construction(kind, vocab_size=5).model()
-    figure = diagnosis.draw(diagnose(model).table, kind)
-    assert len(figure.legends[0].get_texts()) == keys

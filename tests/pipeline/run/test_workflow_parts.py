@@ -72,7 +72,9 @@ def test_every_image_and_page_of_the_report_has_a_caption(make):
     assert set(captions) == {path for path in shown if path.endswith((".png", ".html"))}
     assert len(marked) == len({stage.name for stage in flow.stages if stage.shown})
     assert all(text.strip() and "{" not in text for text in captions.values())
-    assert "**Circuits of m.**" in captions["results/figures/circuits/m.png"]
+    caption = captions["results/figures/models/m.png"]
+    assert caption.startswith("**Inside m.**")
+    assert "The balanced construction, set complement solved exactly" in " ".join(caption.split())
     assert (
         captions["results/figures/experiments/x.png"]
         != captions["results/figures/experiments/y.png"]

@@ -89,7 +89,12 @@ class ModelEntry(Strict):
         description="which model: a file in src/gamecircuits/transformer/constructions, trained, "
         "or file"
     )
-    figures: bool = Field(default=True, description="whether to draw its circuits and diagnosis")
+    figures: bool = Field(default=True, description="whether to diagnose it and draw its figure")
+    game: str | None = Field(
+        default=None,
+        description="name of an entry of games, which its diagnosis is about; by default that of "
+        "its search, or set complement, or one that it is evaluated on: see below",
+    )
 
 
 class TrainedEntry(ModelEntry):
