@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 from bigram import Bigram
-from scenarios_models import SCENARIOS, draw_model, make_random
+from scenarios_models import MODELS, draw_model, make_random
 
 from gamecircuits.analysis.diagnosis import diagnose, diagnose_on
+from gamecircuits.figures.layout import render
 from gamecircuits.figures.models import anatomy
-from gamecircuits.figures.style import render
 from gamecircuits.games.game import make_game
 from gamecircuits.transformer.circuits import from_circuits, qk_circuit
 from gamecircuits.transformer.constructions.construction import make_construction
@@ -15,8 +15,10 @@ from gamecircuits.transformer.one_layer import OneLayer
 
 
 def titles(figure):
-    """The first lines of the panels' titles."""
-    found = (axes.get_title(loc="left").split("\n")[0] for axes in figure.axes)
+    """The first lines of the panels' titles, without units."""
+    found = (
+        axes.get_title(loc="left").split("\n")[0].removesuffix(" (nats)") for axes in figure.axes
+    )
     return [title for title in found if title]
 
 
@@ -79,7 +81,7 @@ def test_under_a_norm_circuits_are_in_nats():
         ),
         (
             "harmonic",
-            ["QK circuit", "OV circuit", "strength of each token", "illegal token rate",
+            ["QK circuit", "OV circuit", "strengths by token", "illegal token rate",
              "lowest displacement"],
             ["no direct path", "exactly in standard form"],
         ),
@@ -97,7 +99,7 @@ def test_under_a_norm_circuits_are_in_nats():
     ],
 )  # fmt: skip
 def test_what_is_drawn_and_what_is_said(scenario, panels, words):
-    figure = SCENARIOS[scenario]()
+    figure = MODELS[scenario]()
     assert panels is None or titles(figure) == panels
     title = " ".join(figure.get_suptitle().split()).lower()
     for text in words:
