@@ -17,9 +17,8 @@ CARDS = {  # in order: pattern of the figure's path without suffix, and how many
     "figures/experiments/dimensions": 1,
     "figures/experiments/superposition": 1,
     "figures/predictions/*": 2,
-    "figures/models/*": 8,
+    "figures/models/*": 10,
     "figures/filmstrip/*": 1,
-    "figures/legality/*": 1,
 }
 FEWEST = 6  # of a run that has as many figures
 

@@ -119,12 +119,13 @@ def is_flat(table: pd.DataFrame) -> bool:
     return bool((rows[columns].fillna(0).abs() < 1e-9).all(axis=None))
 
 
-def describe_range(name: str, values: np.ndarray) -> str:
-    """Range of a circuit: of scores, or of its diagonal and of the rest."""
-    if name == "qk_circuit":
-        return _show_range(values)
+def describe_range(name: str, values: np.ndarray, sink: np.ndarray) -> str:
+    """Ranges of a circuit: of scores of tokens and a sink, or of the diagonal and the rest."""
     is_diagonal = np.eye(len(values), dtype=bool)
-    parts = {"diagonal": values[is_diagonal], "others": values[~is_diagonal]}
+    if name != "qk_circuit":
+        parts = {"diagonal": values[is_diagonal], "others": values[~is_diagonal]}
+    else:
+        parts = {"tokens": values} | ({"sink": sink} if sink.size else {})
     return "\n".join(f"{part} {_show_range(entries)}" for part, entries in parts.items())
 
 

@@ -122,7 +122,13 @@ def _draw_circuits(
         title, row_label, column_label = CIRCUITS[name]
         step = -(-len(values) // 4)
         ticks = list(range(0, len(values), step))
-        panel(axes, index, f"{title}\n{describe_range(name, values)}", xticks=ticks, yticks=ticks)
+        panel(
+            axes,
+            index,
+            f"{title}\n{describe_range(name, values, sink)}",
+            xticks=ticks,
+            yticks=ticks,
+        )
         axes.set(xlabel=column_label, ylabel=row_label)
         shown, scale = values, limit
         if name == "qk_circuit":
