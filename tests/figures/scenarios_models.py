@@ -8,7 +8,6 @@ from bigram import LogitsOnly
 from matplotlib.figure import Figure
 
 from gamecircuits.analysis.diagnosis import diagnose_on
-from gamecircuits.figures.layout import fit
 from gamecircuits.figures.models.anatomy import draw, make_table
 from gamecircuits.games.game import Game, make_game
 from gamecircuits.transformer.circuits import from_circuits
@@ -42,7 +41,7 @@ def make_random(vocab_size: int, noise: float, **settings) -> OneLayer:
 
 WINDOWED = make_game("windowed_complement", vocab_size=8, window=3)
 FREE = make_game("windowed_complement", vocab_size=4, window=0, max_length=6)
-MODELS = {
+SCENARIOS = {
     **{
         kind: partial(draw_model, make_construction(kind, vocab_size=9).model(), kind)
         for kind in ("attention_norm", "balanced", "block", "frame", "harmonic", "minimal",
@@ -65,16 +64,3 @@ MODELS = {
     ),
     "all is legal": partial(draw_model, make_random(4, 0.5), "file", game=FREE),
 }  # fmt: skip
-
-
-def draw_at(draw_one, width: float) -> Figure:
-    figure = draw_one()
-    fit(figure, width)
-    return figure
-
-
-NARROW = ("V = 2", "V = 64", "a norm and a sink", "another game", "harmonic", "tied")
-SCENARIOS = {
-    **{f"{name}, 7 in": partial(draw_at, draw_one, 7.0) for name, draw_one in MODELS.items()},
-    **{f"{name}, 3.4 in": partial(draw_at, MODELS[name], 3.4) for name in NARROW},
-}

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from bigram import Bigram
-from scenarios_models import MODELS, draw_model, make_random
+from scenarios_models import SCENARIOS, draw_model, make_random
 
 from gamecircuits.analysis.diagnosis import diagnose, diagnose_on
 from gamecircuits.figures.layout import render
@@ -99,7 +99,7 @@ def test_under_a_norm_circuits_are_in_nats():
     ],
 )  # fmt: skip
 def test_what_is_drawn_and_what_is_said(scenario, panels, words):
-    figure = MODELS[scenario]()
+    figure = SCENARIOS[scenario]()
     assert panels is None or titles(figure) == panels
     title = " ".join(figure.get_suptitle().split()).lower()
     for text in words:

@@ -2,7 +2,12 @@
 
 import importlib
 
-from gamecircuits.figures.searches._search import DIVERGED, KEYS, draw_nothing
+from gamecircuits.figures.searches._search import (
+    DIVERGED,
+    KEYS,
+    draw_nothing,
+    forget_theory,
+)
 from gamecircuits.pipeline.stages._write import write_figure
 from gamecircuits.storage.tables import read_frame
 from gamecircuits.training.choices import AS_TRAINED
@@ -20,9 +25,15 @@ def plot_search(
     job: str,
     figure: str,
     game: str,
+    kind: str,
     length: int,
 ) -> None:
-    """Draw the figure of a module from the tables of a search, of weights as trained."""
+    """Draw the figure of a module from the tables of a search, of weights as trained.
+
+    Args:
+        game: its name, and
+        kind: of which theory speaks or not.
+    """
     module = importlib.import_module(figure)
     paths = {
         "metrics": metrics,
@@ -38,6 +49,8 @@ def plot_search(
         drawn = draw_nothing(game, length, "all trials diverged: lower the learning rate")
     else:
         tables["effects"] = tables["effects"][tables["effects"]["strength"] == AS_TRAINED]
+        if kind != "set_complement":
+            tables = forget_theory(tables)
         table = module.make_table(tables, length)
         drawn = module.draw(table, game, length)
     write_figure(drawn, table, job, files)
