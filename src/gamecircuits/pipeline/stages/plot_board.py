@@ -24,4 +24,6 @@ def plot_board(
 
 def redraw(table: pd.DataFrame, *, game: dict, **_: object) -> Figure:
     """The figure of the table that is written beside it."""
-    return draw(table, make_game(**game))
+    rules = make_game(**game)
+    assert isinstance(rules, BitboardGame)  # the graph has this stage for no others
+    return draw(table, rules)
