@@ -5,7 +5,6 @@ from functools import partial
 import numpy as np
 from scenarios_metrics import LONG
 
-from gamecircuits.figures.layout import fit
 from gamecircuits.figures.models import predictions
 from gamecircuits.games.game import make_game
 from gamecircuits.transformer.constructions.construction import make_construction
@@ -25,7 +24,7 @@ GAMES = {
 }
 
 
-def draw(game, models, width):
+def draw(game, models):
     rules = make_game(**game)
     tokens = rules.play(1, np.random.default_rng(0))
     read = {
@@ -33,13 +32,7 @@ def draw(game, models, width):
         for name, kind in models.items()
     }
     mask = rules.get_valid_next_token_mask(tokens)
-    figure = predictions.draw(predictions.make_table(tokens[0], mask[0], read), LONG)
-    fit(figure, width)
-    return figure
+    return predictions.draw(predictions.make_table(tokens[0], mask[0], read), LONG)
 
 
-SCENARIOS = {
-    f"{name}, {width} in": partial(draw, game, models, width)
-    for name, (game, models) in GAMES.items()
-    for width in (7.0, 3.4)
-}
+SCENARIOS = {name: partial(draw, game, models) for name, (game, models) in GAMES.items()}

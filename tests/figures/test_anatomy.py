@@ -6,8 +6,8 @@ from bigram import Bigram
 from scenarios_models import SCENARIOS, draw_model, make_random
 
 from gamecircuits.analysis.diagnosis import diagnose, diagnose_on
+from gamecircuits.figures.layout import render
 from gamecircuits.figures.models import anatomy
-from gamecircuits.figures.style import render
 from gamecircuits.games.game import make_game
 from gamecircuits.transformer.circuits import from_circuits, qk_circuit
 from gamecircuits.transformer.constructions.construction import make_construction

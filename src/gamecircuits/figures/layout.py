@@ -8,10 +8,13 @@ many columns as there is room for. The size of text never changes.
 import io
 import re
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec, SubplotSpec
 from matplotlib.legend import Legend
@@ -24,6 +27,7 @@ LETTER, TITLE = "letter of the panel", "title of the panel"  # which texts are t
 KEPT = 0.7  # share of its width that a panel keeps at least, while there is another beside it
 ROUNDS = 2  # of breaking labels: what is broken changes the places of others
 AROUND = 0.9  # inches of a line of panels that titles and labels take
+TICK_GAP = 2.5 / 72  # inches between labels of ticks
 GAP = 6 / 72  # inches between the titles of neighbours
 SUPERSCRIPTS = str.maketrans("0123456789-−", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁻")
 
@@ -67,6 +71,8 @@ def lay_out(figure: Figure, *, may_grow: bool = True) -> None:
     _without_titles(figure, engine.execute)
     _fit_labels(figure, whole)
     times = 1 + any(axes.get_aspect() != "auto" for axes in figure.axes)  # until shapes have places
+    for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
+        _thin_ticks(axis)
     for _ in range(ROUNDS):
         if may_grow:
             figure.set_figheight(figure.get_figheight() + _height_around(figure) - height)
@@ -127,9 +133,9 @@ def _reflow(figure: Figure, width: float) -> None:
     """Move panels below each other."""
     drawn, height = figure.get_size_inches()
     figure.set_figwidth(width)
-    placed = [(axes, spec) for axes in figure.axes if (spec := axes.get_subplotspec())]
-    grids = {spec.get_gridspec() for _, spec in placed}
-    is_simple = all(spec.num1 == spec.num2 or _is_wide(spec) for _, spec in placed)
+    specs = {axes: spec for axes in figure.axes if (spec := axes.get_subplotspec())}
+    grids = {spec.get_gridspec() for spec in specs.values()}
+    is_simple = all(spec.num1 == spec.num2 or _is_wide(spec) for spec in specs.values())
     if len(grids) != 1 or not is_simple or figure.get_label() == FIXED:
         return
     grid = grids.pop()
@@ -137,28 +143,29 @@ def _reflow(figure: Figure, width: float) -> None:
     fewer = min(columns, max(1, int(width / (KEPT * drawn / columns))))
     if fewer == columns:
         return
-    cells = {axes: divmod(spec.num1, columns) for axes, spec in placed}
+    ratios: Any = None
+    places: dict[Axes, tuple[int, Any]]
     if figure.get_label() == FLOWING:
-        for axes in [axes for axes in cells if not axes.get_visible()]:
+        for axes in [axes for axes in specs if not axes.get_visible()]:
             axes.remove()
-            del cells[axes]
-        places, ratios = _flow(list(cells), fewer), None
+            del specs[axes]
+        places = _flow(specs, fewer)
     else:  # a block of rows for the first columns, one for the next ...
-        places = {
-            axes: (column // fewer * rows + row, column % fewer)
-            for axes, (row, column) in cells.items()
-        }
-        ratios = list(grid.get_height_ratios()) * -(-columns // fewer)
-    lines, line = 1 + max(row for row, _ in places.values()), height / rows
-    if any(axes.get_aspect() != "auto" for axes in cells):  # what has a shape shrinks as a whole
+        ratios = [*np.ravel(grid.get_height_ratios())] * -(-columns // fewer)
+        cells = {axes: divmod(spec.num1, columns) for axes, spec in specs.items()}
+        places = {axes: (c // fewer * rows + r, c % fewer) for axes, (r, c) in cells.items()}
+        places |= {axes: (cells[axes][0], slice(None)) for axes in specs if _is_wide(specs[axes])}
+    lines = len(ratios) if ratios else 1 + max(row for row, _ in places.values())
+    line = height / rows
+    if any(axes.get_aspect() != "auto" for axes in specs):  # what has a shape shrinks as a whole
         share = min(1, (width / fewer) / (drawn / columns))
         line = AROUND + (line - AROUND) * share
-        for symbols in (symbols for axes in cells for symbols in axes.lines):
+        for symbols in (symbols for axes in specs for symbols in axes.lines):
             symbols.set_markersize(symbols.get_markersize() * share)
     figure.set_figheight(line * lines)
     narrow = GridSpec(lines, fewer, figure=figure, height_ratios=ratios)
     for axes, (row, column) in places.items():
-        first = next(other for other in cells if cells[other][0] == cells[axes][0])
+        first = next(o for o, spec in specs.items() if spec.rowspan[0] == specs[axes].rowspan[0])
         shares = axes.get_shared_y_axes().joined(axes, first)
         if column == 0 and shares and not axes.get_ylabel():
             axes.set_ylabel(first.get_ylabel())
@@ -166,18 +173,18 @@ def _reflow(figure: Figure, width: float) -> None:
         axes.set_subplotspec(narrow[row, column])
 
 
-def _flow(panels: list[Axes], columns: int) -> dict[Axes, tuple[int, Any]]:
+def _flow(specs: dict[Axes, SubplotSpec], columns: int) -> dict[Axes, tuple[int, Any]]:
     """Row and column of panels in reading order; a wide one has a line of its own."""
     places: dict[Axes, tuple[int, Any]] = {}
-    start = 0
-    for axes in panels:
-        if _is_wide(axes.get_subplotspec()):
-            start = -(-start // columns) * columns
-            places[axes] = start // columns, slice(None)
-            start += columns
+    number = 0
+    for axes, spec in specs.items():
+        if _is_wide(spec):
+            number = -(-number // columns) * columns
+            places[axes] = number // columns, slice(None)
+            number += columns
         else:
-            places[axes] = divmod(start, columns)
-            start += 1
+            places[axes] = divmod(number, columns)
+            number += 1
     return places
 
 
@@ -234,6 +241,24 @@ def _fit_labels(figure: Figure, whole: dict[Text, str]) -> bool:
         changed |= wrap(axes.xaxis.label, room, whole)
         changed |= wrap(axes.yaxis.label, box.height, whole)
     return changed
+
+
+def _thin_ticks(axis: Axis) -> None:
+    """Leave out every other tick while labels touch; 0 stays."""
+    side = 1 if axis.axis_name == "y" else 0
+    for _ in range(3):
+        low, high = sorted(axis.get_view_interval())
+        ticks = [tick for tick in axis.get_major_ticks() if low <= tick.get_loc() <= high]
+        boxes = sorted(
+            tick.label1.get_window_extent().get_points()[:, side].tolist() for tick in ticks
+        )
+        gap = (TICK_GAP if side == 0 else 0) * axis.axes.figure.dpi
+        if all(one[1] + gap <= other[0] for one, other in pairwise(boxes)):
+            return
+        places = [float(tick.get_loc()) for tick in ticks]
+        first = places.index(0) % 2 if 0 in places else 0
+        labels = [tick.label1.get_text() for tick in ticks]
+        axis.set_ticks(places[first::2], labels[first::2])
 
 
 def wrap(text: Text, room: float, whole: dict[Text, str] | None = None) -> bool:
