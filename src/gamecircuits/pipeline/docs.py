@@ -125,6 +125,9 @@ def redraw_figures(docs: Path) -> None:
             print(f"docs/{copy} is drawn anew")
         except FileNotFoundError as error:
             print(f"docs/{copy} stays as it is: there is no {error}", file=sys.stderr)
+        except KeyError as error:
+            text = f"docs/{copy} stays as it is: older code left no {error} in what it reads"
+            print(text, file=sys.stderr)
 
 
 def update_figures(docs: Path) -> None:
