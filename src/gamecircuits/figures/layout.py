@@ -8,11 +8,13 @@ many columns as there is room for. The size of text never changes.
 import io
 import re
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec, SubplotSpec
 from matplotlib.legend import Legend
@@ -26,6 +28,7 @@ LETTER, TITLE = "letter of the panel", "title of the panel"  # which texts are t
 KEPT = 0.7  # share of its width that a panel keeps at least, while there is another beside it
 ROUNDS = 2  # of breaking labels: what is broken changes the places of others
 AROUND = 0.9  # inches of a line of panels that titles and labels take
+TICK_GAP = 2.5 / 72  # inches between labels of ticks
 GAP = 6 / 72  # inches between the titles of neighbours
 SUPERSCRIPTS = str.maketrans("0123456789-−", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁻")
 
@@ -69,6 +72,8 @@ def lay_out(figure: Figure, *, may_grow: bool = True) -> None:
     _without_titles(figure, engine.execute)
     _fit_labels(figure, whole)
     times = 1 + any(axes.get_aspect() != "auto" for axes in figure.axes)  # until shapes have places
+    for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
+        _thin_ticks(axis)
     for _ in range(ROUNDS):
         if may_grow:
             figure.set_figheight(figure.get_figheight() + _height_around(figure) - height)
@@ -151,7 +156,9 @@ def _reflow(figure: Figure, width: float) -> None:
         ratios = [*np.ravel(grid.get_height_ratios())] * -(-columns // fewer)
         cells = {axes: divmod(spec.num1, columns) for axes, spec in specs.items()}
         places = {axes: (c // fewer * rows + r, c % fewer) for axes, (r, c) in cells.items()}
-    lines, line = 1 + max(row for row, _ in places.values()), height / rows
+        places |= {axes: (cells[axes][0], slice(None)) for axes in specs if _is_wide(specs[axes])}
+    lines = len(ratios) if ratios else 1 + max(row for row, _ in places.values())
+    line = height / rows
     if any(axes.get_aspect() != "auto" for axes in specs):  # what has a shape shrinks as a whole
         share = min(1, (width / fewer) / (drawn / columns))
         line = AROUND + (line - AROUND) * share
@@ -236,6 +243,24 @@ def _fit_labels(figure: Figure, whole: dict[Text, str]) -> bool:
         changed |= wrap(axes.xaxis.label, room, whole)
         changed |= wrap(axes.yaxis.label, box.height, whole)
     return changed
+
+
+def _thin_ticks(axis: Axis) -> None:
+    """Leave out every other tick while labels touch; 0 stays."""
+    side = 1 if axis.axis_name == "y" else 0
+    for _ in range(3):
+        low, high = sorted(axis.get_view_interval())
+        ticks = [tick for tick in axis.get_major_ticks() if low <= tick.get_loc() <= high]
+        boxes = sorted(
+            tick.label1.get_window_extent().get_points()[:, side].tolist() for tick in ticks
+        )
+        gap = (TICK_GAP if side == 0 else 0) * axis.axes.figure.dpi
+        if all(one[1] + gap <= other[0] for one, other in pairwise(boxes)):
+            return
+        places = [float(tick.get_loc()) for tick in ticks]
+        first = places.index(0) % 2 if 0 in places else 0
+        labels = [tick.label1.get_text() for tick in ticks]
+        axis.set_ticks(places[first::2], labels[first::2])
 
 
 def wrap(text: Text, room: float, whole: dict[Text, str] | None = None) -> bool:

@@ -56,11 +56,10 @@ def draw_shares(axes: Axes, share: np.ndarray, scale: Normalize, side: float, fa
     if size < MIN_SIZE:
         return
     for row, values in enumerate(percent):
+        shown = dict(enumerate(values))
         if falls and np.ptp(values) < 100 * EQUAL:
-            values, places = np.array([values.mean()]), [(len(values) - 1) / 2]
-        else:
-            places = list(range(len(values)))
-        for column, value in zip(places, values, strict=True):
+            shown = {(len(values) - 1) / 2: values.mean()}
+        for column, value in shown.items():
             colour = "white" if scale(value) > 0.55 else "#303030"
             text = f"{value:.0f}" if value >= 1 else "<1" if value else ""
             axes.text(column, row, text, size=size, color=colour, ha="center", va="center")

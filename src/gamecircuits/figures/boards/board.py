@@ -48,8 +48,8 @@ def draw(table: pd.DataFrame, game: BitboardGame) -> Figure:
     for axes, (rows, share) in zip(stage_axes, differ, strict=True):
         _legality.draw_shares(axes, share, scale, side, falls)
         first, last, total = rows[["first_ply", "last_ply", "num_positions"]].iloc[0]
-        plies_of = f"plies {first} to {last}" if first < last else f"ply {first}"
-        axes.set_title(f"legal (%), {plies_of}\n{total:,} positions", **small)
+        plies_of = f"ply {first}–{last}" if first < last else f"ply {first}"
+        axes.set_title(f"legal %, {plies_of}\n{total:,} positions", **small)
     look = get_look(game)
     handles: list = [
         Patch(facecolor=look.last_move, edgecolor=look.line, linewidth=0.6, label="last move"),

@@ -9,18 +9,19 @@ from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from gamecircuits.figures.style import (
     COLOURS,
+    FULL,
     GREY,
     Style,
     integer_ticks,
     key,
-    new_figure,
+    new_panels,
     nth_look,
     panel,
     readable,
 )
 
 PER_LINE = 3  # panels
-WIDTH, HEIGHT = 7.0, 1.75  # inches, of the figure and of a line of panels
+HEIGHT = 1.75  # inches, of a line of panels
 PEAK = 50  # percent of one length beyond which the others can only be seen on a logarithmic axis
 BANDS = {("min", "max"): 0.14, ("q05", "q95"): 0.28}  # opacity
 
@@ -74,18 +75,15 @@ def draw(table: pd.DataFrame) -> Figure:
     others = [game for game in games if game not in certain]
     ending = [game for game, ends in lengths.items() if len(ends) > 1]
     count = bool(certain) + len(others) + len(ending)
-    columns = min(count, PER_LINE)
-    lines = -(-count // columns)
-    figure, grid = new_figure(lines, columns, WIDTH, HEIGHT * lines + 0.5)
-    for axes in grid.flat[count:]:
-        axes.set_visible(False)
+    per_line = min(count, PER_LINE)
+    figure, grid = new_panels(count, per_line, FULL / per_line, HEIGHT)
     panels = iter(enumerate(grid.flat))
     handles: list = []
     if certain:
         index, axes = next(panels)
-        panel(axes, index, "the ply tells how many are legal")
+        panel(axes, index, "told by the ply")
         for n, game in enumerate(certain):
-            look: Style = nth_look(n) | {"markevery": 0.2, "markersize": 3}
+            look: Style = nth_look(n) | {"markevery": 0.2}
             axes.plot(games[game]["ply"], games[game]["mean"], **look)
             handles.append(key(label=f"{readable(game)}: {_describe(games[game])}", **look))
         _prepare(axes, table[table["game"].isin(certain)])

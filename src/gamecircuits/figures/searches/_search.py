@@ -5,10 +5,13 @@ from collections.abc import Iterable, Sequence
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from gamecircuits.figures.style import (
+    FULL,
     Style,
     headline,
     key,
@@ -20,7 +23,6 @@ from gamecircuits.figures.style import (
 from gamecircuits.training.choices import KEYS, choose_middle
 from gamecircuits.training.measure import PREDICTED
 
-WIDTH = 7.0  # inches
 DIVERGED = "diverged"  # column: whether the first average of the trial cannot be measured
 BAND = 0.14  # opacity of the quartiles
 
@@ -74,7 +76,7 @@ def variant_keys(table: pd.DataFrame, looks: dict[str, Style], **style) -> list[
     """Entries of a legend: each variant with its sample size."""
     return [
         key(
-            label=f"{readable(variant)}, {count_trials(table, variant)}",
+            label=f"{readable(shorten(variant, 24))}, {count_trials(table, variant)}",
             **{**look, "markerfacecolor": "none", **style},
         )
         for variant, look in looks.items()
@@ -107,10 +109,33 @@ def draw_variants(
 
 def draw_nothing(game: str, length: int, explanation: str) -> Figure:
     """A figure that says why there is none."""
-    figure, grid = new_figure(1, 1, WIDTH, 0.8)
+    figure, grid = new_figure(1, 1, FULL, 0.8)
     grid[0, 0].set_axis_off()
     finish(figure, game, length, explanation)
     return figure
+
+
+def shorten(name: str, limit: int) -> str:
+    """A name without its middle if it has more letters than that."""
+    half = limit // 2
+    return name if len(name) <= limit else f"{name[:half]}…{name[-half:]}"
+
+
+def _tick_plainly(axis: Axis, is_wide: bool) -> None:
+    """Plain numbers on a logarithmic axis that spans few powers of ten.
+
+    Args:
+        is_wide: whether labels stand beside each other, so that there is room for few.
+    """
+    low, high = axis.get_view_interval()
+    if axis.get_scale() != "log" or high > 300 * low:
+        return
+    plain_log_ticks(axis)
+    if high < (10 if is_wide else 4) * low:
+        axis.set_major_locator(MaxNLocator(4))
+        axis.set_minor_locator(NullLocator())
+    elif is_wide:
+        axis.set_major_locator(LogLocator(subs=(1, 3) if high < 30 * low else (1,)))
 
 
 def finish(
@@ -127,10 +152,9 @@ def finish(
     Args:
         has_theory: else the title says that the theory does not speak of the game.
     """
-    for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
-        low, high = axis.get_view_interval()
-        if axis.get_scale() == "log" and high < 300 * low:
-            plain_log_ticks(axis)
+    for axes in figure.axes:
+        _tick_plainly(axes.xaxis, is_wide=True)
+        _tick_plainly(axes.yaxis, is_wide=False)
     if handles:
         figure.legend(handles=handles, loc="outside lower left", ncols=ncols)
     title = f"{readable(game)}, trained on prefixes of 1 to {length} tokens\n{explanation}"

@@ -7,13 +7,14 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
+from gamecircuits.figures.layout import FIXED
 from gamecircuits.figures.searches._search import (
     DIVERGED,
-    WIDTH,
     choose_averages,
     finish,
     has_theory,
     join_trials,
+    shorten,
 )
 from gamecircuits.figures.style import GREY, Style, new_figure, panel, readable
 from gamecircuits.theory.strength import x_min
@@ -22,12 +23,13 @@ NUM_VARIANTS = 4  # the first ones, and of each the first trial: results do not 
 CONSTRUCTED = "balanced construction"
 MAX_ILLEGAL_RATE = 1e-3  # of the construction
 CIRCUITS = {  # name: title, what the colours are
-    "qk_circuit": ("QK circuit", "score − row mean (nats)"),
+    "qk_circuit": ("QK circuit", "score − row mean\n(nats)"),
     "ov_circuit": ("OV circuit", "logit / strength"),
     "direct_path": ("direct path", "logit / strength"),
 }
 COLUMNS = ["variant", "number", "circuit", "vocab_size", "row", "column", "value"]
 COLOURS = "RdBu_r"
+SIDE = 1.2  # inches of a panel
 
 
 def make_table(tables: dict[str, pd.DataFrame], length: int) -> pd.DataFrame:
@@ -81,28 +83,26 @@ def _construct(like: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw(table: pd.DataFrame, game: str, length: int) -> Figure:
-    """A column for each variant, a row for each circuit on one scale of colours."""
+    """A row for each variant, a column for each circuit on one scale of colours."""
     variants = list(table["variant"].unique())
-    columns = max(len(variants), NUM_VARIANTS)
-    side = (WIDTH - 1.2) / columns
-    size = (WIDTH, len(CIRCUITS) * (side + 0.1) + 1.1)
-    figure, grid = new_figure(len(CIRCUITS), columns, *size)
-    for axes in grid[:, len(variants) :].flat:
-        axes.set_visible(False)
+    size = (SIDE * len(CIRCUITS) + 1.0, (SIDE + 0.1) * len(variants) + 1.5)
+    figure, grid = new_figure(len(variants), len(CIRCUITS), *size)
+    figure.set_label(FIXED)  # a scale of colours for each column
     limits = table.groupby("circuit")["shown"].agg(lambda values: values.abs().max())
-    for line, (circuit, (title, label)) in zip(grid, CIRCUITS.items(), strict=True):
-        norm = _normalize(limits.get(circuit, np.nan))
-        for axes, variant in zip(line, variants, strict=False):
+    for index, (circuit, (title, label)) in enumerate(CIRCUITS.items()):
+        column, norm = grid[:, index], _normalize(limits.get(circuit, np.nan))
+        for axes, variant in zip(column, variants, strict=True):
             rows = table[(table["variant"] == variant) & (table["circuit"] == circuit)]
-            nothing = "0 everywhere" if variant == CONSTRUCTED else "diverged"
+            nothing = "all 0" if variant == CONSTRUCTED else "diverged"
             _draw_matrix(axes, rows.dropna(subset="shown"), norm, nothing)
-        line[0].set_ylabel(title)
-        style: Style = {"aspect": 14, "pad": 0.02, "shrink": 0.9}
-        figure.colorbar(ScalarMappable(norm, COLOURS), ax=list(line), label=label, **style)
-    for index, (axes, variant) in enumerate(zip(grid[0], variants, strict=False)):
+        panel(column[0], index, title)
+        style: Style = {"location": "bottom", "aspect": 14, "pad": 0.02, "shrink": 0.9}
+        colours = ScalarMappable(norm, COLOURS)
+        figure.colorbar(colours, ax=list(column), label=label, **style)
+    for axes, variant in zip(grid[:, 0], variants, strict=True):
         first = table.loc[table["variant"] == variant, "first"].iloc[0]
-        name = readable(variant).replace(" ", "\n", 1)
-        panel(axes, index, name + (f"\nδ = {first:.3g} nats" if np.isfinite(first) else ""))
+        delta = f"\nδ = {first:.3g} nats" if np.isfinite(first) else ""
+        axes.set_ylabel(readable(shorten(variant, 24)) + delta)
     vocab_size, shown = int(table["vocab_size"].max()), int(table["row"].max()) + 1
     explanation = "what the first trial of each variant learned"
     if table["first"].notna().any():
@@ -122,11 +122,8 @@ def _normalize(limit: float) -> Normalize:
 def _draw_matrix(axes: Axes, part: pd.DataFrame, norm: Normalize, nothing: str) -> None:
     axes.set(xticks=[], yticks=[])
     axes.grid(False)
-    axes.spines[:].set_visible(not part.empty)
+    values = part.pivot(index="row", columns="column", values="shown").to_numpy()
     if part.empty:
-        axes.set_box_aspect(1)
-        style: Style = {"ha": "center", "va": "center", "color": GREY, "fontsize": 7}
-        axes.text(0.5, 0.5, nothing, transform=axes.transAxes, **style)
-        return
-    values = part.pivot(index="row", columns="column", values="shown")
+        values = np.zeros((1, 1))
+        axes.text(0, 0, nothing, ha="center", va="center", color=GREY)
     axes.imshow(values, aspect="equal", cmap=COLOURS, norm=norm, interpolation="nearest")

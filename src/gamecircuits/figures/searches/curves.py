@@ -7,7 +7,6 @@ from matplotlib.patches import Patch
 
 from gamecircuits.figures.searches._search import (
     KEYS,
-    WIDTH,
     choose_averages,
     count_trials,
     draw_trials,
@@ -15,7 +14,16 @@ from gamecircuits.figures.searches._search import (
     get_looks,
     join_trials,
 )
-from gamecircuits.figures.style import Style, integer_ticks, key, new_figure, panel, readable
+from gamecircuits.figures.style import (
+    FULL,
+    TRAINED,
+    Style,
+    integer_ticks,
+    key,
+    new_figure,
+    panel,
+    readable,
+)
 
 METRICS = {
     "illegal_token_rate": "illegal token rate\n(probability)",
@@ -28,7 +36,6 @@ AVERAGES: tuple[Style, ...] = (  # broad below narrow ones, so that equal ones c
     {"linestyle": (0, (1, 1.3)), "linewidth": 1.3, "has_band": False, "color": "black"},
 )
 FLOOR = 1e-4  # of the axes at least; the curves go on below
-TRAINED: Style = {"color": "#ececec", "linewidth": 0}  # shade of the lengths in training
 
 
 def make_table(tables: dict[str, pd.DataFrame], length: int) -> pd.DataFrame:
@@ -45,7 +52,7 @@ def draw(table: pd.DataFrame, game: str, length: int) -> Figure:
     averages = dict(zip(table["average"].dropna().unique(), AVERAGES, strict=False))
     columns = min(len(looks), PER_LINE)
     lines = -(-len(looks) // columns)
-    figure, grid = new_figure(2 * lines, columns, WIDTH, 2.9 * lines + 0.8, sharex=True,
+    figure, grid = new_figure(2 * lines, columns, FULL, 2.9 * lines + 0.8, sharex=True,
                               sharey="row")  # fmt: skip
     pairs = grid.reshape(lines, 2, columns).swapaxes(1, 2).reshape(-1, 2)  # one for each variant
     for axes in pairs[len(looks) :].flat:

@@ -5,24 +5,24 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gamecircuits.figures.searches._search import (
-    WIDTH,
     choose_averages,
     draw_nothing,
     finish,
     get_looks,
+    shorten,
 )
-from gamecircuits.figures.style import GREY, Style, key, new_figure, note, panel, readable
+from gamecircuits.figures.style import FULL, GREY, Style, key, new_figure, note, panel, readable
 
 METRICS = {  # name: marker, filling, distance from the middle of the row
     "total_variation": ("o", None, -0.17),
     "illegal_token_rate": ("s", "white", 0.17),
 }
-VERSUS = {"variant": "same draw", "average": "same trajectory", "earlier": "same trajectory"}
+VERSUS = {"variant": ", same draw", "average": ", same run", "earlier": ""}
 EVAL_LENGTHS = {"trained": "as in training", "twice": "twice that", "longest": "the longest"}
 HEADING = "heading"  # of a block, in the place of a variant
 INTERVALS = {("adjusted_low", "adjusted_high"): 0.6, ("low", "high"): 1.6}  # widths of their lines
 VALUES = ["pairs", "difference", "share_better", *(end for ends in INTERVALS for end in ends)]
-ROW = 0.15  # inches
+ROW, ROOM = 0.15, 0.6  # inches of a row; rows of space above and below all
 
 
 def make_table(tables: dict[str, pd.DataFrame], length: int) -> pd.DataFrame:
@@ -56,7 +56,7 @@ def draw(table: pd.DataFrame, game: str, length: int) -> Figure:
     heights = [max(place.values()) + 1 for place in places]
     lines, columns = len(blocks), len(eval_lengths)
     height = ROW * sum(heights) + 0.45 * lines + 0.9
-    figure, grid = new_figure(lines, columns, WIDTH, height, height_ratios=heights, sharey="row")
+    figure, grid = new_figure(lines, columns, FULL, height, height_ratios=heights, sharey="row")
     of_variants = table[table["versus"] == "variant"]  # the other baselines are averages
     looks = get_looks([*of_variants["baseline"], *table["variant"]])
     for line, (rows, place) in enumerate(zip(blocks, places, strict=True)):
@@ -89,10 +89,12 @@ def _place(rows: pd.DataFrame) -> dict[str | tuple[str, str], int]:
 
 def _draw_differences(axes: Axes, rows: pd.DataFrame, place: dict, looks: dict) -> None:
     """Means with their intervals, and the line of no difference."""
-    axes.axvline(0, color=GREY, linewidth=0.9)
+    last = max(place.values())
+    below_heading = (last + ROOM - 0.5) / (last + 2 * ROOM)
+    axes.axvline(0, 0, below_heading, color=GREY, linewidth=0.9)
     axes.grid(axis="y", visible=False)
     axes.tick_params(axis="y", length=0)
-    axes.locator_params(axis="x", nbins=5)
+    axes.locator_params(axis="x", nbins=3)
     for row in rows.itertuples():
         marker, filling, shift = METRICS[row.metric]
         style: Style = {"color": looks[row.variant]["color"]}
@@ -106,15 +108,16 @@ def _draw_differences(axes: Axes, rows: pd.DataFrame, place: dict, looks: dict) 
 
 def _label(left: Axes, right: Axes, rows: pd.DataFrame, place: dict, looks: dict) -> None:
     """Names of the rows on the left, numbers of pairs on the right."""
-    left.set_ylim(max(place.values()) + 0.6, -0.6)
+    left.set_ylim(max(place.values()) + ROOM, -ROOM)
     versus, baseline = rows[["versus", "baseline"]].iloc[0]
-    names = [readable(row if isinstance(row, str) else row[1]) for row in place]
-    names[0] = f"minus {readable(baseline)}, {VERSUS[versus]}"
+    heading = f"minus {readable(shorten(baseline, 12))}{VERSUS[versus]}"
+    note(left, heading, (0, place.pop(HEADING)), xycoords=left.get_yaxis_transform(), va="center",
+         style="italic", in_layout=False)  # fmt: skip
+    names = [row if isinstance(row, str) else row[1] for row in place]
+    names = [readable(shorten(name, 24)) for name in names]
     left.set_yticks(list(place.values()), names)
     for row, text in zip(place, left.get_yticklabels(), strict=True):
-        if row == HEADING:
-            text.set(style="italic")
-        elif isinstance(row, str):
+        if isinstance(row, str):
             text.set(color=looks[row]["color"], weight="bold")
     style: Style = {"xycoords": right.get_yaxis_transform(), "va": "center"}
     note(right, "pairs", (1.03, 0), **style)

@@ -8,16 +8,16 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from gamecircuits.figures.layout import FLOWING
 from gamecircuits.figures.searches._search import (
     KEYS,
-    WIDTH,
     draw_variants,
     finish,
     get_looks,
     join_trials,
     variant_keys,
 )
-from gamecircuits.figures.style import GREY, Style, key, new_figure, note, panel, readable
+from gamecircuits.figures.style import FULL, GREY, Style, new_figure, note, panel, readable
 from gamecircuits.training.measure import PREDICTED
 
 PER_LINE, HEIGHT = 3, 1.85  # panels, and their height in inches
@@ -102,7 +102,8 @@ def draw(table: pd.DataFrame, game: str, length: int) -> Figure:
     averages = _list_averages(table)
     lines = -(-len(panels) // PER_LINE)
     rows = lines + bool(averages)
-    figure, grid = new_figure(rows, PER_LINE, WIDTH, HEIGHT * rows + 1.1)
+    figure, grid = new_figure(rows, PER_LINE, FULL, HEIGHT * rows + 1.1)
+    figure.set_label(FLOWING)
     for index, (title, draw_panel) in enumerate(panels):
         panel(grid.flat[index], index, title)
         draw_panel(grid.flat[index])
@@ -112,9 +113,11 @@ def draw(table: pd.DataFrame, game: str, length: int) -> Figure:
         for axes in grid[-1]:
             axes.remove()
         axes = figure.add_subplot(grid[0, 0].get_gridspec()[-1, :])
-        first = readable(table["first"].iloc[0])
-        panel(axes, len(panels), f"what averaging the weights leaves, relative to {first}")
-        _draw_averaging(axes, table, looks, averages, trained, longest)
+        title = f"what averages leave of the total variation at {trained} tokens (filled)"
+        if (table["quantity"] == "displacement_kept").any():
+            title += f" and of the displacement at {longest} (hollow)"
+        panel(axes, len(panels), title)
+        _draw_averaging(axes, table, looks, averages)
     explanation, handles = "medians of trials, with quartiles", variant_keys(table, looks)
     finish(figure, game, length, explanation, handles, has_theory=has_theory)
     return figure
@@ -134,7 +137,8 @@ def _list_panels(
             )
     if "displacement" in found:
         draw_panel = partial(_draw_dispersion, table=table, looks=looks, has_theory=has_theory)
-        panels.append(("displacement by length", draw_panel))
+        title = "displacement, by standard form (hollow)" if has_theory else "displacement"
+        panels.append((title, draw_panel))
     if NOISE in found:
         text = "late noise, bias (dotted)"
         panels.append((text, partial(_draw_noise, table=table, looks=looks)))
@@ -142,7 +146,8 @@ def _list_panels(
     if len(rates):
         lengths = (trained, longest)
         draw_rates = partial(_draw_rates, rates=rates, looks=looks, lengths=lengths)
-        panels.append(("illegal rate, predicted", draw_rates))
+        title = f"illegal rate predicted: at {trained} (hollow), {longest}"
+        panels.append((title, draw_rates))
     return panels
 
 
@@ -182,12 +187,10 @@ def _draw_dispersion(
     if values.empty:
         return
     ends = np.array([values["length"].min(), values["length"].max()])
-    start = 1.6 * values.loc[values["length"] == ends[0], "value"].max()
+    start = 1.4 * (values["value"] * values["length"]).max() / ends[0]
     axes.plot(ends, start * ends[0] / ends, color=GREY, linewidth=0.9)
     middle = np.sqrt(ends.prod())
     note(axes, "∝ 1/s", (middle, start * ends[0] / middle), (4, 2))
-    handle = key(marker="o", label="standard form", **HOLLOW)
-    axes.legend(handles=[handle], loc="lower left", handletextpad=0.2)
 
 
 def _draw_noise(axes: Axes, table: pd.DataFrame, looks: dict[str, Style]) -> None:
@@ -214,12 +217,6 @@ def _draw_rates(
             rows = rates[(rates["variant"] == variant) & (rates["length"] == s)]
             style = look | {"linestyle": "none", "markerfacecolor": filling, "markersize": 3}
             axes.plot(rows[PREDICTED], rows["value"], **style, markeredgewidth=0.7)
-    hollow, filled = ({"linestyle": "none", "markerfacecolor": f} for f in ("none", GREY))
-    handles = [
-        key(marker="o", label=f"at {lengths[0]} tokens", **hollow),
-        key(marker="o", label=f"at {lengths[1]} tokens", **filled),
-    ]
-    axes.legend(handles=handles, loc="lower right", handletextpad=0.1)
 
 
 def _list_averages(table: pd.DataFrame) -> list[str]:
@@ -233,14 +230,8 @@ def _draw_averaging(
     table: pd.DataFrame,
     looks: dict[str, Style],
     averages: list[str],
-    trained: int,
-    longest: int,
 ) -> None:
     """Medians of trials, and their quartiles; averages beside each other."""
-    labels = {
-        "total_variation_kept": f"total variation at {trained} tokens",
-        "displacement_kept": f"displacement at {longest} tokens",
-    }
     dots: Style = {"linestyle": "none", "markersize": 3.2}
     axes.set_yscale("log")
     axes.axhline(1, color=GREY, linewidth=0.9)
@@ -266,7 +257,5 @@ def _draw_averaging(
     names = [readable(name).replace(" ", "\n", 1) for name in averages]
     names = ["mean of\npredictions" if name == BIAS else name for name in names]
     axes.set_xticks(range(len(averages)), names)
-    axes.set(xlim=(-0.6, len(averages) - 0.4), ylim=(1 / BEYOND, BEYOND), ylabel="factor")
-    shown = [quantity for quantity in KEPT if (rows["quantity"] == quantity).any()]
-    handles = [key(**dots, **KEPT[quantity], label=labels[quantity]) for quantity in shown]
-    axes.legend(handles=handles, loc="upper left", ncols=2, handletextpad=0.1)
+    axes.set(xlim=(-0.6, len(averages) - 0.4), ylim=(1 / BEYOND, BEYOND))
+    axes.set_ylabel(f"relative to {readable(table['first'].iloc[0])}")

@@ -9,14 +9,13 @@ from pandas.api.types import is_bool_dtype, is_numeric_dtype
 from gamecircuits.figures.searches._search import (
     DIVERGED,
     KEYS,
-    WIDTH,
     choose_averages,
     finish,
     get_looks,
     join_trials,
     variant_keys,
 )
-from gamecircuits.figures.style import GREY, key, new_panels, panel, readable
+from gamecircuits.figures.style import FULL, GREY, key, new_panels, panel, readable
 from gamecircuits.training.trial import HYPERPARAMETERS
 
 PER_LINE = 3  # panels
@@ -45,7 +44,7 @@ def draw(table: pd.DataFrame, game: str, length: int) -> Figure:
     longest, label = table["longest"].iloc[0], "total variation\nat {} tokens"
     labels = {name: readable(name) for name in HYPERPARAMETERS if name in table}
     labels["at_trained"] = label.format(length)
-    figure, grid = new_panels(len(labels), PER_LINE, (WIDTH - 0.8) / PER_LINE, 1.9)
+    figure, grid = new_panels(len(labels), PER_LINE, FULL / min(PER_LINE, len(labels)), 1.9)
     for index, (name, below) in enumerate(labels.items()):
         axes = grid.flat[index]
         low = min(table["at_longest"].min() / 1.5, 0.08)

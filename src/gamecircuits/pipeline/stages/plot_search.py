@@ -2,6 +2,9 @@
 
 import importlib
 
+import pandas as pd
+from matplotlib.figure import Figure
+
 from gamecircuits.figures.searches._search import (
     DIVERGED,
     KEYS,
@@ -34,7 +37,6 @@ def plot_search(
         game: its name, and
         kind: of which theory speaks or not.
     """
-    module = importlib.import_module(figure)
     paths = {
         "metrics": metrics,
         "trials": trials,
@@ -46,11 +48,17 @@ def plot_search(
     tables = {name: read_frame(path) for name, path in paths.items()}
     if tables["effects"].empty:
         table = tables["trials"][KEYS].assign(**{DIVERGED: True})
-        drawn = draw_nothing(game, length, "all trials diverged: lower the learning rate")
     else:
         tables["effects"] = tables["effects"][tables["effects"]["strength"] == AS_TRAINED]
         if kind != "set_complement":
             tables = forget_theory(tables)
-        table = module.make_table(tables, length)
-        drawn = module.draw(table, game, length)
+        table = importlib.import_module(figure).make_table(tables, length)
+    drawn = redraw(table, figure=figure, game=game, length=length)
     write_figure(drawn, table, job, files)
+
+
+def redraw(table: pd.DataFrame, *, figure: str, game: str, length: int, **_: object) -> Figure:
+    """The figure of the table that is written beside it."""
+    if list(table.columns) == [*KEYS, DIVERGED]:
+        return draw_nothing(game, length, "all trials diverged: lower the learning rate")
+    return importlib.import_module(figure).draw(table, game, length)
