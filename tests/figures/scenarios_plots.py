@@ -1,12 +1,13 @@
 """Figures of games, boards, searches and hypotheses that are hard to lay out."""
 
 import importlib
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 import pandas as pd
 from test_training_figures import SEARCHES, make_hypotheses, make_tables
 
+from gamecircuits.experiments.experiment import make_experiment
 from gamecircuits.figures.boards import board
 from gamecircuits.figures.games import branching_factor
 from gamecircuits.figures.hypotheses import forest
@@ -29,6 +30,27 @@ GAMES = {
     "two squares": {"kind": "mnk", "rows": 1, "columns": 2, "in_a_row": 2},
     "a long line": {"kind": "mnk", "rows": 1, "columns": 64, "in_a_row": 5},
 }
+
+EXPERIMENTS = {  # kind: parameters
+    "averaging": {},
+    "certificate": {"vocab_size": 5, "noises": [0.0, 0.02], "draws": 1},
+    "critical_length": {"vocab_size": 7, "critical_lengths": [3.5], "random_vocab_size": 5},
+    "dimensions": {"vocab_size": 4, "restarts": 1, "iterations": 60, "doublings": 3},
+    "parallel_resistors": {"vocab_size": 5, "num_models": 1},
+    "precision": {"largest_vocab_size": 64, "num_contexts": 20},
+    "remedies": {"vocab_size": 5},
+    "superposition": {"vocab_size": 6, "num_seeds": 2},
+}
+
+
+@cache
+def run(kind):
+    return make_experiment(kind, **EXPERIMENTS[kind]).run(np.random.default_rng(0))
+
+
+def draw_experiment(kind, width):
+    module = importlib.import_module(f"gamecircuits.figures.experiments.{kind}")
+    return fitted(module.draw(run(kind)), width)
 
 
 def draw_search(name, search, known, width):
@@ -91,6 +113,7 @@ for width in WIDTHS:
         f"{len(names)} games, {width} in": partial(draw_games, names, width)
         for names in (["b"], [LONG, "b"], ["a", "b", LONG])
     }
+    SCENARIOS |= {f"{k}, {width} in": partial(draw_experiment, k, width) for k in EXPERIMENTS}
     SCENARIOS |= {
         f"no trials, {width} in": partial(
             lambda w: fitted(draw_nothing(LONG, 2, "all trials diverged"), w), width

@@ -133,7 +133,7 @@ RUN = {"describe_run"}
         (
             edited(games__c={"kind": "mnk", "rows": 2, "columns": 2, "in_a_row": 2}),
             {"generate_games:c:0", "compute_masks:c:0", "measure_branching:c"}
-            | {"measure_legality:c", "plot_legality:c", "plot_filmstrip:c"}
+            | {"measure_legality:c", "plot_board:c"}
             | GAME_FIGURES | RUN,
         ),
         # a parameter of one model
@@ -333,7 +333,7 @@ def test_every_file_is_made_by_one_job(tmp_path):
     plan = make_plan(tmp_path, TINY)
     assert len(plan.files()) == len(set(plan.files()))
     assert {job.stage.name for job in plan.jobs} >= set(STAGES) - {
-        *("import_model", "measure_legality", "plot_legality", "plot_filmstrip"),
+        *("import_model", "measure_legality", "plot_board"),
         *("check_hypotheses", "plot_hypotheses"),
     }
     made: set[str] = set()

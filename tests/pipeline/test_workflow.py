@@ -211,8 +211,7 @@ def test_rules_have_the_names_of_stages_and_parts(finished):
         "check_hypotheses",
         "plot_hypotheses",
         "measure_legality",
-        "plot_legality",
-        "plot_filmstrip",
+        "plot_board",
     }
 
 

@@ -85,7 +85,8 @@ class Dimensions(Experiment):
             has_block = part == "embedding" and width < V - 1
             block = block_limits(V, LENGTHS, width)[1].mean() if has_block else np.nan
             shapes = [(V, d), (d, width), (width, d), (d, V)]
-            best, best_kl = [], np.inf  # with uniform attention
+            best: Arrays = []  # with uniform attention
+            best_kl = np.inf
             for attention in ("uniform", "free"):
                 more = [(V, V)] if attention == "free" else []
                 starts = [

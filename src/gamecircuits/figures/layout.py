@@ -247,7 +247,7 @@ def _fit_labels(figure: Figure, whole: dict[Text, str]) -> bool:
 
 def _thin_ticks(axis: Axis) -> None:
     """Leave out every other tick while labels touch; 0 stays."""
-    side = 1 if axis.axis_name == "y" else 0
+    side = int(axis is axis.axes.yaxis)
     for _ in range(3):
         low, high = sorted(axis.get_view_interval())
         ticks = [tick for tick in axis.get_major_ticks() if low <= tick.get_loc() <= high]

@@ -3,6 +3,7 @@
     python3 run.py docs                 run the pipeline, then copy figures and tables, render pages
     python3 run.py docs --only PART     figures, tour, training or replication: this part alone
     python3 run.py docs --check         say whether docs/training.md is what its tables give
+    python3 run.py docs --redraw        draw figures anew from results that are there, of any code
 
 A run is resumed, and what is there is not made again. `training` takes half an hour on two cores,
 `replication` (the same with another seed) as long, `figures` ten minutes.
@@ -10,22 +11,18 @@ A run is resumed, and what is there is not made again. `training` takes half an 
 
 import argparse
 import contextlib
-import io
-import struct
 import subprocess
 import sys
-import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 
 from gamecircuits.pipeline.config.load import load_config
+from gamecircuits.pipeline.docs_images import is_current, make_image, redraw
 from gamecircuits.pipeline.notebook import run_notebook
+from gamecircuits.pipeline.plan import Plan
 from gamecircuits.pipeline.training_page import (
     FOLDER,
     compare_runs,
@@ -41,8 +38,6 @@ from gamecircuits.pipeline.training_page import (
 
 ROOT = Path(__file__).parents[3]
 DOCS = ROOT / "docs"
-MAX_BYTES = 400_000  # of a figure in docs/
-PNG_START = b"\x89PNG\r\n\x1a\n"
 
 
 @dataclass(frozen=True)
@@ -55,6 +50,10 @@ class Run:
     @property
     def results(self) -> str:
         return load_config(ROOT / self.config, overrides=self.settings).results
+
+    @property
+    def plan(self) -> Plan:
+        return Plan(load_config(ROOT / self.config, overrides=self.settings))
 
     @property
     def searches(self) -> list[str]:
@@ -97,8 +96,7 @@ FIGURES = {  # file in docs: run, and file in its results; throughput.png is mad
     "precision.png": ("default", "figures/experiments/precision.png"),
     "training_path.png": ("theory", "figures/experiments/training_path.png"),
     "predictions_windowed.png": ("default", "figures/predictions/windowed.png"),
-    "legality_othello.png": ("default", "figures/legality/othello.png"),
-    "filmstrip_othello.png": ("default", "figures/filmstrip/othello.png"),
+    "board_othello.png": ("default", "figures/boards/othello.png"),
     "training_curves.png": ("default", "figures/searches/complement_12/curves.png"),
     f"{FOLDER}/mechanisms_v16.png": ("search", "figures/searches/v16/mechanisms.png"),
     f"{FOLDER}/circuits_v16.png": ("search", "figures/searches/v16/circuits.png"),
@@ -107,67 +105,29 @@ TABLES = ("effects", "mechanisms", "moderators")  # of every search
 PATHS = "training_path.csv"  # in docs: where predicted and measured trainings end
 
 
-def compress_png(png: bytes) -> bytes:
-    """The same colours and metadata in at most MAX_BYTES, and the same pixels if these allow it.
-
-    Matplotlib writes an alpha channel that is opaque everywhere, and filters that make flat areas
-    larger; without both, a figure has three quarters of its size.
-    """
-    smallest = _write_png(png, 1.0)
-    for scale in (0.75, 0.6, 0.5):
-        if len(smallest) > MAX_BYTES:  # hundreds of thin lines
-            smallest = _write_png(png, scale)
-    return smallest
-
-
-def _write_png(png: bytes, scale: float) -> bytes:
-    image: Image.Image = Image.open(io.BytesIO(png))
-    if image.mode == "RGBA" and image.getchannel("A").getextrema() == (255, 255):
-        image = image.convert("RGB")
-    if image.mode != "RGB":
-        return png
-    if scale < 1:
-        size = round(scale * image.width), round(scale * image.height)
-        image = image.resize(size, Image.Resampling.LANCZOS)
-        buffer = io.BytesIO()
-        image.save(buffer, "PNG", optimize=True, pnginfo=_read_text(png))
-        return buffer.getvalue()
-    pixels = np.asarray(image).reshape(image.height, -1)
-    rows = np.pad(pixels, ((0, 0), (1, 0)))  # a row starts with its filter; 0 is none
-    header = struct.pack(">IIBBBBB", image.width, image.height, 8, 2, 0, 0, 0)  # 2: RGB
-    chunks = [(b"IHDR", header)]
-    chunks += [(kind, data) for kind, data in _read_chunks(png) if kind in (b"tEXt", b"pHYs")]
-    chunks += [(b"IDAT", zlib.compress(rows.tobytes(), 9)), (b"IEND", b"")]
-    compressed = PNG_START + b"".join(
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        for kind, data in chunks
-    )
-    return min(compressed, png, key=len)
-
-
-def _read_text(png: bytes) -> PngInfo:
-    """The metadata of an image, to be written into another."""
-    text = PngInfo()
-    for key, value in Image.open(io.BytesIO(png)).info.items():
-        if isinstance(key, str) and isinstance(value, str):
-            text.add_text(key, value)
-    return text
-
-
-def _read_chunks(png: bytes) -> Iterable[tuple[bytes, bytes]]:
-    start = len(PNG_START)
-    while start < len(png):
-        size = int.from_bytes(png[start : start + 4])
-        yield png[start + 4 : start + 8], png[start + 8 : start + 8 + size]
-        start += size + 12
-
-
 def copy_figures(run: str, docs: Path) -> None:
     """Make the figures of a run that docs/ shows, and copy them."""
     files = {copy: file for copy, (name, file) in FIGURES.items() if name == run}
     results = RUNS[run].make(files.values())
     for copy, file in files.items():
-        (docs / copy).write_bytes(compress_png((results / file).read_bytes()))
+        (docs / copy).write_bytes(make_image((results / file).read_bytes()))
+
+
+def redraw_figures(docs: Path) -> None:
+    """Draw the images that other code has drawn, if what they show is there: no job is run."""
+    plans = {name: RUNS[name].plan for name in {run for run, _ in FIGURES.values()}}
+    for copy, (run, file) in FIGURES.items():
+        path = docs / copy
+        if path.is_file() and is_current(path.read_bytes()):
+            continue
+        try:
+            path.write_bytes(make_image(redraw(plans[run], file)))
+            print(f"docs/{copy} is drawn anew")
+        except FileNotFoundError as error:
+            print(f"docs/{copy} stays as it is: there is no {error}", file=sys.stderr)
+        except KeyError as error:
+            text = f"docs/{copy} stays as it is: older code left no {error} in what it reads"
+            print(text, file=sys.stderr)
 
 
 def update_figures(docs: Path) -> None:
@@ -242,6 +202,7 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument("--only", choices=PARTS, metavar="PART", help=", ".join(PARTS))
     parser.add_argument("--check", action="store_true", help="compare and change nothing")
+    parser.add_argument("--redraw", action="store_true", help="draw again without any run")
     options = parser.parse_args(arguments)
     page = DOCS / f"{FOLDER}.md"
     if options.check:
@@ -251,6 +212,9 @@ def main(arguments: list[str]) -> int:
         return 0 if is_current else 1
     try:
         with contextlib.chdir(ROOT):  # paths in the configurations are relative to it
+            if options.redraw:
+                redraw_figures(DOCS)
+                return 0
             for name, update in PARTS.items():
                 if options.only in (None, name):
                     update(DOCS)

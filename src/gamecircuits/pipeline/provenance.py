@@ -117,14 +117,19 @@ def _library_version(name: str) -> str | None:
 @functools.cache
 def code_digest(*modules: str) -> tuple[str, dict[str, str]]:
     """Digest of all first-party code that the modules run, and the libraries' versions."""
-    code = hashlib.sha256()
-    libraries: set[str] = set()
-    for module in code_closure(*modules):
-        digest, _, imported = _digest_and_imports(module)
-        code.update(f"{module} {digest}\n".encode())
-        libraries |= imported
+    closure = code_closure(*modules)
+    libraries = frozenset().union(*(_digest_and_imports(module)[2] for module in closure))
     versions = {name: _library_version(name) for name in sorted(libraries)}
-    return code.hexdigest()[:16], {name: number for name, number in versions.items() if number}
+    return own_digest(*closure), {name: number for name, number in versions.items() if number}
+
+
+@functools.cache
+def own_digest(*modules: str) -> str:
+    """Digest of the code of these modules, without what they import."""
+    code = hashlib.sha256()
+    for module in modules:
+        code.update(f"{module} {_digest_and_imports(module)[0]}\n".encode())
+    return code.hexdigest()[:16]
 
 
 def check_arguments(stage: str, given: Iterable[str]) -> None:
@@ -204,5 +209,6 @@ def job_digest(job: str) -> str:
 
 def forget_source() -> None:
     """Read the source anew: for whoever changes it."""
-    for cached in (_parse, _digest_and_imports, code_closure, code_digest, source_digest):
+    for cached in (_parse, _digest_and_imports, code_closure, code_digest, own_digest,
+                   source_digest):  # fmt: skip
         cached.cache_clear()

@@ -14,10 +14,11 @@ from gamecircuits.figures.boards._squares import (
     get_look,
     square,
 )
+from gamecircuits.figures.style import Style
 from gamecircuits.games._bitboard_game import BitboardGame
 from gamecircuits.games.game import PAD
 
-DECIDED = {"edgecolor": "#000000", "linewidth": 1.6}  # outline of the winning line
+DECIDED: Style = {"edgecolor": "#000000", "linewidth": 1.6}  # outline of the winning line
 MAX_BOARDS = 10
 
 

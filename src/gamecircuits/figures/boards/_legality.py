@@ -56,7 +56,7 @@ def draw_shares(axes: Axes, share: np.ndarray, scale: Normalize, side: float, fa
     if size < MIN_SIZE:
         return
     for row, values in enumerate(percent):
-        shown = dict(enumerate(values))
+        shown: dict[float, float] = {float(n): value for n, value in enumerate(values)}
         if falls and np.ptp(values) < 100 * EQUAL:
             shown = {(len(values) - 1) / 2: values.mean()}
         for column, value in shown.items():

@@ -41,7 +41,7 @@ PLAYERS = {
     "red": "#c8403d",
     "yellow": "#f0c441",
     "X": COLOURS[0],
-    "O": COLOURS[1],
+    "O": "#D55E00",
 }
 
 

@@ -8,9 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from gamecircuits.figures.style import COLOURS, GREY, key, new_figure, note, panel
+from gamecircuits.figures.style import FULL, GREY, key, new_figure, note, panel
 
-SEEN, ABSENT = COLOURS[1], COLOURS[0]
+SEEN, ABSENT = "#D55E00", "#0072B2"
 STEPS = {  # column: title; the last is compared with the target
     "average": "average of the seen",
     "logit": "times −x: logits (nats)",
@@ -24,10 +24,8 @@ def draw(table: pd.DataFrame) -> Figure:
     """A row of panels for each prefix, a column for each step; a bar for each token."""
     lengths = table["length"].unique()
     count = table["token"].nunique()
-    width = 0.9 + 2.0 * len(STEPS) * max(1, count / 9)
-    figure, grid = new_figure(
-        len(lengths), len(STEPS), width, 0.9 + 1.35 * len(lengths), sharex=True, sharey="col"
-    )
+    height = 0.9 + 1.1 * len(lengths)
+    figure, grid = new_figure(len(lengths), len(STEPS), FULL, height, sharex=True, sharey="col")
     for line, length in zip(grid, lengths, strict=True):
         rows = table[table["length"] == length]
         for axes, column in zip(line, STEPS, strict=True):
@@ -47,7 +45,7 @@ def draw(table: pd.DataFrame) -> Figure:
         key(marker="s", linestyle="none", color=ABSENT, label="absent token"),
         key(linewidth=1.4, color="black", label="target"),
     ]
-    figure.legend(handles=handles, loc="outside upper right", ncols=3)
+    figure.legend(handles=handles, loc="outside lower left", ncols=3)
     return figure
 
 
@@ -67,7 +65,7 @@ def _draw_bars(axes: Axes, rows: pd.DataFrame, column: str) -> None:
             place = {"ha": "center", "va": "bottom" if up else "top", "color": GREY}
             note(
                 axes,
-                f"{value:.2g}".replace("-", "−"),
+                f"{value:.{2 if abs(value) >= 0.01 else 1}g}".replace("-", "−"),
                 (token, value),
                 (0, 2 if up else -2),
                 **place,

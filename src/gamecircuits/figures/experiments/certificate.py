@@ -5,43 +5,52 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from gamecircuits.figures.style import (
+    FULL,
     GREY,
     HOLLOW,
+    MARKERS,
     headline,
     integer_ticks,
     key,
-    new_figure,
-    nth_look,
+    new_panels,
     panel,
 )
 
 PANELS = {  # quantity: title, label, scale
-    "absent_spread": ("spread of the absent logits", "highest − lowest absent logit (nats)", "log"),
+    "absent_spread": ("spread of the absent logits", "highest − lowest (nats)", "log"),
     "other_displacement": (
-        "displacement of the tokens before the last",
+        "displacement of earlier tokens",
         "lowest displacement (nats)",
         "linear",
     ),
     "highest_illegal_token_rate": (
         "illegal token rate, worst context",
-        "illegal token rate (probability)",
+        "probability",
         "log",
     ),
 }
 FLOOR = 1e-12
+SHADES = ("#6BAED6", "#2171B5", "#08306B", "#000000")  # of more and more noise
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    """A panel for each quantity; a colour for each noise, one line for each draw."""
-    figure, grid = new_figure(1, len(PANELS), 10.4, 3.6)
-    looks = {noise: nth_look(n) for n, noise in enumerate(table["noise"].unique())}
+    """A panel for each quantity; a colour for each noise, of which the first draw is shown."""
+    draws = table["draw"].nunique()
+    table = table[table["draw"] == table["draw"].min()]
+    figure, grid = new_panels(len(PANELS), len(PANELS), FULL / len(PANELS), 2.1)
+    noises = table["noise"].unique()
+    looks = {
+        noise: {"color": SHADES[n % len(SHADES)], "marker": MARKERS[n % len(MARKERS)]}
+        for n, noise in enumerate(noises)
+    }
     for index, (quantity, (title, label, scale)) in enumerate(PANELS.items()):
         axes, rows = grid[0, index], table[table["quantity"] == quantity]
+        rows = rows[rows["measured"].notna() & ((scale == "linear") | (rows["measured"] > 0))]
         panel(axes, index, title, xlabel="length s (tokens)", ylabel=label, yscale=scale)
-        for (noise, _), one in rows.groupby(["noise", "draw"], sort=False):
+        for noise, one in rows.groupby("noise", sort=False):
             certified = {"color": looks[noise]["color"], "linestyle": "--", "linewidth": 1}
             axes.plot(one["length"], one["certified"], **certified)
-            axes.plot(one["length"], one["measured"], **looks[noise], markersize=4, **HOLLOW)
+            axes.plot(one["length"], one["measured"], **looks[noise], **HOLLOW)
         if scale == "log":
             lowest = rows.loc[rows["measured"] > 0, "measured"].min()
             axes.set_ylim(bottom=np.fmax(FLOOR, lowest / 3))  # fmax: there may be none
@@ -50,13 +59,13 @@ def draw(table: pd.DataFrame) -> Figure:
             axes.set_ylim(bottom=max(-10, rows["certified"].min()))
         if quantity == "highest_illegal_token_rate":
             axes.set_ylim(top=2)
-        integer_ticks(axes, table["length"])
+        integer_ticks(axes, rows["length"] if len(rows) else table["length"])
     handles = [
         *(key(label=f"noise {100 * noise:g} %", **look, **HOLLOW) for noise, look in looks.items()),
         key(marker="o", label="worst of all contexts", **HOLLOW),
         key(linestyle="--", label="certified by lengths 1 and 2"),
     ]
-    figure.legend(handles=handles, loc="outside upper right", ncols=len(handles))
-    V, draws = table["vocab_size"].iloc[0], table["draw"].nunique()
-    headline(figure, f"V = {V}, {draws} draw{'s' * (draws > 1)} of each noise", 9.5)
+    figure.legend(handles=handles, loc="outside lower left", ncols=len(handles))
+    of = f"the first of {draws} draws" if draws > 1 else "one draw"
+    headline(figure, f"V = {table['vocab_size'].iloc[0]}, {of} of each noise on the weights")
     return figure

@@ -108,10 +108,10 @@ def _draw_scale(axes: Axes, row: Any, top: float) -> None:
         axes.plot([place(end)] * 2, [bottom, bottom + 0.03], color="#404040", linewidth=0.5)
     labels = {place(end): _show(end) for end in known}
     if len(known) == 2 and place(known[1]) - place(known[0]) < CLOSE:
-        labels = {np.mean(list(labels)): f"{_show(known[0])} to {_show(known[1])}"}
+        labels = {sum(labels) / 2: f"{_show(known[0])} to {_show(known[1])}"}
     for at, label in labels.items():
-        at = min(at, RIGHT + 0.1 - 0.06 * len(label) / 2)  # the unit stands on the right
-        axes.text(at, bottom + 0.04, label, ha="center", **SMALL)
+        middle = min(at, RIGHT + 0.1 - 0.06 * len(label) / 2)  # the unit stands on the right
+        axes.text(middle, bottom + 0.04, label, ha="center", **SMALL)
     if low < 0 < high and 0 not in ends:
         axes.plot([place(0)] * 2, [top, bottom], color=GREY, linewidth=0.6, linestyle=":")
     colour, marker, filling = LOOKS[row.verdict]

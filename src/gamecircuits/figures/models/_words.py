@@ -31,9 +31,9 @@ def get_colour(table: pd.DataFrame) -> str:
 
 def get_whole(table: pd.DataFrame) -> pd.Series:
     """Measured quantities of the whole model, by name."""
-    is_whole = table["length"].isna()
-    for column in {"token", "row"} & set(table):
-        is_whole &= table[column].isna()
+    is_whole = table["length"].isna() & table["token"].isna()
+    if "row" in table:  # of circuits
+        is_whole &= table["row"].isna()
     return table[is_whole].set_index("quantity")["measured"]
 
 

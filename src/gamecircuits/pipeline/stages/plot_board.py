@@ -15,8 +15,7 @@ def plot_board(
     games: str, legality: str, files: list[str], *, job: str, name: str, game: dict
 ) -> None:
     """Draw the first game of the dataset, and the legality in all games."""
-    rules = make_game(**game)
-    assert isinstance(rules, BitboardGame)  # the graph has this stage for no others
+    rules = _make_rules(game)
     tokens = next(iter_games(games, rules))[0]
     table = make_table(tokens, read_frame(legality), rules, name)
     write_figure(redraw(table, game=game), table, job, files)
@@ -24,4 +23,10 @@ def plot_board(
 
 def redraw(table: pd.DataFrame, *, game: dict, **_: object) -> Figure:
     """The figure of the table that is written beside it."""
-    return draw(table, make_game(**game))
+    return draw(table, _make_rules(game))
+
+
+def _make_rules(game: dict) -> BitboardGame:
+    rules = make_game(**game)
+    assert isinstance(rules, BitboardGame)  # the graph has this stage for no others
+    return rules
