@@ -1,14 +1,15 @@
 """Models that are hard to draw: their norms, sinks and sizes, long names, other games."""
 
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
+import pandas as pd
 from bigram import LogitsOnly
 from matplotlib.figure import Figure
 
 from gamecircuits.analysis.diagnosis import diagnose_on
 from gamecircuits.figures.models.anatomy import draw, make_table
-from gamecircuits.games.game import make_game
+from gamecircuits.games.game import Game, make_game
 from gamecircuits.transformer.circuits import from_circuits
 from gamecircuits.transformer.constructions.construction import make_construction
 from gamecircuits.transformer.one_layer import OneLayer
@@ -17,14 +18,18 @@ LONG = "a_name_of_sixty_characters_which_is_as_long_as_names_may_be0"
 
 
 def draw_model(
-    model, kind: str, name: str = "mine", game: dict | None = None, length: int | None = None
+    model, kind: str, name: str = "mine", game: Game | None = None, length: int | None = None
 ) -> Figure:
     """The figure of a model on set complement, or on another game."""
-    settings = game or {"kind": "set_complement", "vocab_size": model.vocab_size}
-    rng = np.random.default_rng(0)
-    diagnosis = diagnose_on(make_game(**settings), model, rng)
+    return draw(tabulate(model, kind, game, length), name)
+
+
+@cache  # for several widths
+def tabulate(model, kind: str, game: Game | None, length: int | None) -> pd.DataFrame:
+    played = game or make_game("set_complement", vocab_size=model.vocab_size)
+    diagnosis = diagnose_on(played, model, np.random.default_rng(0))
     diagnosis.insert(0, "game", LONG if game else "set_complement")
-    return draw(make_table(model, diagnosis, kind, length), name)
+    return make_table(model, diagnosis, kind, length)
 
 
 def make_random(vocab_size: int, noise: float, **settings) -> OneLayer:
@@ -34,23 +39,24 @@ def make_random(vocab_size: int, noise: float, **settings) -> OneLayer:
     return OneLayer(from_circuits(qk, ov - 20 * np.eye(vocab_size), direct), **settings)
 
 
-WINDOWED = {"kind": "windowed_complement", "vocab_size": 8, "window": 3}
-FREE = {"kind": "windowed_complement", "vocab_size": 4, "window": 0, "max_length": 6}
+WINDOWED = make_game("windowed_complement", vocab_size=8, window=3)
+FREE = make_game("windowed_complement", vocab_size=4, window=0, max_length=6)
 SCENARIOS = {
     **{
-        kind: partial(draw_model, make_construction(kind, vocab_size=16).model(), kind)
+        kind: partial(draw_model, make_construction(kind, vocab_size=9).model(), kind)
         for kind in ("attention_norm", "balanced", "block", "frame", "harmonic", "minimal",
                      "residual_norm", "self_sink", "sink", "tied", "untrained")
     },
     "V = 2": partial(draw_model, make_construction("balanced", vocab_size=2).model(), "balanced"),
     "noise at V = 2": partial(draw_model, make_random(2, 3.0), "trained", LONG),
+    "V = 14": partial(draw_model, make_construction("tied", vocab_size=14).model(), "tied"),
     "V = 64": partial(draw_model, make_random(64, 0.5), "trained", LONG, length=20),
     "V = 200": partial(draw_model, make_construction("sink", vocab_size=200).model(), "sink"),
     "a norm and a sink": partial(
         draw_model, make_random(12, 0.5, norm="attention", gain=1234.5, sink=0.01), "file", LONG
     ),
     "post-norm": partial(draw_model, make_random(12, 8.0, norm="residual", gain=5.0), "trained"),
-    "noise alone": partial(draw_model, make_random(9, 1e3), "trained", length=4),
+    "noise alone": partial(draw_model, make_random(9, 50.0), "trained", length=4),
     "another game": partial(draw_model, make_random(8, 0.5, sink=2.0), "file", LONG, WINDOWED),
     "another kind": partial(draw_model, LogitsOnly(make_random(8, 0.5)), "deep", LONG),
     "another kind and game": partial(

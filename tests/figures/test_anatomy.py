@@ -15,8 +15,10 @@ from gamecircuits.transformer.one_layer import OneLayer
 
 
 def titles(figure):
-    """The first lines of the panels' titles."""
-    found = (axes.get_title(loc="left").split("\n")[0] for axes in figure.axes)
+    """The first lines of the panels' titles, without units."""
+    found = (
+        axes.get_title(loc="left").split("\n")[0].removesuffix(" (nats)") for axes in figure.axes
+    )
     return [title for title in found if title]
 
 
@@ -79,7 +81,7 @@ def test_under_a_norm_circuits_are_in_nats():
         ),
         (
             "harmonic",
-            ["QK circuit", "OV circuit", "strength of each token", "illegal token rate",
+            ["QK circuit", "OV circuit", "strengths by token", "illegal token rate",
              "lowest displacement"],
             ["no direct path", "exactly in standard form"],
         ),

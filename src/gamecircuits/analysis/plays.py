@@ -68,7 +68,7 @@ def measure_plays(
         of_metric = found[found["metric"] == metric]
         for length, value in zip(of_metric["length"], of_metric[statistic], strict=True):
             rows.append(row(quantity, UNITS[quantity], value, length=length))
-    table = pd.DataFrame(rows, columns=COLUMNS).astype({"length": "Int32"})
+    table = pd.DataFrame(rows, columns=COLUMNS).astype({"length": "Int32", "token": "Int32"})
     return table.drop(columns=OF_THEORY)
 
 

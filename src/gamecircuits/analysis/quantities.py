@@ -3,7 +3,7 @@
 import numpy as np
 
 COLUMNS = ["quantity", "unit", "length", "token", "measured", "predicted", "certified", "meaning"]
-OF_THEORY = ["token", "predicted", "certified"]  # columns that only set complement has
+OF_THEORY = ["predicted", "certified"]  # columns that only set complement has
 UNITS = {  # of the quantities of a length
     "illegal_token_rate": "probability",
     "highest_illegal_token_rate": "probability",

@@ -22,6 +22,7 @@ from matplotlib.text import Text
 from matplotlib.ticker import Formatter, LogFormatterMathtext
 
 FLOWING = "panels in reading order"  # label of figures whose rows of panels mean nothing
+WIDE = "wide panels in reading order"  # the same, where a panel keeps its whole width
 FIXED = "panels that stay beside each other"  # label of figures in which none is moved
 LETTER, TITLE = "letter of the panel", "title of the panel"  # which texts are these
 KEPT = 0.7  # share of its width that a panel keeps at least, while there is another beside it
@@ -140,12 +141,13 @@ def _reflow(figure: Figure, width: float) -> None:
         return
     grid = grids.pop()
     rows, columns = grid.get_geometry()
-    fewer = min(columns, max(1, int(width / (KEPT * drawn / columns))))
+    kept = 1 if figure.get_label() == WIDE else KEPT
+    fewer = min(columns, max(1, int(width / (kept * drawn / columns))))
     if fewer == columns:
         return
     ratios: Any = None
     places: dict[Axes, tuple[int, Any]]
-    if figure.get_label() == FLOWING:
+    if figure.get_label() in (FLOWING, WIDE):
         for axes in [axes for axes in specs if not axes.get_visible()]:
             axes.remove()
             del specs[axes]
@@ -245,7 +247,7 @@ def _fit_labels(figure: Figure, whole: dict[Text, str]) -> bool:
 
 def _thin_ticks(axis: Axis) -> None:
     """Leave out every other tick while labels touch; 0 stays."""
-    side = 1 if axis.axis_name == "y" else 0
+    side = int(axis is axis.axes.yaxis)
     for _ in range(3):
         low, high = sorted(axis.get_view_interval())
         ticks = [tick for tick in axis.get_major_ticks() if low <= tick.get_loc() <= high]

@@ -81,6 +81,15 @@ def test_every_image_and_page_of_the_report_has_a_caption(make):
     )
 
 
+def test_the_report_shows_cards_and_pages(make):
+    flow = make()
+    cards = flow.list_cards()
+    assert cards[0] == "results/figures/length_generalization.png"
+    assert {"results/figures/models/m.png", "results/claims.html"} <= set(cards)
+    assert set(cards) <= set(flow.plan.files())
+    assert "results/figures/branching_factor.png" not in cards
+
+
 def test_the_first_figure_and_what_it_waits_for_come_first(make):
     flow = make()
     urgent = {job.stage.name for job in flow.plan.jobs if flow.priority(job.stage, job.names)}

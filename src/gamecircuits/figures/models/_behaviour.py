@@ -9,8 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gamecircuits.figures.models._words import get_whole
-from gamecircuits.figures.palette import colour_of
+from gamecircuits.figures.models._words import get_colour, get_whole
 from gamecircuits.figures.style import (
     GREY,
     HOLLOW,
@@ -23,6 +22,7 @@ from gamecircuits.figures.style import (
 )
 
 FLOOR = 1e-8  # of the axis of rates
+TIE = 1e-9  # nats: displacements up to it may be rounding
 CERTIFIED: Style = {"color": "#c9c9c9", "linewidth": 4.5, "solid_capstyle": "butt", "zorder": 1}
 PREDICTED: Style = {"linewidth": 0.9, "zorder": 2}
 SMALL: Style = {"markersize": 2.6, "markeredgewidth": 0.7, "linestyle": "none", "zorder": 3}
@@ -32,13 +32,13 @@ TRAINED = "#eef1f4"
 
 def draw_strengths(axes: Axes, index: int, table: pd.DataFrame) -> None:
     """x and β by token."""
-    colour = colour_of(table["kind"].iloc[0])
+    colour = get_colour(table)
     for name, style in (("x", SMALL), ("beta", LARGE | {"marker": "s", "markersize": 3.4})):
         rows = _get(table, name)
         marks: Style = {"marker": "o", "color": colour}
         axes.plot(rows["token"].astype(int), rows["measured"], **marks | style)
     axes.axhline(0, color=GREY, linewidth=0.7, zorder=0)
-    title = "strength of each token\n● x, of the OV circuit\n□ β, of the direct path"
+    title = "strengths by token\n● x, of the OV circuit\n□ β, of the direct path"
     panel(axes, index, title, xlabel="token", ylabel="strength (nats)")
     integer_ticks(axes, table.loc[table["quantity"] == "x", "token"].astype(int))
 
@@ -80,9 +80,9 @@ def draw_displacements(axes: Axes, index: int, table: pd.DataFrame) -> None:
     columns = [name for name in ("measured", "predicted") if name in table]
     values = pd.concat(shown)[columns].to_numpy(dtype=float).ravel()
     _scale(axes, values[np.isfinite(values)])
-    whole = get_whole(table)
-    failure = whole.get("first_failure_found", whole.get("first_failure_in_plays", np.nan))
-    note = "positive at every length" if np.isnan(failure) else f"fails at length {failure:.0f}"
+    found = pd.Series(get_whole(table).get("first_failure_found")).dropna()
+    failing = [*(n for rows in shown for n in rows.loc[rows["measured"] <= TIE, "length"]), *found]
+    note = f"fails at length {min(failing):.0f}" if failing else "positive at every length"
     panel(axes, index, f"lowest displacement\n{signs}\n{note}", ylabel="nats")
 
 
@@ -112,7 +112,7 @@ def _get(table: pd.DataFrame, quantity: str) -> pd.DataFrame:
 
 def _draw_lengths(axes: Axes, table: pd.DataFrame, rows: pd.DataFrame, style: Style) -> None:
     """One quantity by length: certified, predicted and measured."""
-    colour, trained = colour_of(table["kind"].iloc[0]), table["trained_length"].iloc[0]
+    colour, trained = get_colour(table), table["trained_length"].iloc[0]
     if np.isfinite(trained):
         axes.axvspan(0.5, trained + 0.5, color=TRAINED, linewidth=0, zorder=0)
     lengths = rows["length"].astype(int)
@@ -134,7 +134,7 @@ def _are_equal(first: pd.DataFrame, second: pd.DataFrame) -> bool:
 
 def explain_lines(figure: Figure, table: pd.DataFrame) -> None:
     """Legend of the figure: what symbols and lines are."""
-    colour = colour_of(table["kind"].iloc[0])
+    colour = get_colour(table)
     handles = [key(marker="o", color=colour, label="measured", **LARGE)]
     if "predicted" in table:
         handles.append(key(color=colour, label="predicted from x, β and attention", **PREDICTED))

@@ -1,14 +1,12 @@
 """What the title of a model's figure says: what the model is, and what needs no panel."""
 
-import textwrap
-
 import numpy as np
 import pandas as pd
 
+from gamecircuits.figures.palette import colour_of, remedy_of
 from gamecircuits.figures.style import readable
 
 WIDTHS = {"V": "vocab_size", "d": "d", "d_v": "d_v", "d_k": "d_k"}
-LINE = 108  # characters
 FAINT = 0.02
 
 
@@ -25,11 +23,17 @@ def is_faint(name: str, circuits: dict[str, np.ndarray]) -> bool:
     return bool(largest[name] < FAINT * max(largest.values()))
 
 
+def get_colour(table: pd.DataFrame) -> str:
+    """The colour of a model's kind, or else, for a trained one, that of its norm."""
+    first = table.iloc[0]
+    return colour_of(first["kind"] if remedy_of(first["kind"]) else first["norm"])
+
+
 def get_whole(table: pd.DataFrame) -> pd.Series:
     """Measured quantities of the whole model, by name."""
-    is_whole = table["length"].isna()
-    for column in {"token", "row"} & set(table):
-        is_whole &= table[column].isna()
+    is_whole = table["length"].isna() & table["token"].isna()
+    if "row" in table:  # of circuits
+        is_whole &= table["row"].isna()
     return table[is_whole].set_index("quantity")["measured"]
 
 
@@ -49,7 +53,7 @@ def describe(table: pd.DataFrame, model: str, circuits: dict[str, np.ndarray]) -
     if is_flat(table) and "predicted" in table:
         facts.append("lowest displacement 0 at every length")
     text = "; ".join(facts)
-    return "\n".join([title, *textwrap.wrap(text[:1].upper() + text[1:] + ".", LINE)])
+    return f"{title}\n{text[:1].upper()}{text[1:]}."
 
 
 def _describe_silence(table: pd.DataFrame, game: str) -> list[str]:
@@ -115,11 +119,14 @@ def is_flat(table: pd.DataFrame) -> bool:
     return bool((rows[columns].fillna(0).abs() < 1e-9).all(axis=None))
 
 
-def describe_range(values: np.ndarray) -> str:
-    """Range of the diagonal and of the rest: what distinguishes a token from the others."""
+def describe_range(name: str, values: np.ndarray, sink: np.ndarray) -> str:
+    """Ranges of a circuit: of scores of tokens and a sink, or of the diagonal and the rest."""
     is_diagonal = np.eye(len(values), dtype=bool)
-    parts = {"diagonal": values[is_diagonal], "elsewhere": values[~is_diagonal]}
-    return "\n".join(f"{name} {_show_range(part)}" for name, part in parts.items())
+    if name != "qk_circuit":
+        parts = {"diagonal": values[is_diagonal], "others": values[~is_diagonal]}
+    else:
+        parts = {"tokens": values} | ({"sink": sink} if sink.size else {})
+    return "\n".join(f"{part} {_show_range(entries)}" for part, entries in parts.items())
 
 
 def _show_range(part: np.ndarray) -> str:
@@ -134,3 +141,9 @@ def shorten(value: float, digits: int = 3) -> str:
     value = 0.0 if abs(value) < 1e-9 else value
     shown = f"{value:.0f}" if 100 <= abs(value) < 1e6 else f"{value:.{digits}g}"
     return shown.replace("-", "−")
+
+
+def round_down(value: float) -> float:
+    """The largest number like 1, 2, 5, 10 that is not above a positive one."""
+    power = 10.0 ** np.floor(np.log10(value))
+    return float(power * max(n for n in (1, 2, 5) if n * power <= value * (1 + 1e-9)))

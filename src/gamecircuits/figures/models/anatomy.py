@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gamecircuits.analysis.diagnosis import fit_at_length_1
+from gamecircuits.figures.layout import WIDE
 from gamecircuits.figures.models._behaviour import (
     draw_displacements,
     draw_rates,
@@ -18,21 +19,22 @@ from gamecircuits.figures.models._words import (
     differ_in_strength,
     is_faint,
     is_flat,
+    round_down,
 )
-from gamecircuits.figures.style import colour_bar, headline, new_figure, panel
+from gamecircuits.figures.style import FULL, colour_bar, headline, new_panels, panel
 from gamecircuits.transformer.circuits import qk_circuit
 from gamecircuits.transformer.interface import Model
 from gamecircuits.transformer.one_layer import OneLayer
 
 CIRCUITS = {  # quantity: title, row label, column label
-    "qk_circuit": ("QK circuit", "last token", "attended token"),
-    "ov_circuit": ("OV circuit", "attended token", "next token"),
-    "direct_path": ("direct path", "last token", "next token"),
+    "qk_circuit": ("QK circuit (nats)", "last token", "attended token"),
+    "ov_circuit": ("OV circuit (nats)", "attended token", "next token"),
+    "direct_path": ("direct path (nats)", "last token", "next token"),
 }
 SINK = "sink_score"
 MAX_TOKENS = 128  # beyond, single cells cannot be seen, and the table has millions of rows
 ONE_NAT = 1.0  # of scores, less is pale: attention differs by a factor below e
-WIDTH, HEIGHT = 7.0, 2.15  # inches, of the figure and of a row of panels
+HEIGHT = 2.25  # inches of a row of panels
 
 
 def make_table(
@@ -88,30 +90,17 @@ def draw(table: pd.DataFrame, model: str) -> Figure:
     behaviours = [draw_rates] if is_flat(table) else [draw_rates, draw_displacements]
     if differ_in_strength(table):
         behaviours.insert(0, draw_strengths)
-    rows = _arrange(len(seen), len(behaviours))
-    figure, _ = new_figure(1, 1, WIDTH, HEIGHT * len(rows) + 0.75)
-    figure.clear()
-    figure.get_layout_engine().set(w_pad=0.06, wspace=0.06)
-    grid = figure.add_gridspec(len(rows), 1)
-    places = [
-        figure.add_subplot(part)
-        for line, count in zip(grid, rows, strict=True)
-        for part in line.subgridspec(1, count)
-    ]
+    count = len(seen) + len(behaviours)
+    columns = 2 if count == 4 else min(count, 3)
+    figure, grid = new_panels(count, columns, FULL / columns, HEIGHT)
+    figure.set_label(WIDE)  # a heatmap has a colour bar beside it
+    places = list(grid.flat)[:count]
     _draw_circuits(figure, dict(zip(seen, places, strict=False)), circuits, _pivot(table, SINK))
     for axes, draw_behaviour in zip(places[len(seen) :], behaviours, strict=True):
         draw_behaviour(axes, places.index(axes), table)
     explain_lines(figure, table)
     headline(figure, describe(table, model, circuits))
     return figure
-
-
-def _arrange(num_circuits: int, num_behaviours: int) -> list[int]:
-    """Panels in each row: one row if they fit, else the circuits have their own."""
-    count = num_circuits + num_behaviours
-    if count <= 3:
-        return [count]
-    return [2, 2] if count == 4 else [num_circuits, num_behaviours]
 
 
 def _pivot(table: pd.DataFrame, quantity: str) -> np.ndarray:
@@ -131,9 +120,15 @@ def _draw_circuits(
     for index, (name, axes) in enumerate(places.items()):
         values = circuits[name]
         title, row_label, column_label = CIRCUITS[name]
-        step = max(1, -(-len(values) // 8))
+        step = -(-len(values) // 4)
         ticks = list(range(0, len(values), step))
-        panel(axes, index, f"{title}\n{describe_range(values)}", xticks=ticks, yticks=ticks)
+        panel(
+            axes,
+            index,
+            f"{title}\n{describe_range(name, values, sink)}",
+            xticks=ticks,
+            yticks=ticks,
+        )
         axes.set(xlabel=column_label, ylabel=row_label)
         shown, scale = values, limit
         if name == "qk_circuit":
@@ -148,7 +143,6 @@ def _draw_circuits(
         )
         axes.grid(False)
         axes.spines[:].set_visible(True)
-        if name == "qk_circuit":
-            colour_bar(figure, image, axes, "score (nats)", shrink=0.85, pad=0.03)
-        elif name == logits[-1]:
-            colour_bar(figure, image, axes, "logit (nats)", shrink=0.85, pad=0.03)
+        if name == "qk_circuit" or name == logits[-1]:
+            end = round_down(scale)
+            colour_bar(figure, image, axes, "", shrink=0.85, pad=0.03, ticks=[-end, 0, end])

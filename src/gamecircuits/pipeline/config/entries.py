@@ -92,8 +92,7 @@ class ModelEntry(Strict):
     figures: bool = Field(default=True, description="whether to diagnose it and draw its figure")
     game: str | None = Field(
         default=None,
-        description="name of an entry of games, which its diagnosis is about; by default that of "
-        "its search, or set complement, or one that it is evaluated on: see below",
+        description="entry of games that it is diagnosed on; the default is given below",
     )
 
 

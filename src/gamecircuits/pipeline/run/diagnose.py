@@ -46,9 +46,7 @@ def report(table: pd.DataFrame, model: OneLayer, game: str) -> str:
     if "predicted" not in table:
         lines += [*textwrap.wrap(SILENT, WIDTH), ""]
     lines.append(" " * 32 + "".join(f"{name:>13}" for name in columns))
-    is_whole = table["length"].isna()
-    if "token" in table:
-        is_whole &= table["token"].isna()
+    is_whole = table["length"].isna() & table["token"].isna()
     for row in table[is_whole].to_dict("records"):
         numbers = "".join(_show(row[name]) for name in columns)
         lines.append(f"{row['quantity']:32}{numbers}  {row['unit']}".rstrip())

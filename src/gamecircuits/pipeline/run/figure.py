@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pandas as pd
+from matplotlib.figure import Figure
 from snakemake.cli import parse_config
 from snakemake.exceptions import CliException
 
@@ -53,7 +54,7 @@ def find_figure(name: str, known: dict[str, Job]) -> str:
     if same:
         raise GamecircuitsError(f"several figures are called {name!r}: {list_names(same)}")
     hint = suggest(name, [*known, *(figure.rpartition("/")[2] for figure in known)])
-    raise ParameterError("figure", name, list_names(known) + hint)
+    raise ParameterError("figure", name, ", ".join(known) + hint)
 
 
 def read_current(plan: Plan, job: Job, command: str) -> pd.DataFrame:
@@ -69,24 +70,28 @@ def read_current(plan: Plan, job: Job, command: str) -> pd.DataFrame:
     return read_frame(path)
 
 
-def restrict(table: pd.DataFrame, option: str, wanted: list[str]) -> pd.DataFrame:
-    """The rows of the chosen models, variants, evaluations or games.
+def restrict(table: pd.DataFrame, choices: dict[str, list[str]]) -> pd.DataFrame:
+    """The rows of the chosen models, variants, evaluations and games.
 
     Raises:
-        GamecircuitsError: if the table has none of them, or no such one.
+        GamecircuitsError: if the table has none of them, no such one, or no row of them all.
     """
-    column = CHOICES[option]
-    if column not in table:
-        able = [name for name, column in CHOICES.items() if column in table]
-        raise GamecircuitsError(
-            f"{option} cannot be chosen in this figure; what can: {list_names(able)}"
-        )
-    known = [str(name) for name in table[column].dropna().unique()]
-    for name in wanted:
-        if name not in known:
-            shown = [name for name in known if name != TARGET]
-            raise ParameterError(option, name, list_names(shown) + suggest(name, shown))
-    return table[table[column].isin([*wanted, TARGET])].reset_index(drop=True)
+    kept = pd.Series(True, index=table.index)
+    for option, wanted in choices.items():
+        column = CHOICES[option]
+        if column not in table:
+            able = [name for name, column in CHOICES.items() if column in table]
+            raise GamecircuitsError(
+                f"{option} cannot be chosen in this figure; what can: {list_names(able)}"
+            )
+        known = [str(name) for name in table[column].dropna().unique() if name != TARGET]
+        for name in wanted:
+            if name not in known:
+                raise ParameterError(option, name, list_names(known) + suggest(name, known))
+        kept &= table[column].isin([*wanted, TARGET])
+    if not kept.any():
+        raise GamecircuitsError("no row of the table fits all these choices")
+    return table[kept].reset_index(drop=True)
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -138,17 +143,19 @@ def draw(options: argparse.Namespace) -> Path:
     figures = list_figures(plan)
     name = find_figure(options.name, figures)
     job, out = figures[name], choose_file(options, name)
-    table = read_current(plan, job, _repeat(options))
-    for option in CHOICES:
-        if chosen := getattr(options, option):
-            table = restrict(table, option, chosen.split(","))
-    if table.empty:
-        raise GamecircuitsError("no row of the table fits all these choices")
-    stage = importlib.import_module(f"{STAGES}.{job.stage.name}")
-    figure = stage.redraw(table, **job.work.settings)
+    choices = {
+        option: value.split(",") for option in CHOICES if (value := getattr(options, option))
+    }
+    table = restrict(read_current(plan, job, _repeat(options)), choices)
     size = options.width, options.height
-    write_files(render(figure, [str(out)], job.text, *size))
+    write_files(render(redraw(job, table), [str(out)], job.text, *size))
     return out
+
+
+def redraw(job: Job, table: pd.DataFrame) -> Figure:
+    """The figure of a table, drawn as the job draws it; not yet laid out."""
+    stage = importlib.import_module(f"{STAGES}.{job.stage.name}")
+    return stage.redraw(table, **job.work.settings)
 
 
 def _repeat(options: argparse.Namespace) -> str:
