@@ -17,7 +17,7 @@ from gamecircuits.errors import GamecircuitsError
 from gamecircuits.figures.boards import filmstrip, legality
 from gamecircuits.figures.games import branching_factor, game_lengths
 from gamecircuits.figures.models import circuits, diagnosis, predictions
-from gamecircuits.figures.style import KINDS, look, new_figure, panel, render
+from gamecircuits.figures.style import new_figure, panel, render
 from gamecircuits.games.game import PAD, make_game
 from gamecircuits.games.mnk import Mnk
 from gamecircuits.kinds import list_modules
@@ -221,12 +221,6 @@ def test_boards_of_any_shape_and_players_can_be_drawn(rows, columns):
     figure = filmstrip.draw(filmstrip.make_table(tokens, game, "own"), game)
     figure.draw_without_rendering()
     assert figure.axes[0].get_title(loc="left") == "ply 0\nleft to move"
-
-
-def test_a_kind_looks_the_same_everywhere():
-    for kind in KINDS:
-        assert look(kind, [kind]) == look(kind, ["new", kind, *KINDS])
-    assert look("new", ["new"]) not in [look(kind, []) for kind in KINDS]
 
 
 def test_images_are_the_same_bytes_every_time_and_carry_their_job():

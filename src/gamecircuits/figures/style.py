@@ -17,6 +17,8 @@ files. The folder says what both are given and which wildcards the caption has:
 
 import io
 import re
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,16 +38,13 @@ from matplotlib.ticker import (
 )
 from matplotlib.transforms import ScaledTranslation
 
+from gamecircuits.figures import palette
+
 matplotlib.use("Agg")  # else matplotlib loads pyplot, to find out which windows it could open
 
-# Okabe and Ito's colours, without the yellow that vanishes on white.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-# Fixed for the built-in kinds, so that a kind looks the same in every figure and experiment.
-KINDS = (
-    "balanced", "minimal", "attention_norm", "untrained", "harmonic", "tied", "residual_norm",
-    "sink", "self_sink", "block", "frame",
-)  # fmt: skip
+COLOURS = tuple(palette.COLOURS.values())
+MARKERS = ("o", "^", "s", "D", "v", "P", "X")
+DASHES: tuple[Any, ...] = ("-", (0, (4, 2)), (0, (1, 1.3)), (0, (5, 1.5, 1, 1.5)))
 GREY = "#6b6b6b"
 Style = dict[str, Any]  # keyword arguments of an artist
 HOLLOW: Style = {"linestyle": "none", "markerfacecolor": "none"}  # symbols that hide nothing
@@ -109,9 +108,26 @@ def nth_look(index: int) -> Style:
     }
 
 
-def look(kind: str, all_kinds: list[str]) -> Style:
-    """Colour and marker of a kind of model; new kinds take the next free ones, in order."""
-    return nth_look([*KINDS, *(k for k in dict.fromkeys(all_kinds) if k not in KINDS)].index(kind))
+def looks_of(things: Mapping[str, str]) -> dict[str, Style]:
+    """Colour, marker and dash of all models or variants that are seen together.
+
+    Things of one remedy have one colour (`palette.colours_of`), but never one marker and dash.
+
+    Args:
+        things: by name, the kind or the variant that each is.
+    """
+    colours = palette.colours_of(things.values())
+    seen: Counter[str] = Counter()
+    looks: dict[str, Style] = {}
+    for name, thing in things.items():
+        colour, before = colours[thing], seen[colours[thing]]
+        seen[colour] += 1
+        looks[name] = {
+            "color": colour,
+            "marker": MARKERS[(COLOURS.index(colour) + before) % len(MARKERS)],
+            "linestyle": DASHES[before % len(DASHES)],
+        }
+    return looks
 
 
 def readable(name: str) -> str:

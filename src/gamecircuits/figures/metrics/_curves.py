@@ -9,7 +9,16 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.text import Annotation
 
-from gamecircuits.figures.style import key, lay_out, look, new_figure, note, panel, readable
+from gamecircuits.figures.style import (
+    Style,
+    key,
+    lay_out,
+    looks_of,
+    new_figure,
+    note,
+    panel,
+    readable,
+)
 
 COLUMNS = [
     "evaluation",
@@ -52,7 +61,8 @@ def draw_panels(
         prepare: called with axes, the panel's rows and all rows of the metric, to set the scales.
         finish: called with axes and the panel's rows once the curves are drawn.
     """
-    evaluations, kinds = list(table["evaluation"].unique()), list(table["kind"].unique())
+    evaluations = list(table["evaluation"].unique())
+    looks = looks_of(dict(zip(table["model"], table["kind"], strict=True)))
     columns = len(evaluations)
     width, height = 2.95 * columns + 0.6, 2.2 * len(labels) + 0.8
     figure, grid = new_figure(len(labels), columns, width, height, sharey="row", sharex="col")
@@ -61,7 +71,7 @@ def draw_panels(
         for column, evaluation in enumerate(evaluations):
             axes, rows = grid[row, column], of_metric[of_metric["evaluation"] == evaluation]
             prepare(axes, rows, of_metric)
-            draw_curves(axes, rows, kinds)
+            draw_curves(axes, rows, looks)
             finish(axes, rows)
             panel(axes, row * columns + column, describe(rows) if row == 0 else "")
             if column == 0:
@@ -74,14 +84,14 @@ def draw_panels(
     return figure
 
 
-def draw_curves(axes: Axes, table: pd.DataFrame, kinds: list[str]) -> None:
+def draw_curves(axes: Axes, table: pd.DataFrame, looks: dict[str, Style]) -> None:
     """One metric of one evaluation: closed forms as lines, means as points, 5 to 95 % as bars.
 
     Later models get smaller markers, so that curves which coincide can all be seen.
 
     Args:
         table: rows of one metric and one evaluation.
-        kinds: kinds of all models in the figure, for the colours.
+        looks: of all models in the figure, by name.
     """
     is_log = axes.get_yscale() == "log"
     models = list(table["model"].unique())
@@ -89,7 +99,7 @@ def draw_curves(axes: Axes, table: pd.DataFrame, kinds: list[str]) -> None:
         rows = table[(table["model"] == model) & table["mean"].notna()]
         if rows.empty:
             continue
-        style = look(rows["kind"].iloc[0], kinds)
+        style = looks[model]
         colour, lengths = style["color"], rows["length"].to_numpy()
         mean, low, high = (rows[name].to_numpy() for name in ("mean", "q05", "q95"))
         theory = rows["closed_form"].to_numpy()
