@@ -24,7 +24,7 @@ from gamecircuits.pipeline.config.limits import (
     list_needs_of_measuring,
     list_needs_of_training,
 )
-from gamecircuits.pipeline.config.named import Config, NamedGame
+from gamecircuits.pipeline.config.named import Config, NamedGame, NamedModel
 from gamecircuits.pipeline.stage import STAGES, File, Names, Stage, Work, figure, file_of, stage
 from gamecircuits.transformer.constructions.construction import CONSTRUCTIONS
 
@@ -618,8 +618,11 @@ def make_page(config: Config) -> Work:
     settings = {
         "title": "gamecircuits",
         "assets": digest_files(list_assets()),
-        "model_entries": [{"name": m.name, "kind": m.kind, "origin": m.origin} for m in models],
-        "game_entries": [{"name": g.name, "settings": g.settings} for g in games],
+        "model_entries": [_describe_for_page(config, m) for m in models],
+        "game_entries": [
+            {"name": g.name, "settings": g.settings, "models": _evaluated_on(config, g.name)}
+            for g in games
+        ],
     }
     reads: dict[str, File | list[File]] = {
         "models": [_model(config, model.name) for model in models],
@@ -627,6 +630,23 @@ def make_page(config: Config) -> Work:
     }
     loads = [GAMES.module(game.kind) for game in games]
     return Work(reads, settings, loads=list(dict.fromkeys(loads)))
+
+
+def _describe_for_page(config: Config, model: NamedModel) -> dict:
+    trained_length = None
+    if model.origin == "trial":
+        trained_length = config.searches[model.settings["search"]].entry.length
+    return {
+        "name": model.name,
+        "kind": model.kind,
+        "origin": model.origin,
+        "trained_length": trained_length,
+    }
+
+
+def _evaluated_on(config: Config, game: str) -> list[str]:
+    found = [e.models for e in config.evaluations.values() if e.game.name == game]
+    return list(dict.fromkeys(model.name for models in found for model in models))
 
 
 # The run itself.

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from gamecircuits.explorer.games import RECORDED, describe_game
-from gamecircuits.explorer.models import MAX_TOKENS, describe_model
+from gamecircuits.explorer.games import RECORDED, describe_game, fits
+from gamecircuits.explorer.models import MAX_TOKENS, describe_model, keep_few
 from gamecircuits.explorer.page import make_page as write_html
 from gamecircuits.games.datasets import iter_games
 from gamecircuits.games.game import make_game
@@ -28,15 +28,16 @@ def make_page(
     Args:
         models, games: files, as in model_entries and game_entries: a model, or a first shard.
         assets: digest of what the browser gets beside the data; a change makes the page anew.
-        model_entries: name, kind, origin, and the game that the model is to play.
-        game_entries: name, settings.
+        model_entries: name, kind, origin, and the longest prefix in training, if there was any.
+        game_entries: name, settings, and the models that are evaluated on the game.
     """
     data = {
         "summary": "",
         "models": [_read_model(*pair) for pair in zip(models, model_entries, strict=True)],
         "games": [_read_game(*pair) for pair in zip(games, game_entries, strict=True)],
     }
-    data["models"] = [model for model in data["models"] if model]
+    data["models"] = keep_few([model for model in data["models"] if model])
+    data["games"] = [game for game in data["games"] if game]
     write_files({page: write_html(data, title)})
 
 
@@ -48,7 +49,11 @@ def _read_model(path: str, entry: Mapping) -> dict | None:
     return {**entry, **describe_model(model)}
 
 
-def _read_game(path: str, entry: Mapping) -> dict:
-    game = make_game(**entry["settings"])
+def _read_game(path: str, entry: Mapping) -> dict | None:
+    """A game for the page; None if it has too many tokens to show."""
+    settings, shown = entry["settings"], {k: v for k, v in entry.items() if k != "settings"}
+    game = make_game(**settings)
+    if not fits(game):
+        return None
     tokens = next(iter_games(path, game))[:RECORDED]
-    return {**entry, **describe_game(game, tokens)}
+    return {**shown, "kind": settings["kind"], **describe_game(game, settings["kind"], tokens)}
