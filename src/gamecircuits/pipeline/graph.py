@@ -17,6 +17,7 @@ import yaml
 from gamecircuits.claims.claim import claim_modules
 from gamecircuits.experiments.experiment import EXPERIMENTS
 from gamecircuits.explorer.page import digest_files, list_assets
+from gamecircuits.figures.palette import colour_of
 from gamecircuits.games.game import GAMES
 from gamecircuits.kinds import list_modules
 from gamecircuits.pipeline.config.limits import (
@@ -619,10 +620,7 @@ def make_page(config: Config) -> Work:
         "title": "gamecircuits",
         "assets": digest_files(list_assets()),
         "model_entries": [_describe_for_page(config, m) for m in models],
-        "game_entries": [
-            {"name": g.name, "settings": g.settings, "models": _evaluated_on(config, g.name)}
-            for g in games
-        ],
+        "game_entries": [{"name": g.name, "settings": g.settings} for g in games],
     }
     reads: dict[str, File | list[File]] = {
         "models": [_model(config, model.name) for model in models],
@@ -633,20 +631,16 @@ def make_page(config: Config) -> Work:
 
 
 def _describe_for_page(config: Config, model: NamedModel) -> dict:
-    trained_length = None
-    if model.origin == "trial":
-        trained_length = config.searches[model.settings["search"]].entry.length
+    is_trained = model.origin == "trial"
+    search = config.searches[model.settings["search"]].entry if is_trained else None
     return {
         "name": model.name,
         "kind": model.kind,
         "origin": model.origin,
-        "trained_length": trained_length,
+        "games": [game for game in config.games if model.name in _models_on(config, game)],
+        "trained_length": search and search.length,
+        "colour": colour_of(model.settings["variant"] if is_trained else model.kind),
     }
-
-
-def _evaluated_on(config: Config, game: str) -> list[str]:
-    found = [e.models for e in config.evaluations.values() if e.game.name == game]
-    return list(dict.fromkeys(model.name for models in found for model in models))
 
 
 # The run itself.

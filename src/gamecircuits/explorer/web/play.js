@@ -1,7 +1,8 @@
 // Play tokens, and see what two models make of them.
 
 import { boardCells, tokenCells } from "gamecircuits/cells";
-import { button, choice, h, percent, replace, show, slider, words } from "gamecircuits/dom";
+import { button, choice, h, moveSlider, percent, replace, show, slider, words } from "gamecircuits/dom";
+import { draw, sample } from "gamecircuits/random";
 import { makeRule } from "gamecircuits/rules";
 import { list, modelInWords, ruleInWords, tokenNames } from "gamecircuits/tokens";
 import { illegalRate } from "gamecircuits/transformer";
@@ -16,11 +17,11 @@ export function listGames({ games, models }) {
   const others = [...new Set(models.map((model) => model.vocab))].filter((V) => !sizes.has(V));
   const made = others.map((vocab) => ({
     name: `set complement of ${vocab}`, kind: "set_complement", vocab, max_length: vocab, rules: {},
-    board: null, opening: new Uint8Array(vocab).fill(1), recorded: [], models: [],
+    board: null, opening: new Uint8Array(vocab).fill(1), recorded: [],
   }));
   const rank = (game) => {
     const fitting = listModels(game, models);
-    const found = models.filter((model) => game.models.includes(model.name));
+    const found = fitting.filter((model) => model.games.includes(game.name));
     if (new Set(found.map((model) => model.origin)).size > 1) return 0;
     return found.length ? 1 : fitting.length ? 2 : 3;
   };
@@ -31,30 +32,15 @@ export function listGames({ games, models }) {
 /** Models of the game's vocabulary, those that the run evaluates on it first. */
 export function listModels(game, models) {
   const fitting = models.filter((model) => model.vocab === game.vocab);
-  const first = game.models.map((name) => fitting.find((model) => model.name === name));
-  return [...new Set([...first.filter(Boolean), ...fitting])];
+  const first = fitting.filter((model) => model.games.includes(game.name));
+  return [...new Set([...first, ...fitting])];
 }
 
 /** Constructed beside trained, if there are both; else the first two. */
 function choosePair(models) {
   const made = models.find((model) => model.origin === "construction") ?? models[0];
   const found = models.find((model) => model.origin !== "construction" && model !== made);
-  return [made, found ?? models.find((model) => model !== made) ?? made];
-}
-
-/** A number in [0, 1) that depends on the seed alone (mulberry32). */
-export function draw(seed) {
-  let t = (seed * 0x9e3779b1 + 0x6d2b79f5) | 0;
-  t = Math.imul(t ^ (t >>> 15), t | 1);
-  t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-  return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-}
-
-/** Index drawn with probabilities proportional to the weights. */
-export function sample(weights, uniform) {
-  let left = uniform * weights.reduce((sum, weight) => sum + weight, 0);
-  const found = weights.findIndex((weight) => (left -= weight) < 0);
-  return found >= 0 ? found : weights.findLastIndex((weight) => weight > 0);
+  return [made, found ?? models.find((model) => model !== made)].filter(Boolean);
 }
 
 class Play {
@@ -62,14 +48,19 @@ class Play {
     this.page = page;
     this.state = page.state;
     this.games = listGames(page.data);
-    this.memory = {}; // of the tokens' tab stop
-    this.parts = Object.fromEntries(["choices", "table", "models"].map((name) =>
-      [name, h("div", { class: name === "models" ? "columns models" : name })]));
+    this.memory = { board: {}, chips: {} }; // of the tab stops
     this.live = h("p", { class: "soft", "aria-live": "polite" });
+    this.slider = slider("Tokens played", { min: 0, max: 1, step: 1, value: 0, key: "play.at" },
+      (at) => this.set({ tokens: this.line, at }));
+    this.parts = Object.fromEntries(["choices", "rule", "board", "chips", "buttons", "models"].map(
+      (name) => [name, h("div", { class: name === "models" ? "columns models" : name })]));
+    const { choices, rule, board, chips, buttons, models } = this.parts;
+    this.parts.table = h("div", { class: "card table" }, rule,
+      h("div", { class: "beside" }, board, h("div", {}, chips, this.live, buttons, this.slider)));
     section.append(
       h("p", {}, "Play tokens and see how models with one attention head guess what may come " +
         "next. Orange is probability on tokens that are illegal."),
-      ...Object.values(this.parts));
+      choices, this.parts.table, models);
     section.addEventListener("keydown", (event) => this.#type(event));
     for (const kind of ["pointerover", "focusin"]) {
       section.addEventListener(kind, (event) => this.#point(event, kind === "focusin"));
@@ -114,10 +105,12 @@ class Play {
     this.isIllegal = new Set(this.rule.illegalPlaces(this.tokens));
     const fitting = listModels(this.game, this.page.data.models);
     const pair = fitting.length ? choosePair(fitting) : [];
-    const chosen = ["a", "b"].map((key, n) =>
-      fitting.find((model) => model.name === this.get(key)) ?? pair[n]);
+    const [left, right] = ["a", "b"].map((key) =>
+      fitting.find((model) => model.name === this.get(key)));
+    const one = left ?? pair.find((model) => model !== right);
+    const other = right ?? pair.find((model) => model !== one);
     this.fitting = fitting;
-    this.models = fitting.length > 1 ? chosen : chosen.slice(0, fitting.length);
+    this.models = [one, other].filter(Boolean);
     const look = this.get("look");
     this.look = look >= 0 && look < this.game.vocab ? look : (this.tokens[0] ?? 0);
     this.runs = this.tokens.length
@@ -189,7 +182,7 @@ class Play {
   draw() {
     this.#read();
     replace(this.parts.choices, this.#drawChoices());
-    replace(this.parts.table, this.#drawTable());
+    this.#drawTable();
     const cards = this.models.map((model, n) => this.#drawModel(model, n));
     replace(this.parts.models, cards);
     this.#drawCharts();
@@ -210,20 +203,18 @@ class Play {
   }
 
   #drawTable() {
-    const { game, names, position, tokens } = this;
+    const { game, names, position, tokens, parts } = this;
     const onplay = (token) => this.#play(token);
-    const board = game.board && boardCells(game, names, position, this.memory, onplay);
     const isOwn = game.board && game.vocab === game.board.rows * game.board.columns;
+    replace(parts.rule, h("p", {}, ruleInWords(game)));
+    replace(parts.board, game.board && boardCells(game, names, position, this.memory.board, onplay));
+    replace(parts.chips, !isOwn && tokenCells(names, position.legal, this.memory.chips, onplay));
+    parts.table.classList.toggle("has-board", Boolean(game.board));
     replace(this.live, this.#sayWhere());
-    return h("div", { class: "card table" },
-      h("p", { class: "rule" }, ruleInWords(game)),
-      h("div", { class: board ? "beside" : "" }, board,
-        h("div", {}, !isOwn && tokenCells(names, position.legal, this.memory, onplay),
-          this.live, this.#drawButtons(),
-          this.line.length > 1 && slider("Tokens played", {
-            min: 0, max: this.line.length, step: 1, value: tokens.length, key: "play.at",
-            read: (at) => `${at} of ${this.line.length}`,
-          }, (at) => this.set({ tokens: this.line, at })))));
+    replace(parts.buttons, this.#drawButtons());
+    this.slider.hidden = this.line.length < 2;
+    moveSlider(this.slider, { value: tokens.length, max: this.line.length,
+      read: (at) => `${at} of ${this.line.length}` });
   }
 
   #drawButtons() {
@@ -265,9 +256,8 @@ class Play {
   #drawModel(model, n) {
     const entry = this.page.data.models.find(({ name }) => name === model.name);
     const run = this.runs[n];
-    const colour = this.page.data.colours?.[model.name];
     return h("article", { class: "card model", "aria-labelledby": `play-model-${n}` },
-      h("h3", { id: `play-model-${n}` }, colour && h("span", { class: "spot", style: `--colour: ${colour}` }),
+      h("h3", { id: `play-model-${n}` }, h("span", { class: "spot", style: `--colour: ${entry.colour}` }),
         words(model.name)),
       h("p", { class: "soft" }, `${modelInWords(entry)}.`),
       run && [
@@ -309,8 +299,9 @@ class Play {
       h("p", { class: "verdict" }, h("span", { class: `big${rate >= 0.01 ? " warn" : ""}` }, percent(rate)),
         h("span", {}, " illegal rate"),
         h("span", { class: "meter", "aria-hidden": "true", style: `--share: ${rate.toFixed(4)}` })),
-      h("p", {}, `${percent(1 - rate)} of the probability falls on the ${count} legal ` +
-        `${count === 1 ? "token" : "tokens"}. ${lost} Each place gets ${shares} of the attention.${unseen}`),
+      h("p", {}, `${rate < 0.005 ? `All but ${percent(rate)}` : percent(1 - rate)} of the probability falls ` +
+        `on the ${count} legal ${count === 1 ? "token" : "tokens"}. ${lost} Each place gets ${shares} of ` +
+        `the attention.${unseen}`),
     ];
   }
 

@@ -7,9 +7,8 @@ import { h, percent, show, svg } from "gamecircuits/dom";
 
 const AXIS = 46; // pixels for the numbers at the left
 const COLUMN = 18; // least width of a token's column, below which a chart takes several rows
-const LOGITS = 92; // heights
-const SHARES = 78;
-const GAP = 26;
+const HEIGHTS = { logits: 92, gap: 46, shares: 78 };
+const LOW = { logits: 60, gap: 16, shares: 48 }; // where a chart takes several rows
 const MOST = 9; // places that are listed one by one
 
 const fixed = (value) => value.toFixed(2).replace("-", "−");
@@ -26,10 +25,10 @@ export function drawAttention({ run, tokens, names, isIllegal, width }) {
   const arcs = tokens.map((token, i) =>
     arc(x(last), x(i), top, run.attention[i], { "data-token": token }));
   if (hasSink) arcs.unshift(arc(x(last), x(-1), top, run.sinkShare, { class: "arc sink" }));
-  const most = Math.max(...run.attention);
+  const most = run.attention.indexOf(Math.max(...run.attention));
   const labels = tokens.flatMap((token, i) => [
     step >= 13 && chip(x(i), top, step, names[token], isIllegal.has(i), token),
-    (step >= 32 || (step >= 13 && run.attention[i] === most)) &&
+    (step >= 32 || (step >= 13 && i === most)) &&
       svg("text", { x: x(i), y: top + 40, class: "soft number", ...middle },
         fixed(run.attention[i])),
   ]);
@@ -54,7 +53,7 @@ function arc(from, to, y, weight, attributes) {
     ? `M${from - 5},${y} C${from - 20},${y - rise} ${from + 20},${y - rise} ${from + 5},${y}`
     : `M${from},${y} C${from},${y - 1.3 * rise} ${to},${y - 1.3 * rise} ${to},${y}`;
   return svg("path", { d: path, fill: "none", class: "arc",
-    "stroke-width": Math.max(0.6, 14 * weight), ...attributes });
+    "stroke-width": Math.max(0.6, 18 * weight), ...attributes });
 }
 
 function chip(x, y, step, name, isIllegal, token) {
@@ -91,72 +90,71 @@ export function drawNext({ run, legal, names, width, scale, name }) {
   const rows = Math.ceil(vocab / Math.max(1, Math.floor((width - AXIS) / COLUMN)));
   const perRow = Math.ceil(vocab / rows);
   const cell = Math.min(44, (width - AXIS) / perRow);
-  const height = LOGITS + GAP + SHARES + 24;
   const relative = relativeLogits(run, legal);
   const target = legal?.includes(1) ? 1 / legal.reduce((sum, one) => sum + one, 0) : null;
   const content = [];
+  let y = 16;
   for (let row = 0; row < rows; row++) {
-    const top = 16 + row * (height + 14);
+    const sizes = { ...(rows > 1 ? LOW : HEIGHTS), ...(row === 0 && { gap: HEIGHTS.gap }) };
+    const place = placeRow(y, sizes, scale);
     const end = Math.min(vocab, (row + 1) * perRow);
-    content.push(...drawAxes(top, scale, AXIS + cell * (end - row * perRow), row === 0, legal));
+    content.push(...drawAxes(place, scale, AXIS + cell * (end - row * perRow), row === 0, legal));
     for (let k = row * perRow; k < end; k++) {
       const x = AXIS + cell * (k - row * perRow + 0.5);
-      content.push(drawColumn({ k, x, cell, top, scale, target, name: names[k],
+      content.push(drawColumn({ k, x, cell, place, target, name: names[k],
         relative: relative[k], share: run.probabilities[k], isLegal: legal && legal[k] }));
     }
+    y = place.base + 36;
   }
   const rate = legal ? run.probabilities.reduce((sum, p, k) => sum + (legal[k] ? 0 : p), 0) : NaN;
   const label = `Next token by ${name}: ${names
     .map((token, k) => [token, run.probabilities[k]]).sort((one, other) => other[1] - one[1])
     .slice(0, 5).map(([token, p]) => `${token} ${percent(p)}`).join(", ")}` +
     `${legal ? `; illegal tokens together ${percent(rate)}` : ""}.`;
-  return svg("svg", { width, height: 10 + rows * (height + 14), role: "img", "aria-label": label },
-    ...content);
+  return svg("svg", { width, height: y - 12, role: "img", "aria-label": label }, ...content);
 }
 
-const logitY = (top, scale, value) => {
-  const span = scale.high - scale.low || 1;
-  return top + 4 + ((LOGITS - 8) * (scale.high - value)) / span;
-};
+/** Where a row's logits and probabilities are drawn. */
+function placeRow(top, { logits, gap, shares }, scale) {
+  const base = top + logits + gap + shares;
+  return {
+    top, base, shares,
+    logit: (value) => top + 4 + ((logits - 8) * (scale.high - value)) / (scale.high - scale.low || 1),
+    height: (share) => ((shares - 6) * share) / scale.most,
+  };
+}
 
-function drawAxes(top, scale, right, isFirst, legal) {
-  const base = top + LOGITS + GAP + SHARES;
-  const level = logitY(top, scale, 0);
-  const lowest = logitY(top, scale, scale.low);
+function drawAxes({ top, base, shares, logit }, scale, right, isFirst, legal) {
   const line = (y, kind) => svg("line", { x1: AXIS, x2: right, y1: y, y2: y, class: kind });
   const number = (y, text) =>
     svg("text", { x: AXIS - 6, y: y + 4, "text-anchor": "end", class: "soft number" }, text);
+  const level = logit(0);
   return [
     line(level, "level"), number(level, "0"),
-    lowest - level > 14 && number(lowest, show(scale.low, 2)),
-    level - logitY(top, scale, scale.high) > 14 &&
-      number(logitY(top, scale, scale.high), show(scale.high, 2)),
-    line(base, "axis"), number(base, "0"),
-    number(base - SHARES + 6, percent(scale.most)),
+    logit(scale.low) - level > 14 && number(logit(scale.low), show(scale.low, 2)),
+    level - logit(scale.high) > 14 && number(logit(scale.high), show(scale.high, 2)),
+    line(base, "axis"), number(base, "0"), number(base - shares + 6, percent(scale.most)),
     isFirst && svg("text", { x: AXIS, y: top - 4, class: "soft" },
       legal?.includes(1) ? "logit − lowest legal logit (nats)" : "logit − highest logit (nats)"),
-    isFirst && svg("text", { x: AXIS, y: base - SHARES - 6, class: "soft" },
+    isFirst && svg("text", { x: AXIS, y: base - shares - 16, class: "soft" },
       legal?.includes(1) ? "probability; dashed: the right answer" : "probability"),
   ].filter(Boolean);
 }
 
-function drawColumn({ k, x, cell, top, scale, target, name, relative, share, isLegal }) {
+function drawColumn({ k, x, cell, place, target, name, relative, share, isLegal }) {
   const kind = isLegal == null ? "unknown" : isLegal ? "legal" : "illegal";
-  const base = top + LOGITS + GAP + SHARES;
+  const { top, base, height } = place;
   const wide = Math.max(3, Math.min(26, 0.66 * cell));
-  const y = logitY(top, scale, relative);
-  const heightOf = (p) => ((SHARES - 6) * p) / scale.most;
+  const y = place.logit(relative);
   return svg("g", { class: `column ${kind}`, "data-token": k },
-    svg("rect", { class: "ground", x: x - cell / 2, y: top, width: cell,
-      height: LOGITS + GAP + SHARES + 22 }),
-    kind === "illegal" && svg("line", { class: "stem", x1: x, x2: x, y1: logitY(top, scale, 0),
-      y2: y }),
+    svg("rect", { class: "ground", x: x - cell / 2, y: top, width: cell, height: base - top + 22 }),
+    kind === "illegal" && svg("line", { class: "stem", x1: x, x2: x, y1: place.logit(0), y2: y }),
     svg("circle", { class: "dot", cx: x, cy: y, r: Math.min(4.5, 0.3 * cell) }),
-    svg("rect", { class: "bar-drawn", x: x - wide / 2, y: base - heightOf(share), width: wide,
-      height: heightOf(share) }),
+    svg("rect", { class: "bar-drawn", x: x - wide / 2, y: base - height(share), width: wide,
+      height: height(share) }),
     target !== null && isLegal && svg("rect", { class: "target", x: x - wide / 2 - 1.5,
-      y: base - heightOf(target), width: wide + 3, height: heightOf(target) }),
-    cell >= 34 && share >= 0.0005 && svg("text", { x, y: base - heightOf(share) - 4, ...middle,
+      y: base - height(target), width: wide + 3, height: height(target) }),
+    cell >= 34 && share >= 0.0005 && svg("text", { x, y: base - height(share) - 4, ...middle,
       class: "soft number", style: "font-size: 10px" }, percent(share)),
     svg("text", { x, y: base + 16, ...middle, class: "name", ...small(name, cell) }, name));
 }
@@ -192,7 +190,7 @@ export function sumTable({ run, tokens, names, k, legal, table }) {
       h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "from"),
         ...["attention", "value", "adds"].map((text) =>
           h("th", { scope: "col", class: "number" }, text)), h("td"))),
-      h("tbody", {}, rows, line("last token, directly", "", "", own)),
+      h("tbody", {}, rows, line("direct path", "", "", own)),
       h("tfoot", {}, h("tr", {}, h("th", { scope: "row" }, `logit of ${names[k]}`), h("td"), h("td"),
         h("td", { class: "number" }, show(run.logits[k])), h("td"))))),
     legal?.includes(1) && h("p", { class: legal[k] ? "" : "warn" },

@@ -28,8 +28,9 @@ def make_page(
     Args:
         models, games: files, as in model_entries and game_entries: a model, or a first shard.
         assets: digest of what the browser gets beside the data; a change makes the page anew.
-        model_entries: name, kind, origin, and the longest prefix in training, if there was any.
-        game_entries: name, settings, and the models that are evaluated on the game.
+        model_entries: name, kind, origin, the games that the model is evaluated on, the longest
+            prefix in training, if there was any, and a colour.
+        game_entries: name, settings.
     """
     data = {
         "summary": "",
