@@ -21,7 +21,7 @@ export function listGames({ games, models }) {
   }));
   const rank = (game) => {
     const fitting = listModels(game, models);
-    const found = fitting.filter((model) => model.games.includes(game.name));
+    const found = fitting.filter((model) => model.games?.includes(game.name));
     if (new Set(found.map((model) => model.origin)).size > 1) return 0;
     return found.length ? 1 : fitting.length ? 2 : 3;
   };
@@ -32,7 +32,7 @@ export function listGames({ games, models }) {
 /** Models of the game's vocabulary, those that the run evaluates on it first. */
 export function listModels(game, models) {
   const fitting = models.filter((model) => model.vocab === game.vocab);
-  const first = fitting.filter((model) => model.games.includes(game.name));
+  const first = fitting.filter((model) => model.games?.includes(game.name));
   return [...new Set([...first, ...fitting])];
 }
 

@@ -90,7 +90,7 @@ class Turn {
       this.parts.presets, this.parts.text,
       h("div", { class: "turn" },
         h("div", { class: "card sliders" }, s, V, this.parts.choices, Object.values(others)),
-        h("div", {}, this.parts.reading, this.parts.curves, this.parts.guess)));
+        h("div", { class: "shown" }, this.parts.reading, this.parts.curves, this.parts.guess)));
     section.addEventListener("change", () => this.#settle());
     this.state.listen(Object.keys(turn.defaults()), () => this.draw());
     this.#drawAtEveryWidth(section);
