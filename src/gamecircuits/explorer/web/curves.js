@@ -35,7 +35,7 @@ export function drawCurves({ width, height = 250, title, series, lengths, isLog,
     svg("text", { x: (LEFT + width - RIGHT) / 2, y: height - 6, "text-anchor": "middle", class: "soft" },
       "tokens seen"),
     svg("line", { class: "here", x1: x(here.length), x2: x(here.length), y1: TOP, y2: height - BOTTOM }),
-    guess != null && svg("line", { class: "guess", x1: LEFT, x2: width - RIGHT, y1: y.at(guess), y2: y.at(guess) }),
+    guess != null && svg("line", { class: "guessed", x1: LEFT, x2: width - RIGHT, y1: y.at(guess), y2: y.at(guess) }),
     ...marks,
     ...nameCurves(series, y, width));
 }
