@@ -177,7 +177,9 @@ def test_guess_first(page):
 
 @needs_browser
 def test_sliders_links_and_nonsense(page):
-    page.evaluate("location.hash = 'view=turn&turn.x=abc&turn.V=9e9&turn.s=-3&turn.norm=no&turn.m=0'")
+    page.evaluate(
+        "location.hash = 'view=turn&turn.x=abc&turn.V=9e9&turn.s=-3&turn.norm=no&turn.m=0'"
+    )
     reading = page.locator("#view-turn .reading")
     page.wait_for_function("document.querySelector('.reading').innerText.includes('1 of 40')")
     page.evaluate("location.hash = 'view=turn&turn.s=3'")

@@ -62,7 +62,7 @@ class Play {
         "next. Orange is probability on tokens that are illegal."),
       choices, this.parts.table, models);
     section.addEventListener("keydown", (event) => this.#type(event));
-    for (const kind of ["pointerover", "focusin"]) {
+    for (const kind of ["pointermove", "focusin"]) {
       section.addEventListener(kind, (event) => this.#point(event, kind === "focusin"));
     }
     section.addEventListener("click", (event) => this.#lookAt(event));
