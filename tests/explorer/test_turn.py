@@ -164,7 +164,8 @@ def test_guess_first(page):
     page.click("text=Ask me")
     section = page.locator("#view-turn")
     assert section.locator(".point.rate").count() == 0  # the answer is hidden
-    assert "illegal rate" not in section.locator(".reading").inner_text()
+    assert "%" not in section.locator(".reading").inner_text()
+    assert "Theory" not in section.locator(".details").inner_text()
     slider = section.locator("input[data-key='turn.guess']")
     slider.focus()
     page.keyboard.press("End")

@@ -5,7 +5,7 @@ import { draw } from "gamecircuits/random";
 import { classes } from "gamecircuits/theory";
 import { displacement, illegalRate, Transformer } from "gamecircuits/transformer";
 
-const SAMPLES = 24; // contexts of a length, where they are not all alike
+export const SAMPLES = 24; // contexts of a length, where they are not all alike
 
 function fill(V, value) {
   const values = new Float64Array(V * V);

@@ -11,19 +11,23 @@ const LOWEST = 1e-12; // of a logarithmic axis
  */
 export function drawCurves({ width, height = 250, title, series, lengths, isLog, here, label, guess }) {
   const x = makeX(width, lengths);
-  const values = series.flatMap(({ line = [], points = [], ghost = [] }) =>
+  const all = series.flatMap(({ line = [], points = [], ghost = [] }) =>
     [...line, ...points, ...ghost].map(([, value]) => value)).filter(Number.isFinite);
+  const isDrawn = ([, value]) => Number.isFinite(value) && (!isLog || value >= LOWEST);
+  const values = all.filter((value) => isDrawn([0, value]));
+  if (guess != null) values.push(Math.max(guess, 1e-3));
   const y = isLog ? makeLog(height, values) : makeLinear(height, values);
-  const path = (list) => list.filter(([, value]) => Number.isFinite(value))
+  const path = (list) => list.filter(isDrawn)
     .map(([s, value], n) => `${n ? "L" : "M"}${x(s).toFixed(1)},${y.at(value).toFixed(1)}`).join("");
   const marks = series.flatMap(({ kind, line = [], points = [], ghost = [] }) => [
     svg("path", { class: `curve ghost ${kind}`, d: path(ghost) }),
     svg("path", { class: `curve ${kind}`, d: path(line) }),
-    ...points.filter(([, value]) => Number.isFinite(value)).map(([s, value]) =>
+    ...points.filter(isDrawn).map(([s, value]) =>
       svg("circle", { class: `point ${kind}`, cx: x(s), cy: y.at(value), r: s === here.length ? 5.5 : 3 })),
   ]);
   return svg("svg", { width, height, role: "img", "aria-label": label },
-    svg("text", { x: 4, y: 14, class: "title" }, title),
+    svg("text", { x: 4, y: 14, class: "title" },
+      values.length < all.length ? `${title} (below 10⁻¹²: not drawn)` : title),
     ...y.ticks.flatMap((value) => [
       svg("line", { x1: LEFT, x2: width - RIGHT, y1: y.at(value), y2: y.at(value),
         class: value === 0 && !isLog ? "zero" : "grid" }),
@@ -68,7 +72,7 @@ const makeX = (width, lengths) => {
 };
 
 function makeLog(height, values) {
-  const low = Math.max(LOWEST, Math.min(0.1, ...values.filter((value) => value > 0)));
+  const low = Math.max(LOWEST, Math.min(0.01, ...values));
   const first = Math.floor(Math.log10(low) + 1e-9);
   const inner = height - TOP - BOTTOM;
   const at = (value) => TOP + inner * (Math.log10(Math.min(1, Math.max(value, 10 ** first))) / first);

@@ -166,6 +166,7 @@ class Play {
   }
 
   #point(event, isFocus) {
+    if (this.isDrawing) return;
     const token = this.#tokenOf(event);
     const shown = token >= 0 ? token : isFocus ? this.look : -1;
     if (shown >= 0 && shown !== this.lit) this.#light(shown);
@@ -180,12 +181,14 @@ class Play {
   // What is drawn.
 
   draw() {
+    this.isDrawing = true; // when the focus moves to new elements
     this.#read();
     replace(this.parts.choices, this.#drawChoices());
     this.#drawTable();
     const cards = this.models.map((model, n) => this.#drawModel(model, n));
     replace(this.parts.models, cards);
     this.#drawCharts();
+    this.isDrawing = false;
     this.#light(this.look);
   }
 
@@ -198,8 +201,8 @@ class Play {
     return h("div", { class: "bar" },
       choice("Game", names, this.game.name,
         (game) => this.set({ game, tokens: [-1], at: -1, a: "", b: "", look: -1 }), "play.game"),
-      this.models.length > 0 && ofModel("a", "Model on the left", 0),
-      this.models.length > 1 && ofModel("b", "Model on the right", 1));
+      this.models.length > 0 && ofModel("a", "First model", 0),
+      this.models.length > 1 && ofModel("b", "Second model", 1));
   }
 
   #drawTable() {
@@ -227,7 +230,7 @@ class Play {
       button("New", () => this.set({ tokens: [], at: -1 }), { disabled: !tokens.length }),
       button("Random legal token", () => this.#drawToken(position.legal), { disabled: !canMove }),
       ...this.runs.map((run, n) => button(
-        this.models.length < 2 ? "The model plays" : `${["Left", "Right"][n]} model plays`,
+        `Let ${words(this.models[n].name)} play`,
         () => this.#drawToken(run.probabilities), { disabled: isOver })),
       game.recorded.length > 0 && choice("Recorded plays",
         [["", "choose …"], ...game.recorded.map((_, n) => [String(n), `play ${n + 1}`])], "",

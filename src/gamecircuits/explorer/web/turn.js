@@ -1,6 +1,6 @@
 // Turn the numbers of a model of set complement, and see how often it errs by length.
 
-import { build, gramOfFrame, meanOffDiagonal, measure } from "gamecircuits/built";
+import { build, gramOfFrame, meanOffDiagonal, measure, SAMPLES } from "gamecircuits/built";
 import { drawCurves } from "gamecircuits/curves";
 import { button, choice, h, moveSlider, percent, replace, show, slider } from "gamecircuits/dom";
 import { PRESETS } from "gamecircuits/presets";
@@ -62,13 +62,13 @@ export function curvesOf(setting, withModel = true) {
 
 /** The formula of the displacement, and what it means here. */
 function formulaOf({ norm, shape, beta, sink }) {
-  if (shape === "block") return "δ = x/s for tokens with a dimension (1 more for the last), 0 for the others";
-  if (shape === "frame") return "mean δ = x (1 − ḡ)/s, where ḡ is the mean inner product of two tokens";
+  if (shape === "block") return "Displacement: δ = x/s for tokens with a dimension (1 more for the last), 0 for the others";
+  if (shape === "frame") return "Displacement: its mean is x (1 − ḡ)/s, where ḡ is the mean inner product of two tokens";
   const seen = sink > 0 ? "s + a₀" : "s";
   const own = beta === 0 ? "" : ", and β more for the last token";
-  if (norm === "none") return `δ = x/(${seen})${own}`.replace("(s)", "s");
-  if (norm === "attention") return `δ = g √(V/(s (V − s)))${own}; x and a₀ cancel`;
-  return `δ = g w/√(1 − 1/V + w² s (V − s)/V) with w = x/(${seen})` +
+  if (norm === "none") return `Displacement: δ = x/(${seen})${own}`.replace("(s)", "s");
+  if (norm === "attention") return `Displacement: δ = g √(V/(s (V − s)))${own}; x and a₀ cancel`;
+  return `Displacement: δ = g w/√(1 − 1/V + w² s (V − s)/V) with w = x/(${seen})` +
     `${beta === 0 ? "" : "; for the last w + β over the root"}`;
 }
 
@@ -78,7 +78,7 @@ class Turn {
     this.before = tidy(START);
     this.sliders = Object.fromEntries(Object.entries(SLIDERS).map(([name, one]) =>
       [name, this.#makeSlider(name, one)]));
-    this.parts = Object.fromEntries(["presets", "text", "choices", "reading", "curves", "guess"].map(
+    this.parts = Object.fromEntries(["presets", "text", "choices", "reading", "details", "curves", "guess"].map(
       (name) => [name, h("div", { class: name })]));
     this.parts.reading.setAttribute("aria-live", "polite");
     this.guess = slider("Your guess", { min: 0, max: 100, step: 1, value: 50, key: "turn.guess",
@@ -90,7 +90,8 @@ class Turn {
       this.parts.presets, this.parts.text,
       h("div", { class: "turn" },
         h("div", { class: "card sliders" }, s, V, this.parts.choices, Object.values(others)),
-        h("div", { class: "shown" }, this.parts.reading, this.parts.curves, this.parts.guess)));
+        h("div", { class: "shown" }, this.parts.reading, this.parts.details, this.parts.curves,
+          this.parts.guess)));
     section.addEventListener("change", () => this.#settle());
     this.state.listen(Object.keys(turn.defaults()), () => this.draw());
     this.#drawAtEveryWidth(section);
@@ -158,7 +159,7 @@ class Turn {
         this.set({ ...setting, ask: 0 });
       }, { "aria-pressed": String(chosen?.name === name) })));
     replace(this.parts.text, h("p", {}, chosen
-      ? chosen.text : "A setting of your own; the dotted lines are the one before it."));
+      ? chosen.text : "A setting of your own."));
   }
 
   #drawControls() {
@@ -177,21 +178,23 @@ class Turn {
   }
 
   #drawReading({ theory, model, lengths }) {
-    const { s, V } = this.setting;
+    const { setting } = this;
+    const { s, V, shape } = setting;
     const [now, law] = [model[s - 1], theory[s - 1]];
-    const lost = lengths.find((length) => theory[length - 1].last <= 1e-12);
-    const isBelow = lost == null ? "" : isFull(this.setting)
-      ? ` From length ${lost} on the last token is at least as likely as an absent one.` : "";
-    const rate = this.isAsked ? "" : [h("strong", { class: "warn" }, `${percent(now.rate)} `),
-      `of the probability falls on seen tokens (illegal rate${
-        Number.isFinite(law.rate) ? `; theory ${percent(law.rate)}` : "; theory has only bounds"}). `];
+    const counted = `After ${s} of ${V} tokens`;
+    const lost = isFull(setting) && lengths.find((length) => theory[length - 1].last <= 1e-12);
     const others = s > 1 && show(now.others) !== show(now.last)
-      ? `the last lies ${nats(now.last)} below the absent ones, the others ${nats(now.others)}`
-      : `each lies ${nats(now.last)} below the absent ones`;
-    replace(this.parts.reading,
-      h("p", {}, `After ${s} of ${V} tokens `, rate, `${rate ? "Seen tokens: " : "of the seen tokens "}`,
-        `${others}.${isBelow}`),
-      h("p", { class: "soft" }, `Displacement: ${formulaOf(this.setting)}.`));
+      ? `The last token lies ${nats(now.last)} below the absent ones, the others ${nats(now.others)}.`
+      : `Each seen token lies ${nats(now.last)} below the absent ones.`;
+    replace(this.parts.reading, h("p", {}, this.isAsked ? `${counted}: what do you guess?` : [
+      `${counted} `, h("strong", { class: "warn" }, percent(now.rate)),
+      " of the probability falls on seen ones."]));
+    replace(this.parts.details,
+      h("p", {}, !this.isAsked && (Number.isFinite(law.rate)
+        ? `Theory: ${percent(law.rate)}. ` : "Theory has bounds only. "), others,
+      lost && ` From length ${lost} on the last token is at least as likely as an absent one.`),
+      h("p", { class: "soft" }, `${formulaOf(setting)}.`,
+        shape === "frame" && ` Points: means over ${SAMPLES} random contexts of each length.`));
   }
 
   #drawCurves({ lengths, theory, model }) {
@@ -221,7 +224,11 @@ class Turn {
     holders[1].append(drawCurves({ width, lengths, here, isLog: false, series: displaced,
       title: "Displacement (nats)",
       label: `Displacement of the last token by length, ${ends("last", nats)}.` }));
-    if (hasGhost) this.parts.curves.append(h("p", { class: "soft" }, "Dotted: the setting before."));
+    if (hasGhost) {
+      const name = sameSetting({ ...before, s: 1 }, { ...START, s: 1 })
+        ? `${PRESETS[0].name}, the first setting` : "the setting before this one";
+      this.parts.curves.append(h("p", { class: "soft" }, `Dotted: ${name}.`));
+    }
   }
 
   #drawGuess({ model }) {

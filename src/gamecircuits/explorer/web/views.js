@@ -28,14 +28,14 @@ export function drawAttention({ run, tokens, names, isIllegal, width }) {
   const most = run.attention.indexOf(Math.max(...run.attention));
   const labels = tokens.flatMap((token, i) => [
     step >= 13 && chip(x(i), top, step, names[token], isIllegal.has(i), token),
-    (step >= 32 || (step >= 13 && i === most)) &&
+    (step >= 36 || (step >= 13 && i === most)) &&
       svg("text", { x: x(i), y: top + 40, class: "soft number", ...middle },
         fixed(run.attention[i])),
   ]);
   if (hasSink) {
     labels.push(svg("text", { x: x(-1), y: top + 17, class: "soft", ...middle },
       step < 30 ? "0" : "sink"));
-    if (step >= 32) {
+    if (step >= 36) {
       labels.push(svg("text", { x: x(-1), y: top + 40, class: "soft number", ...middle },
         fixed(run.sinkShare)));
     }
