@@ -1,6 +1,6 @@
 // Curves by length: theory as lines, a model as points, the last setting as a ghost.
 
-import { show, svg } from "gamecircuits/dom";
+import { show, svg, tenTo } from "gamecircuits/dom";
 
 const [LEFT, RIGHT, TOP, BOTTOM] = [58, 76, 26, 40];
 const LOWEST = 1e-12; // of a logarithmic axis
@@ -32,7 +32,7 @@ export function drawCurves({ width, height = 250, title, series, lengths, isLog,
       svg("line", { x1: LEFT, x2: width - RIGHT, y1: y.at(value), y2: y.at(value),
         class: value === 0 && !isLog ? "zero" : "grid" }),
       svg("text", { x: LEFT - 6, y: y.at(value) + 4, "text-anchor": "end", class: "soft number" },
-        isLog ? tenTo(value) : show(value)),
+        isLog ? showPower(value) : show(value)),
     ]),
     ...ticksOf(lengths).map((s) => svg("text", { x: x(s), y: height - BOTTOM + 18,
       "text-anchor": "middle", class: "soft number" }, s)),
@@ -44,13 +44,10 @@ export function drawCurves({ width, height = 250, title, series, lengths, isLog,
     ...nameCurves(series, y, width));
 }
 
-const RAISED = { "-": "⁻", 0: "⁰", 1: "¹", 2: "²", 3: "³", 4: "⁴", 5: "⁵", 6: "⁶", 7: "⁷", 8: "⁸", 9: "⁹" };
-
 /** 1, 0.1, 0.01, 10⁻³, ... */
-function tenTo(value) {
+function showPower(value) {
   const exponent = Math.round(Math.log10(value));
-  if (exponent > -3) return String(value);
-  return `10${[...String(exponent)].map((sign) => RAISED[sign]).join("")}`;
+  return exponent > -3 ? String(value) : tenTo(exponent);
 }
 
 /** Names at the right end of the curves, kept apart. */

@@ -60,16 +60,16 @@ export function curvesOf(setting, withModel = true) {
   };
 }
 
-/** The formula of the displacement, and what it means here. */
+/** The formula of the displacement. */
 function formulaOf({ norm, shape, beta, sink }) {
-  if (shape === "block") return "Displacement: δ = x/s for tokens with a dimension (1 more for the last), 0 for the others";
-  if (shape === "frame") return "Displacement: its mean is x (1 − ḡ)/s, where ḡ is the mean inner product of two tokens";
-  const seen = sink > 0 ? "s + a₀" : "s";
+  if (shape === "block") return "δ = x/s for tokens with a dimension (1 more for the last), else 0";
+  if (shape === "frame") return "mean δ = x (1 − ḡ)/s, where ḡ is the mean inner product";
+  const weight = sink > 0 ? "(s + a₀)" : "s";
   const own = beta === 0 ? "" : ", and β more for the last token";
-  if (norm === "none") return `Displacement: δ = x/(${seen})${own}`.replace("(s)", "s");
-  if (norm === "attention") return `Displacement: δ = g √(V/(s (V − s)))${own}; x and a₀ cancel`;
-  return `Displacement: δ = g w/√(1 − 1/V + w² s (V − s)/V) with w = x/(${seen})` +
-    `${beta === 0 ? "" : "; for the last w + β over the root"}`;
+  if (norm === "none") return `δ = x/${weight}${own}`;
+  if (norm === "attention") return `δ = g √(V/(s (V − s)))${own}; x and a₀ cancel`;
+  const last = beta === 0 ? "" : "; for the last token g (w + β) in place of g w";
+  return `δ = g w/√(1 − 1/V + w² s (V − s)/V), where w = x/${weight}${last}`;
 }
 
 class Turn {
@@ -193,7 +193,7 @@ class Turn {
       h("p", {}, !this.isAsked && (Number.isFinite(law.rate)
         ? `Theory: ${percent(law.rate)}. ` : "Theory has bounds only. "), others,
       lost && ` From length ${lost} on the last token is at least as likely as an absent one.`),
-      h("p", { class: "soft" }, `${formulaOf(setting)}.`,
+      h("p", { class: "soft" }, `Displacement: ${formulaOf(setting)}.`,
         shape === "frame" && ` Points: means over ${SAMPLES} random contexts of each length.`));
   }
 
