@@ -113,7 +113,7 @@ def test_block(page, m):
 
 @needs_browser
 def test_frame(page):
-    """The mean displacement by Theorem 22 is that of all contexts; the model is a sample of them."""
+    """The mean displacement is that of Theorem 22; the model is a sample of contexts."""
     V, m, x = 7, 3, 8.0
     setting = {**PLAIN, "x": x, "shape": "frame", "m": m, "V": V}
     theory, model = page.evaluate(CURVES, setting)
@@ -127,7 +127,8 @@ def test_frame(page):
         setting,
     )
     gram = np.reshape(gram, (V, V))
-    assert np.allclose(np.diag(gram), 1) and np.linalg.matrix_rank(gram) <= m
+    assert np.allclose(np.diag(gram), 1)
+    assert np.linalg.matrix_rank(gram) <= m
     off = (gram.sum() - V) / (V * (V - 1))
     np.testing.assert_allclose(theory["last"], x * (1 - off) / np.arange(1, V), rtol=1e-12)
     assert np.all(np.isnan(np.array(theory["rate"], dtype=float)))
@@ -188,7 +189,8 @@ def test_sliders_links_and_nonsense(page):
     slider = page.locator("input[data-key='turn.s']")
     slider.focus()
     page.keyboard.press("ArrowRight")
-    assert "After 4 of 12" in reading.inner_text() and "turn.s=4" in page.url
+    assert "After 4 of 12" in reading.inner_text()
+    assert "turn.s=4" in page.url
     slider.evaluate("input => { input.value = 11; input.dispatchEvent(new Event('input')); }")
     assert "After 11 of 12" in reading.inner_text()
     assert page.evaluate("document.activeElement.dataset.key") == "turn.s"

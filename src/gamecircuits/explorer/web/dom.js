@@ -26,14 +26,16 @@ export const svg = (name, attributes = {}, ...children) =>
  */
 export function replace(element, ...children) {
   const key = element.contains(document.activeElement) && document.activeElement.dataset.key;
-  element.replaceChildren(...children.flat(Infinity).filter((child) => child != null && child !== false));
+  const isThere = (child) => child != null && child !== false;
+  element.replaceChildren(...children.flat(Infinity).filter(isThere));
   if (key) element.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus({ preventScroll: true });
 }
 
-const RAISED = { "-": "⁻", 0: "⁰", 1: "¹", 2: "²", 3: "³", 4: "⁴", 5: "⁵", 6: "⁶", 7: "⁷", 8: "⁸", 9: "⁹" };
+const RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹";
 
 /** 10⁻³ and the like. */
-export const tenTo = (exponent) => `10${[...String(exponent)].map((sign) => RAISED[sign]).join("")}`;
+export const tenTo = (exponent) =>
+  `10${String(exponent).replace("-", "⁻").replace(/\d/g, (digit) => RAISED[digit])}`;
 
 /** A number with three digits: 0.0123, 1.23·10⁻⁵, 1230; "–" for what is not a number. */
 export function show(value, digits = 3) {

@@ -7,7 +7,9 @@ import { draw, sample } from "gamecircuits/random";
 import { makeRule } from "gamecircuits/rules";
 import { modelInWords, ruleInWords, tokenNames } from "gamecircuits/tokens";
 import { drawVerdict, sayWhere } from "gamecircuits/verdict";
-import { drawAttention, drawNext, relativeLogits, sumAttention, sumTable } from "gamecircuits/views";
+import {
+  drawAttention, drawNext, relativeLogits, sumAttention, sumTable,
+} from "gamecircuits/views";
 
 const LONGEST = 200; // tokens that are taken from an address
 
@@ -20,8 +22,10 @@ class Play {
     this.live = h("p", { class: "soft", "aria-live": "polite" });
     this.slider = slider("Tokens played", { min: 0, max: 1, step: 1, value: 0, key: "play.at" },
       (at) => this.set({ tokens: this.line, at }));
-    this.parts = Object.fromEntries(["choices", "rule", "board", "chips", "buttons", "models"].map(
-      (name) => [name, h("div", { class: name === "models" ? "columns models" : `holds-${name}` })]));
+    const names = ["choices", "rule", "board", "chips", "buttons"];
+    this.parts = Object.fromEntries(names.map((name) =>
+      [name, h("div", { class: `holds-${name}` })]));
+    this.parts.models = h("div", { class: "columns models" });
     const { choices, rule, board, chips, buttons, models } = this.parts;
     this.parts.table = h("div", { class: "card table" }, rule,
       h("div", { class: "beside" }, board, h("div", {}, chips, this.live, buttons, this.slider)));
@@ -111,9 +115,8 @@ class Play {
   }
 
   #type(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("select, [type=text]")) {
-      return;
-    }
+    const isElse = event.ctrlKey || event.metaKey || event.altKey;
+    if (isElse || event.target.matches("select, [type=text]")) return;
     if (event.key === "Backspace") this.#step(-1);
     else if (this.names.includes(event.key)) this.#play(this.names.indexOf(event.key));
     else return;
@@ -170,7 +173,8 @@ class Play {
     const onplay = (token) => this.#play(token);
     const isOwn = game.board && game.vocab === game.board.rows * game.board.columns;
     replace(parts.rule, h("p", {}, ruleInWords(game)));
-    replace(parts.board, game.board && boardCells(game, names, position, this.memory.board, onplay));
+    const board = game.board && boardCells(game, names, position, this.memory.board, onplay);
+    replace(parts.board, board);
     replace(parts.chips, !isOwn && tokenCells(names, position.legal, this.memory.chips, onplay));
     parts.table.classList.toggle("has-board", Boolean(game.board));
     replace(this.live, sayWhere(this));
@@ -204,8 +208,8 @@ class Play {
     const longest = entry.trained_length; // null if it was not trained here
     const isBeyond = longest != null && this.tokens.length > longest;
     return h("article", { class: "card model", "aria-labelledby": `play-model-${n}` },
-      h("h3", { id: `play-model-${n}` }, h("span", { class: "spot", style: `--colour: ${entry.colour}` }),
-        words(model.name)),
+      h("h3", { id: `play-model-${n}` },
+        h("span", { class: "spot", style: `--colour: ${entry.colour}` }), words(model.name)),
       h("p", { class: "soft" }, `${modelInWords(entry)}.`),
       run && [
         h("div", { "aria-live": "polite" }, drawVerdict(run, legal, isBeyond && entry)),

@@ -12,7 +12,7 @@ export function sayWhere({ game, rule, names, position, tokens, isIllegal }) {
   const wrong = [...isIllegal].map((place) => `${names[tokens[place]]} at place ${place + 1}`);
   const said = wrong.length ? `Illegal: ${list(wrong, 3)}. ` : "";
   if (!legal) {
-    const why = rule.isKnown ? "No play goes on from here by the rule" : "No recorded play begins so";
+    const why = rule.isKnown ? "No play of the game begins so" : "No recorded play begins so";
     return `${said}${why}; the models answer all the same.`;
   }
   if (!legal.length) return `${said}The game is over after ${tokens.length} tokens.`;
@@ -31,8 +31,9 @@ function sayLost(run, legal) {
   const gaps = [...relativeLogits(run, legal)].filter((_, k) => !legal[k]).map((value) => -value);
   if (!gaps.length) return "Every token is legal.";
   const above = gaps.filter((gap) => gap <= 0).length;
-  if (above) return `${above} of ${gaps.length} illegal tokens are at least as likely as a legal one.`;
-  const who = gaps.length === 1 ? "The illegal token lies" : `The ${gaps.length} illegal tokens lie`;
+  const count = gaps.length;
+  if (above) return `${above} of ${count} illegal tokens are at least as likely as a legal one.`;
+  const who = count === 1 ? "The illegal token lies" : `The ${count} illegal tokens lie`;
   return `${who} ${span(gaps, (gap) => show(gap, 2))} nats below the lowest legal one.`;
 }
 

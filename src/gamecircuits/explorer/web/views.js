@@ -117,9 +117,10 @@ export function drawNext({ run, legal, names, width, scale, name }) {
 /** Where a row's logits and probabilities are drawn. */
 function placeRow(top, { logits, gap, shares }, scale) {
   const base = top + logits + gap + shares;
+  const span = scale.high - scale.low || 1;
   return {
     top, base, shares,
-    logit: (value) => top + 4 + ((logits - 8) * (scale.high - value)) / (scale.high - scale.low || 1),
+    logit: (value) => top + 4 + ((logits - 8) * (scale.high - value)) / span,
     height: (share) => ((shares - 6) * share) / scale.most,
   };
 }
@@ -177,7 +178,8 @@ export function sumTable({ run, tokens, names, k, legal, table }) {
       h("td", { class: "number" }, value), h("td", { class: "number" }, show(clean(adds))),
       h("td", { class: "share" }, signedBar(adds / most)));
   const rows = places.filter((place) => shown.has(place))
-    .map((place) => line(place.name, fixed(place.attention), show(place.value), place.adds, place.token));
+    .map(({ name, attention, value, adds, token }) =>
+      line(name, fixed(attention), show(value), adds, token));
   if (rest.length) {
     rows.push(line(`${rest.length} other places`,
       fixed(rest.reduce((sum, place) => sum + place.attention, 0)), "",
@@ -186,22 +188,29 @@ export function sumTable({ run, tokens, names, k, legal, table }) {
   const below = clean(-relativeLogits(run, legal)[k]);
   const factor = run.scale === 1 ? "" : `, times ${show(run.scale)} by the norm`;
   return [
-    h("p", { class: "soft" }, `Attention × value${factor} = what a place adds. Values and sums in nats.`),
+    h("p", { class: "soft" },
+      `Attention × value${factor} = what a place adds. Values and sums in nats.`),
     h("div", { class: "scroll" }, h("table", { class: "sum" },
       h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "from"),
         ...["attention", "value", "adds"].map((text) =>
           h("th", { scope: "col", class: "number" }, text)), h("td"))),
       h("tbody", {}, rows, line("direct path", "", "", own)),
-      h("tfoot", {}, h("tr", {}, h("th", { scope: "row" }, `logit of ${names[k]}`), h("td"), h("td"),
+      h("tfoot", {}, h("tr", {},
+        h("th", { scope: "row" }, `logit of ${names[k]}`), h("td"), h("td"),
         h("td", { class: "number" }, show(clean(run.logits[k]))), h("td"))))),
     legal?.includes(1) && h("p", { class: legal[k] ? "" : "warn" },
       legal[k]
-        ? `${names[k]} is legal${below ? `, ${show(-below)} nats above the lowest legal logit` : ""}.`
+        ? `${names[k]} is legal${
+          below ? `, ${show(-below)} nats above the lowest legal logit` : ""}.`
         : `${names[k]} is illegal: displacement δ = ${show(below)} nats ` +
           `(${below >= 0 ? "below" : "above"} the lowest legal logit).`),
     h("p", {}, `Its probability is ${percent(run.probabilities[k])}.`),
   ];
 }
 
-const signedBar = (share) => h("span", { class: "signed", "aria-hidden": "true",
-  style: `--share: ${Math.abs(share).toFixed(4)}; --from: ${share < 0 ? 0.5 - Math.abs(share) / 2 : 0.5}` });
+/** A bar to the right of the middle, or to the left if the share (of 1) is negative. */
+function signedBar(share) {
+  const from = Math.min(0.5, 0.5 + share / 2);
+  return h("span", { class: "signed", "aria-hidden": "true",
+    style: `--share: ${Math.abs(share).toFixed(4)}; --from: ${from.toFixed(4)}` });
+}

@@ -33,6 +33,7 @@ from gamecircuits.training.hypotheses import VERDICTS
 
 REPORT = (SOURCE / PACKAGE / "figures", SOURCE.parent / "workflow/report")  # captions
 SHOWN = {
+    "index.html": "to look at and play with: open it in a browser",
     "README.md": "what each file holds",
     "figures/length_generalization.png": "the first figure to look at",
     "claims.html": "the theory, claim by claim",
