@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 
 WEB = Path(__file__).with_name("web")
+THEORY = Path(__file__).parents[3] / "docs" / "theory.md"
+MAX_PAGE = 6_000_000  # bytes
 PREFIX = "gamecircuits/"  # of the modules' names
 NUMBERS = {"<f8": "Float64Array", "<f4": "Float32Array", "<i4": "Int32Array", "|u1": "Uint8Array"}
 
@@ -70,6 +72,22 @@ def pack(data: Mapping[str, Any]) -> str:
     return base64.b64encode(zlib.compress(content, 9)).decode()
 
 
+def unpack(text: str) -> Any:
+    """The data of `pack`; arrays of bool come back as uint8."""
+    content = zlib.decompress(base64.b64decode(text))
+    size = int.from_bytes(content[:4], "little")
+    types = {name: dtype for dtype, name in NUMBERS.items()}
+
+    def restore(value: dict) -> Any:
+        if list(value) != ["array"]:
+            return value
+        name, shape, start = value["array"]
+        count = int(np.prod(shape))
+        return np.frombuffer(content, types[name], count, 4 + size + start).reshape(shape)
+
+    return json.loads(content[4 : 4 + size], object_hook=restore)
+
+
 def _shrink(array: np.ndarray) -> np.ndarray:
     """The array, of a type that JavaScript has."""
     if array.dtype == bool:
@@ -77,6 +95,11 @@ def _shrink(array: np.ndarray) -> np.ndarray:
     if np.issubdtype(array.dtype, np.integer):
         return array.astype("<i4", casting="same_kind")
     return np.ascontiguousarray(array, "<f4" if array.dtype.itemsize < 8 else "<f8")
+
+
+def count_bytes(data: Mapping[str, Any], title: str) -> int:
+    """Size of the page with these data."""
+    return len(make_page(data, title))
 
 
 def make_page(data: Mapping[str, Any], title: str) -> bytes:

@@ -1,0 +1,236 @@
+// Trainings, checkpoint by checkpoint: circuits, strengths, and predictions after one context.
+
+import { button, choice, h, percent, replace, show, slider, svg, words } from "gamecircuits/dom";
+import { largest, makeMaps, tokenName } from "gamecircuits/heatmap";
+import { chart, legend, range } from "gamecircuits/plot";
+import { Transformer } from "gamecircuits/transformer";
+
+const FRAME = 160; // milliseconds between checkpoints while it plays
+const FLOOR = 1e-6; // of rates on a logarithmic axis
+const NUMBERS = [
+  ["x", "Strength x of the OV circuit"],
+  ["beta", "Strength β of the direct path"],
+  ["misfit", "Outside the standard form"],
+  ["noise", "Noise: distance from neighbours"],
+];
+
+/** The model of a variant at a checkpoint, to run. */
+function makeModel(course, vocab, step) {
+  const at = ([name, table]) => [name, table.row(step)];
+  const tables = Object.fromEntries(Object.entries(course.tables).map(at));
+  return new Transformer({ vocab, norm: course.norm, gain: course.gain[step], sink: 0, tables });
+}
+
+class Training {
+  constructor(element, page) {
+    Object.assign(this, { element, page });
+    this.courses = page.data.courses.filter((course) => course.variants.length);
+    this.timer = null;
+    this.slides = h("div", {});
+    this.maps = [];
+    page.state.listen(["lsearch"], () => this.build());
+    page.state.listen(["lstep"], () => this.show());
+    page.state.listen(["tokens"], () => this.predict());
+    document.addEventListener("visibilitychange", () => this.stop());
+    this.build();
+  }
+
+  get search() {
+    return this.courses.find((one) => one.name === this.page.state.get("lsearch")) ?? this.courses[0];
+  }
+
+  get last() {
+    return this.search.steps.length - 1;
+  }
+
+  get step() {
+    const wanted = this.page.state.get("lstep");
+    return wanted < 0 || wanted > this.last ? this.last : Math.floor(wanted);
+  }
+
+  /** Of a variant that diverged, the last checkpoint before. */
+  stepOf(course) {
+    return Math.min(this.step, course.x.length - 1);
+  }
+
+  get context() {
+    const { vocab } = this.search;
+    const given = this.page.state.get("tokens").filter((t) => t >= 0 && t < vocab);
+    const count = Math.min(vocab - 1, this.search.length + 2);
+    return given.length ? given : Array.from({ length: count }, (_, n) => n);
+  }
+
+  colour(course) {
+    return this.page.data.colours[course.name];
+  }
+
+  build() {
+    this.stop();
+    const { search, page } = this;
+    const several = this.courses.length > 1 && choice("Search", this.courses.map((one) => one.name),
+      search.name, (lsearch) => page.state.set({ lsearch, lstep: -1 }), "lsearch");
+    this.controls = h("div", { class: "bar sticky" });
+    this.charts = h("div", { class: "plots" });
+    this.columns = h("div", { class: "columns" });
+    this.chips = h("div", { class: "bar", role: "group", "aria-label": "Tokens of the context" });
+    const colours = search.variants.map((course) => ({ name: words(course.name), colour: this.colour(course) }));
+    this.cards = search.variants.map((course) => this.makeCard(course));
+    replace(this.element.querySelector(".body"), several && h("div", { class: "bar" }, several), this.controls,
+      h("p", { class: "soft" }, search.left_out), legend(colours), this.charts,
+      h("h3", {}, "Circuits and predictions"),
+      h("p", {}, "The maps show each circuit as a table over the tokens, without gauge. ",
+        "A blue diagonal in OV lowers the logit of every seen token: that is the solution. ",
+        "Bars are the probabilities after the context below; the dashed line is the target. ",
+        h("span", { class: "warn" }, "Orange"), " bars fall on tokens that were seen, which is illegal."),
+      this.chips, this.columns);
+    this.columns.append(...this.cards.map((card) => card.element));
+    this.show();
+  }
+
+  makeCard(course) {
+    const { vocab } = this.search;
+    const { scores, values, direct } = course.tables;
+    const end = course.x.length - 1;
+    const ends = [values.row(end), direct.row(end)].map((table) => largest(table.values));
+    const scoreScale = Math.max(0.5, ...this.search.variants.map((one) => largest(one.tables.scores.values)));
+    const unit = course.norm === "none" ? "nats" : "before the norm";
+    const none = () => 0;
+    const maps = makeMaps({ vocab, scale: Math.max(...ends) || 1, scoreScale, unit, key: `learn-${course.name}`,
+      circuits: { scores: none, values: none, direct: none } });
+    const numbers = h("p", { class: "number soft" });
+    const bars = h("div", {});
+    const element = h("section", { class: "card", style: `border-top: 4px solid ${this.colour(course)}` },
+      h("h4", {}, words(course.name)), numbers,
+      h("div", { class: "maps" }, Object.values(maps).map((map) => map.element)), bars);
+    return { course, maps, numbers, bars, element };
+  }
+
+  show() {
+    const { search, step } = this;
+    const number = search.steps[step];
+    replace(this.controls,
+      button(this.timer ? "Pause" : "Play", () => this.toggle(), { "data-key": "learn-play", class: "main" }),
+      button("Back", () => this.go(step - 1), { disabled: step === 0 }),
+      button("Forward", () => this.go(step + 1), { disabled: step === this.last }),
+      slider("Training step", { min: 0, max: this.last, step: 1, value: step, key: "lstep",
+        read: (n) => `${search.steps[n]} of ${search.steps[this.last]}` }, (n) => this.go(n)));
+    this.drawCharts(number);
+    for (const { course, maps, numbers } of this.cards) {
+      const at = this.stepOf(course);
+      for (const [name, map] of Object.entries(maps)) {
+        const table = course.tables[name].row(at);
+        map.update((row, column) => table.at(row, column));
+      }
+      const late = at < step ? ` Training diverged after step ${search.steps[at]}.` : "";
+      numbers.textContent = `x = ${show(course.x[at])}, β = ${show(course.beta[at])} `
+        + `${course.norm === "none" ? "nats" : `before the ${course.norm} norm, gain ${show(course.gain[at])}`}.${late}`;
+    }
+    this.predict();
+  }
+
+  drawCharts(number) {
+    const { search } = this;
+    const steps = Array.from(search.steps);
+    const lines = (values) => search.variants.map((course) => ({
+      x: steps.slice(0, course.x.length), y: values(course), colour: this.colour(course) }));
+    const lengths = Array.from({ length: search.variants[0].illegal.shape[1] }, (_, n) => n + 1);
+    const rates = search.variants.map((course) => ({ x: lengths, colour: this.colour(course),
+      y: Array.from(course.illegal.row(this.stepOf(course))) }));
+    const said = search.variants.map((course) =>
+      `${words(course.name)} ${show(course.illegal.at(this.stepOf(course), search.length - 1))}`);
+    const byLength = chart({ title: "Illegal rate by length, at this step", xLabel: "tokens seen",
+      label: `Illegal rate at step ${number}; after ${search.length} tokens: ${said.join(", ")}.`,
+      x: [1, lengths.at(-1)], y: [FLOOR, 1], log: true, series: rates,
+      shade: [1, search.length], shadeText: "in training" });
+    const charts = NUMBERS.map(([key, title]) => {
+      const series = lines((course) => Array.from(course[key]));
+      if (key === "misfit") return chart({ title, label: `${title}, by step`, xLabel: "step",
+        x: [steps[0], steps.at(-1)], y: [0.001, 10], log: true, series, cursor: number });
+      const [low, high] = range(...series.map((one) => one.y), [0]);
+      return chart({ title, label: `${title}, by step`, xLabel: "step", x: [steps[0], steps.at(-1)],
+        y: [low, high], series, cursor: number });
+    });
+    replace(this.charts, byLength, charts);
+  }
+
+  predict() {
+    const { context, search } = this;
+    const { vocab } = search;
+    const isSeen = (token) => context.includes(token);
+    const toggle = (token) => {
+      const next = isSeen(token) ? context.filter((t) => t !== token) : [...context, token];
+      this.page.state.set({ tokens: next.length ? next : [token] });
+    };
+    replace(this.chips, h("span", {}, "Context: "), Array.from({ length: vocab }, (_, token) =>
+      h("button", { type: "button", class: "chip", "aria-pressed": String(isSeen(token)), "data-key": `chip-${token}`,
+        onclick: () => toggle(token) }, tokenName(token, vocab))),
+    h("span", { class: "soft" }, `last: ${tokenName(context.at(-1), vocab)}`));
+    for (const { course, bars } of this.cards) {
+      const { probabilities } = makeModel(course, vocab, this.stepOf(course)).run(context);
+      replace(bars, drawBars(probabilities, context, vocab, this.page.data.games.find((g) => g.name === search.game)));
+    }
+  }
+
+  go(step) {
+    this.page.state.set({ lstep: Math.max(0, Math.min(this.last, step)) });
+  }
+
+  toggle() {
+    if (this.timer) return this.stop();
+    if (this.step === this.last) this.go(0);
+    const slow = matchMedia("(prefers-reduced-motion: reduce)").matches ? 5 : 1;
+    this.timer = setInterval(() => {
+      if (this.step === this.last || this.element.hidden) this.stop();
+      else this.go(this.step + 1);
+    }, FRAME * slow);
+    this.show();
+  }
+
+  stop() {
+    if (!this.timer) return;
+    clearInterval(this.timer);
+    this.timer = null;
+    this.show();
+  }
+}
+
+/** Probabilities as bars; those of illegal tokens in the colour of warning, if the page knows them. */
+function drawBars(probabilities, context, vocab, game) {
+  const isComplement = game?.settings.kind === "set_complement";
+  const isIllegal = (token) => isComplement && context.includes(token);
+  const [width, height] = [320, 96];
+  const each = width / vocab;
+  const target = 1 / (vocab - new Set(context).size);
+  const top = Math.max(...probabilities, isComplement ? target : 0) * 1.05;
+  const place = (p) => height - (p / top) * height;
+  const illegal = probabilities.reduce((sum, p, token) => sum + (isIllegal(token) ? p : 0), 0);
+  const told = Array.from(probabilities, (p, token) => `${tokenName(token, vocab)} ${percent(p)}`).join(", ");
+  return [
+    svg("svg", { viewBox: `0 0 ${width} ${height + 16}`, role: "img", class: "chart", "aria-label": `Probabilities: ${told}` },
+      Array.from(probabilities, (p, token) => [
+        svg("rect", { x: token * each + each * 0.12, width: each * 0.76, y: place(p), height: height - place(p),
+          class: isIllegal(token) ? "bar-warn" : "bar-legal" }),
+        vocab <= 32 && svg("text", { x: (token + 0.5) * each, y: height + 13, "text-anchor": "middle",
+          class: isIllegal(token) ? "soft struck" : "" }, tokenName(token, vocab)),
+      ]),
+      isComplement && svg("line", { x1: 0, x2: width, y1: place(target), y2: place(target), class: "target" })),
+    isComplement && h("p", { class: "number" }, "illegal: ", h("b", { class: "warn" }, percent(illegal))),
+  ];
+}
+
+export const learn = {
+  id: "learn",
+  title: "Watch a model learn",
+  short: "Learn",
+  isThere: (data) => data.courses.some((course) => course.variants.length),
+  defaults: () => ({ lsearch: "", lstep: -1, tokens: [] }),
+  build(element, page) {
+    const apart = page.data.courses.filter((course) => !course.variants.length);
+    element.append(
+      h("p", {}, "Several models are trained from the same random start, each with another remedy. ",
+        "Move the step, or press Play, and see the mechanism grow."),
+      h("div", { class: "body" }),
+      apart.map((course) => h("p", { class: "soft" }, `${words(course.name)}: ${course.left_out}`)));
+    this.training = new Training(element, page);
+  },
+};
