@@ -1,4 +1,4 @@
-"""Run jobs of a plan in this process, as the workflow does in one of its own; our stages."""
+"""Run jobs of a plan in this process, as the workflow does in its own; what is ours by name."""
 
 import json
 
@@ -35,6 +35,11 @@ OURS = {
     "plot_experiment",
     "describe_run",
 }
+
+KINDS = (
+    "balanced", "minimal", "attention_norm", "untrained", "harmonic", "tied", "residual_norm",
+    "sink", "self_sink", "block", "frame",
+)  # fmt: skip
 
 
 def keep_ours(jobs: set[str]) -> set[str]:

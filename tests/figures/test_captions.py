@@ -7,9 +7,9 @@ from types import SimpleNamespace
 import jinja2
 import pytest
 import yaml
+from pipeline_tools import KINDS
 
 from gamecircuits.figures import style
-from gamecircuits.figures.style import KINDS
 
 FIGURES = Path(style.__file__).parent
 ROOT = Path(__file__).parents[2]

@@ -496,7 +496,11 @@ def evaluate_model(config: Config, evaluation: str, model: str) -> Work:
         "named": model,
         "kind": chosen.kind,
         "construction": chosen.settings if is_construction else None,
+        "trained": None,
     }
+    if chosen.origin == "trial":
+        search = config.searches[chosen.settings["search"]]
+        settings["trained"] = [chosen.settings["variant"], search.entry.length]
     threads, V = 1, game.game.vocab_size
     if named.contexts == "all":
         threads = 8 if V >= 19 else 1  # several only where it takes minutes

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+from pipeline_tools import KINDS
 
 from gamecircuits.experiments.experiment import EXPERIMENTS
-from gamecircuits.figures.style import KINDS
 from gamecircuits.games.game import GAMES
 from gamecircuits.pipeline.config import __main__ as command
 from gamecircuits.pipeline.config.schema import make_schema
