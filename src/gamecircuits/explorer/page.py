@@ -69,7 +69,7 @@ def pack(data: Mapping[str, Any]) -> str:
     text = json.dumps(describe(data), ensure_ascii=False, allow_nan=False).encode()
     text += b" " * (-(len(text) + 4) % 8)
     content = len(text).to_bytes(4, "little") + text + b"".join(blocks)
-    return base64.b64encode(zlib.compress(content, 9)).decode()
+    return base64.b64encode(zlib.compress(content, 6)).decode()
 
 
 def unpack(text: str) -> Any:
@@ -90,7 +90,7 @@ def unpack(text: str) -> Any:
 
 def _shrink(array: np.ndarray) -> np.ndarray:
     """The array, of a type that JavaScript has."""
-    if array.dtype == bool:
+    if array.dtype in (bool, np.uint8):
         return array.astype("|u1")
     if np.issubdtype(array.dtype, np.integer):
         return array.astype("<i4", casting="same_kind")

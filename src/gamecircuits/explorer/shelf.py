@@ -29,8 +29,7 @@ CARDS = {  # what a card is made of, in order: pattern of the figure, and how ma
     "figures/branching_factor": 1,
     "figures/legality/*": 1,
 }
-WIDTH, SMALL = 2000, 320  # pixels at most, of pictures on cards and in the list
-MAX_SMALL = 60  # pictures in the list
+SMALL, MAX_SMALL = 320, 60  # pixels across of pictures in the list, and how many have one
 
 
 def choose_cards(paths: Sequence[str]) -> list[int]:
@@ -61,11 +60,11 @@ def describe_figures(entries: Sequence[Mapping], images: Sequence[bytes], budget
     """
     cards = choose_cards([entry["path"] for entry in entries])
     others = [n for n in range(len(entries)) if n not in cards]
-    pictures = {n: shrink(images[n], WIDTH) for n in cards}
+    pictures = {n: compress(images[n]) for n in cards}
     for n in sorted(cards, key=lambda n: -len(pictures[n])):
         if sum(map(len, pictures.values())) > budget:
             pictures[n] = b""
-    pictures |= {n: shrink(images[n], SMALL) for n in others[:MAX_SMALL]}
+    pictures |= {n: make_small(images[n]) for n in others[:MAX_SMALL]}
     return [
         {
             **split_caption(entries[n]["caption"]),
@@ -78,18 +77,19 @@ def describe_figures(entries: Sequence[Mapping], images: Sequence[bytes], budget
     ]
 
 
-def shrink(png: bytes, width: int) -> bytes:
-    """A picture as WebP of at most that width: lossless, if it need not become smaller."""
-    image = Image.open(io.BytesIO(png)).convert("RGB")
-    is_whole = image.width <= width
-    if not is_whole:
-        height = max(1, round(image.height * width / image.width))
-        image = image.resize((width, height), Image.Resampling.LANCZOS)
+def compress(png: bytes) -> bytes:
+    """An image as WebP with the same pixels: a third of the bytes."""
     buffer = io.BytesIO()
-    if width == SMALL:
-        image.save(buffer, "WEBP", quality=70, method=4)
-    else:
-        image.save(buffer, "WEBP", lossless=True, quality=50, method=4)
+    Image.open(io.BytesIO(png)).convert("RGB").save(
+        buffer, "WEBP", lossless=True, quality=50, method=4
+    )
+    return buffer.getvalue()
+
+
+def make_small(png: bytes) -> bytes:
+    """An image as WebP, SMALL to twice SMALL pixels across."""
+    image, buffer = Image.open(io.BytesIO(png)).convert("RGB"), io.BytesIO()
+    image.reduce(max(1, image.width // SMALL)).save(buffer, "WEBP", quality=70, method=2)
     return buffer.getvalue()
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 
 from gamecircuits.claims.check import summarize
 from gamecircuits.explorer.text import find_statements, statements_of
+from gamecircuits.figures.palette import colours_of
 
 EFFECTS = ("search", "variant", "average", "strength", "eval_length", "metric")
 CONTRASTS = ("variant", "average", "earlier")  # what is subtracted in pairs
@@ -20,6 +21,14 @@ OF_MODELS = {  # of the diagnosis: name on the page, quantity, column
     "certified": ("certified_length", "certified"),
 }
 CURVES = ("illegal_token_rate", "last_displacement", "other_displacement")
+
+
+def name_colours(models: Sequence[Mapping], searches: Sequence[Mapping]) -> dict[str, str]:
+    """A colour for each model, as its kind has, and for each variant of a search."""
+    found = {}
+    for search in searches:
+        found |= colours_of(trial["variant"] for trial in search["trials"])
+    return colours_of(model["name"] for model in models) | found
 
 
 def encode(column: pd.Series) -> dict:
@@ -98,6 +107,8 @@ def describe_diagnosis(table: pd.DataFrame) -> dict:
         for name, (quantity, column) in OF_MODELS.items()
         if quantity in whole.index and column in whole
     }
+    if abs(found.get("beta") or 0) < 1e-12 * abs(found.get("x") or 0):
+        found["beta"] = 0.0  # what rounding leaves
     by_length = table[table["length"].notna()]
     curves = {}
     for name in CURVES:

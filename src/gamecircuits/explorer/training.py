@@ -5,13 +5,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from gamecircuits.analysis.metrics import probabilities
-from gamecircuits.analysis.standard_form import fit_model
+from gamecircuits.analysis.standard_form import StandardForm, fit_model
 from gamecircuits.explorer.models import make_tables
 from gamecircuits.games.game import PAD
 from gamecircuits.training.measure import is_usable
 from gamecircuits.training.trial import Trial
 from gamecircuits.training.weights import Weights, make_model
-from gamecircuits.transformer.circuits import qk_circuit
 from gamecircuits.transformer.model import Parameters
 from gamecircuits.transformer.one_layer import OneLayer
 
@@ -34,6 +33,33 @@ def remove_gauge(model: OneLayer) -> dict[str, np.ndarray]:
     tables["values"] = form.ov_residual - np.diag(form.x)
     tables["direct"] = form.direct_residual - np.diag(form.beta)
     return {name: table.astype(np.float32) for name, table in tables.items()}
+
+
+def scale_at_length_1(model: OneLayer) -> tuple[np.ndarray, np.ndarray]:
+    """What a norm multiplies the rows of the OV circuit and of the direct path by, (V,) each.
+
+    After a single token the head's output is that of this token; without a norm both are 1.
+    """
+    parameters, ones = model.parameters, np.ones(model.vocab_size)
+    if model.norm == "none":
+        return ones, ones
+    written = parameters.W_E @ parameters.W_V @ parameters.W_O
+    divided = written if model.norm == "attention" else parameters.W_E + written
+    length = np.linalg.norm(divided, axis=1)
+    factor = np.divide(model.gain, length, out=np.zeros_like(length), where=length > 0)
+    return factor, ones if model.norm == "attention" else factor
+
+
+def fit_at_length_1(model: OneLayer) -> StandardForm:
+    """The standard form of a model's circuits in nats, as its norm scales them at length 1."""
+    form, (ov, direct) = fit_model(model), scale_at_length_1(model)
+    return StandardForm(
+        form.x * ov,
+        form.beta * direct,
+        form.r,
+        form.ov_residual * ov[:, None],
+        form.direct_residual * direct[:, None],
+    )
 
 
 def count_checkpoints(vocab_size: int, norms: Sequence[str], there: int, budget: float) -> int:
@@ -78,12 +104,13 @@ def describe_course(models: Sequence[OneLayer], tokens: np.ndarray, mask: np.nda
 
     Returns:
         `tables` as in `remove_gauge`, each with C in front; (C,) arrays `gain`, `x` (mean, and
-        `x_min`, `x_max`), `beta`, `misfit`, `scores`, the mean over queries of the standard
-        deviation of scores, and `noise`; `illegal` (C, L), the mean illegal token rate after each
+        `x_min`, `x_max`), `beta`, `misfit` of `fit_at_length_1`, and `noise`; `factors` of
+        `scale_at_length_1`, (C, V) each; `illegal` (C, L), the mean illegal token rate after each
         length, NaN where no game goes on. Noise is the mean total variation between a checkpoint's
         predictions and the mean prediction of itself and its neighbours.
     """
-    forms = [fit_model(model) for model in models]
+    forms = [fit_at_length_1(model) for model in models]
+    factors = np.array([scale_at_length_1(model) for model in models], np.float32)
     parts = [remove_gauge(model) for model in models]
     p = np.array([probabilities(model.logits(tokens)) for model in models])  # (C, N, L, V)
     goes_on = mask.any(axis=2) & (tokens != PAD)  # (N, L)
@@ -98,13 +125,14 @@ def describe_course(models: Sequence[OneLayer], tokens: np.ndarray, mask: np.nda
         "x_max": [form.x.max() for form in forms],
         "beta": [form.beta.mean() for form in forms],
         "misfit": [form.residual() for form in forms],
-        "scores": [qk_circuit(model.parameters).std(axis=1).mean() for model in models],
         "noise": apart[:, goes_on].mean(axis=1),
     }
     arrays = {name: np.array(values, np.float32) for name, values in numbers.items()}
     tables = {name: np.array([part[name] for part in parts]) for name in parts[0]}
     illegal = np.where(goes_on, rate, 0).sum(axis=1) / count
-    return {"tables": tables, "illegal": illegal.astype(np.float32)} | arrays
+    arrays["illegal"] = illegal.astype(np.float32)
+    scales = {"values": factors[:, 0], "direct": factors[:, 1]}
+    return {"tables": tables, "factors": scales} | arrays
 
 
 def describe_search(

@@ -103,8 +103,9 @@ class Boards {
     const grid = this.drawGrid(run?.probabilities);
     const told = this.describe(run?.probabilities);
     const size = [MARGIN + board.columns * SIDE + 4, board.rows * SIDE + MARGIN];
+    const wide = Math.min(560, 120 * board.columns);
     replace(this.view, svg("svg", { viewBox: `0 0 ${size.join(" ")}`, role: "img", "aria-label": told.join(" "),
-      style: `max-width: ${Math.min(560, size[0] * 1.6)}px` }, grid));
+      style: `max-width: ${wide}px; font-size: ${(13 * size[0]) / wide}px` }, grid));
     replace(this.words, told.map((line) => h("p", {}, line)), this.drawKey(run));
   }
 
@@ -140,7 +141,7 @@ class Boards {
       const p = probabilities?.[token] ?? 0;
       return [
         isLegal > 0 && svg("circle", { cx: x, cy: y, r: 0.36 * SIDE, class: "ring" }),
-        p > 0.002 && svg("circle", { cx: x, cy: y, r: 0.36 * SIDE * Math.sqrt(p / Math.max(...probabilities)),
+        p > 0.002 && svg("circle", { cx: x, cy: y, r: 0.25 * SIDE * Math.sqrt(p / Math.max(...probabilities)),
           class: isLegal ? "disc" : "disc-warn" }),
       ];
     });

@@ -31,14 +31,14 @@ export const tokenName = (token, vocab) =>
  * `unit` goes with the numbers. Call `update(values)` of the result to show other ones.
  */
 export class Heatmap {
-  constructor({ title, rows, columns, vocab, values, scale, unit = "", key, hint = "" }) {
+  constructor({ title, rows, columns, vocab, values, scale, unit, key }) {
     Object.assign(this, { title, vocab, values, scale, unit, rows, columns });
     this.cell = [0, 0];
     this.canvas = h("canvas", { width: vocab, height: vocab, role: "img", tabindex: 0, class: "heatmap",
       "data-key": key, onkeydown: (event) => this.#move(event), onpointermove: (event) => this.#point(event),
       onfocus: () => this.#tell(), onpointerleave: () => this.#rest(), onblur: () => this.#rest() });
     this.readout = h("span", { class: "readout", "aria-live": "polite" });
-    this.element = h("figure", { class: "map" }, h("figcaption", {}, title, hint && h("span", { class: "soft" }, ` ${hint}`)),
+    this.element = h("figure", { class: "map" }, h("figcaption", {}, title),
       this.canvas, this.readout);
     drawn.add(this);
     this.update(values);
@@ -95,15 +95,19 @@ export class Heatmap {
 }
 
 /** QK, OV and direct path side by side; `circuits` are functions of row and column, without gauge. */
-export function makeMaps({ vocab, scale, scoreScale, unit, key, circuits }) {
+export function makeMaps({ vocab, scale, scoreScale, key, circuits }) {
   const looks = {
-    scores: ["QK", "score of each token, for each last token", "last token", "token", scoreScale, "nats"],
-    values: ["OV", "what a seen token adds to each logit", "seen token", "logit of", scale, unit],
-    direct: ["direct", "what the last token adds by itself", "last token", "logit of", scale, unit],
+    scores: ["QK", "last token", "score of", scoreScale],
+    values: ["OV", "seen token", "logit of", scale],
+    direct: ["direct", "last token", "logit of", scale],
   };
-  return Object.fromEntries(Object.entries(looks).map(([name, [title, , rows, columns, own, of]]) =>
-    [name, new Heatmap({ title, rows, columns, vocab, values: circuits[name], scale: own, unit: of, key: `${key}-${name}` })]));
+  return Object.fromEntries(Object.entries(looks).map(([name, [title, rows, columns, own]]) =>
+    [name, new Heatmap({ title, rows, columns, vocab, values: circuits[name], scale: own, unit: "nats", key: `${key}-${name}` })]));
 }
 
 /** The highest absolute value of a table, or of many. */
 export const largest = (values) => values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+
+/** The same of a circuit, a function of row and column. */
+export const largestOf = (circuit, size) =>
+  largest(Array.from({ length: size * size }, (_, n) => circuit(Math.floor(n / size), n % size)));

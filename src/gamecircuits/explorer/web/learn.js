@@ -1,18 +1,25 @@
 // Trainings, checkpoint by checkpoint: circuits, strengths, and predictions after one context.
 
 import { button, choice, h, percent, replace, show, slider, svg, words } from "gamecircuits/dom";
-import { largest, makeMaps, tokenName } from "gamecircuits/heatmap";
+import { largest, largestOf, makeMaps, tokenName } from "gamecircuits/heatmap";
 import { chart, legend, range } from "gamecircuits/plot";
 import { Transformer } from "gamecircuits/transformer";
 
 const FRAME = 160; // milliseconds between checkpoints while it plays
 const FLOOR = 1e-6; // of rates on a logarithmic axis
 const NUMBERS = [
-  ["x", "Strength x of the OV circuit"],
-  ["beta", "Strength β of the direct path"],
-  ["misfit", "Outside the standard form"],
-  ["noise", "Noise: distance from neighbours"],
+  ["x", "Strength x of the OV circuit (nats)"],
+  ["beta", "Strength β of the direct path (nats)"],
+  ["misfit", "Outside the standard form (of x)"],
+  ["noise", "Noise (total variation)"],
 ];
+
+/** A circuit at a checkpoint; under a norm as the norm scales it at length 1. */
+function circuitAt(course, name, step) {
+  const table = course.tables[name].row(step);
+  const factor = name === "scores" ? null : course.factors[name].row(step);
+  return (row, column) => table.at(row, column) * (factor ? factor[row] : 1);
+}
 
 /** The model of a variant at a checkpoint, to run. */
 function makeModel(course, vocab, step) {
@@ -71,7 +78,7 @@ class Training {
       search.name, (lsearch) => page.state.set({ lsearch, lstep: -1 }), "lsearch");
     this.controls = h("div", { class: "bar sticky" });
     this.charts = h("div", { class: "plots" });
-    this.columns = h("div", { class: "columns" });
+    this.columns = h("div", { class: "columns four" });
     this.chips = h("div", { class: "bar", role: "group", "aria-label": "Tokens of the context" });
     const colours = search.variants.map((course) => ({ name: words(course.name), colour: this.colour(course) }));
     this.cards = search.variants.map((course) => this.makeCard(course));
@@ -89,13 +96,11 @@ class Training {
 
   makeCard(course) {
     const { vocab } = this.search;
-    const { scores, values, direct } = course.tables;
     const end = course.x.length - 1;
-    const ends = [values.row(end), direct.row(end)].map((table) => largest(table.values));
+    const ends = ["values", "direct"].map((name) => largestOf(circuitAt(course, name, end), vocab));
     const scoreScale = Math.max(0.5, ...this.search.variants.map((one) => largest(one.tables.scores.values)));
-    const unit = course.norm === "none" ? "nats" : "before the norm";
     const none = () => 0;
-    const maps = makeMaps({ vocab, scale: Math.max(...ends) || 1, scoreScale, unit, key: `learn-${course.name}`,
+    const maps = makeMaps({ vocab, scale: Math.max(...ends) || 1, scoreScale, key: `learn-${course.name}`,
       circuits: { scores: none, values: none, direct: none } });
     const numbers = h("p", { class: "number soft" });
     const bars = h("div", {});
@@ -117,13 +122,10 @@ class Training {
     this.drawCharts(number);
     for (const { course, maps, numbers } of this.cards) {
       const at = this.stepOf(course);
-      for (const [name, map] of Object.entries(maps)) {
-        const table = course.tables[name].row(at);
-        map.update((row, column) => table.at(row, column));
-      }
+      for (const [name, map] of Object.entries(maps)) map.update(circuitAt(course, name, at));
       const late = at < step ? ` Training diverged after step ${search.steps[at]}.` : "";
-      numbers.textContent = `x = ${show(course.x[at])}, β = ${show(course.beta[at])} `
-        + `${course.norm === "none" ? "nats" : `before the ${course.norm} norm, gain ${show(course.gain[at])}`}.${late}`;
+      const norm = course.norm === "none" ? "" : `; ${course.norm} norm, gain ${show(course.gain[at])}`;
+      numbers.textContent = `x = ${show(course.x[at])}, β = ${show(course.beta[at])} nats${norm}.${late}`;
     }
     this.predict();
   }
@@ -165,10 +167,13 @@ class Training {
       h("button", { type: "button", class: "chip", "aria-pressed": String(isSeen(token)), "data-key": `chip-${token}`,
         onclick: () => toggle(token) }, tokenName(token, vocab))),
     h("span", { class: "soft" }, `last: ${tokenName(context.at(-1), vocab)}`));
-    for (const { course, bars } of this.cards) {
-      const { probabilities } = makeModel(course, vocab, this.stepOf(course)).run(context);
-      replace(bars, drawBars(probabilities, context, vocab, this.page.data.games.find((g) => g.name === search.game)));
-    }
+    const game = this.page.data.games.find((one) => one.name === search.game);
+    const isComplement = game?.settings.kind === "set_complement";
+    const target = isComplement ? 1 / (vocab - new Set(context).size) : 0;
+    const found = this.cards.map(({ course }) =>
+      makeModel(course, vocab, this.stepOf(course)).run(context).probabilities);
+    const top = 1.05 * Math.max(target, ...found.map((p) => Math.max(...p)));
+    this.cards.forEach(({ bars }, n) => replace(bars, drawBars(found[n], { context, vocab, target, top })));
   }
 
   go(step) {
@@ -194,14 +199,11 @@ class Training {
   }
 }
 
-/** Probabilities as bars; those of illegal tokens in the colour of warning, if the page knows them. */
-function drawBars(probabilities, context, vocab, game) {
-  const isComplement = game?.settings.kind === "set_complement";
-  const isIllegal = (token) => isComplement && context.includes(token);
+/** Probabilities as bars; with a target, those of seen tokens in the colour of warning. */
+function drawBars(probabilities, { context, vocab, target, top }) {
+  const isIllegal = (token) => target > 0 && context.includes(token);
   const [width, height] = [320, 96];
   const each = width / vocab;
-  const target = 1 / (vocab - new Set(context).size);
-  const top = Math.max(...probabilities, isComplement ? target : 0) * 1.05;
   const place = (p) => height - (p / top) * height;
   const illegal = probabilities.reduce((sum, p, token) => sum + (isIllegal(token) ? p : 0), 0);
   const told = Array.from(probabilities, (p, token) => `${tokenName(token, vocab)} ${percent(p)}`).join(", ");
@@ -213,8 +215,8 @@ function drawBars(probabilities, context, vocab, game) {
         vocab <= 32 && svg("text", { x: (token + 0.5) * each, y: height + 13, "text-anchor": "middle",
           class: isIllegal(token) ? "soft struck" : "" }, tokenName(token, vocab)),
       ]),
-      isComplement && svg("line", { x1: 0, x2: width, y1: place(target), y2: place(target), class: "target" })),
-    isComplement && h("p", { class: "number" }, "illegal: ", h("b", { class: "warn" }, percent(illegal))),
+      target > 0 && svg("line", { x1: 0, x2: width, y1: place(target), y2: place(target), class: "target" })),
+    target > 0 && h("p", { class: "number" }, "illegal: ", h("b", { class: "warn" }, percent(illegal))),
   ];
 }
 
@@ -230,7 +232,7 @@ export const learn = {
       h("p", {}, "Several models are trained from the same random start, each with another remedy. ",
         "Move the step, or press Play, and see the mechanism grow."),
       h("div", { class: "body" }),
-      apart.map((course) => h("p", { class: "soft" }, `${words(course.name)}: ${course.left_out}`)));
+      ...apart.map((course) => h("p", { class: "soft" }, `${words(course.name)}: ${course.left_out}`)));
     this.training = new Training(element, page);
   },
 };

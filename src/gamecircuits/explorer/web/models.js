@@ -1,7 +1,7 @@
 // All models of the run in one table; two of them side by side, with circuits and diagnosis.
 
 import { h, replace, show, words } from "gamecircuits/dom";
-import { largest, makeMaps } from "gamecircuits/heatmap";
+import { largestOf, makeMaps } from "gamecircuits/heatmap";
 import { chart, legend, range } from "gamecircuits/plot";
 
 const FLOOR = 1e-8; // of rates on a logarithmic axis
@@ -36,15 +36,18 @@ function sorted(rows, order) {
     isMissing(a) || isMissing(b) ? compare(a[key], b[key]) : sign * compare(a[key], b[key]));
 }
 
-/** A circuit without what predictions do not depend on; `r` is what OV favours and direct takes back. */
-function withoutGauge(table, r, sign) {
+/**
+ * A circuit without what predictions do not depend on, in nats as at length 1. `r` is what OV favours
+ * and direct takes back; `factors` are what the norm multiplies rows by.
+ */
+function withoutGauge(table, r, sign, factors) {
   const [size] = table.shape;
   const shared = Array.from({ length: size }, (_, row) => {
     let sum = 0;
     for (let k = 0; k < size; k++) if (k !== row) sum += table.at(row, k) - sign * r[k];
     return size > 1 ? sum / (size - 1) : 0;
   });
-  return (row, column) => table.at(row, column) - sign * r[column] - shared[row];
+  return (row, column) => factors[row] * (table.at(row, column) - sign * r[column] - shared[row]);
 }
 
 /** QK, OV and direct path of a model without gauge, as functions of row and column. */
@@ -54,13 +57,10 @@ export function circuitsOf(model) {
   const means = Array.from({ length: size }, (_, row) => scores.row(row).reduce((sum, v) => sum + v, 0) / size);
   return {
     scores: (row, column) => scores.at(row, column) - means[row],
-    values: withoutGauge(values, model.r, 1),
-    direct: withoutGauge(direct, model.r, -1),
+    values: withoutGauge(values, model.r, 1, model.factors.values),
+    direct: withoutGauge(direct, model.r, -1, model.factors.direct),
   };
 }
-
-const cells = (circuit, size) =>
-  Array.from({ length: size * size }, (_, n) => circuit(Math.floor(n / size), n % size));
 
 function drawCurves(row, colour) {
   const { illegal_token_rate: rates, last_displacement: last, other_displacement: other } = row.curves;
@@ -94,17 +94,16 @@ function drawModel(row, data) {
   const { model } = row;
   const circuits = circuitsOf(model);
   const colour = data.colours[row.name];
-  const scale = Math.max(...["values", "direct"].map((name) => largest(cells(circuits[name], model.vocab))));
-  const scoreScale = Math.max(0.5, largest(cells(circuits.scores, model.vocab)));
-  const maps = makeMaps({ vocab: model.vocab, scale, scoreScale, unit: model.norm === "none" ? "nats" : "before the norm",
-    key: `model-${row.name}`, circuits });
+  const scale = Math.max(...["values", "direct"].map((name) => largestOf(circuits[name], model.vocab)));
+  const scoreScale = Math.max(0.5, largestOf(circuits.scores, model.vocab));
+  const maps = makeMaps({ vocab: model.vocab, scale, scoreScale, key: `model-${row.name}`, circuits });
   const facts = [`kind ${words(row.kind)}`, `V = ${row.vocab}`, `d = ${row.d}`,
     model.norm === "none" ? "no norm" : `${model.norm} norm, gain ${show(model.gain)}`, model.sink > 0 && `sink of weight ${show(model.sink)}`];
   const curves = drawCurves(row, colour);
   return h("section", { class: "card", style: `border-top: 4px solid ${colour}` }, h("h3", {}, words(row.name)),
     h("p", { class: "soft" }, facts.filter(Boolean).join(", ")),
     h("div", { class: "maps" }, Object.values(maps).map((map) => map.element)),
-    curves.length ? [curves, legend([{ name: "measured", colour, points: true }, { name: "predicted from x and β", colour },
+    curves.length ? [h("div", { class: "plots two" }, curves), legend([{ name: "measured", colour, points: true }, { name: "predicted from x and β", colour },
       { name: "certified by lengths 1 and 2", colour: "var(--soft)", dash: "5 4" }])]
       : h("p", { class: "soft" }, "The run has no diagnosis of this model."));
 }
@@ -137,7 +136,8 @@ export const models = {
       const head = shown.map(([key, title]) => {
         const direction = order === key ? "ascending" : order === `-${key}` ? "descending" : false;
         const arrow = { ascending: " ↑", descending: " ↓" }[direction] ?? "";
-        return h("th", { scope: "col", "aria-sort": direction },
+        const isNumber = rows.some((row) => typeof row[key] === "number");
+        return h("th", { scope: "col", "aria-sort": direction, class: isNumber && "number" },
           h("button", { type: "button", class: "plain", "data-key": `sort-${key}`,
             onclick: () => state.set({ msort: order === key ? `-${key}` : key }) }, title + arrow));
       });

@@ -2,7 +2,7 @@
 
 import { h, show, svg } from "gamecircuits/dom";
 
-const LEFT = 46, RIGHT = 10, TOP = 10, BOTTOM = 34;
+const LEFT = 46, RIGHT = 18, TOP = 10, BOTTOM = 34;
 
 /** Round numbers from low to high, about `count` of them. */
 export function ticks(low, high, count = 5) {

@@ -58,7 +58,7 @@ export const results = {
             event.preventDefault(); // the address holds the state
             document.getElementById(figure.path).scrollIntoView();
           } }, figure.title))))),
-      cards.map((figure) => makeCard(figure, hasFiles)));
+      ...cards.map((figure) => makeCard(figure, hasFiles)));
     if (!others.length) return;
     element.append(h("details", { class: "card" },
       h("summary", {}, `${others.length} more figures`),

@@ -137,8 +137,8 @@ class Browser {
     }));
     const length = data.length[rows[0]];
     replace(this.found,
-      h("p", {}, `Mean difference in ${words(metric)} after ${length} tokens, with 95 % intervals; ${other} ${words(of)}. `,
-        "Left of zero is better."),
+      h("p", {}, `Mean difference in ${words(metric)} after ${length} tokens, with 95 % intervals. `,
+        `${other === "average" ? "Weights" : "Variant"}: ${words(of)}. Left of zero is better.`),
       drawIntervals(shown, `Differences in ${words(metric)}`),
       h("p", { class: "soft" }, "Thick lines are Student's intervals of the mean over pairs of trials from the same draw. ",
         "Thin lines are corrected, so that all of a kind hold together. Grey intervals contain zero."));

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from safetensors import safe_open
 
+from gamecircuits.analysis.standard_form import fit_model
 from gamecircuits.explorer.boards import describe_board
 from gamecircuits.explorer.games import RECORDED, describe_game
 from gamecircuits.explorer.models import MAX_TOKENS, describe_model
@@ -13,13 +14,14 @@ from gamecircuits.explorer.page import MAX_PAGE, THEORY, count_bytes
 from gamecircuits.explorer.page import make_page as write_html
 from gamecircuits.explorer.shelf import describe_figures
 from gamecircuits.explorer.tables import (
+    name_colours,
     describe_claims,
     describe_diagnosis,
     describe_effects,
     describe_hypotheses,
     summarize_run,
 )
-from gamecircuits.explorer.training import GAMES, MAX_BYTES, describe_search
+from gamecircuits.explorer.training import GAMES, MAX_BYTES, describe_search, scale_at_length_1
 from gamecircuits.games._bitboard_game import BitboardGame
 from gamecircuits.games.datasets import iter_games
 from gamecircuits.games.game import make_game
@@ -83,6 +85,7 @@ def make_page(
         "effects": None,
         "hypotheses": describe_hypotheses(read_frame(hypotheses[0])) if hypotheses else [],
         "courses": [],
+        "colours": name_colours(model_entries, search_entries),
     }
     data["models"] = [model for model in data["models"] if model]
     if checked is not None:
@@ -111,7 +114,9 @@ def _read_model(path: str, entry: Mapping) -> dict | None:
     model = read_model(path)
     if not isinstance(model, OneLayer) or model.vocab_size > MAX_TOKENS:
         return None
-    return {**entry, **describe_model(model)}
+    values, direct = scale_at_length_1(model)
+    gauge = {"r": fit_model(model).r, "factors": {"values": values, "direct": direct}}
+    return {**entry, **describe_model(model), **gauge}
 
 
 def _read_game(path: str, entry: Mapping) -> dict:
