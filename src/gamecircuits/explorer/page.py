@@ -8,6 +8,7 @@ import base64
 import hashlib
 import html
 import json
+import re
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -102,6 +103,30 @@ def count_bytes(data: Mapping[str, Any], title: str) -> int:
     return len(make_page(data, title))
 
 
+def read_data(page: str) -> Any:
+    """The data of a page that `make_page` has made."""
+    found = re.search(r'<script type="text/plain" id="data">(.*?)</script>', page, re.DOTALL)
+    if not found:
+        raise ValueError("this is no page of ours: it has no data")
+    return unpack(found[1])
+
+
+def make_copy(page: str, images: Mapping[str, str]) -> bytes:
+    """A page for another folder: its figures are those that have an image there.
+
+    Args:
+        images: address of the image by the figure's path, as seen from the new place.
+    """
+    data = read_data(page)
+    title = html.unescape(page.partition("<title>")[2].partition("</title>")[0])
+    figures = [f for f in data["figures"] if f["path"] in images]
+    data["figures"] = [
+        figure | {"picture": None, "image": images[figure["path"]], "is_card": True}
+        for figure in figures
+    ]
+    return make_page(data | {"is_copy": True}, title)
+
+
 def make_page(data: Mapping[str, Any], title: str) -> bytes:
     """The page with its data; the same bytes from the same data."""
     modules = {
@@ -112,6 +137,7 @@ def make_page(data: Mapping[str, Any], title: str) -> bytes:
     }
     parts = {
         "title": html.escape(title),
+        "assets": digest_files(list_assets()),
         "style": WEB.joinpath("style.css").read_text(encoding="utf-8"),
         "modules": json.dumps({"imports": modules}),
         "data": pack(data),

@@ -12,15 +12,16 @@ function addressOf(picture) {
 const links = (figure) => ["png", "svg", "csv", "parquet"].map((suffix) =>
   h("a", { href: `${figure.path}.${suffix}` }, suffix.toUpperCase()));
 
-function makeCard(figure, hasFiles) {
-  const picture = figure.picture
-    ? h("img", { src: addressOf(figure.picture), alt: `${figure.title}. ${figure.see}`, loading: "lazy" })
+function makeCard(figure, folder, hasFiles) {
+  const address = figure.image ?? (figure.picture && addressOf(figure.picture));
+  const picture = address
+    ? h("img", { src: address, alt: `${figure.title}. ${figure.see}`, loading: "lazy" })
     : h("p", { class: "soft" }, "The picture is too large for this page; open the PNG.");
-  const command = `python3 run.py results/${figure.path}.png`;
+  const command = `python3 run.py ${folder}/${figure.path}.png`;
   return h("article", { class: "card figure", id: figure.path },
     h("h3", {}, figure.title),
     h("p", {}, inline(figure.see)),
-    hasFiles && figure.picture ? h("a", { href: `${figure.path}.png`, class: "picture" }, picture) : picture,
+    hasFiles && address ? h("a", { href: `${figure.path}.png`, class: "picture" }, picture) : picture,
     h("div", { class: "bar" },
       h("details", {}, h("summary", {}, "How to read it"), prose(figure.more)),
       h("details", {}, h("summary", {}, "How it was made"),
@@ -58,7 +59,7 @@ export const results = {
             event.preventDefault(); // the address holds the state
             document.getElementById(figure.path).scrollIntoView();
           } }, figure.title))))),
-      ...cards.map((figure) => makeCard(figure, hasFiles)));
+      ...cards.map((figure) => makeCard(figure, page.data.folder, hasFiles)));
     if (!others.length) return;
     element.append(h("details", { class: "card" },
       h("summary", {}, `${others.length} more figures`),

@@ -75,6 +75,7 @@ def make_page(
     settings = {entry["name"]: entry["settings"] for entry in game_entries}
     data = {
         "summary": summarize_run(values, checked),
+        "folder": values.get("results", "results"),
         "models": [_read_model(*pair) for pair in zip(models, model_entries, strict=True)],
         "games": [_read_game(shards[entry["name"]], entry) for entry in game_entries],
         "diagnoses": {
