@@ -8,7 +8,6 @@ import pandas as pd
 
 from gamecircuits.claims.check import summarize
 from gamecircuits.explorer.text import find_statements, statements_of
-from gamecircuits.figures.palette import colours_of
 
 EFFECTS = ("search", "variant", "average", "strength", "eval_length", "metric")
 CONTRASTS = ("variant", "average", "earlier")  # what is subtracted in pairs
@@ -21,14 +20,6 @@ OF_MODELS = {  # of the diagnosis: name on the page, quantity, column
     "certified": ("certified_length", "certified"),
 }
 CURVES = ("illegal_token_rate", "last_displacement", "other_displacement")
-
-
-def name_colours(models: Sequence[Mapping], searches: Sequence[Mapping]) -> dict[str, str]:
-    """A colour for each model, as its kind has, and for each variant of a search."""
-    found = {}
-    for search in searches:
-        found |= colours_of(trial["variant"] for trial in search["trials"])
-    return colours_of(model["name"] for model in models) | found
 
 
 def encode(column: pd.Series) -> dict:

@@ -146,7 +146,7 @@ def describe_search(
 
     Args:
         entry: name, game, length, and `variants`, how many there are; `trials`, of those that are
-            shown: variant, number, hyperparameters, and the place of their file in `files`.
+            shown: variant, number, colour, hyperparameters, and the place of their file in `files`.
         files: tensors of the groups' trajectories and weights.
         budget: bytes for its tables.
 
@@ -170,7 +170,8 @@ def describe_search(
         chosen = [models[n] for n in places if n < len(models)]
         if chosen:
             course = describe_course(chosen, tokens, mask)
-            variants.append({"name": item["variant"], "norm": trial.norm} | course)
+            look = {"name": item["variant"], "colour": item["colour"], "norm": trial.norm}
+            variants.append(look | course)
     steps = np.concatenate([[0], files[0][0]["steps"]])[places]
     more = entry["variants"] - len(variants)
     left_out = f"{more} more of its variants are in the figures only." if more else ""

@@ -17,6 +17,7 @@ import yaml
 from gamecircuits.claims.claim import claim_modules
 from gamecircuits.experiments.experiment import EXPERIMENTS
 from gamecircuits.explorer.page import THEORY, digest_files, list_assets
+from gamecircuits.figures.palette import colour_of, colours_of
 from gamecircuits.games.game import GAMES
 from gamecircuits.kinds import list_modules
 from gamecircuits.pipeline.captions import make_renderer
@@ -25,7 +26,7 @@ from gamecircuits.pipeline.config.limits import (
     list_needs_of_measuring,
     list_needs_of_training,
 )
-from gamecircuits.pipeline.config.named import Config, NamedGame
+from gamecircuits.pipeline.config.named import Config, NamedGame, NamedModel
 from gamecircuits.pipeline.stage import STAGES, File, Names, Stage, Work, figure, file_of, stage
 from gamecircuits.storage.files import record_path
 from gamecircuits.transformer.constructions.construction import CONSTRUCTIONS
@@ -643,13 +644,15 @@ def _describe_searches(config: Config) -> tuple[list[Names], list[dict]]:
     entries = []
     for named in config.searches.values():
         trials = []
-        for variant in list(named.entry.variants)[: MAX_VARIANTS + 1]:
+        colours = colours_of(named.entry.variants)
+        for variant in list(named.entry.variants)[:MAX_VARIANTS]:
             group = {"search": named.name, "group": named.group_of(variant, 0)}
             if group not in groups:
                 groups.append(group)
             values = asdict(named.trials[variant, 0])
             place = {"variant": variant, "number": 0, "file": groups.index(group)}
-            trials.append(place | {"hyperparameters": values})
+            look = {"colour": colours[variant], "hyperparameters": values}
+            trials.append(place | look)
         entries.append(
             {
                 "name": named.name,
@@ -672,15 +675,7 @@ def make_page(config: Config) -> Work:
         "title": "gamecircuits",
         "assets": digest_files(list_assets()),
         "theory": digest_files([THEORY]),
-        "model_entries": [
-            {
-                "name": m.name,
-                "kind": m.kind,
-                "origin": m.origin,
-                "games": [game for game in config.games if m.name in _models_on(config, game)],
-            }
-            for m in models
-        ],
+        "model_entries": [_describe_for_page(config, m) for m in models],
         "game_entries": [{"name": g.name, "settings": g.settings} for g in games],
         "figure_entries": figure_entries,
         "search_entries": search_entries,
@@ -700,6 +695,19 @@ def make_page(config: Config) -> Work:
     }
     loads = [GAMES.module(game.kind) for game in games]
     return Work(reads, settings, loads=list(dict.fromkeys(loads)), memory=700, seconds=10)
+
+
+def _describe_for_page(config: Config, model: NamedModel) -> dict:
+    is_trained = model.origin == "trial"
+    search = config.searches[model.settings["search"]].entry if is_trained else None
+    return {
+        "name": model.name,
+        "kind": model.kind,
+        "origin": model.origin,
+        "games": [game for game in config.games if model.name in _models_on(config, game)],
+        "trained_length": search and search.length,
+        "colour": colour_of(model.settings["variant"] if is_trained else model.kind),
+    }
 
 
 # The run itself.

@@ -1,6 +1,6 @@
 // A recorded game on its board, ply by ply, with what a model expects.
 
-import { button, choice, h, percent, replace, slider, svg, words } from "gamecircuits/dom";
+import { button, choice, h, moveSlider, percent, replace, slider, svg, words } from "gamecircuits/dom";
 
 const SIDE = 44; // of a square
 const MARGIN = 22;
@@ -33,8 +33,8 @@ class Boards {
     Object.assign(this, { element, page });
     this.games = page.data.games.filter((game) => game.squares?.plays.length);
     this.bar = h("div", { class: "bar" });
-    this.controls = h("div", { class: "bar" });
-    this.view = h("div", { class: "board" });
+    this.controls = this.makeControls();
+    this.view = h("div", { class: "stones" });
     this.words = h("div", { class: "words", "aria-live": "polite" });
     element.append(this.bar, this.controls, h("div", { class: "columns" }, this.view, this.words));
     page.state.listen(["bgame", "bplay", "bmodel"], () => this.drawBar());
@@ -83,6 +83,15 @@ class Boards {
         (bmodel) => state.set({ bmodel }), "bmodel"));
   }
 
+  makeControls() {
+    return h("div", { class: "bar" },
+      button("First", () => this.go(0)),
+      button("Back", () => this.go(this.ply - 1)),
+      button("Forward", () => this.go(this.ply + 1)),
+      button("Last", () => this.go(Infinity)),
+      slider("Ply", { min: 0, max: 1, step: 1, value: 0, key: "ply" }, (n) => this.go(n)));
+  }
+
   go(ply) {
     this.page.state.set({ ply: Math.max(0, Math.min(this.play.tokens.length, ply)) });
   }
@@ -90,13 +99,10 @@ class Boards {
   show() {
     const { ply, play } = this;
     const last = play.tokens.length;
-    replace(this.controls,
-      button("First", () => this.go(0), { disabled: ply === 0 }),
-      button("Back", () => this.go(ply - 1), { disabled: ply === 0 }),
-      button("Forward", () => this.go(ply + 1), { disabled: ply === last }),
-      button("Last", () => this.go(last), { disabled: ply === last }),
-      slider("Ply", { min: 0, max: last, step: 1, value: ply, key: "ply", read: (n) => `${n} of ${last}` },
-        (n) => this.go(n)));
+    const [first, back, forward, end, place] = this.controls.children;
+    first.disabled = back.disabled = ply === 0;
+    forward.disabled = end.disabled = ply === last;
+    moveSlider(place, { value: ply, max: last, read: (n) => `${n} of ${last}` });
     const run = this.model && ply > 0 && ply < last
       ? this.page.model(this.model.name).run(Array.from(play.tokens.subarray(0, ply))) : undefined;
     const board = this.game.squares;

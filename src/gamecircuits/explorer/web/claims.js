@@ -12,11 +12,11 @@ const isBound = (row) => row.used == null;
 /** Where a residual lies between nothing and the whole tolerance, on a logarithmic axis. */
 function drawUsed(used) {
   const place = (value) => 8 + 124 * (1 + Math.log10(Math.max(value, LOWEST)) / -Math.log10(LOWEST));
-  const tick = (value) => svg("line", { x1: place(value), x2: place(value), y1: 4, y2: 16, class: "grid" });
+  const tick = (value) => svg("line", { x1: place(value), x2: place(value), y1: 4, y2: 16, class: "gridline" });
   return svg("svg", { viewBox: "0 0 140 20", width: 140, height: 20, role: "img",
     "aria-label": used === 0 ? "exact" : `${show(100 * used)} % of the tolerance` },
-  svg("line", { x1: 8, x2: 132, y1: 10, y2: 10, class: "grid" }), [1e-6, 1e-4, 1e-2, 1].map(tick),
-  svg("circle", { cx: place(used), cy: 10, r: 5, class: used > 1 ? "dot-warn" : "dot" }));
+  svg("line", { x1: 8, x2: 132, y1: 10, y2: 10, class: "gridline" }), [1e-6, 1e-4, 1e-2, 1].map(tick),
+  svg("circle", { cx: place(used), cy: 10, r: 5, class: used > 1 ? "mark-warn" : "mark" }));
 }
 
 function makeRow(row, statements) {

@@ -67,7 +67,16 @@ export function slider(label, { min, max, step, value, read = show, key = label 
       oninput(now);
     },
   });
-  return h("label", { class: "slider" }, h("span", {}, label), input, output);
+  return h("label", { class: "slider" }, h("span", {}, label), output, input);
+}
+
+/** New place, and perhaps new ends, of a slider that stays: one that is replaced drops its drag. */
+export function moveSlider(label, { value, max, read = show }) {
+  const input = label.querySelector("input");
+  if (max != null) input.max = max;
+  input.value = value;
+  input.setAttribute("aria-valuetext", read(value));
+  label.querySelector("output").textContent = read(value);
 }
 
 export const button = (text, onclick, attributes = {}) =>

@@ -1,8 +1,9 @@
 // Trainings, checkpoint by checkpoint: circuits, strengths, and predictions after one context.
 
-import { button, choice, h, percent, replace, show, slider, svg, words } from "gamecircuits/dom";
+import { button, choice, h, moveSlider, percent, replace, show, slider, svg, words } from "gamecircuits/dom";
 import { largest, largestOf, makeMaps, tokenName } from "gamecircuits/heatmap";
 import { chart, legend, range } from "gamecircuits/plot";
+import { makeRule } from "gamecircuits/rules";
 import { Transformer } from "gamecircuits/transformer";
 
 const FRAME = 160; // milliseconds between checkpoints while it plays
@@ -37,7 +38,7 @@ class Training {
     this.maps = [];
     page.state.listen(["lsearch"], () => this.build());
     page.state.listen(["lstep"], () => this.show());
-    page.state.listen(["tokens"], () => this.predict());
+    page.state.listen(["play.game", "play.tokens"], () => this.predict());
     document.addEventListener("visibilitychange", () => this.stop());
     this.build();
   }
@@ -55,20 +56,23 @@ class Training {
     return wanted < 0 || wanted > this.last ? this.last : Math.floor(wanted);
   }
 
+  /** The legal tokens after the context, 1 and 0; null where the page does not know the rule. */
+  get legal() {
+    const game = this.page.data.games.find((one) => one.name === this.search.game);
+    return game ? makeRule(game).after(this.context).legal : null;
+  }
+
   /** Of a variant that diverged, the last checkpoint before. */
   stepOf(course) {
     return Math.min(this.step, course.x.length - 1);
   }
 
   get context() {
-    const { vocab } = this.search;
-    const given = this.page.state.get("tokens").filter((t) => t >= 0 && t < vocab);
-    const count = Math.min(vocab - 1, this.search.length + 2);
+    const { vocab, length, game } = this.search;
+    const isSame = this.page.state.get("play.game") === game;
+    const given = isSame ? this.page.state.get("play.tokens").filter((t) => t >= 0 && t < vocab) : [];
+    const count = Math.max(1, Math.min(vocab - 1, length + 2));
     return given.length ? given : Array.from({ length: count }, (_, n) => n);
-  }
-
-  colour(course) {
-    return this.page.data.colours[course.name];
   }
 
   build() {
@@ -76,11 +80,11 @@ class Training {
     const { search, page } = this;
     const several = this.courses.length > 1 && choice("Search", this.courses.map((one) => one.name),
       search.name, (lsearch) => page.state.set({ lsearch, lstep: -1 }), "lsearch");
-    this.controls = h("div", { class: "bar sticky" });
+    this.controls = this.makeControls();
     this.charts = h("div", { class: "plots" });
     this.columns = h("div", { class: "columns four" });
     this.chips = h("div", { class: "bar", role: "group", "aria-label": "Tokens of the context" });
-    const colours = search.variants.map((course) => ({ name: words(course.name), colour: this.colour(course) }));
+    const colours = search.variants.map((course) => ({ name: words(course.name), colour: course.colour }));
     this.cards = search.variants.map((course) => this.makeCard(course));
     replace(this.element.querySelector(".body"), several && h("div", { class: "bar" }, several), this.controls,
       h("p", { class: "soft" }, search.left_out), legend(colours), this.charts,
@@ -88,10 +92,23 @@ class Training {
       h("p", {}, "The maps show each circuit as a table over the tokens, without gauge. ",
         "A blue diagonal in OV lowers the logit of every seen token: that is the solution. ",
         "Bars are the probabilities after the context below; the dashed line is the target. ",
-        h("span", { class: "warn" }, "Orange"), " bars fall on tokens that were seen, which is illegal."),
+        h("span", { class: "warn" }, "Orange"), " bars fall on illegal tokens."),
       this.chips, this.columns);
     this.columns.append(...this.cards.map((card) => card.element));
     this.show();
+  }
+
+  read(step) {
+    return `${this.search.steps[step]} of ${this.search.steps[this.last]}`;
+  }
+
+  makeControls() {
+    return h("div", { class: "bar sticky" },
+      button("Play", () => this.toggle(), { class: "main" }),
+      button("Back", () => this.go(this.step - 1)),
+      button("Forward", () => this.go(this.step + 1)),
+      slider("Training step", { min: 0, max: this.last, step: 1, value: this.step, key: "lstep",
+        read: (n) => this.read(n) }, (n) => this.go(n)));
   }
 
   makeCard(course) {
@@ -104,7 +121,7 @@ class Training {
       circuits: { scores: none, values: none, direct: none } });
     const numbers = h("p", { class: "number soft" });
     const bars = h("div", {});
-    const element = h("section", { class: "card", style: `border-top: 4px solid ${this.colour(course)}` },
+    const element = h("section", { class: "card", style: `border-top: 4px solid ${course.colour}` },
       h("h4", {}, words(course.name)), numbers,
       h("div", { class: "maps" }, Object.values(maps).map((map) => map.element)), bars);
     return { course, maps, numbers, bars, element };
@@ -113,12 +130,11 @@ class Training {
   show() {
     const { search, step } = this;
     const number = search.steps[step];
-    replace(this.controls,
-      button(this.timer ? "Pause" : "Play", () => this.toggle(), { "data-key": "learn-play", class: "main" }),
-      button("Back", () => this.go(step - 1), { disabled: step === 0 }),
-      button("Forward", () => this.go(step + 1), { disabled: step === this.last }),
-      slider("Training step", { min: 0, max: this.last, step: 1, value: step, key: "lstep",
-        read: (n) => `${search.steps[n]} of ${search.steps[this.last]}` }, (n) => this.go(n)));
+    const [play, back, forward, place] = this.controls.children;
+    play.textContent = this.timer ? "Pause" : "Play";
+    back.disabled = step === 0;
+    forward.disabled = step === this.last;
+    moveSlider(place, { value: step, read: (n) => this.read(n) });
     this.drawCharts(number);
     for (const { course, maps, numbers } of this.cards) {
       const at = this.stepOf(course);
@@ -134,9 +150,9 @@ class Training {
     const { search } = this;
     const steps = Array.from(search.steps);
     const lines = (values) => search.variants.map((course) => ({
-      x: steps.slice(0, course.x.length), y: values(course), colour: this.colour(course) }));
+      x: steps.slice(0, course.x.length), y: values(course), colour: course.colour }));
     const lengths = Array.from({ length: search.variants[0].illegal.shape[1] }, (_, n) => n + 1);
-    const rates = search.variants.map((course) => ({ x: lengths, colour: this.colour(course),
+    const rates = search.variants.map((course) => ({ x: lengths, colour: course.colour,
       y: Array.from(course.illegal.row(this.stepOf(course))) }));
     const said = search.variants.map((course) =>
       `${words(course.name)} ${show(course.illegal.at(this.stepOf(course), search.length - 1))}`);
@@ -161,19 +177,19 @@ class Training {
     const isSeen = (token) => context.includes(token);
     const toggle = (token) => {
       const next = isSeen(token) ? context.filter((t) => t !== token) : [...context, token];
-      this.page.state.set({ tokens: next.length ? next : [token] });
+      this.page.state.set({ "play.game": search.game, "play.at": -1, "play.tokens": next.length ? next : [token] });
     };
     replace(this.chips, h("span", {}, "Context: "), Array.from({ length: vocab }, (_, token) =>
-      h("button", { type: "button", class: "chip", "aria-pressed": String(isSeen(token)), "data-key": `chip-${token}`,
+      h("button", { type: "button", class: "pick", "aria-pressed": String(isSeen(token)), "data-key": `chip-${token}`,
         onclick: () => toggle(token) }, tokenName(token, vocab))),
     h("span", { class: "soft" }, `last: ${tokenName(context.at(-1), vocab)}`));
-    const game = this.page.data.games.find((one) => one.name === search.game);
-    const isComplement = game?.settings.kind === "set_complement";
-    const target = isComplement ? 1 / (vocab - new Set(context).size) : 0;
+    const { legal } = this;
+    const count = legal ? legal.reduce((sum, isLegal) => sum + Number(isLegal), 0) : 0;
+    const target = count ? 1 / count : 0;
     const found = this.cards.map(({ course }) =>
       makeModel(course, vocab, this.stepOf(course)).run(context).probabilities);
     const top = 1.05 * Math.max(target, ...found.map((p) => Math.max(...p)));
-    this.cards.forEach(({ bars }, n) => replace(bars, drawBars(found[n], { context, vocab, target, top })));
+    this.cards.forEach(({ bars }, n) => replace(bars, drawBars(found[n], { legal, vocab, target, top })));
   }
 
   go(step) {
@@ -199,23 +215,23 @@ class Training {
   }
 }
 
-/** Probabilities as bars; with a target, those of seen tokens in the colour of warning. */
-function drawBars(probabilities, { context, vocab, target, top }) {
-  const isIllegal = (token) => target > 0 && context.includes(token);
+/** Probabilities as bars; with a target, those of illegal tokens in the colour of warning. */
+function drawBars(probabilities, { legal, vocab, target, top }) {
+  const isIllegal = (token) => target > 0 && !legal[token];
   const [width, height] = [320, 96];
   const each = width / vocab;
   const place = (p) => height - (p / top) * height;
   const illegal = probabilities.reduce((sum, p, token) => sum + (isIllegal(token) ? p : 0), 0);
   const told = Array.from(probabilities, (p, token) => `${tokenName(token, vocab)} ${percent(p)}`).join(", ");
   return [
-    svg("svg", { viewBox: `0 0 ${width} ${height + 16}`, role: "img", class: "chart", "aria-label": `Probabilities: ${told}` },
+    svg("svg", { viewBox: `0 0 ${width} ${height + 16}`, role: "img", class: "drawing", "aria-label": `Probabilities: ${told}` },
       Array.from(probabilities, (p, token) => [
         svg("rect", { x: token * each + each * 0.12, width: each * 0.76, y: place(p), height: height - place(p),
           class: isIllegal(token) ? "bar-warn" : "bar-legal" }),
         vocab <= 32 && svg("text", { x: (token + 0.5) * each, y: height + 13, "text-anchor": "middle",
           class: isIllegal(token) ? "soft struck" : "" }, tokenName(token, vocab)),
       ]),
-      target > 0 && svg("line", { x1: 0, x2: width, y1: place(target), y2: place(target), class: "target" })),
+      target > 0 && svg("line", { x1: 0, x2: width, y1: place(target), y2: place(target), class: "goal" })),
     target > 0 && h("p", { class: "number" }, "illegal: ", h("b", { class: "warn" }, percent(illegal))),
   ];
 }
@@ -225,7 +241,7 @@ export const learn = {
   title: "Watch a model learn",
   short: "Learn",
   isThere: (data) => data.courses.some((course) => course.variants.length),
-  defaults: () => ({ lsearch: "", lstep: -1, tokens: [] }),
+  defaults: () => ({ lsearch: "", lstep: -1 }),
   build(element, page) {
     const apart = page.data.courses.filter((course) => !course.variants.length);
     element.append(

@@ -90,10 +90,10 @@ function drawCurves(row, colour) {
   return found;
 }
 
-function drawModel(row, data) {
+function drawModel(row) {
   const { model } = row;
   const circuits = circuitsOf(model);
-  const colour = data.colours[row.name];
+  const { colour } = model;
   const scale = Math.max(...["values", "direct"].map((name) => largestOf(circuits[name], model.vocab)));
   const scoreScale = Math.max(0.5, largestOf(circuits.scores, model.vocab));
   const maps = makeMaps({ vocab: model.vocab, scale, scoreScale, key: `model-${row.name}`, circuits });
@@ -149,7 +149,7 @@ export const models = {
             ? h("td", { class: "number" }, show(row[key]))
             : h("td", {}, key === "norm" && row.norm === "none" ? "–" : words(row[key]))))))));
     };
-    const drawPair = () => replace(pair, chosen().map((name) => drawModel(rows.find((row) => row.name === name), data)));
+    const drawPair = () => replace(pair, chosen().map((name) => drawModel(rows.find((row) => row.name === name))));
     element.append(h("p", {}, "A click on a heading sorts. Tick two models to see them side by side."), table,
       h("details", {}, h("summary", {}, "What the columns mean"), h("p", {}, MEANINGS)), pair);
     state.listen(["msort", "pair"], drawTable);

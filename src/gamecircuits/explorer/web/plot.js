@@ -53,7 +53,7 @@ export function chart({ label, title, x, y, log = false, series, xLabel, shade, 
   const yTicks = log ? decades(...y) : ticks(y[0], y[1], 4);
   const xTicks = ticks(x0, x1, 5);
   const grid = yTicks.map((value) => [
-    svg("line", { x1: LEFT, x2: width - RIGHT, y1: placeY(value), y2: placeY(value), class: "grid" }),
+    svg("line", { x1: LEFT, x2: width - RIGHT, y1: placeY(value), y2: placeY(value), class: "gridline" }),
     svg("text", { x: LEFT - 6, y: placeY(value) + 4, "text-anchor": "end", class: "soft" },
       log ? power(value) : show(value)),
   ]);
@@ -76,7 +76,7 @@ export function chart({ label, title, x, y, log = false, series, xLabel, shade, 
   });
   const at = cursor != null && svg("line", { x1: placeX(cursor), x2: placeX(cursor), y1: TOP,
     y2: height - BOTTOM, class: "cursor" });
-  const drawn = svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label, class: "chart" },
+  const drawn = svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label, class: "drawing" },
     shaded, grid, below,
     svg("text", { x: (LEFT + width - RIGHT) / 2, y: height - 3, "text-anchor": "middle", class: "soft" }, xLabel),
     at, lines);

@@ -52,7 +52,7 @@ function drawIntervals(rows, label) {
     const line = (a, b, stroke) => Number.isFinite(a) && Number.isFinite(b)
       && svg("line", { x1: place(a), x2: place(b), y1: ROW / 2, y2: ROW / 2, "stroke-width": stroke, class: `effect ${kind}` });
     return svg("svg", { viewBox: `0 0 ${width} ${ROW}`, class: "strip", role: "img", "aria-label": `${row.name}: ${row.text}` },
-      marks.map((value) => svg("line", { x1: place(value), x2: place(value), y1: 0, y2: ROW, class: value === 0 ? "zero" : "grid" })),
+      marks.map((value) => svg("line", { x1: place(value), x2: place(value), y1: 0, y2: ROW, class: value === 0 ? "zeroline" : "gridline" })),
       line(row.wideLow, row.wideHigh, 1.5), line(row.low, row.high, 5),
       svg("circle", { cx: place(row.value), cy: ROW / 2, r: 5, class: `effect ${kind}` }));
   };

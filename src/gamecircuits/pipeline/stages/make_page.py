@@ -8,13 +8,12 @@ from safetensors import safe_open
 
 from gamecircuits.analysis.standard_form import fit_model
 from gamecircuits.explorer.boards import describe_board
-from gamecircuits.explorer.games import RECORDED, describe_game
-from gamecircuits.explorer.models import MAX_TOKENS, describe_model
+from gamecircuits.explorer.games import RECORDED, describe_game, fits
+from gamecircuits.explorer.models import MAX_TOKENS, describe_model, keep_few
 from gamecircuits.explorer.page import MAX_PAGE, THEORY, count_bytes
 from gamecircuits.explorer.page import make_page as write_html
 from gamecircuits.explorer.shelf import describe_figures
 from gamecircuits.explorer.tables import (
-    name_colours,
     describe_claims,
     describe_diagnosis,
     describe_effects,
@@ -65,7 +64,8 @@ def make_page(
         run: the configuration as a table.
         assets, theory: digests of what the browser gets beside the data, and of docs/theory.md; a
             change makes the page anew.
-        model_entries: name, kind, origin, and the games that the model is evaluated on.
+        model_entries: name, kind, origin, the games that the model is evaluated on, the longest
+            prefix in training, if there was any, and a colour.
         game_entries: name, settings.
         figure_entries, search_entries: see explorer.shelf and explorer.training.
     """
@@ -86,17 +86,18 @@ def make_page(
         "effects": None,
         "hypotheses": describe_hypotheses(read_frame(hypotheses[0])) if hypotheses else [],
         "courses": [],
-        "colours": name_colours(model_entries, search_entries),
     }
-    data["models"] = [model for model in data["models"] if model]
+    data["models"] = keep_few([model for model in data["models"] if model])
+    data["games"] = [game for game in data["games"] if game]
     if checked is not None:
         data["claims"] = describe_claims(checked, THEORY.read_text(encoding="utf-8"))
     tables = [table for table in map(read_frame, effects) if len(table)]
     if tables:
         data["effects"] = describe_effects(tables)
     for entry in search_entries:
-        tokens = _read_tokens(shards[entry["game"]], settings[entry["game"]], GAMES)
-        mask = make_game(**settings[entry["game"]]).get_valid_next_token_mask(tokens)
+        game = make_game(**settings[entry["game"]])
+        tokens = next(iter_games(shards[entry["game"]], game))[:GAMES]
+        mask = game.get_valid_next_token_mask(tokens)
         keys = [f"{item['variant']}/{item['number']}/" for item in entry["trials"]]
         files = [
             (_read_tensors(course, keys), _read_tensors(final, keys))
@@ -120,18 +121,17 @@ def _read_model(path: str, entry: Mapping) -> dict | None:
     return {**entry, **describe_model(model), **gauge}
 
 
-def _read_game(path: str, entry: Mapping) -> dict:
-    game = make_game(**entry["settings"])
-    tokens = _read_tokens(path, entry["settings"], RECORDED)
-    found = {**entry, **describe_game(game, tokens)}
+def _read_game(path: str, entry: Mapping) -> dict | None:
+    """A game for the page; None if it has too many tokens to show."""
+    settings, shown = entry["settings"], {k: v for k, v in entry.items() if k != "settings"}
+    game = make_game(**settings)
+    if not fits(game):
+        return None
+    tokens = next(iter_games(path, game))[:RECORDED]
+    found = {**shown, "kind": settings["kind"], **describe_game(game, settings["kind"], tokens)}
     if isinstance(game, BitboardGame):
         found["squares"] = describe_board(game, tokens)
     return found
-
-
-def _read_tokens(path: str, settings: Mapping, count: int) -> np.ndarray:
-    """The first games of a shard, (<= count, L)."""
-    return next(iter_games(path, make_game(**settings)))[:count]
 
 
 def _read_tensors(path: str, prefixes: Sequence[str]) -> dict[str, np.ndarray]:
