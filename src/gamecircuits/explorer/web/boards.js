@@ -3,7 +3,7 @@
 import { button, choice, h, moveSlider, percent, replace, slider, svg, words } from "gamecircuits/dom";
 
 const SIDE = 44; // of a square
-const MARGIN = 22;
+const MARGIN = 14;
 const column = (n) => (n >= 26 ? String.fromCharCode(96 + Math.floor(n / 26)) : "") + String.fromCharCode(97 + (n % 26));
 
 /** Centre of a square. */
@@ -129,10 +129,10 @@ class Boards {
     const stones = Array.from({ length: count }, (_, square) => owner[square] > 0 && drawStone(board, owner[square], square));
     const rows = Array.from({ length: board.rows }, (_, row) => {
       const [, y] = centre(board, row * board.columns);
-      return svg("text", { x: MARGIN - 7, y: y + 4, "text-anchor": "end", class: "soft" }, row + 1);
+      return svg("text", { x: MARGIN - 4, y: y + 4, "text-anchor": "end", class: "soft" }, row + 1);
     });
     const columns = Array.from({ length: board.columns }, (_, n) =>
-      svg("text", { x: MARGIN + (n + 0.5) * SIDE, y: board.rows * SIDE + 16, "text-anchor": "middle", class: "soft" }, column(n)));
+      svg("text", { x: MARGIN + (n + 0.5) * SIDE, y: board.rows * SIDE + 10, "text-anchor": "middle", class: "soft" }, column(n)));
     return [cells, stones, this.drawMoves(probabilities), this.drawLine(), rows, columns];
   }
 

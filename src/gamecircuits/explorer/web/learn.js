@@ -168,7 +168,11 @@ class Training {
       return chart({ title, label: `${title}, by step`, xLabel: "step", x: [steps[0], steps.at(-1)],
         y: [low, high], series, cursor: number });
     });
-    replace(this.charts, byLength, charts);
+    const longest = lines((course) => Array.from(course.x, (_, n) => course.illegal.at(n, lengths.length - 1)));
+    const late = chart({ title: `Illegal rate after ${lengths.length} tokens`, xLabel: "step", series: longest,
+      label: `Illegal rate after ${lengths.length} tokens, the longest, by step`, cursor: number,
+      x: [steps[0], steps.at(-1)], y: [0, 1] });
+    replace(this.charts, byLength, late, charts);
   }
 
   predict() {
