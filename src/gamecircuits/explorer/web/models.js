@@ -108,24 +108,32 @@ function drawModel(row) {
       : h("p", { class: "soft" }, "The run has no diagnosis of this model."));
 }
 
+/** Names of the models that are shown at first: a constructed one and a trained one, if there are. */
+function choosePair(data) {
+  const known = data.models.filter((model) => data.diagnoses[model.name]);
+  const isTrained = (model) => model.origin === "trial";
+  const pair = [known.find((model) => !isTrained(model)), known.find(isTrained)].filter(Boolean);
+  return (pair.length ? pair : data.models.slice(0, 1)).map((model) => model.name);
+}
+
 export const models = {
   id: "models",
   title: "The models, compared",
   short: "Models",
   isThere: (data) => data.models.length > 0,
-  defaults: (page) => {
-    const { models: all } = page.data;
-    const trained = all.filter((model) => model.origin === "trial" && page.data.diagnoses[model.name]);
-    const built = all.filter((model) => model.origin !== "trial" && page.data.diagnoses[model.name]);
-    return { msort: "", pair: [...built.slice(0, 1), ...trained.slice(0, 1)].map((model) => model.name).join(",") };
-  },
+  defaults: (page) => ({ msort: "", pair: choosePair(page.data).join(",") }),
   build(element, page) {
     const { data, state } = page;
     const rows = makeRows(data);
     const shown = COLUMNS.filter(([key]) => rows.some((row) => row[key] != null));
     const table = h("div", { class: "scroll" });
     const pair = h("div", { class: "columns" });
-    const chosen = () => state.get("pair").split(",").filter((name) => rows.some((row) => row.name === name)).slice(0, 2);
+    const isThere = (name) => rows.some((row) => row.name === name);
+    const chosen = () => {
+      const wanted = state.get("pair").split(",");
+      const found = wanted.filter(isThere).slice(0, 2);
+      return found.length || wanted[0] === "" ? found : choosePair(data);
+    };
     const tick = (name) => {
       const now = chosen();
       const next = now.includes(name) ? now.filter((one) => one !== name) : [...now, name].slice(-2);
