@@ -35,7 +35,8 @@ def test_moves_fall_where_the_game_says(kind):
 
 
 def test_lines_and_counts():
-    assert len(list_lines(3, 3, 3)) == 8 and len(list_lines(6, 7, 4)) == 69
+    assert len(list_lines(3, 3, 3)) == 8
+    assert len(list_lines(6, 7, 4)) == 69
     game = make_game(kind="othello", board_size=4)
     assert find_winner(game, np.array([1] * 6 + [2] * 7 + [0] * 3)) == (2, [])
     assert find_winner(game, np.array([1] * 8 + [2] * 8)) == (0, [])

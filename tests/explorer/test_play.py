@@ -105,7 +105,8 @@ def test_first_sight(fresh):
 @needs_browser
 def test_clicks_keys_and_links(fresh):
     fresh.click("text=New")
-    assert fresh.locator(".model svg").count() == 0 and fresh.locator("text=Models answer").count()
+    assert fresh.locator(".model svg").count() == 0
+    assert fresh.locator("text=Models answer").count()
     fresh.click("#view-play .chip >> nth=2")
     fresh.keyboard.press("a")
     fresh.keyboard.press("c")  # illegal, and played all the same
@@ -117,10 +118,12 @@ def test_clicks_keys_and_links(fresh):
     assert fresh.locator("text=3 of 3").count() == 1
     fresh.click("text=Left model plays")
     line, address = tokens_of(fresh), fresh.url
-    assert len(line) == 4 and line[:3] == [2, 0, 2]
+    assert len(line) == 4
+    assert line[:3] == [2, 0, 2]
     fresh.reload()
     fresh.wait_for_selector("html[data-ready=yes]")
-    assert tokens_of(fresh) == line and fresh.url == address
+    assert tokens_of(fresh) == line
+    assert fresh.url == address
     fresh.click("text=← Back")
     fresh.evaluate("gamecircuits.state.set({'play.seed': 0})")
     fresh.click("text=Left model plays")
@@ -170,7 +173,8 @@ def test_boards(fresh):
     for square in ("a1", "a2", "b1", "b2", "c1"):
         fresh.click(f".square[aria-label^='{square}']")
     text = fresh.inner_text("#view-play")
-    assert "The game is over after 5 tokens" in text and "no answer is right" in text
+    assert "The game is over after 5 tokens" in text
+    assert "no answer is right" in text
     assert fresh.locator(".stone").count() == 5
     fresh.click(".square[aria-label^='c3']")
     assert "Illegal: c3 at place 6" in fresh.inner_text("#view-play")

@@ -24,7 +24,8 @@ def test_cards_are_a_dozen_and_never_none():
     known = ["figures/experiments/remedies", "figures/length_generalization"]
     assert choose_cards([*of_models, *known])[:2] == [31, 30], "the order of the table"
     assert len(choose_cards(of_models)) == 6
-    assert choose_cards(of_models[:2]) == [0, 1] and choose_cards([]) == []
+    assert choose_cards(of_models[:2]) == [0, 1]
+    assert choose_cards([]) == []
     searches = [f"figures/searches/{s}/effects" for s in "ab"]
     assert choose_cards(searches) == [0, 1]
     assert len(choose_cards([f"figures/experiments/{n}" for n in range(40)])) <= MAX_CARDS
@@ -41,4 +42,5 @@ def test_the_largest_pictures_are_left_out():
     small = len(compress(images[0])) + len(compress(images[2]))
     figures = describe_figures(make_entries(3), images, budget=small)
     assert [figure["picture"] is None for figure in figures] == [False, True, False]
-    assert figures[0]["made"]["stage"] == "plot" and figures[0]["see"] == "See."
+    assert figures[0]["made"]["stage"] == "plot"
+    assert figures[0]["see"] == "See."

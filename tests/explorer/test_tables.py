@@ -33,8 +33,10 @@ def test_a_diagnosis_in_numbers_and_curves():
     model = make_construction("tied", vocab_size=8, critical_length=4.5).model()
     found = describe_diagnosis(diagnose(model).table)
     assert found["fails"] == 5
-    assert found["length"] == 7 and found["rate"] > 0.1
-    assert found["misfit"] < 1e-9 and found["beta"] < 0 < found["x"]
+    assert found["length"] == 7
+    assert found["rate"] > 0.1
+    assert found["misfit"] < 1e-9
+    assert found["beta"] < 0 < found["x"]
     rates = found["curves"]["illegal_token_rate"]
     np.testing.assert_allclose(rates["measured"], rates["predicted"], rtol=1e-5)
 

@@ -61,14 +61,16 @@ def test_noise_is_the_distance_from_neighbours(games):
     model, other = make_model("none", 0), make_model("none", 1)
     assert describe_course([model] * 3, tokens, mask)["noise"].max() < 1e-12
     noise = describe_course([model, other], tokens, mask)["noise"]
-    assert noise[0] == pytest.approx(noise[1]) and noise[0] > 0.01
+    assert noise[0] == pytest.approx(noise[1])
+    assert noise[0] > 0.01
 
 
 def test_checkpoints_fit_into_the_budget():
     assert count_checkpoints(12, ["none", "residual"], 100, 1e9) == 41
     assert count_checkpoints(10, ["none"], 100, 12_000) == 10
     assert thin(41, 41).tolist() == list(range(41))
-    assert thin(100, 3).tolist() == [0, 50, 99] and thin(1, 1).tolist() == [0]
+    assert thin(100, 3).tolist() == [0, 50, 99]
+    assert thin(1, 1).tolist() == [0]
 
 
 def write_files(trial: Trial, models: list) -> tuple[dict, dict]:
@@ -93,4 +95,5 @@ def test_a_search_ends_where_training_diverged(games):
     assert found["variants"][0]["tables"]["values"].shape == (2, V, V)
     assert "2 more" in found["left_out"]
     small = describe_search(entry, files, *games, budget=100)
-    assert not small["variants"] and "too large" in small["left_out"]
+    assert not small["variants"]
+    assert "too large" in small["left_out"]

@@ -127,7 +127,8 @@ def test_frame(page):
         setting,
     )
     gram = np.reshape(gram, (V, V))
-    assert np.allclose(np.diag(gram), 1) and np.linalg.matrix_rank(gram) <= m
+    assert np.allclose(np.diag(gram), 1)
+    assert np.linalg.matrix_rank(gram) <= m
     off = (gram.sum() - V) / (V * (V - 1))
     np.testing.assert_allclose(theory["last"], x * (1 - off) / np.arange(1, V), rtol=1e-12)
     assert np.all(np.isnan(np.array(theory["rate"], dtype=float)))
@@ -187,7 +188,8 @@ def test_sliders_links_and_nonsense(page):
     slider = page.locator("input[data-key='turn.s']")
     slider.focus()
     page.keyboard.press("ArrowRight")
-    assert "After 4 of 12" in reading.inner_text() and "turn.s=4" in page.url
+    assert "After 4 of 12" in reading.inner_text()
+    assert "turn.s=4" in page.url
     slider.evaluate("input => { input.value = 11; input.dispatchEvent(new Event('input')); }")
     assert "After 11 of 12" in reading.inner_text()
     assert page.evaluate("document.activeElement.dataset.key") == "turn.s"

@@ -70,10 +70,13 @@ def test_what_a_run_lacks_is_left_out(make_page, name):
     assert len(page) < MAX_PAGE
     assert [game["name"] for game in data["games"]] == [LONG if name == "own game" else "g"]
     assert (data["claims"] is not None) == (name == "claims alone")
-    assert data["effects"] is None and not data["courses"] and not data["hypotheses"]
+    assert data["effects"] is None
+    assert not data["courses"]
+    assert not data["hypotheses"]
     assert [m["name"] for m in data["models"]] == (["m"] if "models:" in CONFIGS[name] else [])
     assert list(data["diagnoses"]) == (["m"] if name == "models" else [])
-    assert data["figures"] and all(figure["see"] for figure in data["figures"])
+    assert data["figures"]
+    assert all(figure["see"] for figure in data["figures"])
     assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)", page.partition('id="data"')[0])
 
 
