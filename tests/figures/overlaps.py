@@ -36,9 +36,7 @@ def find_faults(figure: Figure) -> list[str]:
 
 def iter_texts(figure: Figure) -> Iterator[Text]:
     """All texts that are seen: titles, labels, ticks in view, annotations, legends."""
-    for text in figure.texts:
-        yield from _seen([text])
-    yield from _seen([figure._suptitle] if figure._suptitle else [])
+    yield from _seen(figure.texts)  # the headline is one
     for legend in figure.legends:
         yield from _seen([legend.get_title(), *legend.get_texts()])
     for axes in _seen_axes(figure):
@@ -120,8 +118,10 @@ def _find_covered(axes: Axes, figure: Figure, point: float) -> Iterator[str]:
 
 
 def _crosses(line: Line2D, box: Bbox) -> bool:
+    """Whether a line goes through a box, as far as it is seen."""
+    seen = Bbox.intersection(box, line.axes.bbox)
     path = line.get_transform().transform_path(line.get_path())
-    return line.get_visible() and path.intersects_bbox(box, filled=False)
+    return line.get_visible() and seen is not None and path.intersects_bbox(seen, filled=False)
 
 
 def _symbols(axes: Axes) -> Iterator[np.ndarray]:

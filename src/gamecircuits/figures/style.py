@@ -15,12 +15,9 @@ files. The folder says what both are given and which wildcards the caption has:
     experiments  (the experiment's own table)    draw(table)                  experiment
 """
 
-import io
-import re
 from collections import Counter
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Hashable, Mapping
+from typing import Any, TypeVar
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -29,16 +26,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import (
-    Formatter,
-    LogFormatterMathtext,
-    LogLocator,
-    NullFormatter,
-    StrMethodFormatter,
-)
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 from matplotlib.transforms import ScaledTranslation
 
 from gamecircuits.figures import palette
+from gamecircuits.figures.layout import FLOWING
 
 matplotlib.use("Agg")  # else matplotlib loads pyplot, to find out which windows it could open
 
@@ -46,37 +38,52 @@ COLOURS = tuple(palette.COLOURS.values())
 MARKERS = ("o", "^", "s", "D", "v", "P", "X")
 DASHES: tuple[Any, ...] = ("-", (0, (4, 2)), (0, (1, 1.3)), (0, (5, 1.5, 1, 1.5)))
 GREY = "#6b6b6b"
+Name = TypeVar("Name", bound=Hashable)
 Style = dict[str, Any]  # keyword arguments of an artist
+TRAINED: Style = {"color": "#ececec", "linewidth": 0}  # shade of the lengths in training
 HOLLOW: Style = {"linestyle": "none", "markerfacecolor": "none"}  # symbols that hide nothing
-SUPERSCRIPTS = str.maketrans("0123456789-−", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁻")
+
+FULL, COLUMN = 7.0, 3.4  # inches: widths of a page and of a column, at which text has its size
 
 RC: dict[str, Any] = {
     "axes.axisbelow": True,
     "axes.edgecolor": "#404040",
     "axes.grid": True,
-    "axes.labelsize": 9,
-    "axes.linewidth": 0.7,
+    "axes.labelpad": 2.5,
+    "axes.labelsize": 7.5,
+    "axes.linewidth": 0.6,
     "axes.spines.right": False,
     "axes.spines.top": False,
     "axes.titlelocation": "left",
-    "axes.titlesize": 9.5,
+    "axes.titlepad": 4,
+    "axes.titlesize": 8,
     "axes.titley": 1.0,  # no search for a free place above the ticks: there are none at the top
+    "figure.constrained_layout.h_pad": 0.05,
+    "figure.constrained_layout.w_pad": 0.05,
+    "figure.constrained_layout.wspace": 0.04,
     "figure.dpi": 200,
-    "font.family": "DejaVu Sans",
-    "font.size": 9,
+    "font.family": ["DejaVu Sans", "sans-serif"],  # the second for programs that open an SVG
+    "font.size": 7.5,
     "grid.color": "#e6e6e6",
-    "grid.linewidth": 0.6,
-    "legend.fontsize": 8,
+    "grid.linewidth": 0.5,
+    "legend.columnspacing": 1.4,
+    "legend.fontsize": 7.5,
     "legend.frameon": False,
+    "legend.handlelength": 1.8,
     "lines.dashed_pattern": (4, 2.5),
     "lines.dotted_pattern": (1, 1.3),
-    "lines.linewidth": 1.4,
-    "lines.markersize": 4.2,
+    "lines.linewidth": 1.2,
+    "lines.markersize": 3.6,
+    "pdf.fonttype": 42,  # text stays text
     "savefig.dpi": 200,
-    "svg.fonttype": "path",
+    "svg.fonttype": "none",
     "svg.hashsalt": "gamecircuits",
-    "xtick.labelsize": 8,
-    "ytick.labelsize": 8,
+    "xtick.labelsize": 7,
+    "xtick.major.pad": 2.5,
+    "xtick.major.size": 2.5,
+    "ytick.labelsize": 7,
+    "ytick.major.pad": 2.5,
+    "ytick.major.size": 2.5,
 }
 
 
@@ -90,10 +97,14 @@ def new_figure(rows: int, columns: int, width: float, height: float, **options):
 
 
 def new_panels(count: int, per_line: int, width: float, height: float):
-    """Figure and 2-D array of axes of that size, `count` of which are to be seen."""
+    """Figure and 2-D array of axes of that size, `count` of which are to be seen.
+
+    They are read line by line: on a narrower page there are fewer in a line.
+    """
     columns = min(count, per_line)
     lines = -(-count // columns)
-    figure, grid = new_figure(lines, columns, width * columns + 0.8, height * lines + 0.4)
+    figure, grid = new_figure(lines, columns, width * columns, height * lines + 0.4)
+    figure.set_label(FLOWING)
     for axes in grid.flat[count:]:
         axes.set_visible(False)
     return figure, grid
@@ -108,7 +119,7 @@ def nth_look(index: int) -> Style:
     }
 
 
-def looks_of(things: Mapping[str, str]) -> dict[str, Style]:
+def looks_of(things: Mapping[Name, str]) -> dict[Name, Style]:
     """Colour, marker and dash of all models or variants that are seen together.
 
     Things of one remedy have one colour (`palette.colours_of`), but never one marker and dash.
@@ -118,7 +129,7 @@ def looks_of(things: Mapping[str, str]) -> dict[str, Style]:
     """
     colours = palette.colours_of(things.values())
     seen: Counter[str] = Counter()
-    looks: dict[str, Style] = {}
+    looks: dict[Name, Style] = {}
     for name, thing in things.items():
         colour, before = colours[thing], seen[colours[thing]]
         seen[colour] += 1
@@ -151,7 +162,7 @@ def panel(axes: Axes, index: int, title: str, **settings) -> None:
     text.set_transform(sign.get_transform() + indent)
 
 
-def headline(figure: Figure, text: str, size: float = 10.5) -> None:
+def headline(figure: Figure, text: str, size: float = 8.5) -> None:
     """Title of the whole figure."""
     figure.suptitle(text, x=0.01, ha="left", fontsize=size)
 
@@ -169,16 +180,16 @@ def key(**style) -> Line2D:
 
 def note(axes: Axes, text: str, at, offset: tuple[float, float] = (0, 0), **style) -> None:
     """Small text at a place in the panel, or beside it, with its offset in points."""
-    style = {"color": GREY, "fontsize": 8, "textcoords": "offset points", **style}
+    style = {"color": GREY, "fontsize": 7, "textcoords": "offset points", **style}
     axes.annotate(text, at, xytext=offset, **style)
 
 
 def integer_ticks(axes: Axes, values) -> None:
-    """At most ten integer ticks on the x axis, at round numbers and at the smallest value."""
+    """A few integer ticks on the x axis: all of a small range, else the lowest and round ones."""
     low, high = int(min(values)), int(max(values))
-    rounds = (factor * 10**power for power in range(6) for factor in (1, 2, 5))
-    step = next(step for step in rounds if (high - low) / step <= 8)
-    ticks = [low, *(tick for tick in range(0, high + 1, step) if tick >= low + step / 2)]
+    rounds = (factor * 10**power for power in range(6) for factor in (5, 10, 20))
+    step = 1 if high - low <= 8 else next(step for step in rounds if (high - low) / step <= 4)
+    ticks = [low, *(tick for tick in range(0, high + 1, step) if tick >= low + 0.7 * step)]
     axes.set_xticks(ticks, [str(tick) for tick in ticks])
     axes.set_xticks([], minor=True)
 
@@ -188,51 +199,3 @@ def plain_log_ticks(axis: Axis) -> None:
     axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axis.set_minor_formatter(NullFormatter())
-
-
-class PlainPowers(Formatter):
-    """Labels of a logarithmic axis as plain text, like 10⁻³: formulas take long to set."""
-
-    def __init__(self, formulas: Formatter):
-        self._formulas = formulas
-
-    def set_axis(self, axis) -> None:
-        self._formulas.set_axis(axis)
-
-    def set_locs(self, locs) -> None:
-        self._formulas.set_locs(locs)
-
-    def __call__(self, value: float, position: int | None = None) -> str:
-        text = self._formulas(value, position)
-        parts = re.fullmatch(r"\$\\mathdefault\{(.*)\^\{(.*)\}\}\$", text)
-        if parts is None:
-            return text
-        return parts[1].replace(r"\times", "×") + parts[2].translate(SUPERSCRIPTS)
-
-
-def lay_out(figure: Figure) -> None:
-    """Fix the places of all axes, once: laying out again for each file costs more than drawing."""
-    for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
-        if isinstance(major := axis.get_major_formatter(), LogFormatterMathtext):
-            axis.set_major_formatter(PlainPowers(major))
-        if isinstance(minor := axis.get_minor_formatter(), LogFormatterMathtext):
-            axis.set_minor_formatter(PlainPowers(minor))
-    if (engine := figure.get_layout_engine()) is not None:
-        engine.execute(figure)
-        figure.set_layout_engine(None)
-
-
-def render(figure: Figure, paths: list[str], job: str) -> dict[str, bytes]:
-    """The figure in the format that each path asks for, the same bytes every time.
-
-    The metadata of the images carry the job that made them.
-    """
-    lay_out(figure)
-    area = figure.get_tightbbox().padded(0.1)  # inches
-    metadata = {".png": {"Description": job}, ".svg": {"Description": job, "Date": None}}
-    images = {}
-    for path in paths:
-        buffer, suffix = io.BytesIO(), Path(path).suffix
-        figure.savefig(buffer, format=suffix[1:], metadata=metadata[suffix], bbox_inches=area)
-        images[path] = buffer.getvalue()
-    return images

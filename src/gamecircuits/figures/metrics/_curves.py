@@ -1,21 +1,23 @@
 """What the figures of metrics against length have in common."""
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.text import Annotation
+from matplotlib.patches import Patch
 
 from gamecircuits.figures.style import (
+    FULL,
+    TRAINED,
     Style,
     key,
-    lay_out,
     looks_of,
-    new_figure,
-    note,
+    new_panels,
     panel,
     readable,
 )
@@ -25,6 +27,8 @@ COLUMNS = [
     "game",
     "model",
     "kind",
+    "variant",
+    "trained_length",
     "contexts",
     "vocab_size",
     "length",
@@ -40,6 +44,21 @@ COLUMNS = [
     "max",
     "closed_form",
 ]
+PER_LINE = 3  # panels
+MARKED = 16  # lengths of a panel that have symbols, at most about
+SIGNS = {"=": 1e-6, "≈": 0.05}  # relative difference of metrics that one panel shows
+DRAWN = ["mean", "q05", "q95"]
+
+
+class Key(NamedTuple):
+    """What has a look of its own: the kind of model, the remedy, which of several in a panel."""
+
+    kind: str
+    thing: str
+    number: int
+
+
+Prepare = Callable[[Axes, pd.DataFrame, pd.DataFrame], None]
 
 
 def select(metrics: pd.DataFrame, names: list[str]) -> pd.DataFrame:
@@ -50,158 +69,160 @@ def select(metrics: pd.DataFrame, names: list[str]) -> pd.DataFrame:
 def draw_panels(
     table: pd.DataFrame,
     labels: dict[str, str],
-    prepare: Callable[[Axes, pd.DataFrame, pd.DataFrame], None],
-    finish: Callable[[Axes, pd.DataFrame], None] = lambda axes, rows: None,
+    prepare: Prepare,
+    finish: Callable[[Axes, pd.DataFrame, dict[str, Style]], list[Line2D]] = lambda *_: [],
 ) -> Figure:
-    """A row of panels for each metric, a column for each evaluation.
+    """A panel for each metric of each evaluation; metrics that agree everywhere share one.
 
     Args:
         table: as from `select`.
-        labels: label of the y axis for each metric.
+        labels: what each metric is called.
         prepare: called with axes, the panel's rows and all rows of the metric, to set the scales.
-        finish: called with axes and the panel's rows once the curves are drawn.
+        finish: called with axes, the panel's rows and the looks of models once the curves are
+            drawn; what it adds to the legend.
     """
-    evaluations = list(table["evaluation"].unique())
-    looks = looks_of(dict(zip(table["model"], table["kind"], strict=True)))
-    columns = len(evaluations)
-    width, height = 2.95 * columns + 0.6, 2.2 * len(labels) + 0.8
-    figure, grid = new_figure(len(labels), columns, width, height, sharey="row", sharex="col")
-    for row, (metric, label) in enumerate(labels.items()):
-        of_metric = table[table["metric"] == metric]
-        for column, evaluation in enumerate(evaluations):
-            axes, rows = grid[row, column], of_metric[of_metric["evaluation"] == evaluation]
-            prepare(axes, rows, of_metric)
-            draw_curves(axes, rows, looks)
-            finish(axes, rows)
-            panel(axes, row * columns + column, describe(rows) if row == 0 else "")
-            if column == 0:
-                axes.set_ylabel(label)
-            if row == len(labels) - 1:
-                axes.set_xlabel("length s of the prefix (tokens)")
-    has_theory = bool(table["closed_form"].notna().any())
-    figure.legend(handles=_legend_handles(has_theory), loc="outside upper right", ncols=3)
-    separate_labels(figure)
+    shown = [
+        (rows, of_metric, title)
+        for _, of_evaluation in table.groupby("evaluation", sort=False)
+        for rows, of_metric, title in _merge(of_evaluation, table, labels)
+    ]
+    per_line = min(PER_LINE, len(shown))
+    figure, grid = new_panels(len(shown), per_line, FULL / per_line, 1.75 if per_line > 1 else 2.6)
+    keys, looks = find_looks(table)
+    more: dict[str, Line2D] = {}
+    for index, (axes, (rows, of_metric, title)) in enumerate(zip(grid.flat, shown, strict=False)):
+        prepare(axes, rows, of_metric)
+        own = {model: looks[name] for model, name in keys[rows["evaluation"].iloc[0]].items()}
+        draw_curves(axes, rows, own)
+        more |= {handle.get_label(): handle for handle in finish(axes, rows, own)}
+        panel(axes, index, f"{describe(rows, table)}\n{title}")
+        axes.set(xlabel="length s (tokens)", ylabel=rows["unit"].iloc[0])
+    handles = [*_name_looks(keys, looks), *_explain(table), *more.values()]
+    figure.legend(handles=handles, loc="outside lower left", ncols=4)
     return figure
 
 
-def draw_curves(axes: Axes, table: pd.DataFrame, looks: dict[str, Style]) -> None:
-    """One metric of one evaluation: closed forms as lines, means as points, 5 to 95 % as bars.
+def _merge(rows: pd.DataFrame, table: pd.DataFrame, labels: dict[str, str]) -> Iterator[tuple]:
+    """Rows, rows of the same metrics everywhere, and title for each panel of one evaluation."""
+    found: list[tuple[pd.DataFrame, list[str], str]] = []
+    for metric, label in labels.items():
+        of_metric = rows[rows["metric"] == metric]
+        if of_metric["mean"].notna().sum() == 0:
+            continue
+        if found and (sign := _compare(found[-1][0], of_metric)):
+            first, metrics, title = found.pop()
+            found.append((first, [*metrics, metric], f"{title} {sign} {label}"))
+        else:
+            found.append((of_metric, [metric], label))
+    for first, metrics, title in found:
+        yield first, table[table["metric"].isin(metrics)], title
 
-    Later models get smaller markers, so that curves which coincide can all be seen.
+
+def _compare(one: pd.DataFrame, other: pd.DataFrame) -> str | None:
+    """How two metrics of one evaluation are related, if no panel could show their difference."""
+    if one["unit"].iloc[0] != other["unit"].iloc[0]:
+        return None
+    values = one[DRAWN].to_numpy(), other[DRAWN].to_numpy()
+    found = (
+        sign
+        for sign, relative in SIGNS.items()
+        if np.allclose(*values, rtol=relative, atol=1e-12, equal_nan=True)
+    )
+    return next(found, None)
+
+
+def find_looks(table: pd.DataFrame) -> tuple[dict[str, dict[str, Key]], dict[Key, Style]]:
+    """Which look each model of each evaluation has, and the looks.
+
+    Models of one kind look the same in different panels, and different in one. Symbols of trained
+    models are filled.
+    """
+    models = table.drop_duplicates(["evaluation", "model"])
+    keys: dict[str, dict[str, Key]] = {}
+    for evaluation, rows in models.groupby("evaluation", sort=False):
+        seen: Counter[str] = Counter()
+        keys[evaluation] = {}
+        for row in rows.itertuples():
+            thing = row.variant or row.kind
+            keys[evaluation][row.model] = Key(row.kind, thing, seen[thing])
+            seen[thing] += 1
+    looks = looks_of({key: key.thing for names in keys.values() for key in names.values()})
+    for name, look in looks.items():
+        look["markerfacecolor"] = look["color"] if name.kind == "trained" else "none"
+    return keys, looks
+
+
+def draw_curves(axes: Axes, table: pd.DataFrame, looks: dict[str, Style]) -> None:
+    """One metric of one evaluation: closed forms as lines, means as symbols, 5 to 95 % as bands.
+
+    Later models get smaller symbols, so that curves which coincide can all be seen.
 
     Args:
         table: rows of one metric and one evaluation.
-        looks: of all models in the figure, by name.
+        looks: of its models, by name.
     """
-    is_log = axes.get_yscale() == "log"
-    models = list(table["model"].unique())
-    for index, model in enumerate(models):
+    floor = axes.get_ylim()[0] if axes.get_yscale() == "log" else -np.inf
+    trained = table["trained_length"].max()
+    if np.isfinite(trained):
+        left = axes.get_xlim()[0] if axes.get_xscale() == "log" else 0
+        axes.axvspan(left, trained + 0.5, zorder=0, **TRAINED)
+    for index, (model, look) in enumerate(looks.items()):
         rows = table[(table["model"] == model) & table["mean"].notna()]
         if rows.empty:
             continue
-        style = looks[model]
-        colour, lengths = style["color"], rows["length"].to_numpy()
+        lengths, theory = rows["length"].to_numpy(), rows["closed_form"].to_numpy()
         mean, low, high = (rows[name].to_numpy() for name in ("mean", "q05", "q95"))
-        theory = rows["closed_form"].to_numpy()
-        has_theory = bool(np.isfinite(theory).any())
-        if has_theory:
-            axes.plot(lengths, theory, color=colour, zorder=2)
-        if is_log:
-            low = np.maximum(low, axes.get_ylim()[0])
-        is_wide = high > low * (1 + 1e-6) if is_log else high > low + 1e-6
-        beside = lengths + min(0.16, 0.6 / len(models)) * (index - (len(models) - 1) / 2)
-        axes.vlines(
-            beside[is_wide],
-            low[is_wide],
-            high[is_wide],
-            color=colour,
-            alpha=0.45,
-            linewidth=1.6,
-            zorder=1,
-        )
-        axes.plot(
-            lengths,
-            mean,
-            linestyle="none" if has_theory else ":",
-            linewidth=0.9,
-            marker=style["marker"],
-            markersize=6.6 - 1.1 * min(index, 3),
-            color=colour,
-            markerfacecolor="none",
-            markeredgewidth=1.0,
-            zorder=3,
-        )
-        shown = np.flatnonzero(mean > axes.get_ylim()[0]) if is_log else np.arange(len(mean))
-        if len(shown):
-            note(
-                axes,
-                readable(model),
-                (lengths[shown[-1]], mean[shown[-1]]),
-                (7, 0),
-                color=colour,
-                va="center",
-                annotation_clip=False,
-                gid="end of curve",
-            )
+        line = {"color": look["color"], "linestyle": look["linestyle"]}
+        band = {"color": look["color"], "alpha": 0.2, "linewidth": 0}
+        axes.fill_between(lengths, np.maximum(low, floor), np.maximum(high, floor), **band)
+        if np.isfinite(theory).any():
+            axes.plot(lengths, theory, zorder=2, **line)
+        else:
+            axes.plot(lengths, mean, zorder=2, linewidth=0.6, **line)
+        symbols = {name: look[name] for name in ("color", "marker", "markerfacecolor")}
+        every = -(-len(lengths) // MARKED)
+        size = 5.0 - 0.8 * min(index, 3)
+        symbols |= {"linestyle": "none", "markersize": size, "markeredgewidth": 0.8}
+        axes.plot(lengths, mean, zorder=3, markevery=every, **symbols)
 
 
-def separate_labels(figure: Figure) -> None:
-    """Once everything is drawn, move labels at the ends of curves apart where they overlap."""
-    lay_out(figure)  # sizes are known only then
-    per_point = figure.dpi / 72
-    line = 9.5 * per_point
-    for axes in figure.axes:
-        labels = [
-            text
-            for text in axes.texts
-            if isinstance(text, Annotation) and text.get_gid() == "end of curve"
-        ]
-        wanted = {label: axes.transData.transform(label.xy)[1] for label in labels}
-        clusters: list[list] = []  # labels that touch, lowest first, centred on what they want
-        for label in sorted(labels, key=wanted.__getitem__):
-            clusters.append([label])
-            while len(clusters) > 1 and _bottom(clusters[-1], wanted, line, axes) < (
-                _bottom(clusters[-2], wanted, line, axes) + line * len(clusters[-2])
-            ):
-                clusters[-2:] = [clusters[-2] + clusters[-1]]
-        for cluster in clusters:
-            bottom = _bottom(cluster, wanted, line, axes)
-            for index, label in enumerate(cluster):
-                height = bottom + line * (index + 0.5)
-                label.set_position((7, (height - wanted[label]) / per_point))
-
-
-def _bottom(cluster: list, wanted: dict, line: float, axes: Axes) -> float:
-    """Lower edge of a block of labels, which must not stick out at the top of the panel."""
-    centre = sum(wanted[label] for label in cluster) / len(cluster)
-    return min(centre - line * len(cluster) / 2, axes.bbox.y1 + line / 2 - line * len(cluster))
-
-
-def describe(rows: pd.DataFrame) -> str:
+def describe(rows: pd.DataFrame, table: pd.DataFrame) -> str:
     """What was measured: the game, its vocabulary and the number of contexts."""
-    one = rows[
-        (rows["model"] == rows["model"].iloc[0]) & (rows["metric"] == rows["metric"].iloc[0])
-    ]
-    total = f"{int(one['count'].sum()):,}"
-    which = (
-        f"all {total} contexts" if one["contexts"].iloc[0] == "all" else f"{total} sampled prefixes"
-    )
-    game, evaluation = readable(one["game"].iloc[0]), readable(one["evaluation"].iloc[0])
-    title = game if game == evaluation else f"{evaluation}: {game}"
-    return f"{title}, V = {one['vocab_size'].iloc[0]}\n{which}"
+    one = rows[rows["model"] == rows["model"].iloc[0]]
+    game, evaluation = one["game"].iloc[0], one["evaluation"].iloc[0]
+    others = table.loc[table["game"] == game, "evaluation"].nunique() > 1
+    name = readable(f"{game}, {evaluation}" if others else game)
+    are_all = one["contexts"].iloc[0] == "all"
+    which = "all" if are_all else f"{int(one['count'].sum()):,}"
+    V = one["vocab_size"].iloc[0]
+    return f"{name}, V\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{V}, {which} contexts"
 
 
-def _legend_handles(has_theory: bool) -> list[Line2D]:
-    handles = [
-        key(
-            linestyle="none",
-            marker="o",
-            markerfacecolor="white",
-            markeredgewidth=1.1,
-            label="measured mean",
-        ),
-        key(linewidth=1.6, alpha=0.45, label="5 to 95 % of contexts"),
-    ]
-    if has_theory:
-        handles.insert(0, key(label="closed form"))
+def _name_looks(keys: dict[str, dict[str, Key]], looks: dict[Key, Style]) -> list[Line2D]:
+    """Entries of the legend: a model by its name, several that look the same by their kind."""
+    handles = []
+    for name, look in looks.items():
+        models = dict.fromkeys(m for own in keys.values() for m in own if own[m] == name)
+        label = readable(", ".join(models))
+        if len(models) > 1 and name.number == 0:
+            label = readable(name.thing)
+            label += f", {name.kind}" if name.kind != name.thing else ""
+        handles.append(key(label=label, **look))
     return handles
+
+
+def _explain(table: pd.DataFrame) -> list:
+    symbol: Style = {"marker": "o", "markerfacecolor": "none", "markersize": 4}
+    entries: list = []
+    if table["closed_form"].notna().any():
+        entries.append(key(label="closed form"))
+    if table.groupby(["evaluation", "model"])["closed_form"].count().min() == 0:
+        entries.append(key(label="measured mean, no closed form", linewidth=0.6, **symbol))
+    entries.append(key(label="measured mean", linestyle="none", **symbol))
+    if (table["q95"] - table["q05"] > 1e-6).any():
+        entries.append(
+            Patch(color="#6b6b6b", alpha=0.2, linewidth=0, label="5 to 95 % of contexts")
+        )
+    if table["trained_length"].notna().any():
+        entries.append(Patch(label="lengths in training", **TRAINED))
+    return entries

@@ -4,17 +4,21 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from gamecircuits.analysis.metrics import probabilities
 from gamecircuits.figures.style import (
+    FULL,
     HOLLOW,
     colour_bar,
     headline,
     key,
     new_figure,
+    new_panels,
     panel,
     readable,
 )
@@ -24,6 +28,10 @@ from gamecircuits.transformer.interface import Model
 TARGET = "target"
 MAX_STEPS = 64  # of one game
 MARK = "#c0392b"
+ALIKE = 0.01  # models whose probabilities differ by less share a panel
+PER_LINE = 3  # panels
+TALLEST = 3.6  # inches of a panel at most
+FINE = 4.0  # points: in smaller cells crosses would hide what they mark
 
 
 def make_table(tokens: np.ndarray, mask: np.ndarray, models: Mapping[str, Model]) -> pd.DataFrame:
@@ -60,67 +68,95 @@ def make_table(tokens: np.ndarray, mask: np.ndarray, models: Mapping[str, Model]
 
 
 def draw(table: pd.DataFrame, game: str) -> Figure:
-    """A heatmap for the target and each model: a row per step, a column per token."""
-    names = list(table["model"].unique())
-    if not names:
+    """A heatmap for the target and for each model: a row per step, a column per token.
+
+    Models that predict the same share one.
+    """
+    if table.empty:
         figure, _ = new_figure(1, 1, 5, 1)
         figure.axes[0].set_axis_off()
         figure.suptitle(f"the first game of {readable(game)} is over after one token")
         return figure
+    groups = _group_alike(table)
     steps, tokens = table["length"].nunique(), table["token"].nunique()
-    figure, grid = new_figure(
-        1, len(names), 2.5 * len(names) + 0.8, 1.3 + 2.3 * steps / tokens, sharey=True
-    )
-    for index, name in enumerate(names):
-        axes = grid[0, index]
-        rows = table[table["model"] == name]
-        values = rows.pivot(index="length", columns="token", values="probability").to_numpy()
-        image = axes.imshow(
-            values,
-            cmap="Blues",
-            norm=PowerNorm(0.5, vmin=0, vmax=1),
-            interpolation="nearest",
-            aspect="equal",
-            extent=(-0.5, tokens - 0.5, steps + 0.5, 0.5),
-        )
-        illegal = rows[~rows["legal"]]
-        cell = 160 / tokens  # points
-        if cell > 5:  # on finer grids the crosses would hide what they mark
-            axes.plot(
-                illegal["token"],
-                illegal["length"],
-                linestyle="none",
-                marker="x",
-                color=MARK,
-                markersize=2.6,
-                markeredgewidth=0.7,
-                alpha=0.75,
-            )
-        last = rows.drop_duplicates("length")
-        axes.plot(
-            last["last_token"],
-            last["length"],
-            marker="o",
-            color=MARK,
-            markersize=min(5.4, 0.8 * cell),
-            markeredgewidth=0.9 if cell > 5 else 0.6,
-            **HOLLOW,
-        )
-        on_illegal = illegal.groupby("length")["probability"].sum()
-        worst = float(on_illegal.max()) if len(on_illegal) else 0.0
-        title = "target: uniform on legal tokens" if name == TARGET else readable(name)
-        panel(axes, index, title + ("" if name == TARGET else f"\nworst illegal rate {worst:.2g}"))
-        step = max(1, -(-tokens // 8))
-        axes.set_xticks(range(0, tokens, step))
-        axes.set_xlabel("next token")
-        axes.grid(False)
-    grid[0, 0].set_ylabel("tokens seen")
-    grid[0, 0].yaxis.set_major_locator(MaxNLocator(integer=True))
-    colour_bar(figure, image, grid[0, -1], "probability", shrink=0.9, pad=0.03)
+    per_line = min(PER_LINE, len(groups))
+    width = 0.9 * FULL / per_line
+    height = min((width - 0.5) * steps / tokens, TALLEST)
+    figure, grid = new_panels(len(groups), per_line, width, height + 0.8)
+    figure.set_figwidth(FULL)
+    image = ScalarMappable(PowerNorm(0.5, vmin=0, vmax=1), "Blues")
+    cell = 72 * min((width - 0.5) / tokens, height / steps)  # points
+    for index, (axes, names) in enumerate(zip(grid.flat, groups, strict=False)):
+        rows = table[table["model"] == names[0]]
+        _draw_heatmap(axes, rows, image, cell)
+        panel(axes, index, _entitle(table[table["model"].isin(names)]))
+        axes.set(xlabel="next token", ylabel="tokens seen")
+    colour_bar(figure, image, list(grid.flat[: len(groups)]), "probability", shrink=0.8, aspect=30)
     handles = [
-        key(marker="o", color=MARK, markersize=5.4, label="token just played", **HOLLOW),
+        key(marker="o", color=MARK, markersize=4.5, label="token just played", **HOLLOW),
         key(linestyle="none", marker="x", color=MARK, markersize=3.5, label="illegal next"),
     ]
-    figure.legend(handles=handles if cell > 5 else handles[:1], loc="outside upper right", ncols=2)
-    headline(figure, f"one game of {readable(game)}, step by step")
+    handles = handles if cell > FINE else handles[:1]
+    figure.legend(handles=handles, loc="outside lower left", ncols=2)
+    headline(figure, f"one game of {readable(game)}, token by token")
     return figure
+
+
+def _group_alike(table: pd.DataFrame) -> list[list[str]]:
+    """Names of models, and of the target, of which no probability differs by ALIKE."""
+    wide = table.pivot(index=["length", "token"], columns="model", values="probability")
+    groups: list[list[str]] = []
+    for name in table["model"].unique():
+        near = (g for g in groups if (wide[g[0]] - wide[name]).abs().max() < ALIKE)
+        found = next(near, None)
+        if found is None:
+            groups.append([name])
+        else:
+            found.append(name)
+    return groups
+
+
+def _entitle(rows: pd.DataFrame) -> str:
+    """Names of the models of a panel, and how much they give to illegal tokens at most."""
+    names = list(rows["model"].unique())
+    models = [name for name in names if name != TARGET]
+    title = ", ".join(map(readable, models))
+    if TARGET in names:
+        title = f"legal tokens, uniformly; so do {title}" if models else "target: legal tokens"
+    if not models:
+        return title
+    illegal = rows[~rows["legal"] & rows["model"].isin(models)]
+    worst = illegal.groupby(["model", "length"])["probability"].sum().max() if len(illegal) else 0
+    return f"{title}\nillegal tokens get at most {worst:.2g}"
+
+
+def _draw_heatmap(axes: Axes, rows: pd.DataFrame, image: ScalarMappable, cell: float) -> None:
+    """Probabilities of one model, the tokens played, and which are illegal next."""
+    values = rows.pivot(index="length", columns="token", values="probability").to_numpy()
+    steps, tokens = values.shape
+    axes.imshow(
+        values,
+        cmap=image.cmap,
+        norm=image.norm,
+        interpolation="nearest",
+        aspect="equal" if steps < 3 * tokens else "auto",
+        extent=(-0.5, tokens - 0.5, steps + 0.5, 0.5),
+    )
+    illegal, last = rows[~rows["legal"]], rows.drop_duplicates("length")
+    crosses = {"marker": "x", "markersize": min(3, 0.35 * cell), "markeredgewidth": 0.6}
+    if cell > FINE:
+        axes.plot(
+            illegal["token"], illegal["length"], linestyle="none", color=MARK, alpha=0.75, **crosses
+        )
+    axes.plot(
+        last["last_token"],
+        last["length"],
+        marker="o",
+        color=MARK,
+        markersize=min(5, 0.75 * cell),
+        markeredgewidth=0.8 if cell > FINE else 0.5,
+        **HOLLOW,
+    )
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator(5, integer=True, steps=[1, 2, 5, 10]))
+    axes.grid(False)

@@ -10,18 +10,17 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, ClassVar
 
-import jinja2
 import pandas as pd
 
 from gamecircuits.errors import ArtefactError, GamecircuitsError
 from gamecircuits.kinds import suggest
+from gamecircuits.pipeline.captions import make_renderer
 from gamecircuits.pipeline.config.load import DEFAULT_CONFIG, load_config
 from gamecircuits.pipeline.graph import PARTS
 from gamecircuits.pipeline.plan import Job, Plan
-from gamecircuits.pipeline.provenance import PACKAGE, SOURCE
+from gamecircuits.pipeline.provenance import SOURCE
 from gamecircuits.pipeline.run.cluster import get_group, get_memory, get_minutes
 from gamecircuits.pipeline.run.heartbeat import Heartbeat
 from gamecircuits.pipeline.run.job import check_input
@@ -31,7 +30,6 @@ from gamecircuits.pipeline.stage import STAGES, Stage, as_list
 from gamecircuits.storage.tables import read_frame
 from gamecircuits.training.hypotheses import VERDICTS
 
-REPORT = (SOURCE / PACKAGE / "figures", SOURCE.parent / "workflow/report")  # captions
 SHOWN = {
     "index.html": "to look at and play with: open it in a browser",
     "README.md": "what each file holds",
@@ -178,14 +176,12 @@ class Workflow:
         """Captions by the file that they belong to, if this call makes a report."""
         if not self.makes_report:
             return {}
-        captions, templates = {}, jinja2.Environment(loader=jinja2.FileSystemLoader(REPORT))
+        captions, render = {}, make_renderer(self.plan.config.raw)
         for job in self.plan.jobs:
             for path in job.files:
                 if job.stage.shown and path.endswith((".png", ".html")):
                     assert job.work.caption is not None  # what is shown has one
-                    named = SimpleNamespace(config=self.plan.config.raw, wildcards=job.names)
-                    caption = templates.get_template(job.work.caption)
-                    captions[path] = caption.render(snakemake=named)
+                    captions[path] = render(job.work.caption, job.names)
         return captions
 
     # Hooks.

@@ -3,7 +3,7 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from gamecircuits.figures.style import render
+from gamecircuits.figures.layout import render
 from gamecircuits.storage.files import write_files
 from gamecircuits.storage.tables import write_frame
 

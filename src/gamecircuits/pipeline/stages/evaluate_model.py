@@ -29,6 +29,7 @@ def evaluate_model(
     named: str,
     kind: str,
     construction: dict | None,
+    trained: list | None,
     num_games: int = 0,
     threads: int = 1,
 ) -> None:
@@ -38,6 +39,7 @@ def evaluate_model(
         name: of the game.
         named: the model's name.
         construction: settings of a constructed model, None for any other.
+        trained: the variant of a trained model, and the number of tokens that it was trained on.
         num_games: in all shards together, if contexts are sampled.
         threads: for all contexts; the result does not depend on it.
     """
@@ -57,6 +59,8 @@ def evaluate_model(
         "game": name,
         "model": named,
         "kind": kind,
+        "variant": trained[0] if trained else "",
+        "trained_length": float(trained[1]) if trained else np.nan,
         "contexts": contexts,
         "vocab_size": rules.vocab_size,
         "dtype": dtype,
