@@ -3,7 +3,7 @@
 import { Table } from "gamecircuits/data";
 import { draw } from "gamecircuits/random";
 import { classes } from "gamecircuits/theory";
-import { displacement, illegalRate, Transformer } from "gamecircuits/transformer";
+import { illegalRate, Transformer } from "gamecircuits/transformer";
 
 export const SAMPLES = 24; // contexts of a length, where they are not all alike
 
@@ -76,7 +76,8 @@ export function measure(model, setting, s) {
     const run = model.run(tokens);
     const legal = new Uint8Array(setting.V).fill(1);
     for (const token of tokens) legal[token] = 0;
-    const gaps = tokens.map((token) => gap(run.logits, legal, token, setting.shape));
+    const level = absentLevel(run.logits, legal, setting.shape);
+    const gaps = tokens.map((token) => level - run.logits[token]);
     found.rate += share * illegalRate(run.probabilities, legal);
     const last = gaps.pop();
     found.last += share * last;
@@ -85,9 +86,9 @@ export function measure(model, setting, s) {
   return found;
 }
 
-/** Displacement; where the absent logits differ, against their mean, as the theory has it. */
-function gap(logits, legal, token, shape) {
-  if (shape !== "frame") return displacement(logits, legal, token);
+/** What seen tokens lie below: the lowest absent logit; where these differ, their mean, as theory. */
+function absentLevel(logits, legal, shape) {
   const absent = logits.filter((_, k) => legal[k]);
-  return absent.reduce((sum, logit) => sum + logit, 0) / absent.length - logits[token];
+  if (shape !== "frame") return Math.min(...absent);
+  return absent.reduce((sum, logit) => sum + logit, 0) / absent.length;
 }

@@ -78,10 +78,3 @@ export function softmax(logits) {
 /** Probability on tokens that are not legal. */
 export const illegalRate = (probabilities, legal) =>
   probabilities.reduce((sum, p, k) => sum + (legal[k] ? 0 : p), 0);
-
-/** Lowest logit of a legal token, less that of a token: how far the token lies below. */
-export function displacement(logits, legal, token) {
-  let lowest = Infinity;
-  logits.forEach((logit, k) => (lowest = legal[k] ? Math.min(lowest, logit) : lowest));
-  return lowest - logits[token];
-}

@@ -148,10 +148,11 @@ class Turn {
     this.isAsked = this.get("ask") === 1;
     this.#drawPresets();
     this.#drawControls();
-    const found = curvesOf(this.setting);
-    this.#drawReading(found);
-    this.#drawCurves(found);
-    this.#drawGuess(found);
+    if (!this.drawn || !sameModel(this.drawn, this.setting)) this.found = curvesOf(this.setting);
+    this.drawn = this.setting;
+    this.#drawReading(this.found);
+    this.#drawCurves(this.found);
+    this.#drawGuess(this.found);
   }
 
   #drawPresets() {

@@ -203,10 +203,12 @@ export function sumTable({ run, tokens, names, k, legal, table }) {
         ? `${names[k]} is legal${
           below ? `, ${show(-below)} nats above the lowest legal logit` : ""}.`
         : `${names[k]} is illegal: displacement δ = ${show(below)} nats ` +
-          `(${below >= 0 ? "below" : "above"} the lowest legal logit).`),
+          `(${sayWhere(below)} the lowest legal logit).`),
     h("p", {}, `Its probability is ${percent(run.probabilities[k])}.`),
   ];
 }
+
+const sayWhere = (below) => (below > 0 ? "below" : below < 0 ? "above" : "level with");
 
 /** A bar to the right of the middle, or to the left if the share (of 1) is negative. */
 function signedBar(share) {
