@@ -1,4 +1,4 @@
-"""Trainings, boards, figures, models, searches and claims on the page, by clicks, keys and links."""
+"""Trainings, boards, figures, models, searches and claims, by clicks, keys and links."""
 
 import io
 
@@ -100,7 +100,8 @@ def make_effects() -> dict:
 def make_claims() -> dict:
     claim = {"instance": "", "vocab_size": 4, "number": 4, "predicted": 1.0, "measured": 1.0}
     claim |= {"tolerance": 0.1, "contexts": 3}
-    names = {"sum": ("Theorem 2", "=", True), "floor": ("Notation", ">=", True), "bad": ("Theorem 2", "=", False)}  # fmt: skip
+    names = {"sum": ("Theorem 2", "=", True), "floor": ("Notation", ">=", True)}
+    names["bad"] = ("Theorem 2", "=", False)
     rows = [
         claim | {"claim": n, "proved": p, "statement": f"the {n}", "relation": r, "holds": h}
         for n, (p, r, h) in names.items()
@@ -123,7 +124,7 @@ def opened(tmp_path_factory):
     diagnoses = {
         name: describe_diagnosis(
             diagnose(make_construction(name, vocab_size=V, **own).model()).table
-        )  # fmt: skip
+        )
         for name, own in known.items()
     }
     data = {
@@ -145,8 +146,9 @@ def opened(tmp_path_factory):
 
 
 def show(page, address: str) -> None:
+    view = address.partition("&")[0].removeprefix("view=")
     page.evaluate("(address) => { location.hash = address }", address)
-    page.wait_for_function("(view) => !document.getElementById(`view-${view}`).hidden", arg=address.partition("&")[0][5:])  # fmt: skip
+    page.wait_for_selector(f"#view-{view}", state="visible")
 
 
 def test_predictions_of_a_checkpoint_are_those_of_its_weights(opened):
@@ -265,8 +267,9 @@ def test_figures_have_cards_and_files(opened):
     cards = opened.locator("#view-results article")
     assert cards.count() == 6
     assert opened.locator("#view-results .item").count() == 2
-    assert cards.first.locator("img").evaluate("(img) => img.decode().then(() => img.naturalWidth)") == 40  # fmt: skip
-    links = cards.first.locator(".files a").evaluate_all("(all) => all.map((a) => a.getAttribute('href'))")  # fmt: skip
+    width = "(img) => img.decode().then(() => img.naturalWidth)"
+    assert cards.first.locator("img").evaluate(width) == 40
+    links = [a.get_attribute("href") for a in cards.first.locator(".files a").all()]
     assert links == [f"figures/f0.{suffix}" for suffix in ("png", "svg", "csv", "parquet")]
 
 

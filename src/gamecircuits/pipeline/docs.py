@@ -1,7 +1,7 @@
 """Make all numbers and figures under docs/ anew.
 
     python3 run.py docs                 run the pipeline, then copy figures and tables, render pages
-    python3 run.py docs --only PART     figures, tour, page, training or replication: this part alone
+    python3 run.py docs --only PART     figures, tour, page, training or replication alone
     python3 run.py docs --check         say whether docs/training.md is what its tables give
 
 A run is resumed, and what is there is not made again. `training` takes half an hour on two cores,

@@ -623,13 +623,14 @@ def _describe_figures(config: Config) -> tuple[list[File], list[dict]]:
     """The images of all figures, and what the page says of each."""
     files, entries, render = [], [], make_renderer(config.raw)
     for known in STAGES.values():
-        image = next((path for path in known.patterns if path.endswith(".png")), None)
-        for names in known.each(config) if image and known.shown else []:
+        images = [path for path in known.patterns if path.endswith(".png")]
+        for names in known.each(config) if images and known.shown else []:
             caption = known.work(config, **names).caption
+            assert caption is not None  # what is shown has one
             files.append(file_of(known.name, suffix=".png", **names))
             entries.append(
                 {
-                    "path": image.removesuffix(".png").format_map(names),
+                    "path": images[0].removesuffix(".png").format_map(names),
                     "section": known.shown,
                     "caption": render(caption, names),
                     "record": record_path("", known.name, known.label.format_map(names))[1:],
