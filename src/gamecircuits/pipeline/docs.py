@@ -86,7 +86,7 @@ RUNS = {
 START = "start"  # the folder of the first page's figures
 FIGURES = {  # file in docs: run, and file in its results; throughput.png is made by benchmarks/
     f"{START}/averaging.png": ("start", "figures/experiments/averaging.png"),
-    f"{START}/circuits.png": ("start", "figures/circuits/by_hand.png"),
+    f"{START}/circuits.png": ("start", "figures/models/by_hand.png"),
     f"{START}/predictions.png": ("start", "figures/predictions/four.png"),
     "length_generalization.png": ("default", "figures/length_generalization.png"),
     "remedies.png": ("default", "figures/experiments/remedies.png"),
