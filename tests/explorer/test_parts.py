@@ -8,7 +8,7 @@ import pytest
 from explorer.browser import needs_browser, open_page
 from PIL import Image
 
-from gamecircuits.analysis.diagnosis import diagnose
+from gamecircuits.analysis.diagnosis import diagnose, fit_at_length_1
 from gamecircuits.analysis.metrics import probabilities
 from gamecircuits.analysis.standard_form import fit_model
 from gamecircuits.explorer.boards import describe_board
@@ -17,7 +17,7 @@ from gamecircuits.explorer.models import describe_model
 from gamecircuits.explorer.page import make_page
 from gamecircuits.explorer.shelf import describe_figures
 from gamecircuits.explorer.tables import describe_claims, describe_diagnosis, describe_effects
-from gamecircuits.explorer.training import describe_course, fit_at_length_1, scale_at_length_1
+from gamecircuits.explorer.training import describe_course, scale_at_length_1
 from gamecircuits.games.game import make_game
 from gamecircuits.transformer.constructions.construction import make_construction
 from gamecircuits.transformer.model import Parameters

@@ -116,7 +116,7 @@ def test_clicks_keys_and_links(fresh):
     assert fresh.locator("text=2 of 3").count() == 1
     fresh.click("text=Forward")
     assert fresh.locator("text=3 of 3").count() == 1
-    fresh.click("text=Left model plays")
+    fresh.click("text=Let made play")
     line, address = tokens_of(fresh), fresh.url
     assert len(line) == 4
     assert line[:3] == [2, 0, 2]
@@ -126,7 +126,7 @@ def test_clicks_keys_and_links(fresh):
     assert fresh.url == address
     fresh.click("text=← Back")
     fresh.evaluate("gamecircuits.state.set({'play.seed': 0})")
-    fresh.click("text=Left model plays")
+    fresh.click("text=Let made play")
     assert tokens_of(fresh) == line  # the seed is in the address
 
 

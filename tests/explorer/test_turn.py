@@ -113,7 +113,7 @@ def test_block(page, m):
 
 @needs_browser
 def test_frame(page):
-    """The mean displacement by Theorem 22 is that of all contexts; the model is a sample of them."""
+    """The mean displacement is that of Theorem 22; the model is a sample of contexts."""
     V, m, x = 7, 3, 8.0
     setting = {**PLAIN, "x": x, "shape": "frame", "m": m, "V": V}
     theory, model = page.evaluate(CURVES, setting)
@@ -165,7 +165,8 @@ def test_guess_first(page):
     page.click("text=Ask me")
     section = page.locator("#view-turn")
     assert section.locator(".point.rate").count() == 0  # the answer is hidden
-    assert "illegal rate" not in section.locator(".reading").inner_text()
+    assert "%" not in section.locator(".reading").inner_text()
+    assert "Theory" not in section.locator(".details").inner_text()
     slider = section.locator("input[data-key='turn.guess']")
     slider.focus()
     page.keyboard.press("End")

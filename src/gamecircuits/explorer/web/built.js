@@ -5,7 +5,7 @@ import { draw } from "gamecircuits/random";
 import { classes } from "gamecircuits/theory";
 import { displacement, illegalRate, Transformer } from "gamecircuits/transformer";
 
-const SAMPLES = 24; // contexts of a length, where they are not all alike
+export const SAMPLES = 24; // contexts of a length, where they are not all alike
 
 function fill(V, value) {
   const values = new Float64Array(V * V);
@@ -56,7 +56,8 @@ export function contexts(setting, s) {
       return { share, tokens: isLastHandled ? [...outside, ...inside] : [...inside, ...outside] };
     });
   }
-  return range(0, SAMPLES).map((n) => ({ share: 1 / SAMPLES, tokens: shuffle(V, n * V).slice(0, s) }));
+  const sample = (n) => shuffle(V, n * V).slice(0, s);
+  return range(0, SAMPLES).map((n) => ({ share: 1 / SAMPLES, tokens: sample(n) }));
 }
 
 function shuffle(V, seed) {
@@ -77,8 +78,9 @@ export function measure(model, setting, s) {
     for (const token of tokens) legal[token] = 0;
     const gaps = tokens.map((token) => gap(run.logits, legal, token, setting.shape));
     found.rate += share * illegalRate(run.probabilities, legal);
-    found.last += share * gaps[s - 1];
-    if (s > 1) found.others += (share * gaps.slice(0, -1).reduce((sum, value) => sum + value, 0)) / (s - 1);
+    const last = gaps.pop();
+    found.last += share * last;
+    if (s > 1) found.others += (share * gaps.reduce((sum, value) => sum + value, 0)) / (s - 1);
   }
   return found;
 }

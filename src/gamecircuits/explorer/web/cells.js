@@ -3,7 +3,7 @@
 import { h } from "gamecircuits/dom";
 
 /**
- * Buttons with one tab stop, which is where the focus was last; arrows move by one, or by `columns`.
+ * Buttons with one tab stop, where the focus was last; arrows move by one, or by `columns`.
  *
  * @param items [{key, label, text, class, onclick, token}]
  */
@@ -63,7 +63,7 @@ export function boardCells(game, names, position, memory, onplay) {
   });
   const board = cells(items, columns, memory, {
     class: "board", style: `--columns: ${columns}`,
-    "aria-label": isOwn ? "Board: press a square to play it" : "Board, with a button for each square",
+    "aria-label": isOwn ? "Board: press a square to play it" : "Board: press a column to play it",
   });
   return board;
 }

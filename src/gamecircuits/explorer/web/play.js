@@ -1,47 +1,17 @@
 // Play tokens, and see what two models make of them.
 
 import { boardCells, tokenCells } from "gamecircuits/cells";
-import { button, choice, h, moveSlider, percent, replace, show, slider, words } from "gamecircuits/dom";
+import { button, choice, h, moveSlider, replace, slider, words } from "gamecircuits/dom";
+import { choosePair, firstTokens, listGames, listModels } from "gamecircuits/games";
 import { draw, sample } from "gamecircuits/random";
 import { makeRule } from "gamecircuits/rules";
-import { list, modelInWords, ruleInWords, tokenNames } from "gamecircuits/tokens";
-import { illegalRate } from "gamecircuits/transformer";
-import { drawAttention, drawNext, relativeLogits, sumAttention, sumTable } from "gamecircuits/views";
+import { modelInWords, ruleInWords, tokenNames } from "gamecircuits/tokens";
+import { drawVerdict, sayWhere } from "gamecircuits/verdict";
+import {
+  drawAttention, drawNext, relativeLogits, sumAttention, sumTable,
+} from "gamecircuits/views";
 
 const LONGEST = 200; // tokens that are taken from an address
-const STORY = 10; // tokens played when set complement is first shown
-
-/** Games that can be shown, those that the run tries two models on first. */
-export function listGames({ games, models }) {
-  const sizes = new Set(games.map((game) => game.vocab));
-  const others = [...new Set(models.map((model) => model.vocab))].filter((V) => !sizes.has(V));
-  const made = others.map((vocab) => ({
-    name: `set complement of ${vocab}`, kind: "set_complement", vocab, max_length: vocab, rules: {},
-    board: null, opening: new Uint8Array(vocab).fill(1), recorded: [],
-  }));
-  const rank = (game) => {
-    const fitting = listModels(game, models);
-    const found = fitting.filter((model) => model.games?.includes(game.name));
-    if (new Set(found.map((model) => model.origin)).size > 1) return 0;
-    return found.length ? 1 : fitting.length ? 2 : 3;
-  };
-  return [...games, ...made].map((game, n) => [rank(game), n, game])
-    .sort((one, other) => one[0] - other[0] || one[1] - other[1]).map(([, , game]) => game);
-}
-
-/** Models of the game's vocabulary, those that the run evaluates on it first. */
-export function listModels(game, models) {
-  const fitting = models.filter((model) => model.vocab === game.vocab);
-  const first = fitting.filter((model) => model.games?.includes(game.name));
-  return [...new Set([...first, ...fitting])];
-}
-
-/** Constructed beside trained, if there are both; else the first two. */
-function choosePair(models) {
-  const made = models.find((model) => model.origin === "construction") ?? models[0];
-  const found = models.find((model) => model.origin !== "construction" && model !== made);
-  return [made, found ?? models.find((model) => model !== made)].filter(Boolean);
-}
 
 class Play {
   constructor(section, page) {
@@ -52,8 +22,10 @@ class Play {
     this.live = h("p", { class: "soft", "aria-live": "polite" });
     this.slider = slider("Tokens played", { min: 0, max: 1, step: 1, value: 0, key: "play.at" },
       (at) => this.set({ tokens: this.line, at }));
-    this.parts = Object.fromEntries(["choices", "rule", "board", "chips", "buttons", "models"].map(
-      (name) => [name, h("div", { class: name === "models" ? "columns models" : name })]));
+    const names = ["choices", "rule", "board", "chips", "buttons"];
+    this.parts = Object.fromEntries(names.map((name) =>
+      [name, h("div", { class: `holds-${name}` })]));
+    this.parts.models = h("div", { class: "columns models" });
     const { choices, rule, board, chips, buttons, models } = this.parts;
     this.parts.table = h("div", { class: "card table" }, rule,
       h("div", { class: "beside" }, board, h("div", {}, chips, this.live, buttons, this.slider)));
@@ -120,16 +92,8 @@ class Play {
   /** The tokens of the address, or those that the game is first shown with. */
   #readLine() {
     const tokens = this.get("tokens");
-    if (tokens[0] === -1) return this.#story();
+    if (tokens[0] === -1) return firstTokens(this.game);
     return tokens.filter((token) => token >= 0 && token < this.game.vocab).slice(0, LONGEST);
-  }
-
-  #story() {
-    const { kind, vocab, recorded } = this.game;
-    const [first] = recorded;
-    const all = first ? Array.from(first.tokens) : Array.from({ length: vocab }, (_, k) => k);
-    const count = kind === "set_complement" ? Math.min(STORY, vocab - 2) : Math.ceil(all.length / 2);
-    return all.slice(0, Math.max(1, count));
   }
 
   // What one can do.
@@ -151,9 +115,8 @@ class Play {
   }
 
   #type(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("select, [type=text]")) {
-      return;
-    }
+    const isElse = event.ctrlKey || event.metaKey || event.altKey;
+    if (isElse || event.target.matches("select, [type=text]")) return;
     if (event.key === "Backspace") this.#step(-1);
     else if (this.names.includes(event.key)) this.#play(this.names.indexOf(event.key));
     else return;
@@ -166,6 +129,7 @@ class Play {
   }
 
   #point(event, isFocus) {
+    if (this.isDrawing) return;
     const token = this.#tokenOf(event);
     const shown = token >= 0 ? token : isFocus ? this.look : -1;
     if (shown >= 0 && shown !== this.lit) this.#light(shown);
@@ -180,12 +144,14 @@ class Play {
   // What is drawn.
 
   draw() {
+    this.isDrawing = true; // when the focus moves to new elements
     this.#read();
     replace(this.parts.choices, this.#drawChoices());
     this.#drawTable();
     const cards = this.models.map((model, n) => this.#drawModel(model, n));
     replace(this.parts.models, cards);
     this.#drawCharts();
+    this.isDrawing = false;
     this.#light(this.look);
   }
 
@@ -198,8 +164,8 @@ class Play {
     return h("div", { class: "bar" },
       choice("Game", names, this.game.name,
         (game) => this.set({ game, tokens: [-1], at: -1, a: "", b: "", look: -1 }), "play.game"),
-      this.models.length > 0 && ofModel("a", "Model on the left", 0),
-      this.models.length > 1 && ofModel("b", "Model on the right", 1));
+      this.models.length > 0 && ofModel("a", "First model", 0),
+      this.models.length > 1 && ofModel("b", "Second model", 1));
   }
 
   #drawTable() {
@@ -207,10 +173,11 @@ class Play {
     const onplay = (token) => this.#play(token);
     const isOwn = game.board && game.vocab === game.board.rows * game.board.columns;
     replace(parts.rule, h("p", {}, ruleInWords(game)));
-    replace(parts.board, game.board && boardCells(game, names, position, this.memory.board, onplay));
+    const board = game.board && boardCells(game, names, position, this.memory.board, onplay);
+    replace(parts.board, board);
     replace(parts.chips, !isOwn && tokenCells(names, position.legal, this.memory.chips, onplay));
     parts.table.classList.toggle("has-board", Boolean(game.board));
-    replace(this.live, this.#sayWhere());
+    replace(this.live, sayWhere(this));
     replace(parts.buttons, this.#drawButtons());
     this.slider.hidden = this.line.length < 2;
     moveSlider(this.slider, { value: tokens.length, max: this.line.length,
@@ -227,7 +194,7 @@ class Play {
       button("New", () => this.set({ tokens: [], at: -1 }), { disabled: !tokens.length }),
       button("Random legal token", () => this.#drawToken(position.legal), { disabled: !canMove }),
       ...this.runs.map((run, n) => button(
-        this.models.length < 2 ? "The model plays" : `${["Left", "Right"][n]} model plays`,
+        `Let ${words(this.models[n].name)} play`,
         () => this.#drawToken(run.probabilities), { disabled: isOver })),
       game.recorded.length > 0 && choice("Recorded plays",
         [["", "choose …"], ...game.recorded.map((_, n) => [String(n), `play ${n + 1}`])], "",
@@ -235,74 +202,27 @@ class Play {
         "play.recorded"));
   }
 
-  /** Where the game stands, in words. */
-  #sayWhere() {
-    const { game, names, position, tokens, isIllegal } = this;
-    const legal = position.legal && names.filter((_, k) => position.legal[k]);
-    const player = position.side && game.board.players[position.side - 1];
-    const wrong = [...isIllegal].map((place) => `${names[tokens[place]]} at place ${place + 1}`);
-    const said = wrong.length ? `Illegal: ${list(wrong, 3)}. ` : "";
-    if (!legal) {
-      return said + (this.rule.isKnown
-        ? "No play goes on from here by the rule; the models answer all the same."
-        : "No recorded play begins so; the models answer all the same.");
-    }
-    if (!legal.length) return `${said}The game is over after ${tokens.length} tokens.`;
-    const turn = player ? `${player} to move; ` : "";
-    return `${said}${tokens.length} played; ${turn}${legal.length} legal: ${list(legal)}. ` +
-      (tokens.length ? "" : "Models answer after the first token.");
-  }
-
   #drawModel(model, n) {
     const entry = this.page.data.models.find(({ name }) => name === model.name);
-    const run = this.runs[n];
+    const [run, { legal }] = [this.runs[n], this.position];
+    const longest = entry.trained_length; // null if it was not trained here
+    const isBeyond = longest != null && this.tokens.length > longest;
     return h("article", { class: "card model", "aria-labelledby": `play-model-${n}` },
-      h("h3", { id: `play-model-${n}` }, h("span", { class: "spot", style: `--colour: ${entry.colour}` }),
-        words(model.name)),
+      h("h3", { id: `play-model-${n}` },
+        h("span", { class: "spot", style: `--colour: ${entry.colour}` }), words(model.name)),
       h("p", { class: "soft" }, `${modelInWords(entry)}.`),
       run && [
-        h("div", { "aria-live": "polite" }, this.#drawVerdict(run, entry)),
+        h("div", { "aria-live": "polite" }, drawVerdict(run, legal, isBeyond && entry)),
         h("h4", {}, "Attention of the last token"),
         h("div", { class: "chart attention" }),
         h("p", { class: "soft number" }, sumAttention(run)),
         h("h4", {}, "What comes next"),
         h("div", { class: "chart next" }),
         h("h4", { class: "sum-of" }, "Where the logit of ",
-          choice("", this.names.map((name, k) => [k, name]), this.look,
+          choice("token", this.names.map((name, k) => [k, name]), this.look,
             (k) => this.set({ look: Number(k) }), `play.look ${n}`), " comes from"),
         h("div", { class: "sum-here" }),
       ]);
-  }
-
-  /** The illegal rate as a number, and what is seen in words. */
-  #drawVerdict(run, { trained_length: length }) {
-    const { legal } = this.position;
-    const count = legal?.reduce((sum, one) => sum + one, 0);
-    if (!count) {
-      return h("p", {}, legal ? "The game is over: no answer is right."
-        : "The rule says nothing about this context, so nothing is right or wrong here.");
-    }
-    const rate = illegalRate(run.probabilities, legal);
-    const others = legal.length - count;
-    const gaps = [...relativeLogits(run, legal)].filter((_, k) => !legal[k]).map((value) => -value);
-    const [least, most] = [Math.min(...gaps), Math.max(...gaps)];
-    const apart = show(least, 2) === show(most, 2) ? show(most, 2) : `${show(least, 2)} to ${show(most, 2)}`;
-    const attention = [Math.min(...run.attention), Math.max(...run.attention)].map((a) => a.toFixed(2));
-    const shares = attention[0] === attention[1] ? attention[0] : attention.join(" to ");
-    const lost = others === 0 ? "Every token is legal." : least > 0
-      ? `The ${others} illegal tokens lie ${apart} nats below the lowest legal one.`
-      : `${gaps.filter((gap) => gap <= 0).length} of ${others} illegal tokens are at least as ` +
-        "likely as a legal one.";
-    const unseen = length != null && this.tokens.length > length
-      ? ` In training it met prefixes of at most ${length} tokens.` : "";
-    return [
-      h("p", { class: "verdict" }, h("span", { class: `big${rate >= 0.01 ? " warn" : ""}` }, percent(rate)),
-        h("span", {}, " illegal rate"),
-        h("span", { class: "meter", "aria-hidden": "true", style: `--share: ${rate.toFixed(4)}` })),
-      h("p", {}, `${rate < 0.005 ? `All but ${percent(rate)}` : percent(1 - rate)} of the probability falls ` +
-        `on the ${count} legal ${count === 1 ? "token" : "tokens"}. ${lost} Each place gets ${shares} of ` +
-        `the attention.${unseen}`),
-    ];
   }
 
   /** Charts need the width of what holds them, so they come after the cards. */

@@ -11,7 +11,7 @@ export const PRESETS = [
   {
     name: "Dispersion",
     setting: plain,
-    text: "More tokens share the same strength x: each is displaced by x/s, and the illegal rate rises.",
+    text: "More tokens share the strength x: each is displaced by x/s, and the illegal rate rises.",
   },
   {
     name: "A sink does not help",
@@ -21,17 +21,20 @@ export const PRESETS = [
   {
     name: "Normalise the head",
     setting: { ...plain, norm: "attention", gain: sameAtStart },
-    text: "Divided by its length, the mean does not fade: with 11 tokens seen the displacement is that with one.",
+    text: "Divided by its length, the mean does not fade: the displacement with 11 tokens " +
+      "seen is that with one.",
   },
   {
     name: "Normalise the stream",
     setting: { ...plain, x: 2, norm: "residual", gain: 21.4 },
-    text: "This norm also contains the token's own embedding, which does not shrink: it helps in part.",
+    text: "The length now contains the token's own embedding, which does not shrink: this helps " +
+      "in part.",
   },
   {
     name: "A tied model fails",
     setting: { ...plain, x: 48, beta: -7.4, s: 6 },
-    text: "The direct path raises the last token by 7.4: from the critical length on it is more likely than absent ones.",
+    text: "The direct path raises the last token by 7.4: from the critical length on it is more " +
+      "likely than absent ones.",
   },
   {
     name: "Too narrow: block",
@@ -41,7 +44,8 @@ export const PRESETS = [
   {
     name: "Too narrow: frame",
     setting: { ...plain, shape: "frame", m: 8 },
-    text: "All twelve tokens share eight dimensions: each lies lower, and the absent ones are no longer level.",
+    text: "All twelve tokens share eight dimensions: the seen ones fall, but the absent ones are " +
+      "no longer level.",
   },
   {
     name: "Strong enough",

@@ -1,9 +1,9 @@
 // What is legal after a context, by kind of game; each rule is that of gamecircuits/games/KIND.py.
 //
-// A rule is a function of the game. It gives a function from tokens to {legal, stones?, side?, last?,
-// stopped?}: legal is a Uint8Array (V), or null where no play of the game begins so, and `stopped`
-// the place of the first illegal token; stones are 0 (free), 1 (who began) or 2, by square; side is
-// who is to move; last is the square played last.
+// A rule is a function of the game. It gives a function from tokens to
+// {legal, stones?, side?, last?, stopped?}: legal is a Uint8Array (V), or null where no play of the
+// game begins so, and `stopped` is the place of the first illegal token; stones are 0 (free), 1 (of
+// who began) or 2, by square; side is who is to move; last is the square played last.
 
 const where = (vocab, isLegal) => Uint8Array.from({ length: vocab }, (_, k) => isLegal(k));
 
@@ -183,8 +183,8 @@ const recorded = (game) => (tokens) => {
 /**
  * The rule of a game of the page.
  *
- * isKnown: whether it is known after any context; after(tokens): what follows; illegalPlaces(tokens):
- * places of tokens that were illegal, up to where the rule stops.
+ * isKnown: whether it is known after any context; after(tokens): what follows;
+ * illegalPlaces(tokens): places of tokens that were illegal, up to where the rule stops.
  */
 export function makeRule(game) {
   const isKnown = Boolean(game.rules && RULES[game.kind]);

@@ -18,7 +18,8 @@ export function displacements({ V, x, beta, sink, norm, gain }, s) {
 
 /** Illegal token rate Q/(1+Q) from the displacements of the seen tokens (Proposition 14). */
 export function illegalRate(V, seen) {
-  const odds = seen.reduce((sum, [count, delta]) => sum + (count > 0 ? count * Math.exp(-delta) : 0), 0);
+  const weigh = ([count, delta]) => (count > 0 ? count * Math.exp(-delta) : 0);
+  const odds = seen.reduce((sum, one) => sum + weigh(one), 0);
   const absent = V - seen.reduce((sum, [count]) => sum + count, 0);
   return Number.isFinite(odds) ? odds / (odds + absent) : 1;
 }
@@ -55,7 +56,8 @@ export function law(setting, s, gramOfFrame) {
   }
   const found = classes(setting, s);
   const mean = (value) => found.reduce((sum, one) => sum + one.share * value(one), 0);
-  const before = ({ seen }) => seen.slice(0, -1).reduce((sum, [count, delta]) => sum + count * delta, 0);
+  const before = ({ seen }) =>
+    seen.slice(0, -1).reduce((sum, [count, delta]) => sum + count * delta, 0);
   return {
     rate: mean(({ seen }) => illegalRate(V, seen)),
     others: s > 1 ? mean(before) / (s - 1) : NaN,

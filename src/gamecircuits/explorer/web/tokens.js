@@ -63,12 +63,15 @@ export function modelInWords({ kind, origin, norm, sink, trained_length: length 
     trial: `trained on prefixes of up to ${length} tokens`,
     file: "weights from a file",
   }[origin] ?? words(kind);
-  const normed = { attention: "norm on the head's output", residual: "norm on the residual stream" };
+  const normed = {
+    attention: "norm on the head's output", residual: "norm on the residual stream",
+  };
   return [made, normed[norm], sink > 0 && `sink of weight ${sink}`].filter(Boolean).join(", ");
 }
 
 /** Names in a row: "a, c and d", or the first few and how many more. */
 export function list(names, most = 12) {
-  if (names.length > most) return `${names.slice(0, most).join(", ")} and ${names.length - most} more`;
+  const left = names.length - most;
+  if (left > 0) return `${names.slice(0, most).join(", ")} and ${left} more`;
   return names.length < 2 ? names.join("") : `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
 }

@@ -1,6 +1,6 @@
 // Turn the numbers of a model of set complement, and see how often it errs by length.
 
-import { build, gramOfFrame, meanOffDiagonal, measure } from "gamecircuits/built";
+import { build, gramOfFrame, meanOffDiagonal, measure, SAMPLES } from "gamecircuits/built";
 import { drawCurves } from "gamecircuits/curves";
 import { button, choice, h, moveSlider, percent, replace, show, slider } from "gamecircuits/dom";
 import { PRESETS } from "gamecircuits/presets";
@@ -10,7 +10,8 @@ import { law } from "gamecircuits/theory";
 const MOST_TOKENS = 40;
 const NORMS = [["none", "no norm"], ["attention", "of the head's output"],
   ["residual", "of the residual stream"]];
-const SHAPES = [["full", "wide enough"], ["block", "too narrow: block"], ["frame", "too narrow: frame"]];
+const SHAPES = [["full", "wide enough"], ["block", "too narrow: block"],
+  ["frame", "too narrow: frame"]];
 const START = PRESETS[0].setting;
 const nats = (value) => `${show(value)} nats`;
 const power = (place) => Number((10 ** place).toPrecision(3));
@@ -46,7 +47,11 @@ function tidy(given) {
   return setting;
 }
 
-const sameSetting = (one, other) => JSON.stringify(tidy(one)) === JSON.stringify(tidy(other));
+/** Whether two settings are the same model; the length at which one looks may differ. */
+const sameModel = (one, other) => {
+  const [first, second] = [one, other].map((given) => tidy({ ...given, s: 1 }));
+  return Object.keys(START).every((name) => first[name] === second[name]);
+};
 
 /** Curves of a setting: theory and model at every length. */
 export function curvesOf(setting, withModel = true) {
@@ -60,16 +65,16 @@ export function curvesOf(setting, withModel = true) {
   };
 }
 
-/** The formula of the displacement, and what it means here. */
+/** The formula of the displacement. */
 function formulaOf({ norm, shape, beta, sink }) {
-  if (shape === "block") return "δ = x/s for tokens with a dimension (1 more for the last), 0 for the others";
-  if (shape === "frame") return "mean δ = x (1 − ḡ)/s, where ḡ is the mean inner product of two tokens";
-  const seen = sink > 0 ? "s + a₀" : "s";
+  if (shape === "block") return "δ = x/s for tokens with a dimension (1 more for the last), else 0";
+  if (shape === "frame") return "mean δ = x (1 − ḡ)/s, where ḡ is the mean inner product";
+  const weight = sink > 0 ? "(s + a₀)" : "s";
   const own = beta === 0 ? "" : ", and β more for the last token";
-  if (norm === "none") return `δ = x/(${seen})${own}`.replace("(s)", "s");
+  if (norm === "none") return `δ = x/${weight}${own}`;
   if (norm === "attention") return `δ = g √(V/(s (V − s)))${own}; x and a₀ cancel`;
-  return `δ = g w/√(1 − 1/V + w² s (V − s)/V) with w = x/(${seen})` +
-    `${beta === 0 ? "" : "; for the last w + β over the root"}`;
+  const last = beta === 0 ? "" : "; for the last token g (w + β) in place of g w";
+  return `δ = g w/√(1 − 1/V + w² s (V − s)/V), where w = x/${weight}${last}`;
 }
 
 class Turn {
@@ -78,19 +83,20 @@ class Turn {
     this.before = tidy(START);
     this.sliders = Object.fromEntries(Object.entries(SLIDERS).map(([name, one]) =>
       [name, this.#makeSlider(name, one)]));
-    this.parts = Object.fromEntries(["presets", "text", "choices", "reading", "curves", "guess"].map(
-      (name) => [name, h("div", { class: name })]));
+    const names = ["presets", "text", "choices", "reading", "details", "curves", "guess"];
+    this.parts = Object.fromEntries(names.map((name) => [name, h("div", { class: name })]));
     this.parts.reading.setAttribute("aria-live", "polite");
     this.guess = slider("Your guess", { min: 0, max: 100, step: 1, value: 50, key: "turn.guess",
       read: (value) => `${value} %` }, (guess) => this.set({ guess }));
     const { s, V, ...others } = this.sliders;
     section.append(
-      h("p", {}, "A model of set complement has few numbers. Turn them, and see the probability that " +
-        "it wastes on seen tokens. Lines are theory, points are the model."),
+      h("p", {}, "A model of set complement has few numbers. Turn them, and see the probability " +
+        "that it wastes on seen tokens. Lines are theory, points are the model."),
       this.parts.presets, this.parts.text,
       h("div", { class: "turn" },
         h("div", { class: "card sliders" }, s, V, this.parts.choices, Object.values(others)),
-        h("div", { class: "shown" }, this.parts.reading, this.parts.curves, this.parts.guess)));
+        h("div", { class: "shown" }, this.parts.reading, this.parts.details, this.parts.curves,
+          this.parts.guess)));
     section.addEventListener("change", () => this.#settle());
     this.state.listen(Object.keys(turn.defaults()), () => this.draw());
     this.#drawAtEveryWidth(section);
@@ -132,7 +138,7 @@ class Turn {
 
   /** What was drawn when a control came to rest is the ghost of what comes next. */
   #settle() {
-    if (this.settled && !sameSetting(this.settled, this.setting)) this.before = this.settled;
+    if (this.settled && !sameModel(this.settled, this.setting)) this.before = this.settled;
     this.settled = this.setting;
   }
 
@@ -149,8 +155,7 @@ class Turn {
   }
 
   #drawPresets() {
-    const chosen = PRESETS.find(({ setting }) =>
-      sameSetting({ ...setting, s: 1 }, { ...this.setting, s: 1 }));
+    const chosen = PRESETS.find(({ setting }) => sameModel(setting, this.setting));
     replace(this.parts.presets, PRESETS.map(({ name, setting }) =>
       button(name, () => {
         this.before = tidy(START);
@@ -158,14 +163,15 @@ class Turn {
         this.set({ ...setting, ask: 0 });
       }, { "aria-pressed": String(chosen?.name === name) })));
     replace(this.parts.text, h("p", {}, chosen
-      ? chosen.text : "A setting of your own; the dotted lines are the one before it."));
+      ? chosen.text : "A setting of your own."));
   }
 
   #drawControls() {
     const { setting } = this;
     replace(this.parts.choices,
       choice("Width", SHAPES, setting.shape, (shape) => this.set({ shape }), "turn.shape"),
-      isFull(setting) && choice("Norm", NORMS, setting.norm, (norm) => this.set({ norm }), "turn.norm"));
+      isFull(setting) &&
+        choice("Norm", NORMS, setting.norm, (norm) => this.set({ norm }), "turn.norm"));
     for (const [name, { max, isLog, read, isThere }] of Object.entries(SLIDERS)) {
       this.sliders[name].hidden = isThere ? !isThere(setting) : false;
       moveSlider(this.sliders[name], {
@@ -177,43 +183,46 @@ class Turn {
   }
 
   #drawReading({ theory, model, lengths }) {
-    const { s, V } = this.setting;
+    const { setting } = this;
+    const { s, V, shape } = setting;
     const [now, law] = [model[s - 1], theory[s - 1]];
-    const lost = lengths.find((length) => theory[length - 1].last <= 1e-12);
-    const isBelow = lost == null ? "" : isFull(this.setting)
-      ? ` From length ${lost} on the last token is at least as likely as an absent one.` : "";
-    const rate = this.isAsked ? "" : [h("strong", { class: "warn" }, `${percent(now.rate)} `),
-      `of the probability falls on seen tokens (illegal rate${
-        Number.isFinite(law.rate) ? `; theory ${percent(law.rate)}` : "; theory has only bounds"}). `];
+    const counted = `After ${s} of ${V} tokens`;
+    const lost = isFull(setting) && lengths.find((length) => theory[length - 1].last <= 1e-12);
     const others = s > 1 && show(now.others) !== show(now.last)
-      ? `the last lies ${nats(now.last)} below the absent ones, the others ${nats(now.others)}`
-      : `each lies ${nats(now.last)} below the absent ones`;
-    replace(this.parts.reading,
-      h("p", {}, `After ${s} of ${V} tokens `, rate, `${rate ? "Seen tokens: " : "of the seen tokens "}`,
-        `${others}.${isBelow}`),
-      h("p", { class: "soft" }, `Displacement: ${formulaOf(this.setting)}.`));
+      ? `The last token lies ${nats(now.last)} below the absent ones, the others ` +
+        `${nats(now.others)}.`
+      : `Each seen token lies ${nats(now.last)} below the absent ones.`;
+    replace(this.parts.reading, h("p", {}, this.isAsked ? `${counted}: what do you guess?` : [
+      `${counted} `, h("strong", { class: "warn" }, percent(now.rate)),
+      " of the probability falls on seen ones."]));
+    replace(this.parts.details,
+      h("p", {}, !this.isAsked && (Number.isFinite(law.rate)
+        ? `Theory: ${percent(law.rate)}. ` : "Theory has bounds only. "), others,
+      lost && ` From length ${lost} on the last token is at least as likely as an absent one.`),
+      h("p", { class: "soft" }, `Displacement: ${formulaOf(setting)}.`,
+        shape === "frame" && ` Points: means over ${SAMPLES} random contexts of each length.`));
   }
 
   #drawCurves({ lengths, theory, model }) {
     const { setting, before } = this;
-    const hasGhost = before.V === setting.V && !sameSetting({ ...before, s: 1 }, { ...setting, s: 1 });
+    const hasGhost = before.V === setting.V && !sameModel(before, setting);
     const ghost = hasGhost ? curvesOf(before, before.shape === "frame") : null;
     const past = ghost && (before.shape === "frame" ? ghost.model : ghost.theory);
     const listOf = (list, name) => (list ?? []).map((one, n) => [n + 1, one[name]]);
     const here = { length: setting.s };
     const areSame = theory.every(({ others, last }) =>
       Number.isNaN(others) || Math.abs(others - last) <= 1e-9 * (1 + Math.abs(last)));
-    const displaced = (areSame ? [["last", "all seen"]] : [["others", "others"], ["last", "last"]]).map(
-      ([name, text]) => ({ name: text, kind: areSame ? "all" : name, line: listOf(theory, name),
-        points: listOf(model, name), ghost: listOf(past, name) }));
-    const rate = this.isAsked ? [] : [{ name: "illegal", kind: "rate", line: listOf(theory, "rate"),
-      points: listOf(model, "rate"), ghost: listOf(past, "rate") }];
+    const curveOf = (name, text, kind) => ({ name: text, kind, line: listOf(theory, name),
+      points: listOf(model, name), ghost: listOf(past, name) });
+    const displaced = areSame ? [curveOf("last", "all seen", "all")]
+      : [curveOf("others", "others", "others"), curveOf("last", "last", "last")];
+    const rate = this.isAsked ? [] : [curveOf("rate", "illegal", "rate")];
     const holders = [h("div", {}), h("div", {})];
     replace(this.parts.curves, holders);
     const width = Math.max(280, holders[0].clientWidth);
     const first = model[0], last = model.at(-1);
-    const ends = (name, text) => `from ${text(first[name])} at length 1 to ${text(last[name])} at ` +
-      `length ${lengths.at(-1)}`;
+    const ends = (name, text) =>
+      `from ${text(first[name])} at length 1 to ${text(last[name])} at length ${lengths.at(-1)}`;
     holders[0].append(drawCurves({ width, lengths, here, isLog: true, series: rate,
       title: "Illegal rate", guess: this.get("ask") > 0 ? this.get("guess") / 100 : null,
       label: this.isAsked ? "Illegal rate by length, hidden until you have guessed."
@@ -221,7 +230,11 @@ class Turn {
     holders[1].append(drawCurves({ width, lengths, here, isLog: false, series: displaced,
       title: "Displacement (nats)",
       label: `Displacement of the last token by length, ${ends("last", nats)}.` }));
-    if (hasGhost) this.parts.curves.append(h("p", { class: "soft" }, "Dotted: the setting before."));
+    if (hasGhost) {
+      const name = sameModel(before, START)
+        ? `${PRESETS[0].name}, the first setting` : "the setting before this one";
+      this.parts.curves.append(h("p", { class: "soft" }, `Dotted: ${name}.`));
+    }
   }
 
   #drawGuess({ model }) {
@@ -229,8 +242,9 @@ class Turn {
     const [ask, guess] = [this.get("ask"), within(this.get("guess"), 0, 100)];
     const found = 100 * model[s - 1].rate;
     const off = Math.abs(guess - found);
-    const verdict = `You guessed ${guess} %; it is ${percent(found / 100)}. ${off < 2
-      ? "Well guessed." : `You were ${show(off, 2)} points too ${guess < found ? "low" : "high"}.`}`;
+    const missed = `You were ${show(off, 2)} points too ${guess < found ? "low" : "high"}.`;
+    const verdict = `You guessed ${guess} %; it is ${percent(found / 100)}. ` +
+      `${off < 2 ? "Well guessed." : missed}`;
     moveSlider(this.guess, { value: guess, read: (value) => `${value} %` });
     replace(this.parts.guess, h("div", { class: "card guess-card" },
       h("h3", {}, "Guess first"),

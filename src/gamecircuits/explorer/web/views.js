@@ -5,7 +5,7 @@
 
 import { h, percent, show, svg } from "gamecircuits/dom";
 
-const AXIS = 46; // pixels for the numbers at the left
+const AXIS = 52; // pixels for the numbers at the left
 const COLUMN = 18; // least width of a token's column, below which a chart takes several rows
 const HEIGHTS = { logits: 92, gap: 46, shares: 78 };
 const LOW = { logits: 60, gap: 16, shares: 48 }; // where a chart takes several rows
@@ -28,14 +28,14 @@ export function drawAttention({ run, tokens, names, isIllegal, width }) {
   const most = run.attention.indexOf(Math.max(...run.attention));
   const labels = tokens.flatMap((token, i) => [
     step >= 13 && chip(x(i), top, step, names[token], isIllegal.has(i), token),
-    (step >= 32 || (step >= 13 && i === most)) &&
+    (step >= 36 || (step >= 13 && i === most)) &&
       svg("text", { x: x(i), y: top + 40, class: "soft number", ...middle },
         fixed(run.attention[i])),
   ]);
   if (hasSink) {
     labels.push(svg("text", { x: x(-1), y: top + 17, class: "soft", ...middle },
       step < 30 ? "0" : "sink"));
-    if (step >= 32) {
+    if (step >= 36) {
       labels.push(svg("text", { x: x(-1), y: top + 40, class: "soft number", ...middle },
         fixed(run.sinkShare)));
     }
@@ -50,10 +50,10 @@ export function drawAttention({ run, tokens, names, isIllegal, width }) {
 function arc(from, to, y, weight, attributes) {
   const rise = from === to ? 34 : Math.min(y - 8, 18 + 0.28 * (from - to));
   const path = from === to
-    ? `M${from - 5},${y} C${from - 20},${y - rise} ${from + 20},${y - rise} ${from + 5},${y}`
+    ? `M${from - 7},${y} C${from - 26},${y - rise} ${from + 26},${y - rise} ${from + 7},${y}`
     : `M${from},${y} C${from},${y - 1.3 * rise} ${to},${y - 1.3 * rise} ${to},${y}`;
   return svg("path", { d: path, fill: "none", class: "arc",
-    "stroke-width": Math.max(0.6, 18 * weight), ...attributes });
+    "stroke-width": Math.max(0.6, Math.min(10, 18 * weight)), ...attributes });
 }
 
 function chip(x, y, step, name, isIllegal, token) {
@@ -98,12 +98,12 @@ export function drawNext({ run, legal, names, width, scale, name }) {
     const sizes = { ...(rows > 1 ? LOW : HEIGHTS), ...(row === 0 && { gap: HEIGHTS.gap }) };
     const place = placeRow(y, sizes, scale);
     const end = Math.min(vocab, (row + 1) * perRow);
-    content.push(...drawAxes(place, scale, AXIS + cell * (end - row * perRow), row === 0, legal));
     for (let k = row * perRow; k < end; k++) {
       const x = AXIS + cell * (k - row * perRow + 0.5);
       content.push(drawColumn({ k, x, cell, place, target, name: names[k],
         relative: relative[k], share: run.probabilities[k], isLegal: legal && legal[k] }));
     }
+    content.push(...drawAxes(place, scale, AXIS + cell * (end - row * perRow), row === 0, legal));
     y = place.base + 36;
   }
   const rate = legal ? run.probabilities.reduce((sum, p, k) => sum + (legal[k] ? 0 : p), 0) : NaN;
@@ -117,9 +117,10 @@ export function drawNext({ run, legal, names, width, scale, name }) {
 /** Where a row's logits and probabilities are drawn. */
 function placeRow(top, { logits, gap, shares }, scale) {
   const base = top + logits + gap + shares;
+  const span = scale.high - scale.low || 1;
   return {
     top, base, shares,
-    logit: (value) => top + 4 + ((logits - 8) * (scale.high - value)) / (scale.high - scale.low || 1),
+    logit: (value) => top + 4 + ((logits - 8) * (scale.high - value)) / span,
     height: (share) => ((shares - 6) * share) / scale.most,
   };
 }
@@ -170,37 +171,46 @@ export function sumTable({ run, tokens, names, k, legal, table }) {
   const rest = places.filter((place) => !shown.has(place));
   const own = run.own(k);
   const most = Math.max(...places.map(({ adds }) => Math.abs(adds)), Math.abs(own), 1e-300);
+  const clean = (value) => (Math.abs(value) < 1e-12 * most ? 0 : value); // what rounding leaves
   const line = (name, attention, value, adds, token) =>
     h("tr", token == null ? {} : { "data-token": token },
       h("th", { scope: "row" }, name), h("td", { class: "number" }, attention),
-      h("td", { class: "number" }, value), h("td", { class: "number" }, show(adds)),
+      h("td", { class: "number" }, value), h("td", { class: "number" }, show(clean(adds))),
       h("td", { class: "share" }, signedBar(adds / most)));
   const rows = places.filter((place) => shown.has(place))
-    .map((place) => line(place.name, fixed(place.attention), show(place.value), place.adds, place.token));
+    .map(({ name, attention, value, adds, token }) =>
+      line(name, fixed(attention), show(value), adds, token));
   if (rest.length) {
     rows.push(line(`${rest.length} other places`,
       fixed(rest.reduce((sum, place) => sum + place.attention, 0)), "",
       rest.reduce((sum, place) => sum + place.adds, 0)));
   }
-  const below = -relativeLogits(run, legal)[k];
+  const below = clean(-relativeLogits(run, legal)[k]);
   const factor = run.scale === 1 ? "" : `, times ${show(run.scale)} by the norm`;
   return [
-    h("p", { class: "soft" }, `Attention × value${factor} = what a place adds. Values and sums in nats.`),
+    h("p", { class: "soft" },
+      `Attention × value${factor} = what a place adds. Values and sums in nats.`),
     h("div", { class: "scroll" }, h("table", { class: "sum" },
       h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "from"),
         ...["attention", "value", "adds"].map((text) =>
           h("th", { scope: "col", class: "number" }, text)), h("td"))),
       h("tbody", {}, rows, line("direct path", "", "", own)),
-      h("tfoot", {}, h("tr", {}, h("th", { scope: "row" }, `logit of ${names[k]}`), h("td"), h("td"),
-        h("td", { class: "number" }, show(run.logits[k])), h("td"))))),
+      h("tfoot", {}, h("tr", {},
+        h("th", { scope: "row" }, `logit of ${names[k]}`), h("td"), h("td"),
+        h("td", { class: "number" }, show(clean(run.logits[k]))), h("td"))))),
     legal?.includes(1) && h("p", { class: legal[k] ? "" : "warn" },
       legal[k]
-        ? `${names[k]} is legal, and lies ${show(-below)} nats above the lowest legal logit.`
+        ? `${names[k]} is legal${
+          below ? `, ${show(-below)} nats above the lowest legal logit` : ""}.`
         : `${names[k]} is illegal: displacement δ = ${show(below)} nats ` +
           `(${below >= 0 ? "below" : "above"} the lowest legal logit).`),
     h("p", {}, `Its probability is ${percent(run.probabilities[k])}.`),
   ];
 }
 
-const signedBar = (share) => h("span", { class: "signed", "aria-hidden": "true",
-  style: `--share: ${Math.abs(share).toFixed(4)}; --from: ${share < 0 ? 0.5 - Math.abs(share) / 2 : 0.5}` });
+/** A bar to the right of the middle, or to the left if the share (of 1) is negative. */
+function signedBar(share) {
+  const from = Math.min(0.5, 0.5 + share / 2);
+  return h("span", { class: "signed", "aria-hidden": "true",
+    style: `--share: ${Math.abs(share).toFixed(4)}; --from: ${from.toFixed(4)}` });
+}
