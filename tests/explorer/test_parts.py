@@ -16,7 +16,12 @@ from gamecircuits.explorer.games import describe_game
 from gamecircuits.explorer.models import describe_model
 from gamecircuits.explorer.page import make_page
 from gamecircuits.explorer.shelf import describe_figures
-from gamecircuits.explorer.tables import describe_claims, describe_diagnosis, describe_effects
+from gamecircuits.explorer.tables import (
+    describe_claims,
+    describe_diagnosis,
+    describe_effects,
+    describe_hypotheses,
+)
 from gamecircuits.explorer.training import describe_course, scale_at_length_1
 from gamecircuits.games.game import make_game
 from gamecircuits.transformer.constructions.construction import make_construction
@@ -109,6 +114,13 @@ def make_claims() -> dict:
     return describe_claims(pd.DataFrame(rows), "**Theorem 2 (x).** The *whole* statement of `W`.")
 
 
+def make_hypotheses() -> pd.DataFrame:
+    row = {"hypothesis": "h", "claim": "Norms help.", "search": "s", "measure": "kl_divergence"}
+    row |= {"compared": "norm − plain", "unit": "nats", "verdict": "supported", "num_trials": 4}
+    row |= {"mean": -0.4, "low": -0.5, "high": -0.3, "region_low": np.nan, "region_high": 0.0}
+    return pd.DataFrame([row])
+
+
 def make_figures() -> list[dict]:
     buffer = io.BytesIO()
     Image.new("RGB", (40, 20)).save(buffer, "PNG")
@@ -135,7 +147,7 @@ def opened(tmp_path_factory):
         "diagnoses": diagnoses,
         "claims": make_claims(),
         "effects": make_effects(),
-        "hypotheses": [],
+        "hypotheses": describe_hypotheses(make_hypotheses()),
         "courses": [describe_search()],
         "figures": make_figures(),
     }
@@ -260,6 +272,7 @@ def test_effects_are_filtered(opened):
     opened.locator('#view-searches [data-key="metric"]').select_option("kl_divergence")
     assert "metric=kl_divergence" in opened.evaluate("location.hash")
     assert "kl divergence" in opened.locator("#view-searches").text_content()
+    assert "region −∞ to 0" in opened.locator(".hypotheses").text_content()
 
 
 def test_figures_have_cards_and_files(opened):
