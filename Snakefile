@@ -106,6 +106,12 @@ for part in FLOW.parts:
         localrule: True
 
 
+rule cards:
+    input:
+        FLOW.list_cards(),
+    localrule: True
+
+
 rule all:
     default_target: True
     input:

@@ -5,6 +5,7 @@
     python3 run.py --configfile FILE       ... of another configuration
     python3 run.py -n                      say what would be made (any snakemake argument works)
     python3 run.py report [ARGUMENTS]      make every result, then report.html beside them
+    python3 run.py figure NAME             draw a figure for a paper, as PDF (--help: options)
     python3 run.py diagnose FILE           read a model in the terms of the theory (--help: options)
     python3 run.py course [ARGUMENTS]      problems to learn from, checked (--help: options)
     python3 run.py docs                    make the numbers and figures of docs/ anew
@@ -142,6 +143,7 @@ def main(arguments: list[str]) -> None:
         "test": "pytest",
         "docs": "gamecircuits.pipeline.docs",
         "diagnose": "gamecircuits.pipeline.run.diagnose",
+        "figure": "gamecircuits.pipeline.run.figure",
     }
     module = ("-P", "-m")  # -P: no module is taken from the folder that the user is in
     if command == "python":

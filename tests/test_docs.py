@@ -17,6 +17,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from gamecircuits.errors import GamecircuitsError
+from gamecircuits.explorer.page import digest_files, list_assets, read_data
 from gamecircuits.pipeline import docs, training_page
 from gamecircuits.pipeline.config.load import load_config
 from gamecircuits.pipeline.graph import STAGES
@@ -219,6 +220,18 @@ def test_figures_keep_their_colours_and_their_job(name):
     assert image.mode == "RGB"
     assert image.text["Description"].startswith("{")
     assert (DOCS / name).stat().st_size <= docs.MAX_BYTES
+
+
+def test_the_page_has_the_assets_of_now_and_finds_its_images():
+    """`run.py docs --only page` makes it anew."""
+    page = (DOCS / docs.PAGE).read_text(encoding="utf-8")
+    assert f'<meta name="assets" content="{digest_files(list_assets())}">' in page
+    assert len(page) < 1_500_000
+    data = read_data(page)
+    assert data["is_copy"]
+    assert data["figures"]
+    for figure in data["figures"]:
+        assert (DOCS / figure["image"]).is_file()
 
 
 def test_a_compressed_figure_has_the_same_pixels_and_metadata():

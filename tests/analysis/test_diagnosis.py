@@ -6,7 +6,7 @@ from bigram import Bigram
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gamecircuits.analysis import diagnosis
+from gamecircuits.analysis import contexts, diagnosis
 from gamecircuits.analysis.diagnosis import diagnose
 from gamecircuits.analysis.standard_form import fit_standard_form
 from gamecircuits.errors import GamecircuitsError
@@ -214,7 +214,7 @@ def test_a_model_that_solves_nothing_is_told_apart():
 
 
 def test_long_lengths_are_sampled(monkeypatch):
-    monkeypatch.setattr(diagnosis, "MAX_LENGTHS", 5)
+    monkeypatch.setattr(contexts, "MAX_LENGTHS", 5)
     found = diagnose(make_construction("balanced", vocab_size=40).model())
     counts = found.by_length("contexts")
     assert counts.length.tolist() == [1, 10, 20, 30, 39]

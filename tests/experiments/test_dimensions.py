@@ -68,6 +68,13 @@ def test_no_kl_below_its_floor(table):
     assert (kl["kl"] <= kl["untrained"]).all()
 
 
+def test_no_attention_is_worse_than_uniform_attention(table):
+    """A special case, which random starts of free attention miss at some widths."""
+    best = table[table["part"] != "balance"].groupby(["part", "width", "attention"])["kl"].min()
+    best = best.unstack()
+    assert (best["free"] <= best["uniform"]).all()
+
+
 @pytest.mark.parametrize("part", ["embedding", "values"])
 def test_threshold_is_at_v_minus_1(table, part):
     best = table[table["part"] == part].groupby("width")["kl"].min()

@@ -1,4 +1,4 @@
-"""Trainings, boards, figures, models, searches and claims on the page, by clicks, keys and links."""
+"""Trainings, boards, figures, models, searches and claims, by clicks, keys and links."""
 
 import io
 
@@ -8,7 +8,7 @@ import pytest
 from explorer.browser import needs_browser, open_page
 from PIL import Image
 
-from gamecircuits.analysis.diagnosis import diagnose
+from gamecircuits.analysis.diagnosis import diagnose, fit_at_length_1
 from gamecircuits.analysis.metrics import probabilities
 from gamecircuits.analysis.standard_form import fit_model
 from gamecircuits.explorer.boards import describe_board
@@ -16,8 +16,13 @@ from gamecircuits.explorer.games import describe_game
 from gamecircuits.explorer.models import describe_model
 from gamecircuits.explorer.page import make_page
 from gamecircuits.explorer.shelf import describe_figures
-from gamecircuits.explorer.tables import describe_claims, describe_diagnosis, describe_effects
-from gamecircuits.explorer.training import describe_course, fit_at_length_1, scale_at_length_1
+from gamecircuits.explorer.tables import (
+    describe_claims,
+    describe_diagnosis,
+    describe_effects,
+    describe_hypotheses,
+)
+from gamecircuits.explorer.training import describe_course, scale_at_length_1
 from gamecircuits.games.game import make_game
 from gamecircuits.transformer.constructions.construction import make_construction
 from gamecircuits.transformer.model import Parameters
@@ -100,12 +105,20 @@ def make_effects() -> dict:
 def make_claims() -> dict:
     claim = {"instance": "", "vocab_size": 4, "number": 4, "predicted": 1.0, "measured": 1.0}
     claim |= {"tolerance": 0.1, "contexts": 3}
-    names = {"sum": ("Theorem 2", "=", True), "floor": ("Notation", ">=", True), "bad": ("Theorem 2", "=", False)}  # fmt: skip
+    names = {"sum": ("Theorem 2", "=", True), "floor": ("Notation", ">=", True)}
+    names["bad"] = ("Theorem 2", "=", False)
     rows = [
         claim | {"claim": n, "proved": p, "statement": f"the {n}", "relation": r, "holds": h}
         for n, (p, r, h) in names.items()
     ]
     return describe_claims(pd.DataFrame(rows), "**Theorem 2 (x).** The *whole* statement of `W`.")
+
+
+def make_hypotheses() -> pd.DataFrame:
+    row = {"hypothesis": "h", "claim": "Norms help.", "search": "s", "measure": "kl_divergence"}
+    row |= {"compared": "norm − plain", "unit": "nats", "verdict": "supported", "num_trials": 4}
+    row |= {"mean": -0.4, "low": -0.5, "high": -0.3, "region_low": np.nan, "region_high": 0.0}
+    return pd.DataFrame([row])
 
 
 def make_figures() -> list[dict]:
@@ -123,7 +136,7 @@ def opened(tmp_path_factory):
     diagnoses = {
         name: describe_diagnosis(
             diagnose(make_construction(name, vocab_size=V, **own).model()).table
-        )  # fmt: skip
+        )
         for name, own in known.items()
     }
     data = {
@@ -134,7 +147,7 @@ def opened(tmp_path_factory):
         "diagnoses": diagnoses,
         "claims": make_claims(),
         "effects": make_effects(),
-        "hypotheses": [],
+        "hypotheses": describe_hypotheses(make_hypotheses()),
         "courses": [describe_search()],
         "figures": make_figures(),
     }
@@ -145,8 +158,9 @@ def opened(tmp_path_factory):
 
 
 def show(page, address: str) -> None:
+    view = address.partition("&")[0].removeprefix("view=")
     page.evaluate("(address) => { location.hash = address }", address)
-    page.wait_for_function("(view) => !document.getElementById(`view-${view}`).hidden", arg=address.partition("&")[0][5:])  # fmt: skip
+    page.wait_for_selector(f"#view-{view}", state="visible")
 
 
 def test_predictions_of_a_checkpoint_are_those_of_its_weights(opened):
@@ -258,6 +272,7 @@ def test_effects_are_filtered(opened):
     opened.locator('#view-searches [data-key="metric"]').select_option("kl_divergence")
     assert "metric=kl_divergence" in opened.evaluate("location.hash")
     assert "kl divergence" in opened.locator("#view-searches").text_content()
+    assert "region −∞ to 0" in opened.locator(".hypotheses").text_content()
 
 
 def test_figures_have_cards_and_files(opened):
@@ -265,8 +280,9 @@ def test_figures_have_cards_and_files(opened):
     cards = opened.locator("#view-results article")
     assert cards.count() == 6
     assert opened.locator("#view-results .item").count() == 2
-    assert cards.first.locator("img").evaluate("(img) => img.decode().then(() => img.naturalWidth)") == 40  # fmt: skip
-    links = cards.first.locator(".files a").evaluate_all("(all) => all.map((a) => a.getAttribute('href'))")  # fmt: skip
+    width = "(img) => img.decode().then(() => img.naturalWidth)"
+    assert cards.first.locator("img").evaluate(width) == 40
+    links = [a.get_attribute("href") for a in cards.first.locator(".files a").all()]
     assert links == [f"figures/f0.{suffix}" for suffix in ("png", "svg", "csv", "parquet")]
 
 

@@ -3,7 +3,7 @@ import io
 import numpy as np
 from PIL import Image, PngImagePlugin
 
-from gamecircuits.explorer.shelf import MAX_CARDS, choose_cards, compress, describe_figures
+from gamecircuits.explorer.shelf import compress, describe_figures
 
 
 def make_png(seed: int, size: int = 50) -> bytes:
@@ -19,16 +19,12 @@ def make_entries(count: int) -> list[dict]:
     return [entry | {"path": f"figures/f{n}"} for n in range(count)]
 
 
-def test_cards_are_a_dozen_and_never_none():
-    of_models = [f"figures/circuits/m{n}" for n in range(30)]
-    known = ["figures/experiments/remedies", "figures/length_generalization"]
-    assert choose_cards([*of_models, *known])[:2] == [31, 30], "the order of the table"
-    assert len(choose_cards(of_models)) == 6
-    assert choose_cards(of_models[:2]) == [0, 1]
-    assert choose_cards([]) == []
-    searches = [f"figures/searches/{s}/effects" for s in "ab"]
-    assert choose_cards(searches) == [0, 1]
-    assert len(choose_cards([f"figures/experiments/{n}" for n in range(40)])) <= MAX_CARDS
+def test_figures_of_models_are_in_the_list_as_the_page_draws_models():
+    entries = make_entries(2)
+    entries[0]["path"] = "figures/models/m"
+    figures = describe_figures(entries, [make_png(0)] * 2, budget=10**6)
+    assert [figure["is_card"] for figure in figures] == [True, False]
+    assert figures[1]["path"] == "figures/models/m"
 
 
 def test_a_picture_keeps_its_pixels():

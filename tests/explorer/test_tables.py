@@ -25,7 +25,8 @@ def test_failing_claims_come_first_with_what_they_used():
     found = describe_claims(make_claims(), theory)
     assert [row["claim"] for row in found["rows"]] == ["bad", "good"]
     assert found["rows"][1]["used"] == pytest.approx(0.5)
-    assert found["statements"] == {"Theorem 2": [["p", "**Theorem 2 (a).** First."], ["p", "Second."]]}  # fmt: skip
+    blocks = [["p", "**Theorem 2 (a).** First."], ["p", "Second."]]
+    assert found["statements"] == {"Theorem 2": blocks}
     assert "1 of 2 claims FAIL" in summarize_run({"seed": "0"}, make_claims())
 
 
@@ -46,7 +47,8 @@ def test_what_a_diagnosis_lacks_is_left_out():
     model = make_construction("attention_norm", vocab_size=5).model()
     table = diagnose(model).table
     assert "certified" not in describe_diagnosis(table)["curves"]["illegal_token_rate"]
-    found = describe_diagnosis(table[table["quantity"] == "illegal_token_rate"].drop(columns="predicted"))  # fmt: skip
+    rates = table[table["quantity"] == "illegal_token_rate"].drop(columns="predicted")
+    found = describe_diagnosis(rates)
     assert set(found) == {"rate", "length", "curves"}
     assert set(found["curves"]["illegal_token_rate"]) == {"length", "measured"}
 

@@ -1,13 +1,12 @@
 import numpy as np
 import pytest
 
-from gamecircuits.analysis.diagnosis import diagnose
+from gamecircuits.analysis.diagnosis import diagnose, fit_at_length_1
 from gamecircuits.analysis.evaluation import evaluate_by_length
 from gamecircuits.explorer.training import (
     count_checkpoints,
     describe_course,
     describe_search,
-    fit_at_length_1,
     thin,
 )
 from gamecircuits.games.game import make_game

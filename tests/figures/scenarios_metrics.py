@@ -5,7 +5,6 @@ from functools import partial
 import pandas as pd
 from tables import as_trained, metrics_table
 
-from gamecircuits.figures.layout import fit
 from gamecircuits.figures.metrics import displacement, length_generalization
 
 LONG = "a_name_of_sixty_characters_which_is_as_long_as_any_may_be_60"
@@ -35,15 +34,12 @@ TABLES = {
 }
 
 
-def draw(figure, table, width):
-    drawn = figure.draw(figure.make_table(table()))
-    fit(drawn, width)
-    return drawn
+def draw(figure, table):
+    return figure.draw(figure.make_table(table()))
 
 
 SCENARIOS = {
-    f"{figure.__name__.rpartition('.')[2]}, {name}, {width} in": partial(draw, figure, table, width)
+    f"{figure.__name__.rpartition('.')[2]}, {name}": partial(draw, figure, table)
     for figure in (length_generalization, displacement)
     for name, table in TABLES.items()
-    for width in (7.0, 3.4)
 }

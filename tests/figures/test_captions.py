@@ -4,12 +4,13 @@ import re
 from pathlib import Path
 from types import SimpleNamespace
 
-import jinja2
 import pytest
 import yaml
-from pipeline_tools import KINDS
 
 from gamecircuits.figures import style
+from gamecircuits.pipeline.captions import make_renderer, summarize_kind
+from gamecircuits.pipeline.config.entries import OTHER_MODELS
+from gamecircuits.transformer.constructions.construction import CONSTRUCTIONS
 
 FIGURES = Path(style.__file__).parent
 ROOT = Path(__file__).parents[2]
@@ -21,13 +22,10 @@ EVERY = [*CAPTIONS, *sorted({*ROOT.glob("workflow/report/*.rst")} - {SHOWN})]
 
 def render(path, model="balanced", config=CONFIG):
     """The text of a caption as the report has it."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(FIGURES), undefined=jinja2.StrictUndefined
-    )
     search = next(iter(CONFIG["searches"]))
     wildcards = SimpleNamespace(game="othello", model=model, search=search, experiment="remedies")
-    template = environment.from_string(path.read_text(encoding="utf-8"))
-    return template.render(snakemake=SimpleNamespace(wildcards=wildcards, config=config))
+    folder = FIGURES if path.is_relative_to(FIGURES) else path.parent
+    return make_renderer(config)(str(path.relative_to(folder)), wildcards)
 
 
 def test_every_figure_has_a_caption_beside_it():
@@ -45,11 +43,10 @@ def test_captions_are_plain_sentences(path):
     assert not re.search(r"\b(ITR|TV)\b", text)
 
 
-@pytest.mark.parametrize("name", ["circuits", "diagnosis"])
-def test_captions_say_what_kind_a_model_is(name):
-    path = FIGURES / "models" / f"{name}.rst"
-    for kind in (*KINDS, "trained"):
-        text = render(path, "mine", {"models": {"mine": {"kind": kind}}})
-        assert f"mine is a model of kind ``{kind}``: " in text
-    own = render(path, "mine", {"models": {"mine": {"kind": "own"}}})
-    assert "mine is a model of kind ``own``." in own
+def test_captions_say_what_kind_a_model_is():
+    for kind in (*CONSTRUCTIONS.kinds(), *OTHER_MODELS):
+        text = make_renderer({"models": {"mine": {"kind": kind}}})(
+            "models/anatomy.rst", SimpleNamespace(model="mine")
+        )
+        assert text.startswith("**Inside mine.**")
+        assert f"{summarize_kind(kind)}." in text

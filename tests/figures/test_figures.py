@@ -11,17 +11,14 @@ from matplotlib.figure import Figure
 from tables import metrics_table
 from twins import naive_states
 
-from gamecircuits.analysis.diagnosis import diagnose
-from gamecircuits.errors import GamecircuitsError
 from gamecircuits.figures.boards import filmstrip, legality
 from gamecircuits.figures.games import branching_factor, game_lengths
 from gamecircuits.figures.layout import render
-from gamecircuits.figures.models import circuits, diagnosis, predictions
+from gamecircuits.figures.models import predictions
 from gamecircuits.figures.style import new_figure, panel
 from gamecircuits.games.game import PAD, make_game
 from gamecircuits.games.mnk import Mnk
 from gamecircuits.kinds import list_modules
-from gamecircuits.transformer.circuits import ov_circuit
 from gamecircuits.transformer.constructions.construction import make_construction
 
 
@@ -59,17 +56,6 @@ def test_points_lie_where_the_table_says():
     np.testing.assert_array_equal(points.get_xdata(), rows["length"])
 
 
-def test_circuits_table_and_figure():
-    model = make_construction("minimal", vocab_size=5).model()
-    table = circuits.make_table(model)
-    part = table[table["circuit"] == "ov_circuit"]
-    matrix = part.pivot(index="row", columns="column", values="value").to_numpy()
-    np.testing.assert_array_equal(matrix, ov_circuit(model.parameters))
-    figure = circuits.draw(table, "my_model")
-    assert "my model" in figure.get_suptitle()
-    assert any("attention is uniform" in text.get_text() for text in figure.axes[0].texts)
-
-
 def test_predictions_table_and_figure():
     game = make_game("mnk", rows=3, columns=3, in_a_row=3)
     tokens = game.play(20, np.random.default_rng(0))
@@ -88,7 +74,7 @@ def test_predictions_table_and_figure():
 
 
 def test_predictions_of_any_model():
-    """Of a bigram: the softmax of one row, by hand; a figure of circuits there is none."""
+    """Of a bigram: the softmax of one row, by hand."""
     tokens, logits = np.array([2, 0, 1]), np.random.default_rng(0).normal(size=(3, 3))
     mask = make_game("set_complement", vocab_size=3).get_valid_next_token_mask(tokens[None])
     table = predictions.make_table(tokens, mask[0], {"b": Bigram(logits)})
@@ -97,14 +83,9 @@ def test_predictions_of_any_model():
     for row in rows.itertuples():
         exponentials = [math.exp(logit) for logit in logits[tokens[row.length - 1]]]
         assert row.probability == pytest.approx(exponentials[row.token] / sum(exponentials))
-    with pytest.raises(GamecircuitsError, match="a figure of circuits needs a OneLayer"):
-        circuits.make_table(Bigram(logits))
 
 
 def test_large_and_empty_cases():
-    table = circuits.make_table(make_construction("balanced", vocab_size=200).model())
-    assert len(table) == 3 * circuits.MAX_TOKENS**2
-    assert "V = 200, the first 128 tokens" in circuits.draw(table, "m").get_suptitle()
     models = {"b": make_construction("balanced", vocab_size=2).model()}
     game = make_game("windowed_complement", vocab_size=2, window=1, max_length=300)
     tokens = game.play(1, np.random.default_rng(0))
@@ -207,11 +188,3 @@ def test_images_are_the_same_bytes_every_time_and_carry_their_job():
     first, again = (render(branching_factor.draw(table), paths, "the job") for _ in range(2))
     assert first == again
     assert all(b"the job" in content for content in first.values())
-
-
-@pytest.mark.parametrize(("kind", "keys"), [("balanced", 3), ("attention_norm", 2)])
-def test_a_diagnosis_explains_the_lines_that_it_draws(kind, keys):
-    """Under a norm nothing is certified."""
-    model = make_construction(kind, vocab_size=5).model()
-    figure = diagnosis.draw(diagnose(model).table, kind)
-    assert len(figure.legends[0].get_texts()) == keys

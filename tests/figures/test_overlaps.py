@@ -1,7 +1,7 @@
 """Nothing is drawn over anything, at the width of a page and of a column.
 
 SCENARIOS of every module scenarios_*.py beside this one are drawn: functions by name that return a
-figure, of tables that make it hard. To add some, write such a module.
+figure as it is drawn, of tables that make it hard. To add some, write such a module.
 """
 
 import importlib
@@ -13,7 +13,8 @@ import pytest
 from matplotlib.figure import Figure
 from overlaps import find_faults
 
-from gamecircuits.figures.style import new_figure
+from gamecircuits.figures.layout import fit
+from gamecircuits.figures.style import COLUMN, FULL, new_figure
 
 MODULES = sorted(path.stem for path in Path(__file__).parent.glob("scenarios_*.py"))
 SCENARIOS: dict[str, Callable[[], Figure]] = {
@@ -23,9 +24,13 @@ SCENARIOS: dict[str, Callable[[], Figure]] = {
 }
 
 
+@pytest.mark.parametrize("width", [FULL, pytest.param(COLUMN, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_nothing_is_drawn_over_anything(name):
-    assert find_faults(SCENARIOS[name]()) == []
+def test_nothing_is_drawn_over_anything(name, width):
+    figure = SCENARIOS[name]()
+    fit(figure, width)
+    assert find_faults(figure) == []
+    assert figure.get_figwidth() == width
 
 
 def sound():

@@ -8,14 +8,18 @@ import pytest
 
 from gamecircuits.figures.hypotheses import forest
 from gamecircuits.figures.searches import circuits, curves, effects, mechanisms, scatter
-from gamecircuits.figures.searches._search import choose_averages, get_looks
+from gamecircuits.figures.searches._search import choose_averages, forget_theory, get_looks
 from gamecircuits.figures.searches.circuits import CIRCUITS
-from gamecircuits.figures.searches.dynamics import NOISE, PANELS, RANGE
 from gamecircuits.kinds import list_modules
 from gamecircuits.training.choices import COMPARED
 from gamecircuits.training.effects import get_effects
 from gamecircuits.training.hypotheses import VERDICTS, judge
 from gamecircuits.training.trial import HYPERPARAMETERS, Trial
+from gamecircuits.transformer.circuits import ov_circuit
+from gamecircuits.transformer.constructions.construction import make_construction
+
+OF_STEPS = ("loss", "x_mean", "beta_mean", "misfit", "displacement_trained",
+            "illegal_token_rate_trained", "illegal_token_rate_longest")  # fmt: skip
 
 
 def make_tables(
@@ -47,11 +51,11 @@ def make_tables(
         "metrics": metrics,
         "trials": pd.DataFrame(key | default | drawn[key["number"]] for key in keys),
         "dynamics": pd.DataFrame(
-            key | {"step": step} | dict.fromkeys([*PANELS, *RANGE], 0.1 * step)
+            key | {"step": step} | dict.fromkeys(OF_STEPS, 0.1 * step)
             for key in kept for step in (2, 4)
         ),
         "noise": pd.DataFrame(
-            key | {"length": s, "num_legal": n} | dict.fromkeys(NOISE, 0.1)
+            key | {"length": s, "num_legal": n, "noise": 0.1, "bias": 0.1}
             for key in kept for s, n in enumerate(legal, start=1)
         ),
         "circuits": pd.DataFrame(
@@ -75,7 +79,9 @@ SEARCHES = {
     "one variant": {"variants": ("plain",)},
     "nothing to compare": {"variants": ("plain",), "averages": ("last",), "trials": 1},
     "many variants": {"variants": tuple("abcdefghi"), "averages": ("last",)},
+    "ten variants of long names": {"variants": tuple(f"{c}_long_name" * 4 for c in "abcdefghij")},
     "as many legal tokens at two lengths": {"legal": (3.0, 2.0, 3.0)},
+    "as many legal tokens everywhere": {"legal": (3.0, 3.0, 3.0)},
     "a norm everywhere": {"predicted": ()},
     "first trial lost": {"lost": [("plain", 0)]},
     "first variant lost": {"lost": [("plain", n) for n in range(3)]},
@@ -90,9 +96,35 @@ def test_any_search_can_be_drawn(name, search):
     figure = module.draw(module.make_table(tables, 2), "my_game", 2)
     figure.draw_without_rendering()
     assert "my game, trained on prefixes of 1 to 2 tokens" in figure.get_suptitle()
+    shown = [axes for axes in figure.axes if axes.get_visible() and axes.axison]
+    assert not any(map(is_empty, shown))
 
 
-def test_curves_are_the_trials_and_their_median_and_titles_count_what_diverged():
+def is_empty(axes) -> bool:
+    """Whether nothing is drawn in a panel, not even a text."""
+    curves = [line for line in axes.lines if len(line.get_xdata())]
+    return not (curves or axes.images or axes.collections or axes.patches or axes.texts)
+
+
+@pytest.mark.parametrize("name", ["mechanisms", "circuits"])
+def test_no_panel_shows_theory_of_a_game_that_it_does_not_speak_of(name):
+    module = importlib.import_module(f"gamecircuits.figures.searches.{name}")
+    tables = make_tables()
+    titles, suptitles = [], []
+    for given in (tables, forget_theory(tables)):
+        figure = module.draw(module.make_table(given, 2), "g", 2)
+        suptitles.append(figure.get_suptitle())
+        titles.append({axes.get_title(loc="left") for axes in figure.axes if axes.get_visible()})
+    said = "the theory speaks of set complement; this is another game"
+    assert [said in title for title in suptitles] == [False, True]
+    missing = " ".join(titles[0] - titles[1])
+    for word in {"mechanisms": ("direct path", "standard form", "predicted")}.get(
+        name, ("construction",)
+    ):
+        assert word in missing
+
+
+def test_curves_are_medians_with_quartiles_and_titles_count_what_diverged():
     tables = make_tables(lost=[("plain", 1)])
     table = curves.make_table(tables, 2)
     axes = curves.draw(table, "g", 2).axes[0]
@@ -100,10 +132,11 @@ def test_curves_are_the_trials_and_their_median_and_titles_count_what_diverged()
     rows = tables["metrics"].query(
         "variant == 'plain' and average == 'last' and metric == 'illegal_token_rate'"
     )
-    first, second, median, *_ = (line.get_ydata() for line in axes.lines)
-    np.testing.assert_array_equal(first, rows.loc[rows["number"] == 0, "mean"])
-    np.testing.assert_array_equal(second, rows.loc[rows["number"] == 2, "mean"])
-    np.testing.assert_allclose(median, (first + second) / 2)
+    median = axes.lines[0].get_ydata()
+    trials = rows.pivot(index="length", columns="number", values="mean")
+    np.testing.assert_allclose(median, trials.mean(axis=1))  # of two
+    ys = axes.collections[0].get_paths()[0].vertices[:, 1]
+    assert {trials.quantile(q, axis=1)[3].round(9) for q in (0.25, 0.75)} <= set(ys.round(9))
 
 
 def test_a_variant_has_one_colour_in_all_figures():
@@ -166,7 +199,8 @@ def test_mechanisms_are_set_beside_what_the_first_average_and_the_theory_say():
     first = metrics.loc[("normed", 0, "last", "total_variation", 2), "mean"]
     assert bias[0] == pytest.approx(0.1 / first)
     assert table.loc[table["diverged"], ["variant", "number"]].to_numpy().tolist() == [["plain", 1]]
-    rates = mechanisms.draw(table, "g", 2).axes[2]
+    panels = {axes.get_title(loc="left"): axes for axes in mechanisms.draw(table, "g", 2).axes}
+    rates = panels["illegal rate, predicted"]
     shown = [line for line in rates.lines if len(line.get_xdata()) and line.get_marker() == "o"]
     found = {tuple(xy) for line in shown for xy in line.get_xydata()}
     rows = metrics.xs("illegal_token_rate", level="metric").loc[("plain", slice(None), "last")]
@@ -177,20 +211,22 @@ def test_mechanisms_are_set_beside_what_the_first_average_and_the_theory_say():
 
 def test_circuits_are_those_of_first_trials_beside_the_construction():
     tables = make_tables(variants=tuple("abcdef"), lost=[("b", 0)])
+    tables["trials"].loc[tables["trials"]["variant"] == "c", "norm"] = "attention"
     table = circuits.make_table(tables, 2)
     assert table["variant"].unique().tolist() == ["balanced construction", *"abcd"]
-    made = table[table["variant"] == "balanced construction"].set_index(
-        ["circuit", "row", "column"]
-    )
-    assert made["value"].min() == -8.5  # the mean of a's 8 and 9
-    shown = made.loc["ov_circuit"]["shown"].unstack().to_numpy()
-    np.testing.assert_array_equal(shown, -np.eye(2))
-    assert not made.loc[["qk_circuit", "direct_path"], "value"].any()
-    learned = table[(table["variant"] == "c") & (table["state"] == "learned")]
-    of_ov = learned[learned["circuit"] == "ov_circuit"].pivot(
-        index="row", columns="column", values="shown"
-    )
-    np.testing.assert_allclose(of_ov, np.diag([-8 / 8.5, -9 / 8.5]))
+    made = table[table["variant"] == "balanced construction"]
+    assert set(made["circuit"]) == {"ov_circuit"}
+    wanted = make_construction("balanced", vocab_size=5, max_illegal_rate=1e-3).model()
+    diagonal = np.diag(ov_circuit(wanted.parameters)) - ov_circuit(wanted.parameters)[0, 1]
+    assert made["value"].min() == pytest.approx(diagonal[0])
+    assert set(made["shown"]) == {-1.0, 0.0}
+    of_c = table[table["variant"] == "c"].set_index(["circuit", "row", "column"])["shown"]
+    np.testing.assert_allclose(of_c["ov_circuit"].unstack(), np.diag([-8 / 8.5, -9 / 8.5]))
+    metrics = tables["metrics"].set_index(["variant", "number", "average", "metric", "length"])
+    after_one = metrics.loc[("c", 0, "last", "displacement", 1), "mean"]
+    assert of_c["direct_path", 0, 0] == pytest.approx(-8 / after_one)  # its norm spares it
+    of_d = table[table["variant"] == "d"].set_index(["circuit", "row", "column"])["shown"]
+    assert of_d["direct_path", 0, 0] == pytest.approx(-8 / 8.5)
     figure = circuits.draw(table, "g", 2)
     texts = [text.get_text() for axes in figure.axes for text in axes.texts]
     assert texts.count("diverged") == len(CIRCUITS)

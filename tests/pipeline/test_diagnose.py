@@ -28,9 +28,34 @@ def test_command_line(tmp_path, capsys):
     assert not log, "it takes no time, so there is nothing to wait for"
     assert (tmp_path / "t.csv").read_text().startswith("quantity,unit,length")
     assert main([str(path), "--norm", "attention", "--gain", "3"]) == 0
-    assert capsys.readouterr().out.startswith("norm attention, gain 3, sink 0")
+    assert capsys.readouterr().out.startswith("norm attention, gain 3, sink 0; on set_comp")
     assert main([str(tmp_path / "missing.safetensors")]) == 1
     assert "does not exist" in capsys.readouterr().err
+
+
+def test_another_game(tmp_path, capsys):
+    path = tmp_path / "foreign.safetensors"
+    write_foreign(path, kind="balanced", vocab_size=8)
+    on_game = [str(path), "--game", "windowed_complement", "--csv", str(tmp_path / "t.csv")]
+    assert main([*on_game, "--set", "window=3"]) == 0
+    text, _ = capsys.readouterr()
+    assert "The theory speaks of set complement." in text
+    assert ["first_failure_in_plays", "4", "tokens"] in [line.split() for line in text.splitlines()]
+    assert "predicted" not in text
+    assert max(map(len, text.splitlines())) <= WIDTH
+    assert "predicted" not in (tmp_path / "t.csv").read_text().splitlines()[0]
+    for given, message in (
+        ([], "windowed_complement needs --set window=VALUE (last tokens"),
+        (["--set", "window"], "--set window: allowed: KEY=VALUE"),
+        (["--set", "window=["], "[ is not valid YAML"),
+        (["--set", "window=9"], "window = 9 is not possible"),
+        (["--set", "windw=3"], "did you mean 'window'?"),
+        (["--set", "window=3", "--set", "vocab_size=5"], "allowed: 8, that of the model"),
+    ):
+        assert main([*on_game, *given]) == 1
+        assert message in capsys.readouterr().err
+    assert main([str(path), "--game", "set_complment"]) == 1
+    assert "did you mean 'set_complement'?" in capsys.readouterr().err
 
 
 def test_a_reader_that_leaves_early_is_no_error(tmp_path):

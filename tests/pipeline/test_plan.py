@@ -103,11 +103,11 @@ GAME_FIGURES = {f"plot_games:{name}" for name in figures("games")}
 METRIC_FIGURES = {f"plot_metrics:{name}" for name in figures("metrics")}
 AFTER_EVALUATION = {"collect_metrics", *METRIC_FIGURES}
 ON_B = {"measure_branching:b", "plot_predictions:b", "evaluate_model:some:m", *GAME_FIGURES}
-OF_M = {f"{stage}:m" for stage in ("construct_model", "plot_circuits", "diagnose_model")}
+OF_M = {f"{stage}:m" for stage in ("construct_model", "diagnose_model", "plot_model")}
 OF_M |= {"evaluate_model:whole:m", "evaluate_model:some:m"}
-OF_U = {f"{stage}:u" for stage in ("construct_model", "plot_circuits", "diagnose_model")}
+OF_U = {f"{stage}:u" for stage in ("construct_model", "diagnose_model", "plot_model")}
 OF_U |= {"evaluate_model:whole:u"}
-OF_T = {f"{stage}:t" for stage in ("extract_model", "plot_circuits", "diagnose_model")}
+OF_T = {f"{stage}:t" for stage in ("extract_model", "diagnose_model", "plot_model")}
 CLAIMS = {"check_claims", "confirm_claims"}
 EXPERIMENT = {"run_experiment:e", "plot_experiment:e"}
 PLAIN, NORM = ("s:plain-0000", "s:plain-0002"), ("s:norm-0000", "s:norm-0002")
@@ -145,6 +145,12 @@ RUN = {"describe_run"}
         (edited(models__m__max_illegal_rate=0.001), RUN),
         # a model that is not drawn
         (edited(models__u__figures=False), RUN),
+        # the game of a diagnosis; set complement needs no entry
+        (
+            edited(models__m={"kind": "balanced", "vocab_size": 4, "game": "b"}),
+            {"diagnose_model:m", "plot_model:m"} | RUN,
+        ),
+        (edited(models__m={"kind": "balanced", "vocab_size": 4, "game": "a"}), RUN),
         # lengths of one evaluation
         (
             edited(evaluations__some__lengths=[1, 3]),
@@ -157,7 +163,7 @@ RUN = {"describe_run"}
         # a new model on its own
         (
             edited(models__n={"kind": "minimal", "vocab_size": 4}),
-            {"construct_model:n", "plot_circuits:n", "diagnose_model:n"} | RUN,
+            {"construct_model:n", "diagnose_model:n", "plot_model:n"} | RUN,
         ),
         # another trial as a model
         (edited(models__t__number=1), OF_T | RUN),
@@ -165,7 +171,8 @@ RUN = {"describe_run"}
         (
             {**TINY, "seed": 5},
             A | B | ON_B | AFTER_EVALUATION | CLAIMS | EXPERIMENT | RUN
-            | {"measure_branching:a", "plot_predictions:a", "diagnose_model:m", "diagnose_model:u"}
+            | {"measure_branching:a", "plot_predictions:a"}
+            | {f"{stage}:{model}" for stage in ("diagnose_model", "plot_model") for model in "mu"}
             | TRAIN | MEASURE | COLLECT | OF_T,
         ),
         # the theory
@@ -178,7 +185,7 @@ RUN = {"describe_run"}
         ),
         (
             rename("models", "u", "v") | {"evaluations": {}},
-            {"construct_model:v", "plot_circuits:v", "diagnose_model:v"} | RUN,
+            {"construct_model:v", "diagnose_model:v", "plot_model:v"} | RUN,
         ),
         # training: more trials leave full groups alone
         (

@@ -602,8 +602,8 @@ def test_report(copy):
     assert run.returncode == 0, run.stderr.decode()
     page = (copy.folder / "results/report.html").read_text()
     for words in (
-        *("Length generalization", "circuits/m.png", "branching_factor", "config.html"),
-        *("claims.html", "diagnosis/m.png", "Parallel resistors"),
+        *("Length generalization", "models/m.png", "branching_factor", "config.html"),
+        *("claims.html", "Parallel resistors"),
     ):
         assert words in page
     assert len(page) > 1_000_000  # everything is inside

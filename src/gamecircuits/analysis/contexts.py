@@ -7,8 +7,18 @@ import numpy as np
 from gamecircuits.theory.basics import count_contexts
 
 MAX_CONTEXTS = 110_000  # of one length: all of them up to V = 16
+MAX_LENGTHS = 64  # beyond, the first quarter of that many and evenly spaced ones
 MAX_EXHAUSTIVE_VOCAB_SIZE = 26  # all contexts, in chunks
 MAX_ALL_VOCAB_SIZE = 18  # all contexts at once: 2.4 million rows of 18
+
+
+def spaced_lengths(longest: int) -> np.ndarray:
+    """Lengths to measure: all, or MAX_LENGTHS of them, the short ones and the longest included."""
+    if longest <= MAX_LENGTHS:
+        return np.arange(1, longest + 1)
+    first = np.arange(1, MAX_LENGTHS // 4 + 1)
+    spaced = np.linspace(MAX_LENGTHS // 4, longest, MAX_LENGTHS - MAX_LENGTHS // 4 + 1)
+    return np.union1d(first, spaced.round().astype(int))
 
 
 def all_contexts(

@@ -8,7 +8,7 @@ lengths (Theorem 7). docs/theory.md has the statements.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import NamedTuple
 
 import numpy as np
@@ -20,58 +20,26 @@ from gamecircuits.analysis.certifier import (
     ShortContexts,
     measure_short_contexts,
 )
-from gamecircuits.analysis.contexts import MAX_CONTEXTS, contexts_by_length
+from gamecircuits.analysis.contexts import MAX_CONTEXTS, contexts_by_length, spaced_lengths
+from gamecircuits.analysis.plays import check_game, measure_plays
+from gamecircuits.analysis.quantities import COLUMNS, UNITS, row
 from gamecircuits.analysis.rounding import RoundingErrors, bound_rounding
 from gamecircuits.analysis.standard_form import StandardForm, fit_standard_form, has_gauge_r
 from gamecircuits.errors import GamecircuitsError
+from gamecircuits.games.game import Game
+from gamecircuits.games.set_complement import SetComplement
 from gamecircuits.randomness import get_rng
 from gamecircuits.theory.basics import centering, count_contexts
 from gamecircuits.theory.displacement import conserved_sum, first_failing_lengths
 from gamecircuits.transformer.circuits import TokenTables, direct_path, ov_circuit, qk_circuit
+from gamecircuits.transformer.interface import Model
 from gamecircuits.transformer.model import Parameters, check_norm, check_parameters
 from gamecircuits.transformer.one_layer import OneLayer, require_one_layer
 
-MAX_LENGTHS = 64  # beyond, the first quarter of that many and evenly spaced ones
 HUGE = np.finfo(np.float64).max / 4
 LARGEST = 1e300  # of a circuit, so that sums over the vocabulary are finite
+BY_LENGTH = [field.name for field in fields(Behaviour)]
 CHUNK_VALUES = 1 << 15  # tokens times contexts at once, so that the cache holds what is in use
-COLUMNS = ["quantity", "unit", "length", "token", "measured", "predicted", "certified", "meaning"]
-UNITS = {  # of the quantities of a length
-    "illegal_token_rate": "probability",
-    "highest_illegal_token_rate": "probability",
-    "absent_spread": "nats",
-    "other_displacement": "nats",
-    "last_displacement": "nats",
-}
-MEANINGS = {
-    "vocab_size": "V",
-    "d": "width of the residual stream",
-    "d_v": "width of the values",
-    "d_k": "width of queries and keys; 0 is uniform attention",
-    "ov_rank": "rank of the OV circuit without gauge, up to 1e-6; predicted: of exact models",
-    "mean_x": "mean strength of the OV circuit",
-    "mean_beta": "mean strength of the direct path on the last token",
-    "standard_form_residual": "root mean square outside the standard form, relative to mean |x|",
-    "largest_residual": "largest entry outside the standard form, under a norm as at length 1",
-    "spread_at_1_and_2": "η: largest spread of absent logits at lengths 1 and 2",
-    "lowest_displacement_at_1": "lowest absent logit − logit of the token",
-    "lowest_other_displacement_at_2": "Δ₂: lowest absent logit − logit of the first token",
-    "lowest_last_displacement_at_2": "lowest absent logit − logit of the last token",
-    "imbalance_at_2": "largest difference of the two displacements of a context",
-    "conservation_residual": "largest |Σ δ/x − (1 + β/x)| of a context",
-    "critical_length": "first length with a context whose last token is not displaced; empty: none "
-    "is, or not known, as not all shorter contexts were measured",
-    "first_failure_found": "first measured length at which a measured context is like that",
-    "certified_length": "lengths 1 and 2 certify positive displacements at all lengths up to this",
-    "illegal_token_rate": "softmax mass on seen tokens, mean over contexts",
-    "highest_illegal_token_rate": "in the worst context",
-    "absent_spread": "highest − lowest absent logit in the worst context",
-    "other_displacement": "lowest absent logit − logit of a token before the last, lowest of all",
-    "last_displacement": "lowest absent logit − logit of the last token, lowest of all",
-    "contexts": "number of contexts measured; predicted: how many there are",
-    "x": "strength of the OV circuit on this token, under a norm as at length 1",
-    "beta": "strength of the direct path on this token, under a norm as at length 1",
-}
 
 
 @dataclass(frozen=True)
@@ -143,24 +111,51 @@ def diagnose(
     if isinstance(model, Parameters):
         model = OneLayer(model)
     model = require_one_layer(model, "a diagnosis").cast(np.float64)
-    tables, ov, direct, errors = get_circuits(model)
+    contexts = _Contexts(model)
+    tables, form, errors = contexts.tables, contexts.form, contexts.errors
     rng = get_rng(0, "diagnosis") if rng is None else rng
-    cancels = has_gauge_r(model)
-    form = _without_noise(fit_standard_form(ov, direct, cancels), errors, cancels)
     short = measure_short_contexts(tables)
     log("lengths 1 and 2: all contexts")
     certifier = Certifier(tables, short) if model.norm == "none" else None
-    contexts, reports = _Contexts(model, tables, form, errors), []
-    for length in _spaced(model.vocab_size):
+    reports = []
+    for length in spaced_lengths(model.vocab_size - 1):
         reports.append(_measure_length(contexts, certifier, int(length), rng))
         log(f"length {length} of {model.vocab_size - 1}")
-    rows = [row for report in reports for row in _rows_of_length(report)]
+    rows = [line for report in reports for line in _rows_of_length(report)]
     form = contexts.form_at_length_1()
-    rows += _summarize(model, tables, form, short, ov, errors, reports, certifier)
+    rows += _summarize(model, tables, form, short, contexts.ov, errors, reports, certifier)
     for name, values in (("x", form.x), ("beta", form.beta)):
-        rows += [_row(name, "nats", value, token=token) for token, value in enumerate(values)]
+        rows += [row(name, "nats", value, token=token) for token, value in enumerate(values)]
     table = pd.DataFrame(rows, columns=COLUMNS).astype({"length": "Int32", "token": "Int32"})
     return Diagnosis(model, form, short, tuple(reports), table)
+
+
+def diagnose_on(
+    game: Game,
+    model: Model,
+    rng: np.random.Generator,
+    log: Callable[[str], None] = lambda message: None,
+) -> pd.DataFrame:
+    """The table of a diagnosis, on any game: with what theory says, if it speaks of this one.
+
+    It speaks of a OneLayer that plays set complement. Of others there is what they do in random
+    plays (`measure_plays`), and no column `predicted`.
+    """
+    check_game(model, game)
+    if isinstance(game, SetComplement) and isinstance(model, OneLayer):
+        return diagnose(model, rng, log).table
+    return measure_plays(model, game, rng, log)
+
+
+def fit_at_length_1(model: OneLayer) -> StandardForm:
+    """The standard form of a model's circuits in nats, under a norm as it scales them at length 1.
+
+    Rounding errors of the weights' products count as 0.
+
+    Raises:
+        GamecircuitsError: the model cannot be diagnosed.
+    """
+    return _Contexts(model.cast(np.float64)).form_at_length_1()
 
 
 def _without_noise(form: StandardForm, errors: RoundingErrors, cancels: bool) -> StandardForm:
@@ -218,16 +213,6 @@ def get_circuits(model: OneLayer) -> tuple[TokenTables, np.ndarray, np.ndarray, 
     return tables, circuits[1], circuits[2], errors
 
 
-def _spaced(vocab_size: int) -> np.ndarray:
-    """Lengths to measure: all, or MAX_LENGTHS of them, the short ones and the longest included."""
-    longest = vocab_size - 1
-    if longest <= MAX_LENGTHS:
-        return np.arange(1, longest + 1)
-    first = np.arange(1, MAX_LENGTHS // 4 + 1)
-    spaced = np.linspace(MAX_LENGTHS // 4, longest, MAX_LENGTHS - MAX_LENGTHS // 4 + 1)
-    return np.union1d(first, spaced.round().astype(int))
-
-
 class _Values(NamedTuple):
     """Values of n contexts, each (n,): see `Behaviour`."""
 
@@ -243,11 +228,13 @@ class _Contexts:
     In all arrays (V, n) the vocabulary varies slowest in memory: reductions over it are then fast.
     """
 
-    def __init__(
-        self, model: OneLayer, tables: TokenTables, form: StandardForm, errors: RoundingErrors
-    ):
-        self.norm, self.gain, self.tables, self.form = model.norm, model.gain, tables, form
-        self.errors = errors
+    def __init__(self, model: OneLayer):
+        self.norm, self.gain = model.norm, model.gain
+        self.tables, self.ov, direct, self.errors = get_circuits(model)
+        cancels = has_gauge_r(model)
+        form = fit_standard_form(self.ov, direct, cancels)
+        self.form = form = _without_noise(form, self.errors, cancels)
+        tables = self.tables
         self.weights = np.ascontiguousarray(tables.weights.T)
         self.direct = np.ascontiguousarray(tables.direct.T)
         has_strengths = np.abs(form.x).min() > 1e-9 * np.abs(form.x).max()
@@ -386,33 +373,20 @@ def _join(parts: Sequence[_Values]) -> Behaviour:
     )
 
 
-def _row(
-    quantity: str,
-    unit: str,
-    measured: float,
-    predicted: float = np.nan,
-    certified: float = np.nan,
-    length: int | None = None,
-    token: int | None = None,
-) -> list:
-    """A row of the table, in the order of COLUMNS."""
-    numbers = [float(measured), float(predicted), float(certified)]
-    return [quantity, unit, length, token, *numbers, MEANINGS[quantity]]
-
-
 def _rows_of_length(report: LengthReport) -> list[list]:
     rows = []
-    for quantity, unit in UNITS.items():
+    for quantity in BY_LENGTH:
         if quantity == "other_displacement" and report.length == 1:
             continue
         measured, predicted, certified = (
             getattr(behaviour, quantity) if behaviour else np.nan
             for behaviour in (report.measured, report.predicted, report.certified)
         )
-        rows.append(_row(quantity, unit, measured, predicted, certified, report.length))
+        unit = UNITS[quantity]
+        rows.append(row(quantity, unit, measured, predicted, certified, report.length))
     possible = report.num_possible
     shown = float(possible) if possible.bit_length() < 1000 else np.inf
-    rows.append(_row("contexts", "", report.num_contexts, shown, length=report.length))
+    rows.append(row("contexts", "", report.num_contexts, shown, length=report.length))
     return rows
 
 
@@ -434,27 +408,27 @@ def _summarize(
     sigma = np.linalg.svd(P @ ov @ P, compute_uv=False)
     ov_rank = (sigma > max(1e-6 * sigma[0], V * errors.ov.max())).sum()
     rows = [
-        _row("vocab_size", "tokens", V),
-        _row("d", "dimensions", d),
-        _row("d_v", "dimensions", d_v),
-        _row("d_k", "dimensions", model.parameters.W_Q.shape[1]),
-        _row("ov_rank", "dimensions", ov_rank, V - 1),
-        _row("mean_x", "nats", form.x.mean()),
-        _row("mean_beta", "nats", form.beta.mean()),
-        _row("standard_form_residual", "of mean |x|", form.residual(), 0.0),
-        _row("largest_residual", "nats", largest, 0.0),
-        _row("spread_at_1_and_2", "nats", short.spread.max(), 0.0),
-        _row("lowest_displacement_at_1", "nats", short.lowest_at_1.min()),
+        row("vocab_size", "tokens", V),
+        row("d", "dimensions", d),
+        row("d_v", "dimensions", d_v),
+        row("d_k", "dimensions", model.parameters.W_Q.shape[1]),
+        row("ov_rank", "dimensions", ov_rank, V - 1),
+        row("mean_x", "nats", form.x.mean()),
+        row("mean_beta", "nats", form.beta.mean()),
+        row("standard_form_residual", "of mean |x|", form.residual(), 0.0),
+        row("largest_residual", "nats", largest, 0.0),
+        row("spread_at_1_and_2", "nats", short.spread.max(), 0.0),
+        row("lowest_displacement_at_1", "nats", short.lowest_at_1.min()),
     ]
     if V > 2:
         imbalance = np.nanmax(np.abs(short.last - short.other))
         rows += [
-            _row("lowest_other_displacement_at_2", "nats", np.nanmin(short.other)),
-            _row("lowest_last_displacement_at_2", "nats", np.nanmin(short.last)),
-            _row("imbalance_at_2", "nats", imbalance, 0.0),
+            row("lowest_other_displacement_at_2", "nats", np.nanmin(short.other)),
+            row("lowest_last_displacement_at_2", "nats", np.nanmin(short.last)),
+            row("imbalance_at_2", "nats", imbalance, 0.0),
         ]
     conserved = np.max([report.conservation_residual for report in reports])
-    rows.append(_row("conservation_residual", "", conserved, 0.0))
+    rows.append(row("conservation_residual", "", conserved, 0.0))
     if certifier:  # without a norm
         noise = 2 * errors.logits
         failure = _find_failure(reports, noise.max())
@@ -462,9 +436,9 @@ def _summarize(
         expected = fails.min() if np.isfinite(fails).any() else np.nan
         known = failure if _is_first(failure, reports, V) else np.nan
         rows += [
-            _row("critical_length", "tokens", known, expected),
-            _row("first_failure_found", "tokens", failure),
-            _row("certified_length", "tokens", np.nan, certified=certifier.reach()),
+            row("critical_length", "tokens", known, expected),
+            row("first_failure_found", "tokens", failure),
+            row("certified_length", "tokens", np.nan, certified=certifier.reach()),
         ]
     return rows
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from gamecircuits.figures.boards._board import get_colour, get_look
+from gamecircuits.figures.boards._squares import get_colour, get_look
 from gamecircuits.games._bitboard_game import BitboardGame
 from gamecircuits.games.game import PAD
 

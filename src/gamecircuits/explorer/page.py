@@ -138,7 +138,9 @@ def make_page(data: Mapping[str, Any], title: str) -> bytes:
     parts = {
         "title": html.escape(title),
         "assets": digest_files(list_assets()),
-        "style": WEB.joinpath("style.css").read_text(encoding="utf-8"),
+        "style": "\n".join(
+            path.read_text(encoding="utf-8") for path in list_assets() if path.suffix == ".css"
+        ),
         "modules": json.dumps({"imports": modules}),
         "data": pack(data),
     }

@@ -4,46 +4,16 @@ import hashlib
 import io
 import json
 from collections.abc import Mapping, Sequence
-from fnmatch import fnmatch
 
 import numpy as np
 from PIL import Image
 
 from gamecircuits.explorer.text import split_caption
+from gamecircuits.figures.cards import choose_cards
 
-MAX_CARDS, MIN_CARDS = 12, 6
-CARDS = {  # what a card is made of, in order: pattern of the figure, and how many at most
-    "figures/length_generalization": 1,
-    "figures/experiments/averaging": 1,
-    "figures/experiments/remedies": 1,
-    "figures/hypotheses/*": 1,
-    "figures/searches/*/effects": 1,
-    "figures/searches/*/curves": 1,
-    "figures/searches/*/circuits": 1,
-    "figures/searches/*/mechanisms": 1,
-    "figures/experiments/training_path": 1,
-    "figures/experiments/critical_length": 1,
-    "figures/experiments/dimensions": 1,
-    "figures/experiments/superposition": 1,
-    "figures/predictions/*": 2,
-    "figures/branching_factor": 1,
-    "figures/legality/*": 1,
-}
+MAX_CARDS = 12
+DRAWN = "figures/models/"  # what the page draws by itself
 SMALL, MAX_SMALL = 320, 60  # pixels across of pictures in the list, and how many have one
-
-
-def choose_cards(paths: Sequence[str]) -> list[int]:
-    """Places of the figures that become cards, in the order of CARDS.
-
-    Args:
-        paths: of all figures of a run, without suffix.
-    """
-    chosen: list[int] = []
-    for pattern, count in CARDS.items():
-        found = [n for n, path in enumerate(paths) if fnmatch(path, pattern) and n not in chosen]
-        chosen += found[:count]
-    others = [n for n in range(len(paths)) if n not in chosen]
-    return (chosen + others[: max(0, MIN_CARDS - len(chosen))])[:MAX_CARDS]
 
 
 def describe_figures(entries: Sequence[Mapping], images: Sequence[bytes], budget: int) -> list:
@@ -58,7 +28,9 @@ def describe_figures(entries: Sequence[Mapping], images: Sequence[bytes], budget
         for each its entry, with the caption in parts (see `split_caption`), `is_card`, `made`: the
         stage and the digest of the job, and a picture, a WebP file (n,), or None.
     """
-    cards = choose_cards([entry["path"] for entry in entries])
+    paths = [entry["path"] for entry in entries]
+    chosen = choose_cards(path for path in paths if not path.startswith(DRAWN))[:MAX_CARDS]
+    cards = [paths.index(path) for path in chosen]
     others = [n for n in range(len(entries)) if n not in cards]
     pictures = {n: compress(images[n]) for n in cards}
     for n in sorted(cards, key=lambda n: -len(pictures[n])):

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from gamecircuits.analysis.diagnosis import fit_at_length_1
 from gamecircuits.analysis.metrics import probabilities
-from gamecircuits.analysis.standard_form import StandardForm, fit_model
+from gamecircuits.analysis.standard_form import fit_model
 from gamecircuits.explorer.models import make_tables
 from gamecircuits.games.game import PAD
 from gamecircuits.training.measure import is_usable
@@ -48,18 +49,6 @@ def scale_at_length_1(model: OneLayer) -> tuple[np.ndarray, np.ndarray]:
     length = np.linalg.norm(divided, axis=1)
     factor = np.divide(model.gain, length, out=np.zeros_like(length), where=length > 0)
     return factor, ones if model.norm == "attention" else factor
-
-
-def fit_at_length_1(model: OneLayer) -> StandardForm:
-    """The standard form of a model's circuits in nats, as its norm scales them at length 1."""
-    form, (ov, direct) = fit_model(model), scale_at_length_1(model)
-    return StandardForm(
-        form.x * ov,
-        form.beta * direct,
-        form.r,
-        form.ov_residual * ov[:, None],
-        form.direct_residual * direct[:, None],
-    )
 
 
 def count_checkpoints(vocab_size: int, norms: Sequence[str], there: int, budget: float) -> int:

@@ -8,18 +8,27 @@ many columns as there is room for. The size of text never changes.
 import io
 import re
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.gridspec import GridSpec
+from matplotlib.gridspec import GridSpec, SubplotSpec
 from matplotlib.legend import Legend
 from matplotlib.text import Text
 from matplotlib.ticker import Formatter, LogFormatterMathtext
 
 FLOWING = "panels in reading order"  # label of figures whose rows of panels mean nothing
+WIDE = "wide panels in reading order"  # the same, where a panel keeps its whole width
+FIXED = "panels that stay beside each other"  # label of figures in which none is moved
+LETTER, TITLE = "letter of the panel", "title of the panel"  # which texts are these
 KEPT = 0.7  # share of its width that a panel keeps at least, while there is another beside it
-ROUNDS = 3  # of breaking labels: what is broken changes the places of others
+ROUNDS = 2  # of breaking labels: what is broken changes the places of others
+AROUND = 0.9  # inches of a line of panels that titles and labels take
+TICK_GAP = 2.5 / 72  # inches between labels of ticks
 GAP = 6 / 72  # inches between the titles of neighbours
 SUPERSCRIPTS = str.maketrans("0123456789-−", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁻")
 
@@ -44,8 +53,11 @@ class PlainPowers(Formatter):
         return parts[1].replace(r"\times", "×") + parts[2].translate(SUPERSCRIPTS)
 
 
-def lay_out(figure: Figure) -> None:
-    """Fix the places of all axes, once: laying out again for each file costs more than drawing."""
+def lay_out(figure: Figure, *, may_grow: bool = True) -> None:
+    """Fix the places of all axes, once: laying out again for each file costs more than drawing.
+
+    The figure grows by the lines that are added to titles and legends, if it may.
+    """
     if (engine := figure.get_layout_engine()) is None:
         return
     for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
@@ -53,15 +65,23 @@ def lay_out(figure: Figure) -> None:
             axis.set_major_formatter(PlainPowers(major))
         if isinstance(minor := axis.get_minor_formatter(), LogFormatterMathtext):
             axis.set_minor_formatter(PlainPowers(minor))
+    height = _height_around(figure)
     _fit_headline(figure)
     _fit_legends(figure)
     whole: dict[Text, str] = {}  # texts before they are broken
+    _without_titles(figure, engine.execute)
+    _fit_labels(figure, whole)
+    times = 1 + any(axes.get_aspect() != "auto" for axes in figure.axes)  # until shapes have places
+    for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
+        _thin_ticks(axis)
     for _ in range(ROUNDS):
-        engine.execute(figure)
+        if may_grow:
+            figure.set_figheight(figure.get_figheight() + _height_around(figure) - height)
+            height = _height_around(figure)
+        for _ in range(times):
+            engine.execute(figure)
         if not _fit_labels(figure, whole):
             break
-    else:
-        engine.execute(figure)
     figure.set_layout_engine(None)
 
 
@@ -78,65 +98,123 @@ def fit(figure: Figure, width: float | None = None, height: float | None = None)
         figure.set_figwidth(width)
     if height is not None:
         figure.set_figheight(height)
-    lay_out(figure)
+    lay_out(figure, may_grow=height is None)
+
+
+def _without_titles(figure: Figure, execute: Callable[[Figure], None]) -> None:
+    """Places for panels whose titles, far too long as yet, would leave no room for them."""
+    titles = [title for axes in figure.axes for title in titles_of(axes)]
+    for title in titles:
+        title.set_visible(False)
+    execute(figure)
+    for title in titles:
+        title.set_visible(True)
+
+
+def titles_of(axes: Axes) -> list[Text]:
+    """Letter and title of a panel, if it has them."""
+    texts = [child for child in axes.get_children() if isinstance(child, Text)]
+    return [text for part in (LETTER, TITLE) for text in texts if text.get_gid() == part]
+
+
+def _height_around(figure: Figure) -> float:
+    """Inches that headline, legends and the titles of each line of panels take."""
+    around = [*_headline(figure), *figure.legends]
+    pixels = sum(artist.get_window_extent().height for artist in around)
+    lines: dict[int, float] = {}
+    for axes in figure.axes:
+        if (spec := axes.get_subplotspec()) and axes.get_visible():
+            title = max((text.get_window_extent().height for text in titles_of(axes)), default=0)
+            row = spec.rowspan.start
+            lines[row] = max(lines.get(row, 0), title)
+    return (pixels + sum(lines.values())) / figure.dpi
 
 
 def _reflow(figure: Figure, width: float) -> None:
     """Move panels below each other."""
     drawn, height = figure.get_size_inches()
     figure.set_figwidth(width)
-    placed = [axes for axes in figure.axes if axes.get_subplotspec() is not None]
-    grids = {axes.get_subplotspec().get_gridspec() for axes in placed}
-    if len(grids) != 1 or any(axes.get_subplotspec().num1 != _place(axes) for axes in placed):
+    specs = {axes: spec for axes in figure.axes if (spec := axes.get_subplotspec())}
+    grids = {spec.get_gridspec() for spec in specs.values()}
+    is_simple = all(spec.num1 == spec.num2 or _is_wide(spec) for spec in specs.values())
+    if len(grids) != 1 or not is_simple or figure.get_label() == FIXED:
         return
-    (grid,) = grids
+    grid = grids.pop()
     rows, columns = grid.get_geometry()
-    fewer = min(columns, max(1, int(width / (KEPT * drawn / columns))))
+    kept = 1 if figure.get_label() == WIDE else KEPT
+    fewer = min(columns, max(1, int(width / (kept * drawn / columns))))
     if fewer == columns:
         return
-    if figure.get_label() == FLOWING:
-        places = [divmod(n, fewer) for n in range(sum(axes.get_visible() for axes in placed))]
-        placed = [axes for axes in placed if axes.get_visible()]
+    ratios: Any = None
+    places: dict[Axes, tuple[int, Any]]
+    if figure.get_label() in (FLOWING, WIDE):
+        for axes in [axes for axes in specs if not axes.get_visible()]:
+            axes.remove()
+            del specs[axes]
+        places = _flow(specs, fewer)
     else:  # a block of rows for the first columns, one for the next ...
-        cells = [divmod(_place(axes), columns) for axes in placed]
-        places = [(column // fewer * rows + row, column % fewer) for row, column in cells]
-    lines = 1 + max(row for row, _ in places)
-    figure.set_figheight(height * lines / rows)
-    narrow = GridSpec(lines, fewer, figure=figure)
-    for axes, (row, column) in zip(placed, places, strict=True):
-        if column == 0:
-            _label_side(axes, placed, places, row)
+        ratios = [*np.ravel(grid.get_height_ratios())] * -(-columns // fewer)
+        cells = {axes: divmod(spec.num1, columns) for axes, spec in specs.items()}
+        places = {axes: (c // fewer * rows + r, c % fewer) for axes, (r, c) in cells.items()}
+        places |= {axes: (cells[axes][0], slice(None)) for axes in specs if _is_wide(specs[axes])}
+    lines = len(ratios) if ratios else 1 + max(row for row, _ in places.values())
+    line = height / rows
+    if any(axes.get_aspect() != "auto" for axes in specs):  # what has a shape shrinks as a whole
+        share = min(1, (width / fewer) / (drawn / columns))
+        line = AROUND + (line - AROUND) * share
+        for symbols in (symbols for axes in specs for symbols in axes.lines):
+            symbols.set_markersize(symbols.get_markersize() * share)
+    figure.set_figheight(line * lines)
+    narrow = GridSpec(lines, fewer, figure=figure, height_ratios=ratios)
+    for axes, (row, column) in places.items():
+        first = next(o for o, spec in specs.items() if spec.rowspan[0] == specs[axes].rowspan[0])
+        shares = axes.get_shared_y_axes().joined(axes, first)
+        if column == 0 and shares and not axes.get_ylabel():
+            axes.set_ylabel(first.get_ylabel())
+            axes.tick_params(labelleft=True)
         axes.set_subplotspec(narrow[row, column])
 
 
-def _place(axes: Axes) -> int:
-    spec = axes.get_subplotspec()
-    return spec.num1 if spec.num1 == spec.num2 else -1
+def _flow(specs: dict[Axes, SubplotSpec], columns: int) -> dict[Axes, tuple[int, Any]]:
+    """Row and column of panels in reading order; a wide one has a line of its own."""
+    places: dict[Axes, tuple[int, Any]] = {}
+    number = 0
+    for axes, spec in specs.items():
+        if _is_wide(spec):
+            number = -(-number // columns) * columns
+            places[axes] = number // columns, slice(None)
+            number += columns
+        else:
+            places[axes] = divmod(number, columns)
+            number += 1
+    return places
 
 
-def _label_side(axes: Axes, placed: list[Axes], places: list, row: int) -> None:
-    """Give a panel that has come to the left the labels that its row shared."""
-    own = axes.get_subplotspec().rowspan.start
-    first = next(other for other in placed if other.get_subplotspec().rowspan.start == own)
-    if not axes.get_ylabel() and axes.get_shared_y_axes().joined(axes, first):
-        axes.set_ylabel(first.get_ylabel())
-        axes.tick_params(labelleft=True)
+def _is_wide(spec: SubplotSpec) -> bool:
+    """Whether a panel takes a whole line."""
+    return len(spec.rowspan) == 1 and len(spec.colspan) == spec.get_gridspec().ncols > 1
+
+
+def _headline(figure: Figure) -> list[Text]:
+    text = figure.get_suptitle()
+    return [found for found in figure.texts if text and found.get_text() == text]
 
 
 def _fit_headline(figure: Figure) -> None:
-    if (text := figure._suptitle) is not None:
+    for text in _headline(figure):
         wrap(text, (1 - text.get_position()[0]) * figure.bbox.width - GAP * figure.dpi)
 
 
 def _fit_legends(figure: Figure) -> None:
     """As many columns as there is room for."""
     names = {code: name for name, code in Legend.codes.items()}
-    for legend in list(figure.legends):
+    found: list[Any] = list(figure.legends)  # stubs do not know where legends are
+    for legend in found:
         for text in legend.get_texts():
             wrap(text, figure.bbox.width - 0.5 * figure.dpi)
         handles, columns = legend.legend_handles, legend._ncols
         labels = [text.get_text() for text in legend.get_texts()]
-        place = "outside " * bool(legend._outside_loc) + names[legend._loc]
+        place: Any = "outside " * bool(legend._outside_loc) + names[legend._loc]
         fitting = legend
         while columns > 1 and fitting.get_window_extent().width > figure.bbox.width:
             columns -= 1
@@ -149,6 +227,8 @@ def _fit_labels(figure: Figure, whole: dict[Text, str]) -> bool:
     changed = False
     seen = [axes for axes in figure.axes if axes.get_visible()]
     for axes in seen:
+        axes.apply_aspect()
+    for axes in seen:
         box = axes.bbox
         right = [
             other.bbox.x0
@@ -156,14 +236,31 @@ def _fit_labels(figure: Figure, whole: dict[Text, str]) -> bool:
             if other.bbox.x0 > box.x0 + 1 and other.bbox.y0 < box.y1 and box.y0 < other.bbox.y1
         ]
         room = min([*right, figure.bbox.width]) - box.x0 - GAP * figure.dpi
-        title, letter = axes._left_title, axes.title
-        indent = title.get_window_extent().x0 - box.x0
-        if wrap(title, room - indent, whole):
-            changed = True
+        for letter, title in [titles_of(axes)] if titles_of(axes) else []:
+            indent = title.get_window_extent().x0 - box.x0
+            changed |= wrap(title, room - indent, whole)
             letter.set_text(letter.get_text().strip() + "\n" * title.get_text().count("\n"))
         changed |= wrap(axes.xaxis.label, room, whole)
         changed |= wrap(axes.yaxis.label, box.height, whole)
     return changed
+
+
+def _thin_ticks(axis: Axis) -> None:
+    """Leave out every other tick while labels touch; 0 stays."""
+    side = 1 if axis.axis_name == "y" else 0
+    for _ in range(3):
+        low, high = sorted(axis.get_view_interval())
+        ticks = [tick for tick in axis.get_major_ticks() if low <= tick.get_loc() <= high]
+        boxes = sorted(
+            tick.label1.get_window_extent().get_points()[:, side].tolist() for tick in ticks
+        )
+        gap = (TICK_GAP if side == 0 else 0) * axis.axes.figure.dpi
+        if all(one[1] + gap <= other[0] for one, other in pairwise(boxes)):
+            return
+        places = [float(tick.get_loc()) for tick in ticks]
+        first = places.index(0) % 2 if 0 in places else 0
+        labels = [tick.label1.get_text() for tick in ticks]
+        axis.set_ticks(places[first::2], labels[first::2])
 
 
 def wrap(text: Text, room: float, whole: dict[Text, str] | None = None) -> bool:

@@ -30,7 +30,7 @@ from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 from matplotlib.transforms import ScaledTranslation
 
 from gamecircuits.figures import palette
-from gamecircuits.figures.layout import FLOWING
+from gamecircuits.figures.layout import FLOWING, LETTER, TITLE
 
 matplotlib.use("Agg")  # else matplotlib loads pyplot, to find out which windows it could open
 
@@ -156,8 +156,9 @@ def panel(axes: Axes, index: int, title: str, **settings) -> None:
     axes.set(**settings)
     letters = chr(ord("a") + index % 26) * (1 + index // 26)
     lines = "\n" * title.count("\n")  # one title on the other: both end at the same height
-    sign = axes.set_title(letters + lines, loc="center", x=0, ha="left", weight="bold")
-    text = axes.set_title(title, loc="left")
+    style: Style = {"loc": "center", "x": 0, "ha": "left", "weight": "bold"}
+    sign = axes.set_title(letters + lines, gid=LETTER, **style)
+    text = axes.set_title(title, loc="left", gid=TITLE)
     indent = ScaledTranslation((5 + 7 * len(letters)) / 72, 0, axes.figure.dpi_scale_trans)
     text.set_transform(sign.get_transform() + indent)
 

@@ -92,6 +92,17 @@ class BitboardGame(Game):
         squares = self._to_squares(legal, mine | theirs)
         return unpack_mask(_to_bytes(squares, self.num_squares), self.num_squares)
 
+    def get_result(self, owners: np.ndarray) -> tuple[str, np.ndarray]:
+        """What the end of a game means, in words, and the squares that decided it.
+
+        Args:
+            owners: (num_squares,); 0 the player who began, 1 the other, PAD nobody.
+
+        Returns:
+            an empty text if the game does not say who wins; bool (num_squares,).
+        """
+        return "", np.zeros(self.num_squares, dtype=bool)
+
     def _to_squares(self, legal: np.ndarray, occupied: np.ndarray) -> np.ndarray:
         """Legal tokens as the squares that they would occupy, uint64 (...); by default the same."""
         return legal

@@ -64,5 +64,23 @@ class Mnk(BitboardGame):
         """Rotations and reflections of the board: 8 of a square, else 4."""
         return get_board_symmetries(self.rows, self.columns)
 
+    def get_result(self, owners: np.ndarray) -> tuple[str, np.ndarray]:
+        for player, name in enumerate(self.players):
+            own = (owners == player).reshape(self.shape)
+            if (line := self._find_lines(own)).any():
+                return f"{name} wins", line.ravel()
+        return "a draw", np.zeros(self.num_squares, dtype=bool)
+
+    def _find_lines(self, own: np.ndarray) -> np.ndarray:
+        """Stones in lines that win, bool like `own` (rows, columns)."""
+        found = np.zeros_like(own)
+        for step in np.array([(0, 1), (1, 0), (1, 1), (1, -1)]):
+            for start in np.argwhere(own):
+                line = start + step * np.arange(self.in_a_row)[:, None]
+                is_inside = ((line >= 0) & (line < self.shape)).all()
+                if is_inside and own[tuple(line.T)].all():
+                    found[tuple(line.T)] = True
+        return found
+
     def why_illegal(self, prefix: list[int], token: int) -> str:
         return f"the square was taken at position {prefix.index(token)}"

@@ -48,6 +48,11 @@ class Othello(BitboardGame):
         images = get_board_symmetries(self.board_size, self.board_size)
         return images[[0, 3, 4, 7]]
 
+    def get_result(self, owners: np.ndarray) -> tuple[str, np.ndarray]:
+        discs = [int((owners == player).sum()) for player in (0, 1)]
+        winner = f"{self.players[discs[1] > discs[0]]} wins" if discs[0] != discs[1] else "a draw"
+        return f"{winner}, {max(discs)} : {min(discs)}", np.zeros(self.num_squares, dtype=bool)
+
     def why_illegal(self, prefix: list[int], token: int) -> str:
         state = self.get_board_states(np.array([prefix], np.int8))[0, -1]
         row, column = divmod(token, self.board_size)

@@ -6,7 +6,9 @@ from typing import Any
 
 import jinja2
 
+from gamecircuits.pipeline.config.entries import OTHER_MODELS
 from gamecircuits.pipeline.provenance import PACKAGE, SOURCE
+from gamecircuits.transformer.constructions.construction import CONSTRUCTIONS
 
 FOLDERS = (SOURCE / PACKAGE / "figures", SOURCE.parent / "workflow/report")
 
@@ -17,10 +19,21 @@ def make_renderer(config: Mapping[str, Any]) -> Callable[[str, Mapping[str, str]
     Args:
         config: the configuration as read.
     """
-    templates = jinja2.Environment(loader=jinja2.FileSystemLoader(FOLDERS))
+    loader = jinja2.FileSystemLoader(FOLDERS)
+    templates = jinja2.Environment(loader=loader, undefined=jinja2.StrictUndefined)
+    templates.globals["summarize_kind"] = summarize_kind
 
     def render(caption: str, names: Mapping[str, str]) -> str:
         named = SimpleNamespace(config=config, wildcards=names)
         return templates.get_template(caption).render(snakemake=named)
 
     return render
+
+
+def summarize_kind(kind: str) -> str:
+    """What a kind of model is, in a sentence without its full stop."""
+    if kind in OTHER_MODELS:
+        text = OTHER_MODELS[kind].model_fields["kind"].description or ""
+    else:
+        text = CONSTRUCTIONS.summary(kind)
+    return text.rstrip(".").replace(": ", ", ", 1)

@@ -1,7 +1,7 @@
 """Make all numbers and figures under docs/ anew.
 
     python3 run.py docs                 run the pipeline, then copy figures and tables, render pages
-    python3 run.py docs --only PART     figures, tour, page, training or replication: this part alone
+    python3 run.py docs --only PART     figures, tour, page, training or replication alone
     python3 run.py docs --check         say whether docs/training.md is what its tables give
 
 A run is resumed, and what is there is not made again. `training` takes half an hour on two cores,
@@ -86,7 +86,7 @@ RUNS = {
 START = "start"  # the folder of the first page's figures
 FIGURES = {  # file in docs: run, and file in its results; throughput.png is made by benchmarks/
     f"{START}/averaging.png": ("start", "figures/experiments/averaging.png"),
-    f"{START}/circuits.png": ("start", "figures/circuits/by_hand.png"),
+    f"{START}/circuits.png": ("start", "figures/models/by_hand.png"),
     f"{START}/predictions.png": ("start", "figures/predictions/four.png"),
     "length_generalization.png": ("default", "figures/length_generalization.png"),
     "remedies.png": ("default", "figures/experiments/remedies.png"),

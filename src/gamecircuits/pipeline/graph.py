@@ -143,25 +143,17 @@ def plot_games(config: Config, figure: str) -> Work:
     return Work(reads, settings, caption=f"games/{figure}.rst")
 
 
-@stage("figures", writes=figure("figures/legality/{game}"), each=_board_games, shown="Games")
-def plot_legality(config: Config, game: str) -> Work:
-    """How often each square of a board is legal, by stage of the game"""
+@stage("figures", writes=figure("figures/boards/{game}"), each=_board_games, shown="Games")
+def plot_board(config: Config, game: str) -> Work:
+    """One game on its board, and how often each square is legal, by stage of the game"""
     named = config.games[game]
     return Work(
-        reads={"legality": file_of("measure_legality", game=game)},
-        settings={"game": named.settings},
-        caption="boards/legality.rst",
-    )
-
-
-@stage("figures", writes=figure("figures/filmstrip/{game}"), each=_board_games, shown="Games")
-def plot_filmstrip(config: Config, game: str) -> Work:
-    """One game as a strip of boards"""
-    named = config.games[game]
-    return Work(
-        reads={"games": file_of("generate_games", game=game, shard=named.shards[0])},
+        reads={
+            "games": file_of("generate_games", game=game, shard=named.shards[0]),
+            "legality": file_of("measure_legality", game=game),
+        },
         settings={"name": game, "game": named.settings},
-        caption="boards/filmstrip.rst",
+        caption="boards/board.rst",
     )
 
 
@@ -169,6 +161,7 @@ def plot_filmstrip(config: Config, game: str) -> Work:
 
 TABLES = ("metrics", "scaled", "trials", "dynamics", "noise", "circuits")  # of trials
 SUMMARIES = ("effects", "mechanisms", "moderators")  # of a search, compared
+ENOUGH_TRIALS = 12  # of a variant, for a figure of single trials to tell something
 
 
 def _groups(config: Config) -> list[Names]:
@@ -314,18 +307,20 @@ def collect_search(config: Config, search: str) -> Work:
     writes=figure("figures/searches/{search}/{figure}"),
     each=lambda config: [
         {"search": search, "figure": name}
-        for search in config.searches
+        for search, named in config.searches.items()
         for name in _figures("searches")
+        if name != "scatter" or named.entry.trials >= ENOUGH_TRIALS
     ],
     shown="Training",
 )
 def plot_search(config: Config, search: str, figure: str) -> Work:
-    """Figures of a search: curves, paired effects, course, mechanism, circuits, all trials"""
+    """Figures of a search: curves, paired effects, mechanism, circuits, and if many all trials"""
     named = config.searches[search]
     tables = [table for table in (*TABLES, "effects") if table != "scaled"]
     settings = {
         "figure": f"gamecircuits.figures.searches.{figure}",
         "game": named.game.name,
+        "kind": named.game.kind,
         "length": named.entry.length,
     }
     return Work(
@@ -437,25 +432,37 @@ def import_model(config: Config, model: str) -> Work:
     return Work(settings=config.models[model].settings)
 
 
-@stage("figures", writes=figure("figures/circuits/{model}"), each=_drawn_models, shown="Circuits")
-def plot_circuits(config: Config, model: str) -> Work:
-    """QK circuit, OV circuit and direct path of a model"""
-    reads = {"model": _model(config, model)}
-    return Work(reads, {"name": model}, caption="models/circuits.rst")
-
-
 @stage(
-    "figures",
     "theory",
-    writes=figure("figures/diagnosis/{model}"),
+    writes={"paths": ["diagnoses/{model}.parquet", "diagnoses/{model}.csv"]},
     each=_drawn_models,
-    shown="Diagnoses",
 )
 def diagnose_model(config: Config, model: str) -> Work:
-    """Strengths x and β, illegal token rate and displacements: measured, predicted, certified"""
-    reads = {"model": _model(config, model)}
-    settings = {"name": model, "seed": config.seed}
-    return Work(reads, settings, caption="models/diagnosis.rst")
+    """Strengths, illegal token rate, displacements of a model: measured, predicted, certified"""
+    chosen = config.models[model]
+    game = config.find_game(chosen)
+    complement = {"kind": "set_complement", "vocab_size": chosen.vocab_size}
+    settings = {
+        "name": model,
+        "seed": config.seed,
+        "game_name": game.name if game else "set_complement",
+        "game": game.settings if game else complement,
+    }
+    return Work({"model": _model(config, model)}, settings)
+
+
+@stage("figures", writes=figure("figures/models/{model}"), each=_drawn_models, shown="Models")
+def plot_model(config: Config, model: str) -> Work:
+    """Circuits of a model, and what it does by length"""
+    reads = {
+        "model": _model(config, model),
+        "diagnosis": file_of("diagnose_model", model=model),
+    }
+    chosen = config.models[model]
+    settings: dict[str, Any] = {"name": model, "kind": chosen.kind, "trained_length": None}
+    if chosen.origin == "trial":
+        settings["trained_length"] = config.searches[chosen.settings["search"]].entry.length
+    return Work(reads, settings, caption="models/anatomy.rst")
 
 
 # Metrics.
@@ -470,6 +477,14 @@ def _models_on(config: Config, game: str) -> list[str]:
         if evaluation.game.name == game
     }
     return [name for name in config.models if name in on]
+
+
+def _predicted(config: Config) -> list[Names]:
+    """Games on which a model is measured that is to be drawn."""
+    found = {game: _models_on(config, game) for game in config.games}
+    return [
+        {"game": g} for g, models in found.items() if any(config.models[m].figures for m in models)
+    ]
 
 
 def _evaluated(config: Config) -> list[Names]:
@@ -540,7 +555,7 @@ def plot_metrics(config: Config, figure: str) -> Work:
 @stage(
     "figures",
     writes=figure("figures/predictions/{game}"),
-    each=lambda config: [{"game": game} for game in config.games if _models_on(config, game)],
+    each=_predicted,
     shown="What the models see",
 )
 def plot_predictions(config: Config, game: str) -> Work:
@@ -623,13 +638,14 @@ def _describe_figures(config: Config) -> tuple[list[File], list[dict]]:
     """The images of all figures, and what the page says of each."""
     files, entries, render = [], [], make_renderer(config.raw)
     for known in STAGES.values():
-        image = next((path for path in known.patterns if path.endswith(".png")), None)
-        for names in known.each(config) if image and known.shown else []:
+        images = [path for path in known.patterns if path.endswith(".png")]
+        for names in known.each(config) if images and known.shown else []:
             caption = known.work(config, **names).caption
+            assert caption is not None  # what is shown has one
             files.append(file_of(known.name, suffix=".png", **names))
             entries.append(
                 {
-                    "path": image.removesuffix(".png").format_map(names),
+                    "path": images[0].removesuffix(".png").format_map(names),
                     "section": known.shown,
                     "caption": render(caption, names),
                     "record": record_path("", known.name, known.label.format_map(names))[1:],

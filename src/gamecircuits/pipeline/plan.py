@@ -211,6 +211,17 @@ class Plan:
             reasons[job] = reasons[job] or f"{path} is left from a configuration with more games"
         return {job: reason for job, reason in reasons.items() if reason}
 
+    def why_not_current(self, job: Job) -> str | None:
+        """Why the files of a job are not to be used, or not there; None if they are as they should.
+
+        It does not matter whether what they were made from is still there.
+        """
+        for path in job.files:
+            if not os.path.lexists(path):
+                return f"{path} is not there"
+        reason = _why_stale(job, _Memory(f"{self.config.results}/{provenance.VERIFIED}"))
+        return reason and f"{job.files[0]}: {reason}"
+
     def correct_times(self) -> None:
         """Set times of results that are ahead of the clock to now: Snakemake goes by times."""
         now = time.time()

@@ -527,6 +527,34 @@ def test_figures_of_a_model_can_be_left_out(load):
     assert not any("figures" in model.settings for model in models.values())
 
 
+def test_the_game_of_a_diagnosis(load):
+    def find(text):
+        config = load(text)
+        game = config.find_game(config.models["m"])
+        return game and game.name
+
+    assert find(GOOD) is None  # evaluated on set complement, and on w
+    on_w = GOOD.replace("  e: {game: a, models: [m], contexts: all}\n", "")
+    assert find(on_w) == "w"
+    assert find(on_w.replace("  f: {game: w, models: [m], lengths: [1, 4]}\n", "  {}\n")) is None
+    with_key = GOOD.replace("    kind: balanced\n", "    kind: balanced\n    game: w\n")
+    assert find(with_key) == "w"
+    assert "game" not in load(with_key).models["m"].settings
+    trained = "  m: {kind: trained, search: s}\n  o:\n"
+    assert find(on_w.replace("  m:\n", trained)) is None  # its search is on a
+    assert find(on_w.replace("  m:\n", trained).replace("s: {game: a", "s: {game: w")) == "w"
+    small = GOOD.replace(
+        "evaluations:", "  n: {kind: untrained, vocab_size: 4, game: w}\nevaluations:"
+    )
+    for text, message in (
+        (small, "n.game = 'w': the model has vocab_size 4, the game w has 8; they must be equal"),
+        (small.replace("game: w}\n", "game: v}\n"), "n.game = 'v': no such entry of games"),
+    ):
+        with pytest.raises(ConfigError, match=r"^1 problem in") as error:
+            load(text)
+        assert message in str(error.value)
+
+
 def test_a_variant_put_in_the_middle_renames_no_group(load):
     space = "space: {d_v: [2, 4]}, trials_per_job: 2"
     text = GOOD.replace("space: {learning_rate: 1e-3}", space)

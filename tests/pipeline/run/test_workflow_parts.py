@@ -72,11 +72,22 @@ def test_every_image_and_page_of_the_report_has_a_caption(make):
     assert set(captions) == {path for path in shown if path.endswith((".png", ".html"))}
     assert len(marked) == len({stage.name for stage in flow.stages if stage.shown})
     assert all(text.strip() and "{" not in text for text in captions.values())
-    assert "**Circuits of m.**" in captions["results/figures/circuits/m.png"]
+    caption = captions["results/figures/models/m.png"]
+    assert caption.startswith("**Inside m.**")
+    assert "The balanced construction, set complement solved exactly" in " ".join(caption.split())
     assert (
         captions["results/figures/experiments/x.png"]
         != captions["results/figures/experiments/y.png"]
     )
+
+
+def test_the_report_shows_cards_and_pages(make):
+    flow = make()
+    cards = flow.list_cards()
+    assert cards[0] == "results/figures/length_generalization.png"
+    assert {"results/figures/models/m.png", "results/claims.html"} <= set(cards)
+    assert set(cards) <= set(flow.plan.files())
+    assert "results/figures/branching_factor.png" not in cards
 
 
 def test_the_first_figure_and_what_it_waits_for_come_first(make):

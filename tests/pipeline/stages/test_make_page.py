@@ -54,8 +54,8 @@ def make(job: Job, done: set[Job]) -> None:
 def make_page(tmp_path, monkeypatch):
     def make_from(config: str) -> tuple[str, dict]:
         monkeypatch.chdir(tmp_path)
-        Path("rule.py").write_text(RULE)
-        Path("c.yaml").write_text(config)
+        Path("rule.py").write_text(RULE, encoding="utf-8")
+        Path("c.yaml").write_text(config, encoding="utf-8")
         plan = Plan(load_config("c.yaml"))
         make(plan.job("make_page"), set())
         page = Path("results/index.html").read_text(encoding="utf-8")

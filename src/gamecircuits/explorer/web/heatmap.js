@@ -34,12 +34,27 @@ export class Heatmap {
   constructor({ title, rows, columns, vocab, values, scale, unit, key }) {
     Object.assign(this, { title, vocab, values, scale, unit, rows, columns });
     this.cell = [0, 0];
-    this.canvas = h("canvas", { width: vocab, height: vocab, role: "img", tabindex: 0, class: "heatmap",
-      "data-key": key, onkeydown: (event) => this.#move(event), onpointermove: (event) => this.#point(event),
-      onfocus: () => this.#tell(), onpointerleave: () => this.#rest(), onblur: () => this.#rest() });
+    this.canvas = h("canvas", {
+      width: vocab,
+      height: vocab,
+      role: "img",
+      tabindex: 0,
+      class: "heatmap",
+      "data-key": key,
+      onkeydown: (event) => this.#move(event),
+      onpointermove: (event) => this.#point(event),
+      onfocus: () => this.#tell(),
+      onpointerleave: () => this.#rest(),
+      onblur: () => this.#rest(),
+    });
     this.readout = h("span", { class: "readout", "aria-live": "polite" });
-    this.element = h("figure", { class: "map" }, h("figcaption", {}, title),
-      this.canvas, this.readout);
+    this.element = h(
+      "figure",
+      { class: "map" },
+      h("figcaption", {}, title),
+      this.canvas,
+      this.readout,
+    );
     drawn.add(this);
     this.update(values);
   }
@@ -49,7 +64,8 @@ export class Heatmap {
     this.scale = scale;
     this.draw();
     this.#rest();
-    const told = `${this.title}: table of ${this.vocab} by ${this.vocab}, full colour is ${show(scale)} ${this.unit}`;
+    const full = `full colour is ${show(scale)} ${this.unit}`;
+    const told = `${this.title}: table of ${this.vocab} by ${this.vocab}, ${full}`;
     this.canvas.setAttribute("aria-label", `${told}. Arrow keys read its cells.`);
   }
 
@@ -58,10 +74,15 @@ export class Heatmap {
     const size = this.vocab;
     const image = new ImageData(size, size);
     for (let n = 0; n < size * size; n++) {
-      const part = Math.max(-1, Math.min(1, this.values(Math.floor(n / size), n % size) / (this.scale || 1))) || 0;
+      const part =
+        Math.max(
+          -1,
+          Math.min(1, this.values(Math.floor(n / size), n % size) / (this.scale || 1)),
+        ) || 0;
       const end = part < 0 ? ends.low : ends.high;
       const share = Math.abs(part) ** 0.8;
-      for (let c = 0; c < 3; c++) image.data[4 * n + c] = ends.middle[c] + share * (end[c] - ends.middle[c]);
+      for (let c = 0; c < 3; c++)
+        image.data[4 * n + c] = ends.middle[c] + share * (end[c] - ends.middle[c]);
       image.data[4 * n + 3] = 255;
     }
     this.canvas.getContext("2d").putImageData(image, 0, 0);
@@ -75,11 +96,14 @@ export class Heatmap {
     const [row, column] = this.cell;
     const name = (token) => tokenName(token, this.vocab);
     const value = show(this.values(row, column));
-    this.readout.textContent = `${this.rows} ${name(row)}, ${this.columns} ${name(column)}: ${value}`;
+    const place = `${this.rows} ${name(row)}, ${this.columns} ${name(column)}`;
+    this.readout.textContent = `${place}: ${value}`;
   }
 
   #move(event) {
-    const step = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
+    const step = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[
+      event.key
+    ];
     if (!step) return;
     event.preventDefault();
     this.cell = this.cell.map((n, axis) => Math.max(0, Math.min(this.vocab - 1, n + step[axis])));
@@ -89,24 +113,40 @@ export class Heatmap {
   #point(event) {
     const box = this.canvas.getBoundingClientRect();
     const part = [(event.clientY - box.top) / box.height, (event.clientX - box.left) / box.width];
-    this.cell = part.map((share) => Math.max(0, Math.min(this.vocab - 1, Math.floor(share * this.vocab))));
+    this.cell = part.map((share) =>
+      Math.max(0, Math.min(this.vocab - 1, Math.floor(share * this.vocab))),
+    );
     this.#tell();
   }
 }
 
-/** QK, OV and direct path side by side; `circuits` are functions of row and column, without gauge. */
+/** QK, OV and direct path side by side; `circuits` are functions of row and column. */
 export function makeMaps({ vocab, scale, scoreScale, key, circuits }) {
   const looks = {
     scores: ["QK", "last token", "score of", scoreScale],
     values: ["OV", "seen token", "logit of", scale],
     direct: ["direct", "last token", "logit of", scale],
   };
-  return Object.fromEntries(Object.entries(looks).map(([name, [title, rows, columns, own]]) =>
-    [name, new Heatmap({ title, rows, columns, vocab, values: circuits[name], scale: own, unit: "nats", key: `${key}-${name}` })]));
+  return Object.fromEntries(
+    Object.entries(looks).map(([name, [title, rows, columns, own]]) => [
+      name,
+      new Heatmap({
+        title,
+        rows,
+        columns,
+        vocab,
+        values: circuits[name],
+        scale: own,
+        unit: "nats",
+        key: `${key}-${name}`,
+      }),
+    ]),
+  );
 }
 
 /** The highest absolute value of a table, or of many. */
-export const largest = (values) => values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+export const largest = (values) =>
+  values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
 
 /** The same of a circuit, a function of row and column. */
 export const largestOf = (circuit, size) =>

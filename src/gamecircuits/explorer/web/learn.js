@@ -1,41 +1,17 @@
 // Trainings, checkpoint by checkpoint: circuits, strengths, and predictions after one context.
 
-import { button, choice, h, moveSlider, percent, replace, show, slider, svg, words } from "gamecircuits/dom";
+import { button, choice, h, moveSlider, replace, show, slider, words } from "gamecircuits/dom";
+import { circuitAt, drawBars, drawCharts, makeModel } from "gamecircuits/course";
 import { largest, largestOf, makeMaps, tokenName } from "gamecircuits/heatmap";
-import { chart, legend, range } from "gamecircuits/plot";
+import { legend } from "gamecircuits/plot";
 import { makeRule } from "gamecircuits/rules";
-import { Transformer } from "gamecircuits/transformer";
 
 const FRAME = 160; // milliseconds between checkpoints while it plays
-const FLOOR = 1e-6; // of rates on a logarithmic axis
-const NUMBERS = [
-  ["x", "Strength x of the OV circuit (nats)"],
-  ["beta", "Strength β of the direct path (nats)"],
-  ["misfit", "Outside the standard form (of x)"],
-  ["noise", "Noise (total variation)"],
-];
-
-/** A circuit at a checkpoint; under a norm as the norm scales it at length 1. */
-function circuitAt(course, name, step) {
-  const table = course.tables[name].row(step);
-  const factor = name === "scores" ? null : course.factors[name].row(step);
-  return (row, column) => table.at(row, column) * (factor ? factor[row] : 1);
-}
-
-/** The model of a variant at a checkpoint, to run. */
-function makeModel(course, vocab, step) {
-  const at = ([name, table]) => [name, table.row(step)];
-  const tables = Object.fromEntries(Object.entries(course.tables).map(at));
-  return new Transformer({ vocab, norm: course.norm, gain: course.gain[step], sink: 0, tables });
-}
-
 class Training {
   constructor(element, page) {
     Object.assign(this, { element, page });
     this.courses = page.data.courses.filter((course) => course.variants.length);
     this.timer = null;
-    this.slides = h("div", {});
-    this.maps = [];
     page.state.listen(["lsearch"], () => this.build());
     page.state.listen(["lstep"], () => this.show());
     page.state.listen(["play.game", "play.tokens"], () => this.predict());
@@ -44,7 +20,9 @@ class Training {
   }
 
   get search() {
-    return this.courses.find((one) => one.name === this.page.state.get("lsearch")) ?? this.courses[0];
+    return (
+      this.courses.find((one) => one.name === this.page.state.get("lsearch")) ?? this.courses[0]
+    );
   }
 
   get last() {
@@ -70,7 +48,9 @@ class Training {
   get context() {
     const { vocab, length, game } = this.search;
     const isSame = this.page.state.get("play.game") === game;
-    const given = isSame ? this.page.state.get("play.tokens").filter((t) => t >= 0 && t < vocab) : [];
+    const given = isSame
+      ? this.page.state.get("play.tokens").filter((t) => t >= 0 && t < vocab)
+      : [];
     const count = Math.max(1, Math.min(vocab - 1, length + 2));
     return given.length ? given : Array.from({ length: count }, (_, n) => n);
   }
@@ -78,22 +58,44 @@ class Training {
   build() {
     this.stop();
     const { search, page } = this;
-    const several = this.courses.length > 1 && choice("Search", this.courses.map((one) => one.name),
-      search.name, (lsearch) => page.state.set({ lsearch, lstep: -1 }), "lsearch");
+    const several =
+      this.courses.length > 1 &&
+      choice(
+        "Search",
+        this.courses.map((one) => one.name),
+        search.name,
+        (lsearch) => page.state.set({ lsearch, lstep: -1 }),
+        "lsearch",
+      );
     this.controls = this.makeControls();
     this.charts = h("div", { class: "plots" });
     this.columns = h("div", { class: "columns four" });
     this.chips = h("div", { class: "bar", role: "group", "aria-label": "Tokens of the context" });
-    const colours = search.variants.map((course) => ({ name: words(course.name), colour: course.colour }));
+    const colours = search.variants.map((course) => ({
+      name: words(course.name),
+      colour: course.colour,
+    }));
     this.cards = search.variants.map((course) => this.makeCard(course));
-    replace(this.element.querySelector(".body"), several && h("div", { class: "bar" }, several), this.controls,
-      h("p", { class: "soft" }, search.left_out), legend(colours), this.charts,
+    replace(
+      this.element.querySelector(".body"),
+      several && h("div", { class: "bar" }, several),
+      this.controls,
+      h("p", { class: "soft" }, search.left_out),
+      legend(colours),
+      this.charts,
       h("h3", {}, "Circuits and predictions"),
-      h("p", {}, "The maps show each circuit as a table over the tokens, without gauge. ",
+      h(
+        "p",
+        {},
+        "The maps show each circuit as a table over the tokens, without gauge. ",
         "A blue diagonal in OV lowers the logit of every seen token: that is the solution. ",
         "Bars are the probabilities after the context below; the dashed line is the target. ",
-        h("span", { class: "warn" }, "Orange"), " bars fall on illegal tokens."),
-      this.chips, this.columns);
+        h("span", { class: "warn" }, "Orange"),
+        " bars fall on illegal tokens.",
+      ),
+      this.chips,
+      this.columns,
+    );
     this.columns.append(...this.cards.map((card) => card.element));
     this.show();
   }
@@ -103,27 +105,57 @@ class Training {
   }
 
   makeControls() {
-    return h("div", { class: "bar sticky" },
+    return h(
+      "div",
+      { class: "bar sticky" },
       button("Play", () => this.toggle(), { class: "main" }),
       button("Back", () => this.go(this.step - 1)),
       button("Forward", () => this.go(this.step + 1)),
-      slider("Training step", { min: 0, max: this.last, step: 1, value: this.step, key: "lstep",
-        read: (n) => this.read(n) }, (n) => this.go(n)));
+      slider(
+        "Training step",
+        {
+          min: 0,
+          max: this.last,
+          step: 1,
+          value: this.step,
+          key: "lstep",
+          read: (n) => this.read(n),
+        },
+        (n) => this.go(n),
+      ),
+    );
   }
 
   makeCard(course) {
     const { vocab } = this.search;
     const end = course.x.length - 1;
     const ends = ["values", "direct"].map((name) => largestOf(circuitAt(course, name, end), vocab));
-    const scoreScale = Math.max(0.5, ...this.search.variants.map((one) => largest(one.tables.scores.values)));
+    const scoreScale = Math.max(
+      0.5,
+      ...this.search.variants.map((one) => largest(one.tables.scores.values)),
+    );
     const none = () => 0;
-    const maps = makeMaps({ vocab, scale: Math.max(...ends) || 1, scoreScale, key: `learn-${course.name}`,
-      circuits: { scores: none, values: none, direct: none } });
+    const maps = makeMaps({
+      vocab,
+      scale: Math.max(...ends) || 1,
+      scoreScale,
+      key: `learn-${course.name}`,
+      circuits: { scores: none, values: none, direct: none },
+    });
     const numbers = h("p", { class: "number soft" });
     const bars = h("div", {});
-    const element = h("section", { class: "card", style: `border-top: 4px solid ${course.colour}` },
-      h("h4", {}, words(course.name)), numbers,
-      h("div", { class: "maps" }, Object.values(maps).map((map) => map.element)), bars);
+    const element = h(
+      "section",
+      { class: "card", style: `border-top: 4px solid ${course.colour}` },
+      h("h4", {}, words(course.name)),
+      numbers,
+      h(
+        "div",
+        { class: "maps" },
+        Object.values(maps).map((map) => map.element),
+      ),
+      bars,
+    );
     return { course, maps, numbers, bars, element };
   }
 
@@ -135,44 +167,20 @@ class Training {
     back.disabled = step === 0;
     forward.disabled = step === this.last;
     moveSlider(place, { value: step, read: (n) => this.read(n) });
-    this.drawCharts(number);
+    replace(
+      this.charts,
+      drawCharts(search, (course) => this.stepOf(course), number),
+    );
     for (const { course, maps, numbers } of this.cards) {
       const at = this.stepOf(course);
       for (const [name, map] of Object.entries(maps)) map.update(circuitAt(course, name, at));
       const late = at < step ? ` Training diverged after step ${search.steps[at]}.` : "";
-      const norm = course.norm === "none" ? "" : `; ${course.norm} norm, gain ${show(course.gain[at])}`;
-      numbers.textContent = `x = ${show(course.x[at])}, β = ${show(course.beta[at])} nats${norm}.${late}`;
+      const norm =
+        course.norm === "none" ? "" : `; ${course.norm} norm, gain ${show(course.gain[at])}`;
+      const strengths = `x = ${show(course.x[at])}, β = ${show(course.beta[at])} nats`;
+      numbers.textContent = `${strengths}${norm}.${late}`;
     }
     this.predict();
-  }
-
-  drawCharts(number) {
-    const { search } = this;
-    const steps = Array.from(search.steps);
-    const lines = (values) => search.variants.map((course) => ({
-      x: steps.slice(0, course.x.length), y: values(course), colour: course.colour }));
-    const lengths = Array.from({ length: search.variants[0].illegal.shape[1] }, (_, n) => n + 1);
-    const rates = search.variants.map((course) => ({ x: lengths, colour: course.colour,
-      y: Array.from(course.illegal.row(this.stepOf(course))) }));
-    const said = search.variants.map((course) =>
-      `${words(course.name)} ${show(course.illegal.at(this.stepOf(course), search.length - 1))}`);
-    const byLength = chart({ title: "Illegal rate by length, at this step", xLabel: "tokens seen",
-      label: `Illegal rate at step ${number}; after ${search.length} tokens: ${said.join(", ")}.`,
-      x: [1, lengths.at(-1)], y: [FLOOR, 1], log: true, series: rates,
-      shade: [1, search.length], shadeText: "in training" });
-    const charts = NUMBERS.map(([key, title]) => {
-      const series = lines((course) => Array.from(course[key]));
-      if (key === "misfit") return chart({ title, label: `${title}, by step`, xLabel: "step",
-        x: [steps[0], steps.at(-1)], y: [0.001, 10], log: true, series, cursor: number });
-      const [low, high] = range(...series.map((one) => one.y), [0]);
-      return chart({ title, label: `${title}, by step`, xLabel: "step", x: [steps[0], steps.at(-1)],
-        y: [low, high], series, cursor: number });
-    });
-    const longest = lines((course) => Array.from(course.x, (_, n) => course.illegal.at(n, lengths.length - 1)));
-    const late = chart({ title: `Illegal rate after ${lengths.length} tokens`, xLabel: "step", series: longest,
-      label: `Illegal rate after ${lengths.length} tokens, the longest, by step`, cursor: number,
-      x: [steps[0], steps.at(-1)], y: [0, 1] });
-    replace(this.charts, byLength, late, charts);
   }
 
   predict() {
@@ -181,19 +189,40 @@ class Training {
     const isSeen = (token) => context.includes(token);
     const toggle = (token) => {
       const next = isSeen(token) ? context.filter((t) => t !== token) : [...context, token];
-      this.page.state.set({ "play.game": search.game, "play.at": -1, "play.tokens": next.length ? next : [token] });
+      this.page.state.set({
+        "play.game": search.game,
+        "play.at": -1,
+        "play.tokens": next.length ? next : [token],
+      });
     };
-    replace(this.chips, h("span", {}, "Context: "), Array.from({ length: vocab }, (_, token) =>
-      h("button", { type: "button", class: "pick", "aria-pressed": String(isSeen(token)), "data-key": `chip-${token}`,
-        onclick: () => toggle(token) }, tokenName(token, vocab))),
-    h("span", { class: "soft" }, `last: ${tokenName(context.at(-1), vocab)}`));
+    replace(
+      this.chips,
+      h("span", {}, "Context: "),
+      Array.from({ length: vocab }, (_, token) =>
+        h(
+          "button",
+          {
+            type: "button",
+            class: "pick",
+            "aria-pressed": String(isSeen(token)),
+            "data-key": `chip-${token}`,
+            onclick: () => toggle(token),
+          },
+          tokenName(token, vocab),
+        ),
+      ),
+      h("span", { class: "soft" }, `last: ${tokenName(context.at(-1), vocab)}`),
+    );
     const { legal } = this;
     const count = legal ? legal.reduce((sum, isLegal) => sum + Number(isLegal), 0) : 0;
     const target = count ? 1 / count : 0;
-    const found = this.cards.map(({ course }) =>
-      makeModel(course, vocab, this.stepOf(course)).run(context).probabilities);
+    const found = this.cards.map(
+      ({ course }) => makeModel(course, vocab, this.stepOf(course)).run(context).probabilities,
+    );
     const top = 1.05 * Math.max(target, ...found.map((p) => Math.max(...p)));
-    this.cards.forEach(({ bars }, n) => replace(bars, drawBars(found[n], { legal, vocab, target, top })));
+    this.cards.forEach(({ bars }, n) =>
+      replace(bars, drawBars(found[n], { legal, vocab, target, top })),
+    );
   }
 
   go(step) {
@@ -219,27 +248,6 @@ class Training {
   }
 }
 
-/** Probabilities as bars; with a target, those of illegal tokens in the colour of warning. */
-function drawBars(probabilities, { legal, vocab, target, top }) {
-  const isIllegal = (token) => target > 0 && !legal[token];
-  const [width, height] = [320, 96];
-  const each = width / vocab;
-  const place = (p) => height - (p / top) * height;
-  const illegal = probabilities.reduce((sum, p, token) => sum + (isIllegal(token) ? p : 0), 0);
-  const told = Array.from(probabilities, (p, token) => `${tokenName(token, vocab)} ${percent(p)}`).join(", ");
-  return [
-    svg("svg", { viewBox: `0 0 ${width} ${height + 16}`, role: "img", class: "drawing", "aria-label": `Probabilities: ${told}` },
-      Array.from(probabilities, (p, token) => [
-        svg("rect", { x: token * each + each * 0.12, width: each * 0.76, y: place(p), height: height - place(p),
-          class: isIllegal(token) ? "bar-warn" : "bar-legal" }),
-        vocab <= 32 && svg("text", { x: (token + 0.5) * each, y: height + 13, "text-anchor": "middle",
-          class: isIllegal(token) ? "soft struck" : "" }, tokenName(token, vocab)),
-      ]),
-      target > 0 && svg("line", { x1: 0, x2: width, y1: place(target), y2: place(target), class: "goal" })),
-    target > 0 && h("p", { class: "number" }, "illegal: ", h("b", { class: "warn" }, percent(illegal))),
-  ];
-}
-
 export const learn = {
   id: "learn",
   title: "Watch a model learn",
@@ -249,10 +257,17 @@ export const learn = {
   build(element, page) {
     const apart = page.data.courses.filter((course) => !course.variants.length);
     element.append(
-      h("p", {}, "Several models are trained from the same random start, each with another remedy. ",
-        "Move the step, or press Play, and see the mechanism grow."),
+      h(
+        "p",
+        {},
+        "Several models are trained from the same random start, each with another remedy. ",
+        "Move the step, or press Play, and see the mechanism grow.",
+      ),
       h("div", { class: "body" }),
-      ...apart.map((course) => h("p", { class: "soft" }, `${words(course.name)}: ${course.left_out}`)));
+      ...apart.map((course) =>
+        h("p", { class: "soft" }, `${words(course.name)}: ${course.left_out}`),
+      ),
+    );
     this.training = new Training(element, page);
   },
 };

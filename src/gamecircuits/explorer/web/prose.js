@@ -6,12 +6,15 @@ const MARKS = /(\*\*.+?\*\*|``?[^`]+``?|(?<![\w)*])\*[^\s*](?:[^*]*[^\s*])?\*(?!
 
 /** Text with **bold**, *emphasis* and `code` as elements. */
 export const inline = (text) =>
-  text.split(MARKS).filter(Boolean).map((part) => {
-    if (part.length > 4 && part.startsWith("**")) return h("b", {}, part.slice(2, -2));
-    if (part.length > 2 && part.startsWith("`")) return h("code", {}, part.replaceAll("`", ""));
-    if (part.length > 2 && part.startsWith("*")) return h("em", {}, part.slice(1, -1));
-    return part;
-  });
+  text
+    .split(MARKS)
+    .filter(Boolean)
+    .map((part) => {
+      if (part.length > 4 && part.startsWith("**")) return h("b", {}, part.slice(2, -2));
+      if (part.length > 2 && part.startsWith("`")) return h("code", {}, part.replaceAll("`", ""));
+      if (part.length > 2 && part.startsWith("*")) return h("em", {}, part.slice(1, -1));
+      return part;
+    });
 
 /** Paragraphs, lists and formulas; `blocks` are pairs of a kind and a text. */
 export function prose(blocks) {

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
-from gamecircuits.figures.style import GREY, Style, headline, key, new_figure, readable
+from gamecircuits.figures.style import FULL, GREY, Style, headline, key, new_figure, readable
 from gamecircuits.training.hypotheses import describe_interval
 
 LOOKS = {  # verdict: colour, marker, filling
@@ -20,7 +20,8 @@ LOOKS = {  # verdict: colour, marker, filling
 }
 REGION = "#d9e8f5"
 # All lengths are in inches: the axes are as large as the figure, and have no ticks.
-WIDTH, LEFT, RIGHT = 7.0, 3.25, 5.15  # of the figure; ends of the scales
+WIDTH, LEFT, RIGHT = FULL, 3.25, 5.15  # of the figure; ends of the scales
+CLOSE = 0.5  # two numbers need so much room to be written apart
 MARGIN = 0.22  # of a scale, beyond the numbers on it
 LINE, GAP = 0.135, 0.13  # height of a line, distance of rows
 CLAIM: Style = {"fontsize": 7.5, "va": "top"}
@@ -102,9 +103,15 @@ def _draw_scale(axes: Axes, row: Any, top: float) -> None:
     )
     axes.add_patch(Rectangle((left, top), right - left, bottom - top, color=REGION, linewidth=0))
     axes.plot([LEFT, RIGHT], [bottom, bottom], color="#404040", linewidth=0.5)
-    for end in filter(np.isfinite, ends):
+    known = [end for end in ends if np.isfinite(end)]
+    for end in known:
         axes.plot([place(end)] * 2, [bottom, bottom + 0.03], color="#404040", linewidth=0.5)
-        axes.text(place(end), bottom + 0.04, _show(end), ha="center", **SMALL)
+    labels = {place(end): _show(end) for end in known}
+    if len(known) == 2 and place(known[1]) - place(known[0]) < CLOSE:
+        labels = {np.mean(list(labels)): f"{_show(known[0])} to {_show(known[1])}"}
+    for at, label in labels.items():
+        at = min(at, RIGHT + 0.1 - 0.06 * len(label) / 2)  # the unit stands on the right
+        axes.text(at, bottom + 0.04, label, ha="center", **SMALL)
     if low < 0 < high and 0 not in ends:
         axes.plot([place(0)] * 2, [top, bottom], color=GREY, linewidth=0.6, linestyle=":")
     colour, marker, filling = LOOKS[row.verdict]

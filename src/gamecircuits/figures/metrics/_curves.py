@@ -89,12 +89,13 @@ def draw_panels(
     per_line = min(PER_LINE, len(shown))
     figure, grid = new_panels(len(shown), per_line, FULL / per_line, 1.75 if per_line > 1 else 2.6)
     keys, looks = find_looks(table)
+    own: dict[str, Style]
     more: dict[str, Line2D] = {}
     for index, (axes, (rows, of_metric, title)) in enumerate(zip(grid.flat, shown, strict=False)):
         prepare(axes, rows, of_metric)
         own = {model: looks[name] for model, name in keys[rows["evaluation"].iloc[0]].items()}
         draw_curves(axes, rows, own)
-        more |= {handle.get_label(): handle for handle in finish(axes, rows, own)}
+        more |= {str(handle.get_label()): handle for handle in finish(axes, rows, own)}
         panel(axes, index, f"{describe(rows, table)}\n{title}")
         axes.set(xlabel="length s (tokens)", ylabel=rows["unit"].iloc[0])
     handles = [*_name_looks(keys, looks), *_explain(table), *more.values()]
@@ -139,10 +140,10 @@ def find_looks(table: pd.DataFrame) -> tuple[dict[str, dict[str, Key]], dict[Key
     """
     models = table.drop_duplicates(["evaluation", "model"])
     keys: dict[str, dict[str, Key]] = {}
-    for evaluation, rows in models.groupby("evaluation", sort=False):
+    for evaluation in models["evaluation"].unique():
         seen: Counter[str] = Counter()
         keys[evaluation] = {}
-        for row in rows.itertuples():
+        for row in models[models["evaluation"] == evaluation].itertuples():
             thing = row.variant or row.kind
             keys[evaluation][row.model] = Key(row.kind, thing, seen[thing])
             seen[thing] += 1

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from gamecircuits.figures.metrics._curves import draw_panels, select
-from gamecircuits.figures.style import Style, integer_ticks, key, note
+from gamecircuits.figures.style import Style, integer_ticks, key
 
 ENTROPY = "attention_entropy"
 LABELS = {
@@ -53,17 +53,6 @@ def _prepare(axes: Axes, rows: pd.DataFrame, of_metric: pd.DataFrame) -> None:
 def _draw_law(axes: Axes, rows: pd.DataFrame, looks: dict[str, Style]) -> list[Line2D]:
     """What uniform attention makes of the displacement at length 2; ln s beside entropies."""
     metric, lengths = rows["metric"].iloc[0], np.unique(rows["length"])
-    there = rows.groupby("length")["mean"].max() > 0
-    if metric != ENTROPY and there.any() and not there.iloc[-1]:
-        first = lengths[lengths > there.index[there][-1]][0]
-        note(
-            axes,
-            f"no gap\nfrom length {first}",
-            (1, 1),
-            ha="right",
-            va="top",
-            xycoords="axes fraction",
-        )
     if metric == ENTROPY:
         axes.plot(lengths, np.log(lengths), **LAW)
         return [key(label="uniform attention, no norm", **LAW)]

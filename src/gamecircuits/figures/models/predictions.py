@@ -14,6 +14,7 @@ from gamecircuits.analysis.metrics import probabilities
 from gamecircuits.figures.style import (
     FULL,
     HOLLOW,
+    Style,
     colour_bar,
     headline,
     key,
@@ -28,8 +29,9 @@ from gamecircuits.transformer.interface import Model
 TARGET = "target"
 MAX_STEPS = 64  # of one game
 MARK = "#c0392b"
+PROBABILITY = PowerNorm(0.5, vmin=0, vmax=1)
 ALIKE = 0.01  # models whose probabilities differ by less share a panel
-PER_LINE = 3  # panels
+PER_LINE = 4  # panels
 TALLEST = 3.6  # inches of a panel at most
 FINE = 4.0  # points: in smaller cells crosses would hide what they mark
 
@@ -83,15 +85,18 @@ def draw(table: pd.DataFrame, game: str) -> Figure:
     width = 0.9 * FULL / per_line
     height = min((width - 0.5) * steps / tokens, TALLEST)
     figure, grid = new_panels(len(groups), per_line, width, height + 0.8)
-    figure.set_figwidth(FULL)
-    image = ScalarMappable(PowerNorm(0.5, vmin=0, vmax=1), "Blues")
+    figure.set_size_inches(FULL, figure.get_figheight() + 0.4)  # for the colour bar
+    image = ScalarMappable(PROBABILITY, "Blues")
     cell = 72 * min((width - 0.5) / tokens, height / steps)  # points
     for index, (axes, names) in enumerate(zip(grid.flat, groups, strict=False)):
         rows = table[table["model"] == names[0]]
-        _draw_heatmap(axes, rows, image, cell)
+        _draw_heatmap(axes, rows, cell)
         panel(axes, index, _entitle(table[table["model"].isin(names)]))
         axes.set(xlabel="next token", ylabel="tokens seen")
-    colour_bar(figure, image, list(grid.flat[: len(groups)]), "probability", shrink=0.8, aspect=30)
+    seen = list(grid.flat[: len(groups)])
+    where: Style = {"location": "bottom", "aspect": 30, "pad": 0.03, "shrink": 0.5}
+    where |= {"anchor": (0, 0), "ticks": [0, 0.1, 0.5, 1]}
+    colour_bar(figure, image, seen, "probability", **where)
     handles = [
         key(marker="o", color=MARK, markersize=4.5, label="token just played", **HOLLOW),
         key(linestyle="none", marker="x", color=MARK, markersize=3.5, label="illegal next"),
@@ -122,28 +127,28 @@ def _entitle(rows: pd.DataFrame) -> str:
     models = [name for name in names if name != TARGET]
     title = ", ".join(map(readable, models))
     if TARGET in names:
-        title = f"legal tokens, uniformly; so do {title}" if models else "target: legal tokens"
+        title = f"as the target: {title}" if models else "target: all legal tokens alike"
     if not models:
         return title
     illegal = rows[~rows["legal"] & rows["model"].isin(models)]
     worst = illegal.groupby(["model", "length"])["probability"].sum().max() if len(illegal) else 0
-    return f"{title}\nillegal tokens get at most {worst:.2g}"
+    return f"{title}\nillegal: at most {worst:.2g}"
 
 
-def _draw_heatmap(axes: Axes, rows: pd.DataFrame, image: ScalarMappable, cell: float) -> None:
+def _draw_heatmap(axes: Axes, rows: pd.DataFrame, cell: float) -> None:
     """Probabilities of one model, the tokens played, and which are illegal next."""
     values = rows.pivot(index="length", columns="token", values="probability").to_numpy()
     steps, tokens = values.shape
     axes.imshow(
         values,
-        cmap=image.cmap,
-        norm=image.norm,
+        cmap="Blues",
+        norm=PROBABILITY,
         interpolation="nearest",
         aspect="equal" if steps < 3 * tokens else "auto",
         extent=(-0.5, tokens - 0.5, steps + 0.5, 0.5),
     )
     illegal, last = rows[~rows["legal"]], rows.drop_duplicates("length")
-    crosses = {"marker": "x", "markersize": min(3, 0.35 * cell), "markeredgewidth": 0.6}
+    crosses: Style = {"marker": "x", "markersize": min(3, 0.35 * cell), "markeredgewidth": 0.6}
     if cell > FINE:
         axes.plot(
             illegal["token"], illegal["length"], linestyle="none", color=MARK, alpha=0.75, **crosses

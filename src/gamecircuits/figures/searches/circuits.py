@@ -7,79 +7,109 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from gamecircuits.figures.searches._search import DIVERGED, finish, join_trials
+from gamecircuits.figures.layout import FIXED
+from gamecircuits.figures.searches._search import (
+    DIVERGED,
+    choose_averages,
+    finish,
+    has_theory,
+    join_trials,
+    shorten,
+)
 from gamecircuits.figures.style import GREY, Style, new_figure, panel, readable
+from gamecircuits.theory.strength import x_min
 
 NUM_VARIANTS = 4  # the first ones, and of each the first trial: results do not choose
 CONSTRUCTED = "balanced construction"
-STATES = {"start": "before training", "learned": "after"}
+MAX_ILLEGAL_RATE = 1e-3  # of the construction
 CIRCUITS = {  # name: title, what the colours are
-    "qk_circuit": ("QK circuit", "score − mean of the row (nats)\nlast token → attended token"),
-    "ov_circuit": ("OV circuit", "logit / |mean x|\nattended token → next token"),
-    "direct_path": ("direct path", "logit (nats, before a norm)\nlast token → next token"),
+    "qk_circuit": ("QK circuit", "score − row mean\n(nats)"),
+    "ov_circuit": ("OV circuit", "logit / strength"),
+    "direct_path": ("direct path", "logit / strength"),
 }
-COLUMNS = ["variant", "number", "state", "circuit", "vocab_size", "row", "column", "value"]
+COLUMNS = ["variant", "number", "circuit", "vocab_size", "row", "column", "value"]
 COLOURS = "RdBu_r"
-SIDE = 1.5  # inches of a panel
+SIDE = 1.2  # inches of a panel
 
 
 def make_table(tables: dict[str, pd.DataFrame], length: int) -> pd.DataFrame:
-    """Entries without gauge, in nats, and what is shown of them, of the first trial of a variant.
+    """Entries without gauge after training, in nats, of the first trial of a variant; and `shown`.
 
-    The OV circuit is shown relative to the mean x that the trial learned: under a norm its size
-    means nothing. First comes the balanced construction, with the mean x of the first variant.
+    Logits are shown relative to a `strength`, since under a norm their size means nothing: the mean
+    x that the trial learned, or the largest entry of the OV circuit where the theory does not speak
+    of the game. A norm of the attention output strengthens the head alone, so that there the direct
+    path is shown relative to the displacement after the fewest tokens, `first`. Of set complement,
+    the first rows are the OV circuit of the balanced construction.
     """
     trials = tables["trials"]
     trials = trials[trials["variant"].isin(trials["variant"].unique()[:NUM_VARIANTS])]
     trials = trials[trials["number"] == 0]
-    found = join_trials(tables["circuits"][COLUMNS], tables | {"trials": trials})
-    is_x = (found["circuit"] == "ov_circuit") & (found["row"] == found["column"])
-    is_x &= found["state"] == "learned"
-    strengths = -found[is_x].groupby("variant")["value"].mean()
-    found["x"] = found["variant"].map(strengths)
-    x = strengths.get(trials["variant"].iloc[0], 1.0)
-    table = pd.concat([_construct(found, x), found], ignore_index=True)
-    scale = table["x"].abs().where(table["circuit"] == "ov_circuit", 1.0)
-    return table.assign(shown=table["value"] / scale)
+    learned = tables["circuits"][tables["circuits"]["state"] == "learned"]
+    found = join_trials(learned[COLUMNS], tables | {"trials": trials})
+    of_ov = found[found["circuit"] == "ov_circuit"]
+    if is_known := has_theory(tables):
+        diagonal = of_ov[of_ov["row"] == of_ov["column"]]
+        strengths = diagonal.groupby("variant")["value"].mean().abs()
+    else:
+        strengths = of_ov["value"].abs().groupby(of_ov["variant"]).max()
+    found["first"] = found["variant"].map(_get_displacements(tables))
+    found["strength"] = found["variant"].map(strengths)
+    is_normed = found["variant"].map(trials.set_index("variant")["norm"]) == "attention"
+    is_beside = is_normed & (found["circuit"] == "direct_path") & found["first"].gt(0)
+    found["strength"] = found["strength"].where(~is_beside, found["first"])
+    found["strength"] = found["strength"].where(found["circuit"] != "qk_circuit", 1.0)
+    table = pd.concat([_construct(found), found], ignore_index=True) if is_known else found
+    return table.assign(shown=table["value"] / table["strength"])
 
 
-def _construct(like: pd.DataFrame, x: float) -> pd.DataFrame:
-    """−x on the diagonal of the OV circuit, and nothing else."""
-    places = like[["circuit", "vocab_size", "row", "column"]].dropna().drop_duplicates()
-    is_own = (places["circuit"] == "ov_circuit") & (places["row"] == places["column"])
-    names = {"variant": CONSTRUCTED, "state": "learned", "x": x, DIVERGED: False}
-    return places.assign(**names, value=np.where(is_own, -x, 0.0))
+def _get_displacements(tables: dict[str, pd.DataFrame]) -> pd.Series:
+    """Displacement (nats) after the fewest tokens of the first trials, by variant."""
+    rows = tables["metrics"]
+    rows = rows[(rows["metric"] == "displacement") & (rows["number"] == 0)]
+    rows = rows[rows["average"] == choose_averages(tables)[0]]
+    return rows.sort_values("length").groupby("variant")["mean"].first()
+
+
+def _construct(like: pd.DataFrame) -> pd.DataFrame:
+    """−x on the diagonal of the OV circuit, with the x that an illegal rate of 0.001 takes."""
+    places = like.loc[like["circuit"] == "ov_circuit", ["circuit", "vocab_size", "row", "column"]]
+    places = places.drop_duplicates()
+    if places.empty:
+        return like.iloc[:0]
+    x = x_min(int(places["vocab_size"].max()), MAX_ILLEGAL_RATE)
+    value = np.where(places["row"] == places["column"], -x, 0.0)
+    names = {"variant": CONSTRUCTED, "number": 0, "first": x, "strength": x, DIVERGED: False}
+    return places.assign(**names, value=value)
 
 
 def draw(table: pd.DataFrame, game: str, length: int) -> Figure:
-    """A row for each variant; each circuit before and after training, on one scale of colours."""
+    """A row for each variant, a column for each circuit on one scale of colours."""
     variants = list(table["variant"].unique())
-    columns = [(circuit, state) for circuit in CIRCUITS for state in STATES]
-    size = (SIDE * len(columns) + 0.6, SIDE * len(variants) + 1.6)
-    figure, grid = new_figure(len(variants), len(columns), *size)
+    size = (SIDE * len(CIRCUITS) + 1.0, (SIDE + 0.1) * len(variants) + 1.5)
+    figure, grid = new_figure(len(variants), len(CIRCUITS), *size)
+    figure.set_label(FIXED)  # a scale of colours for each column
     limits = table.groupby("circuit")["shown"].agg(lambda values: values.abs().max())
-    for variant, line in zip(variants, grid, strict=True):
-        rows = table[table["variant"] == variant]
-        for axes, (circuit, state) in zip(line, columns, strict=True):
-            part = rows[(rows["circuit"] == circuit) & (rows["state"] == state)]
-            part = part.dropna(subset="shown")
-            _draw_matrix(axes, part, limits.get(circuit, np.nan))
-            if part.empty and state == "learned":
-                axes.text(0.5, 0.5, "diverged", transform=axes.transAxes, ha="center", color=GREY)
-        name, x = readable(variant).replace(" ", "\n", 1), rows["x"].iloc[0]
-        line[0].set_ylabel(name + (f"\nx = {x:.3g}" if np.isfinite(x) else ""))
     for index, (circuit, (title, label)) in enumerate(CIRCUITS.items()):
-        pair = grid[:, 2 * index : 2 * index + 2]
-        panel(pair[0, 0], index, title)
-        for axes, state in zip(pair[1], STATES.values(), strict=True):
-            axes.set_title(state, fontsize=8.5, loc="center")
-        colours = ScalarMappable(_normalize(limits.get(circuit, np.nan)), COLOURS)
-        style: Style = {"location": "bottom", "shrink": 0.85, "aspect": 26, "pad": 0.03}
-        figure.colorbar(colours, ax=list(pair.flat), label=label, **style)
+        column, norm = grid[:, index], _normalize(limits.get(circuit, np.nan))
+        for axes, variant in zip(column, variants, strict=True):
+            rows = table[(table["variant"] == variant) & (table["circuit"] == circuit)]
+            nothing = "all 0" if variant == CONSTRUCTED else "diverged"
+            _draw_matrix(axes, rows.dropna(subset="shown"), norm, nothing)
+        panel(column[0], index, title)
+        style: Style = {"location": "bottom", "aspect": 14, "pad": 0.02, "shrink": 0.9}
+        colours = ScalarMappable(norm, COLOURS)
+        figure.colorbar(colours, ax=list(column), label=label, **style)
+    for axes, variant in zip(grid[:, 0], variants, strict=True):
+        first = table.loc[table["variant"] == variant, "first"].iloc[0]
+        delta = f"\nδ = {first:.3g} nats" if np.isfinite(first) else ""
+        axes.set_ylabel(readable(shorten(variant, 24)) + delta)
     vocab_size, shown = int(table["vocab_size"].max()), int(table["row"].max()) + 1
-    of = "" if shown == vocab_size else f", the first {shown} of {vocab_size} tokens"
-    explanation = "the first trial of each variant, without what predictions do not depend on"
-    finish(figure, game, length, explanation + of)
+    explanation = "what the first trial of each variant learned"
+    if table["first"].notna().any():
+        explanation += "; δ: displacement after one token"
+    if shown < vocab_size:
+        explanation += f"; the first {shown} of {vocab_size} tokens"
+    finish(figure, game, length, explanation, has_theory=CONSTRUCTED in variants)
     return figure
 
 
@@ -89,15 +119,11 @@ def _normalize(limit: float) -> Normalize:
     return Normalize(-limit, limit)
 
 
-def _draw_matrix(axes: Axes, part: pd.DataFrame, limit: float) -> None:
+def _draw_matrix(axes: Axes, part: pd.DataFrame, norm: Normalize, nothing: str) -> None:
     axes.set(xticks=[], yticks=[])
     axes.grid(False)
-    axes.spines[:].set_visible(not part.empty)
+    values = part.pivot(index="row", columns="column", values="shown").to_numpy()
     if part.empty:
-        axes.set_box_aspect(1)
-        return
-    values = part.pivot(index="row", columns="column", values="shown")
-    style: Style = {"cmap": COLOURS, "norm": _normalize(limit), "interpolation": "nearest"}
-    axes.imshow(values, aspect="equal", **style)
-    if not part["shown"].any():
-        axes.text(0.5, 0.5, "all 0", transform=axes.transAxes, ha="center", va="center")
+        values = np.zeros((1, 1))
+        axes.text(0, 0, nothing, ha="center", va="center", color=GREY)
+    axes.imshow(values, aspect="equal", cmap=COLOURS, norm=norm, interpolation="nearest")

@@ -11,10 +11,12 @@ from gamecircuits.figures.searches._search import (
     count_trials,
     draw_trials,
     finish,
+    get_looks,
     join_trials,
 )
 from gamecircuits.figures.style import (
-    COLOURS,
+    FULL,
+    TRAINED,
     Style,
     integer_ticks,
     key,
@@ -28,9 +30,12 @@ METRICS = {
     "total_variation": "total variation\n(probability)",
 }
 PER_LINE = 4  # variants
-WIDTHS = (3.0, 1.8, 1.0)  # of the medians of averages, so that equal ones can all be seen
+AVERAGES: tuple[Style, ...] = (  # broad below narrow ones, so that equal ones can all be seen
+    {"linestyle": "-", "linewidth": 2.6, "has_band": True},
+    {"linestyle": "-", "linewidth": 0.7, "has_band": False, "color": "black"},
+    {"linestyle": (0, (1, 1.3)), "linewidth": 1.3, "has_band": False, "color": "black"},
+)
 FLOOR = 1e-4  # of the axes at least; the curves go on below
-TRAINED: Style = {"color": "#ececec", "linewidth": 0}  # shade of the lengths in training
 
 
 def make_table(tables: dict[str, pd.DataFrame], length: int) -> pd.DataFrame:
@@ -42,35 +47,41 @@ def make_table(tables: dict[str, pd.DataFrame], length: int) -> pd.DataFrame:
 
 
 def draw(table: pd.DataFrame, game: str, length: int) -> Figure:
-    """A column for each variant; thin: every trial, thick: their median; averages in colour."""
-    variants = list(table["variant"].unique())
-    averages = dict(zip(table["average"].dropna().unique(), COLOURS, strict=False))
-    columns = min(len(variants), PER_LINE)
-    lines = -(-len(variants) // columns)
-    size = (max(2.2 * columns + 0.8, 5), 4.0 * lines + 0.9)
-    figure, grid = new_figure(2 * lines, columns, *size, sharex=True, sharey="row")
+    """A column for each variant; medians, and the quartiles of the first average."""
+    looks = get_looks(table["variant"])
+    averages = dict(zip(table["average"].dropna().unique(), AVERAGES, strict=False))
+    columns = min(len(looks), PER_LINE)
+    lines = -(-len(looks) // columns)
+    figure, grid = new_figure(2 * lines, columns, FULL, 2.9 * lines + 0.8, sharex=True,
+                              sharey="row")  # fmt: skip
     pairs = grid.reshape(lines, 2, columns).swapaxes(1, 2).reshape(-1, 2)  # one for each variant
-    for axes in pairs[len(variants) :].flat:
+    for axes in pairs[len(looks) :].flat:
         axes.set_visible(False)
-    for index, (variant, pair) in enumerate(zip(variants, pairs, strict=False)):
+    for index, (variant, pair) in enumerate(zip(looks, pairs, strict=False)):
         rows = table[table["variant"] == variant]
         panel(pair[0], index, f"{readable(variant)}\n{count_trials(table, variant)}")
         for axes, (metric, label) in zip(pair, METRICS.items(), strict=True):
             _prepare(axes, table[table["metric"] == metric], length)
-            for (average, colour), width in zip(averages.items(), WIDTHS, strict=False):
+            for average, look in averages.items():
                 part = rows[(rows["average"] == average) & (rows["metric"] == metric)]
-                draw_trials(axes, part, "length", {"color": colour}, "mean", width)
+                if len(part):
+                    draw_trials(axes, part, "length", looks[variant] | look, "mean")
             if index % columns == 0:
                 axes.set_ylabel(label)
         pair[1].set_xlabel("length s (tokens)")
         pair[1].tick_params(labelbottom=True)
     handles = [
-        *(key(color=colour, label=readable(name)) for name, colour in averages.items()),
+        *(key(**{"color": "#9a9a9a", **_line(look)}, label=readable(name))
+          for name, look in averages.items()),
         Patch(label="lengths in training", **TRAINED),
-    ]
-    explanation = "thin: every trial, thick: their median; weights in colour"
-    finish(figure, game, length, explanation, handles)
+    ]  # fmt: skip
+    explanation = "medians of trials, with quartiles of the first of these averages of weights"
+    finish(figure, game, length, explanation, handles, ncols=4)
     return figure
+
+
+def _line(look: Style) -> Style:
+    return {name: value for name, value in look.items() if name != "has_band"}
 
 
 def _prepare(axes: Axes, of_metric: pd.DataFrame, length: int) -> None:

@@ -9,24 +9,28 @@ from gamecircuits.figures.searches._search import (
     draw_nothing,
     finish,
     get_looks,
+    shorten,
 )
-from gamecircuits.figures.style import GREY, Style, key, new_figure, note, panel, readable
+from gamecircuits.figures.style import FULL, GREY, Style, key, new_figure, note, panel, readable
 
 METRICS = {  # name: marker, filling, distance from the middle of the row
     "total_variation": ("o", None, -0.17),
     "illegal_token_rate": ("s", "white", 0.17),
 }
-VERSUS = {"variant": "same draw", "average": "same trajectory", "earlier": "same trajectory"}
+VERSUS = {"variant": ", same draw", "average": ", same run", "earlier": ""}
 EVAL_LENGTHS = {"trained": "as in training", "twice": "twice that", "longest": "the longest"}
-INTERVALS = {("adjusted_low", "adjusted_high"): 0.6, ("low", "high"): 1.8}  # widths of their lines
+HEADING = "heading"  # of a block, in the place of a variant
+INTERVALS = {("adjusted_low", "adjusted_high"): 0.6, ("low", "high"): 1.6}  # widths of their lines
 VALUES = ["pairs", "difference", "share_better", *(end for ends in INTERVALS for end in ends)]
-ROW = 0.19  # inches
+ROW, ROOM = 0.15, 0.6  # inches of a row; rows of space above and below all
 
 
 def make_table(tables: dict[str, pd.DataFrame], length: int) -> pd.DataFrame:
-    """Paired differences; those of variants only for the averages that are shown elsewhere, too."""
-    effects = tables["effects"][tables["effects"]["metric"].isin(METRICS)]
+    """Paired differences of the averages that the other figures show, too."""
     averages = choose_averages(tables)
+    effects = tables["effects"]
+    is_shown = effects["metric"].isin(METRICS) & effects["average"].isin(averages)
+    effects = effects[is_shown]
     baselines = {
         "variant": tables["trials"]["variant"].iloc[0],
         "average": averages[0],
@@ -34,9 +38,8 @@ def make_table(tables: dict[str, pd.DataFrame], length: int) -> pd.DataFrame:
     }
     parts = []
     for versus, baseline in baselines.items():
-        rows = effects[effects["average"].isin(averages)] if versus == "variant" else effects
-        values = rows.reindex(columns=[f"{value}_vs_{versus}" for value in VALUES])
-        names = rows[["variant", "average", "eval_length", "length", "metric"]]
+        values = effects.reindex(columns=[f"{value}_vs_{versus}" for value in VALUES])
+        names = effects[["variant", "average", "eval_length", "length", "metric"]]
         names = names.assign(versus=versus, baseline=baseline)
         parts.append(names.join(values.set_axis(VALUES, axis=1)))
     table = pd.concat(parts, ignore_index=True)
@@ -52,31 +55,32 @@ def draw(table: pd.DataFrame, game: str, length: int) -> Figure:
     places = [_place(rows) for rows in blocks]
     heights = [max(place.values()) + 1 for place in places]
     lines, columns = len(blocks), len(eval_lengths)
-    size = (2.5 * columns + 2.2, ROW * sum(heights) + 1.7)
-    figure, grid = new_figure(lines, columns, *size, height_ratios=heights, sharey="row")
+    height = ROW * sum(heights) + 0.45 * lines + 0.9
+    figure, grid = new_figure(lines, columns, FULL, height, height_ratios=heights, sharey="row")
     of_variants = table[table["versus"] == "variant"]  # the other baselines are averages
     looks = get_looks([*of_variants["baseline"], *table["variant"]])
     for line, (rows, place) in enumerate(zip(blocks, places, strict=True)):
         for column, eval_length in enumerate(eval_lengths):
             axes, part = grid[line, column], rows[rows["eval_length"] == eval_length]
             _draw_differences(axes, part, place, looks)
-            title = f"{EVAL_LENGTHS[eval_length]}: {part['length'].iloc[0]} tokens"
+            title = f"{part['length'].iloc[0]} tokens\n{EVAL_LENGTHS[eval_length]}"
             panel(axes, line * columns + column, "" if line else title)
-            if line == lines - 1:
-                axes.set_xlabel("difference (probability)\n← better          worse →")
+            axes.set_xlabel("← better      worse →")
         _label(grid[line, 0], grid[line, -1], part, place, looks)
     handles = [
         key(marker=marker, markerfacecolor=filling, label=readable(name))
         for name, (marker, filling, _) in METRICS.items()
     ]
-    explanation = "mean differences in pairs of trials, with 95 % intervals (thin: corrected)"
+    explanation = (
+        "mean differences of probabilities in pairs of trials, 95 % intervals (thin: corrected)"
+    )
     finish(figure, game, length, explanation, handles, ncols=2)
     return figure
 
 
 def _place(rows: pd.DataFrame) -> dict[str | tuple[str, str], int]:
-    """Height of each variant's heading and of its averages, from the top."""
-    places: dict[str | tuple[str, str], int] = {}
+    """Height of the heading, of each variant's name and of its averages, from the top."""
+    places: dict[str | tuple[str, str], int] = {HEADING: 0}
     for variant, average in rows[["variant", "average"]].drop_duplicates().itertuples(index=False):
         places.setdefault(variant, len(places))
         places[variant, average] = len(places)
@@ -85,10 +89,12 @@ def _place(rows: pd.DataFrame) -> dict[str | tuple[str, str], int]:
 
 def _draw_differences(axes: Axes, rows: pd.DataFrame, place: dict, looks: dict) -> None:
     """Means with their intervals, and the line of no difference."""
-    axes.axvline(0, color=GREY, linewidth=0.9)
+    last = max(place.values())
+    below_heading = (last + ROOM - 0.5) / (last + 2 * ROOM)
+    axes.axvline(0, 0, below_heading, color=GREY, linewidth=0.9)
     axes.grid(axis="y", visible=False)
     axes.tick_params(axis="y", length=0)
-    axes.locator_params(axis="x", nbins=5)
+    axes.locator_params(axis="x", nbins=3)
     for row in rows.itertuples():
         marker, filling, shift = METRICS[row.metric]
         style: Style = {"color": looks[row.variant]["color"]}
@@ -96,19 +102,23 @@ def _draw_differences(axes: Axes, rows: pd.DataFrame, place: dict, looks: dict) 
         for (low, high), width in INTERVALS.items():
             ends = [getattr(row, low), getattr(row, high)]
             axes.plot(ends, [height, height], linewidth=width, **style)
-        axes.plot(row.difference, height, marker=marker, markerfacecolor=filling, **style)
+        style |= {"marker": marker, "markersize": 3.2, "markerfacecolor": filling}
+        axes.plot(row.difference, height, **style)
 
 
 def _label(left: Axes, right: Axes, rows: pd.DataFrame, place: dict, looks: dict) -> None:
     """Names of the rows on the left, numbers of pairs on the right."""
-    left.set_ylim(max(place.values()) + 0.6, -0.6)
-    names = [readable(row if isinstance(row, str) else row[1]) for row in place]
+    left.set_ylim(max(place.values()) + ROOM, -ROOM)
+    versus, baseline = rows[["versus", "baseline"]].iloc[0]
+    heading = f"minus {readable(shorten(baseline, 12))}{VERSUS[versus]}"
+    note(left, heading, (0, place.pop(HEADING)), xycoords=left.get_yaxis_transform(), va="center",
+         style="italic", in_layout=False)  # fmt: skip
+    names = [row if isinstance(row, str) else row[1] for row in place]
+    names = [readable(shorten(name, 24)) for name in names]
     left.set_yticks(list(place.values()), names)
     for row, text in zip(place, left.get_yticklabels(), strict=True):
         if isinstance(row, str):
             text.set(color=looks[row]["color"], weight="bold")
-    versus, baseline = rows[["versus", "baseline"]].iloc[0]
-    left.set_ylabel(f"minus {readable(baseline)},\n{VERSUS[versus]}")
     style: Style = {"xycoords": right.get_yaxis_transform(), "va": "center"}
     note(right, "pairs", (1.03, 0), **style)
     for row in rows.drop_duplicates(["variant", "average"]).itertuples():

@@ -15,10 +15,10 @@ from gamecircuits.figures.searches._search import (
     join_trials,
     variant_keys,
 )
-from gamecircuits.figures.style import GREY, key, new_panels, panel, readable
+from gamecircuits.figures.style import FULL, GREY, key, new_panels, panel, readable
 from gamecircuits.training.trial import HYPERPARAMETERS
 
-PER_LINE = 4  # panels
+PER_LINE = 3  # panels
 SPREAD = 0.3  # of the variants beside a category
 WIDE = 1.5  # ranges beyond this factor are drawn on a logarithmic axis
 TWO_TICKS = 6.25  # factor that a logarithmic axis spans at least
@@ -41,10 +41,10 @@ def make_table(tables: dict[str, pd.DataFrame], length: int) -> pd.DataFrame:
 def draw(table: pd.DataFrame, game: str, length: int) -> Figure:
     """A panel for each hyperparameter, and the trained length against the longest one."""
     looks = get_looks(table["variant"])
-    longest, label = table["longest"].iloc[0], "total variation at {} tokens\n(probability)"
+    longest, label = table["longest"].iloc[0], "total variation\nat {} tokens"
     labels = {name: readable(name) for name in HYPERPARAMETERS if name in table}
     labels["at_trained"] = label.format(length)
-    figure, grid = new_panels(len(labels), PER_LINE, 2.4, 2.5)
+    figure, grid = new_panels(len(labels), PER_LINE, FULL / min(PER_LINE, len(labels)), 1.9)
     for index, (name, below) in enumerate(labels.items()):
         axes = grid.flat[index]
         low = min(table["at_longest"].min() / 1.5, 0.08)
@@ -65,7 +65,7 @@ def draw(table: pd.DataFrame, game: str, length: int) -> Figure:
         handles.append(key(marker="x", linestyle="none", label="diverged"))
     handles.append(key(linewidth=0.9, label=f"as at {length} tokens"))
     explanation = f"every trial of the search; weights: {readable(table['average'].iloc[0])}"
-    finish(figure, game, length, explanation, handles, ncols=5)
+    finish(figure, game, length, explanation, handles)
     return figure
 
 

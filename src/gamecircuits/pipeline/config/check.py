@@ -5,6 +5,7 @@ import os
 import re
 import typing
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -401,13 +402,35 @@ class _Checker:
         if not made:
             return None
         entry, construction, settings = made
+        model: NamedModel | None
         if isinstance(entry, TrainedEntry):
-            return self._find_trial(name, entry)
-        if isinstance(entry, FileEntry):
+            model = self._find_trial(name, entry)
+        elif isinstance(entry, FileEntry):
             is_code = entry.path.endswith(".py")
-            return (self._find_function if is_code else self._open_file)(name, entry)
-        size = construction.vocab_size
-        return NamedModel(name, entry.kind, settings, size, "construction", entry.figures)
+            model = (self._find_function if is_code else self._open_file)(name, entry)
+        else:
+            size = construction.vocab_size
+            model = NamedModel(name, entry.kind, settings, size, "construction", entry.figures)
+        if entry.game is None:
+            return model
+        path = ("models", name, "game")
+        game = self.find(path, entry.game, "entry of games", "games")
+        if model is None or game is None:
+            return None
+        self._check_vocabulary(path, model, game, entry.game)
+        if game.game.max_length < 2:
+            self.report(path, "its games are too short to predict anything", game.name)
+        return replace(model, game=game)
+
+    def _check_vocabulary(
+        self, path: KeyPath, model: NamedModel, game: NamedGame, value: str
+    ) -> None:
+        if model.vocab_size != game.game.vocab_size:
+            message = (
+                f"the model has vocab_size {model.vocab_size}, "
+                f"the game {game.name} has {game.game.vocab_size}; they must be equal"
+            )
+            self.report(path, message, value)
 
     def _find_trial(self, name: str, entry: TrainedEntry) -> NamedModel | None:
         path = ("models", name)
@@ -422,9 +445,12 @@ class _Checker:
         if entry.number >= search.entry.trials:
             message = f"allowed: 0 to {search.entry.trials - 1}, the trials of {search.name}"
             self.report((*path, "number"), message, entry.number)
-        settings = entry.model_dump(exclude={"figures"}) | {"variant": variant, "average": average}
-        size = search.game.game.vocab_size
-        return NamedModel(name, entry.kind, settings, size, "trial", entry.figures)
+        settings = entry.model_dump(exclude={"figures", "game"}) | {
+            "variant": variant,
+            "average": average,
+        }
+        size, game = search.game.game.vocab_size, search.game
+        return NamedModel(name, entry.kind, settings, size, "trial", entry.figures, game)
 
     def _find_function(self, name: str, entry: FileEntry) -> NamedModel | None:
         """The model of a function, which is looked for and not called."""
@@ -444,7 +470,7 @@ class _Checker:
         except GamecircuitsError as error:
             self.report(path, str(error))
             return None
-        settings = entry.model_dump(exclude={"figures"}) | {"sha256": digest}
+        settings = entry.model_dump(exclude={"figures", "game"}) | {"sha256": digest}
         return NamedModel(name, entry.kind, settings, entry.vocab_size, "file", entry.figures)
 
     def _open_file(self, name: str, entry: FileEntry) -> NamedModel | None:
@@ -474,12 +500,8 @@ class _Checker:
             model = self.find(at, wanted, "entry of models", "models")
             if wanted in entry.models[:index]:
                 self.report(at, "is listed twice", wanted)
-            if model and game and model.vocab_size != game.game.vocab_size:
-                message = (
-                    f"the model has vocab_size {model.vocab_size}, "
-                    f"the game {game.name} has {game.game.vocab_size}; they must be equal"
-                )
-                self.report(at, message, wanted)
+            if model and game:
+                self._check_vocabulary(at, model, game, wanted)
             chosen.append(model)
         if not game:
             return None

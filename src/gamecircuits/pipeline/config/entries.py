@@ -89,7 +89,11 @@ class ModelEntry(Strict):
         description="which model: a file in src/gamecircuits/transformer/constructions, trained, "
         "or file"
     )
-    figures: bool = Field(default=True, description="whether to draw its circuits and diagnosis")
+    figures: bool = Field(default=True, description="whether to diagnose it and draw its figure")
+    game: str | None = Field(
+        default=None,
+        description="entry of games that it is diagnosed on; the default is given below",
+    )
 
 
 class TrainedEntry(ModelEntry):

@@ -43,7 +43,8 @@ class NamedModel:
     settings: dict
     vocab_size: int
     origin: Origin
-    figures: bool  # whether circuits and diagnosis are drawn
+    figures: bool  # whether it is diagnosed and drawn
+    game: NamedGame | None = None  # that it is made for, if that is known
 
 
 @dataclass(frozen=True)
@@ -102,3 +103,18 @@ class Config:
     hypotheses: dict[str, NamedHypothesis]
     claims: ClaimsEntry | None
     raw: dict  # as read, for the report
+
+    def find_game(self, model: NamedModel) -> NamedGame | None:
+        """The game that a model is diagnosed on; None is set complement.
+
+        It is the one the model is made for, if that is known, or else the first that the model is
+        evaluated on, but set complement if it is evaluated there or nowhere.
+        """
+        evaluated = [
+            evaluation.game
+            for evaluation in self.evaluations.values()
+            if model.name in {other.name for other in evaluation.models}
+        ]
+        games = [model.game] if model.game else evaluated
+        is_complement = not games or "set_complement" in {game.kind for game in games}
+        return None if is_complement else games[0]

@@ -44,7 +44,8 @@ def main(argv: list[str]) -> int:
     status = _call([*snakemake, *arguments])
     if wants_report and status == 0 and not options.dryrun:
         path = os.path.join(options.directory or "", read_config(options).results, "report.html")
-        status = _call([*snakemake, "--report", path, *arguments])
+        shown = [] if options.targets else ["cards"]
+        status = _call([*snakemake, "--report", path, *shown, *arguments])
         if status == 0:
             print(f"The report is {path}; open it in a browser.")
     return status

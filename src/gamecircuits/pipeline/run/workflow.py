@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 import pandas as pd
 
 from gamecircuits.errors import ArtefactError, GamecircuitsError
+from gamecircuits.figures.cards import choose_cards
 from gamecircuits.kinds import suggest
 from gamecircuits.pipeline.captions import make_renderer
 from gamecircuits.pipeline.config.load import DEFAULT_CONFIG, load_config
@@ -99,7 +100,7 @@ class Workflow:
         Args:
             given: arguments of this call of snakemake.
         """
-        names = [*self.parts, "all", *(stage.name for stage in self.stages)]
+        names = [*self.parts, "all", "cards", *(stage.name for stage in self.stages)]
         files = self.plan.files()
         logs = [self.log(job.stage).format_map(job.names) for job in self.plan.jobs]
         known, places = {*names, *files, *logs}, {os.path.abspath(path): path for path in files}
@@ -139,6 +140,14 @@ class Workflow:
             )
 
         return {argument: [mark(p) for p in as_list(ps)] for argument, ps in stage.writes.items()}
+
+    def list_cards(self) -> list[str]:
+        """Images and pages that the report shows unless it is asked for others."""
+        shown = [path for job in self.plan.jobs if job.stage.shown for path in job.files]
+        pages = [path for path in shown if path.endswith(".html")]
+        start = f"{self.results}/"
+        figures = [p[len(start) : -4] for p in shown if p.endswith(".png")]
+        return [f"{start}{path}.png" for path in choose_cards(figures)] + pages
 
     def wildcard_constraints(self, stage: Stage) -> dict[str, str]:
         """The values of each name: a file has one rule, whatever the names are."""

@@ -137,5 +137,6 @@ def _read_game(path: str, entry: Mapping) -> dict | None:
 def _read_tensors(path: str, prefixes: Sequence[str]) -> dict[str, np.ndarray]:
     """Tensors whose names begin like this, and the steps; the files hold many trials."""
     with safe_open(path, framework="numpy") as file:
-        names = [name for name in file.keys() if name.startswith((*prefixes, "steps"))]  # noqa: SIM118
-        return {name: file.get_tensor(name) for name in names}
+        names = list(file.keys())
+        wanted = [name for name in names if name.startswith((*prefixes, "steps"))]
+        return {name: file.get_tensor(name) for name in wanted}

@@ -1,5 +1,8 @@
 """Stage: one game followed token by token, with the predictions of every model on it."""
 
+import pandas as pd
+from matplotlib.figure import Figure
+
 from gamecircuits.figures.models.predictions import draw, make_table
 from gamecircuits.games.datasets import iter_games
 from gamecircuits.games.game import make_game
@@ -23,4 +26,9 @@ def plot_predictions(
     mask = rules.get_valid_next_token_mask(tokens)
     read = {model: read_model(path) for model, path in zip(names, models, strict=True)}
     table = make_table(tokens[0], mask[0], read)
-    write_figure(draw(table, name), table, job, files)
+    write_figure(redraw(table, name=name), table, job, files)
+
+
+def redraw(table: pd.DataFrame, *, name: str, **_: object) -> Figure:
+    """The figure of the table that is written beside it."""
+    return draw(table, name)

@@ -10,10 +10,12 @@ from matplotlib.collections import PatchCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Annulus, Circle, Patch, Polygon, Rectangle
 
-from gamecircuits.figures.style import COLOURS, new_panels
+from gamecircuits.figures.layout import FLOWING
+from gamecircuits.figures.style import COLOURS, FULL, new_figure
 from gamecircuits.games._bitboard_game import BitboardGame
 
-WIDTH, MAX_HEIGHT = 9.6, 4.0  # inches, of all boards in a line and of one
+MAX_HEIGHT = 3.0  # inches, of a board
+PER_LINE = 5  # boards, if they are not wide
 MAX_TICKS = 16
 Point = tuple[float, float]
 
@@ -51,30 +53,39 @@ def get_colour(player: str, game: BitboardGame) -> str:
     return PLAYERS.get(player, COLOURS[game.players.index(player)])
 
 
-def new_boards(game: BitboardGame, count: int, per_line: int) -> tuple[Figure, np.ndarray, float]:
-    """Figure, 2-D array of axes for `count` boards, and the side of a square in inches.
+def new_boards(
+    game: BitboardGame, first: int, second: int
+) -> tuple[Figure, np.ndarray, np.ndarray, float]:
+    """Figure, the axes of the first and of the second boards, and the side of a square in inches.
 
-    At most `per_line` of them are in a line, fewer if they are wide. The outer ones have
-    coordinates.
+    The second ones end the last line of the first ones if there is room, else have lines of their
+    own.
     """
     rows, columns = game.shape
-    per_line = max(1, min(per_line, 12 * per_line // columns))
-    width = WIDTH / per_line
-    side = min((width - 0.2) / columns, MAX_HEIGHT / rows)
-    per_line = -(-count // -(-count // per_line))  # lines of the same length, if possible
-    figure, grid = new_panels(count, per_line, width, side * rows + 0.45)
-    for index, axes in enumerate(grid.flat[:count]):
+    per_line = max(1, min(PER_LINE, 12 * PER_LINE // columns))
+    side = min((FULL / per_line - 0.3) / columns, MAX_HEIGHT / rows)
+    above = -(-first // per_line)
+    is_beside = second <= above * per_line - first
+    lines = above if is_beside else above - (-second // per_line)
+    figure, grid = new_figure(lines, per_line, FULL, (side * rows + 0.55) * lines + 0.5)
+    figure.set_label(FLOWING)
+    figure.get_layout_engine().set(h_pad=0.08)
+    flat = grid.ravel()
+    start = len(flat) - second if is_beside else above * per_line
+    strip, others = flat[:first], flat[start : start + second]
+    for axes in (*flat[first:start], *flat[start + second :]):
+        axes.set_visible(False)
+    x, y = _ticks(columns), _ticks(rows)
+    for axes in (*strip, *others):
         axes.set_aspect("equal", anchor="W")
         axes.set_xlim(-0.5, columns - 0.5)
         axes.set_ylim(*((-0.5, rows - 0.5) if game.row_0_is_below else (rows - 0.5, -0.5)))
-        x = _ticks(columns) if index + per_line >= count else []
-        y = _ticks(rows) if index % per_line == 0 else []
         axes.set_xticks(x, [column_name(column) for column in x])
         axes.set_yticks(y, [str(row + 1) for row in y])
-        axes.tick_params(length=0, pad=2, labelsize=6.5)
+        axes.tick_params(length=0, pad=2, labelsize=6)
         axes.grid(False)
         axes.spines[:].set_visible(False)
-    return figure, grid, side
+    return figure, strip, others, side
 
 
 def _ticks(size: int) -> range:
