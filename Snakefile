@@ -51,7 +51,7 @@ try:
         FLOW.check_targets(GIVEN)
     if not GIVEN.dryrun:
         logger.addHandler(Epilogue(FLOW, logger))
-    for message in FLOW.prepare():
+    for message in FLOW.prepare(GIVEN.targets):
         logger.warning(message)
 except GamecircuitsError as error:
     logger.error(str(error))

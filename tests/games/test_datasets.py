@@ -1,3 +1,4 @@
+import os
 import tracemalloc
 from collections import Counter
 
@@ -251,6 +252,14 @@ def test_every_game_is_read_once(folder, split, batch_size, buffer_size):
         assert first == read(0)
         assert first != wanted
         assert first != read(1)
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="needs Linux")
+def test_shards_may_be_more_than_a_process_may_have_files_open(folder):
+    before = len(os.listdir("/proc/self/fd"))
+    dataset = GameDataset(folder)
+    assert len(os.listdir("/proc/self/fd")) == before
+    assert dataset.num_games == 100
 
 
 def test_of_given_shards_no_other_is_read(folder):

@@ -172,16 +172,18 @@ class GameDataset:
         for path in self.paths:
             check_shard(path)
         folder = self.paths[0].parent
-        files = [open_parquet(path) for path in self.paths]
         origins = [_get_origin(path) for path in self.paths]
-        sizes = [file.metadata.num_rows for file in files]
+        # Numbers alone: a process may have a thousand open files, and there may be more shards.
+        metadata = (open_parquet(path).metadata for path in self.paths)
+        counts = [(found.num_rows, found.num_row_groups) for found in metadata]
+        sizes = [num_rows for num_rows, _ in counts]
         for number, (path, origin) in enumerate(zip(self.paths, origins, strict=True)):
             if path.stem != f"shard-{number:05d}":
                 missing = path.with_stem(f"shard-{number:05d}")
                 raise ArtefactError(f"{missing} is missing; run the pipeline with its config again")
             if (shard := origin.pop("shard")) != number:
                 raise ArtefactError(f"{path} was made as shard {shard}; {REPAIR}")
-            is_last = number == len(files) - 1
+            is_last = number == len(sizes) - 1
             if origin != origins[0] or not (is_last or sizes[number] == origin["games_per_shard"]):
                 raise ArtefactError(
                     f"{path} was made by another config or other code than {self.paths[0]}; "
@@ -196,8 +198,8 @@ class GameDataset:
             )
         self._groups = [
             (path, group)
-            for path, file in zip(self.paths, files, strict=True)
-            for group in range(file.num_row_groups)
+            for path, (_, num_groups) in zip(self.paths, counts, strict=True)
+            for group in range(num_groups)
         ]
 
     def batches(

@@ -18,7 +18,7 @@ from gamecircuits.claims.claim import claim_modules
 from gamecircuits.experiments.experiment import EXPERIMENTS
 from gamecircuits.explorer.page import THEORY, digest_files, list_assets
 from gamecircuits.figures.palette import colour_of, colours_of
-from gamecircuits.games.game import GAMES
+from gamecircuits.games.game import GAMES, token_dtype
 from gamecircuits.kinds import list_modules
 from gamecircuits.pipeline.captions import make_renderer
 from gamecircuits.pipeline.config.limits import (
@@ -52,6 +52,7 @@ def _figures(family: str) -> list[str]:
 # Games. They are made and read in batches, so memory does not grow with their number.
 
 BATCH_MEMORY = 650  # MiB
+ROW = 8  # bytes of a row of a file beside its tokens or masks
 
 
 def _play_time(named: NamedGame, num_games: int) -> float:
@@ -91,19 +92,23 @@ def generate_games(config: Config, game: str, shard: str) -> Work:
         "splits": named.splits,
         "game": named.settings,
     }
-    seconds = _play_time(named, named.games_in_shard(number))
-    return Work(settings=settings, memory=BATCH_MEMORY, seconds=seconds)
+    num_games, rules = named.games_in_shard(number), named.game
+    seconds = _play_time(named, num_games)
+    size = num_games * (rules.max_length * token_dtype(rules.vocab_size).itemsize + ROW)
+    return Work(settings=settings, memory=BATCH_MEMORY, seconds=seconds, size=size)
 
 
 @stage("masks", writes={"masks": "masks/{game}/{shard}.parquet"}, each=_shards)
 def compute_masks(config: Config, game: str, shard: str) -> Work:
     """Legal next tokens after every prefix, row for row with `games/`"""
     named, number = config.games[game], int(shard.removeprefix("shard-"))
+    num_games, rules = named.games_in_shard(number), named.game
     return Work(
         reads={"games": file_of("generate_games", game=game, shard=shard)},
-        settings={"game": named.settings, "num_games": named.games_in_shard(number)},
+        settings={"game": named.settings, "num_games": num_games},
         memory=BATCH_MEMORY,
-        seconds=_play_time(named, named.games_in_shard(number)),
+        seconds=_play_time(named, num_games),
+        size=num_games * (rules.max_length * -(-rules.vocab_size // 8) + ROW),
     )
 
 

@@ -11,7 +11,7 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -135,6 +135,18 @@ class Job:
         return json.dumps(task, indent=1)
 
 
+def with_sources(jobs: Iterable[Job]) -> set[Job]:
+    """The jobs, and all that they read from, directly or not."""
+    found: set[Job] = set()
+    todo = list(jobs)
+    while todo:
+        job = todo.pop()
+        if job not in found:
+            found.add(job)
+            todo += [source for files in job.reads.values() for _, source in files]
+    return found
+
+
 class Plan:
     """All jobs of a config."""
 
@@ -189,14 +201,7 @@ class Plan:
     def urgent(self) -> set[Job]:
         """The jobs that the first figure waits for."""
         stage, names = FIRST_FIGURE
-        found: set[Job] = set()
-        todo = [j for j in self.jobs if (j.stage.name, dict(j.names)) == (stage, names)]
-        while todo:
-            job = todo.pop()
-            if job not in found:
-                found.add(job)
-                todo += [source for files in job.reads.values() for _, source in files]
-        return found
+        return with_sources(j for j in self.jobs if (j.stage.name, dict(j.names)) == (stage, names))
 
     def find_stale(self) -> dict[Job, str]:
         """The jobs whose files, or some of them, are there but not to be used, with the reason.

@@ -37,6 +37,7 @@ class Work:
         threads: how many are worth giving to it; passed on if the function takes `threads`.
         memory: MiB that it takes at most, and
         seconds: how long it takes, as its log said where it was measured; for clusters.
+        size: bytes that its files take at most, where that may be much.
     """
 
     reads: Mapping[str, File | list[File]] = field(default_factory=dict)
@@ -46,6 +47,7 @@ class Work:
     threads: int = 1
     memory: float = 350
     seconds: float = 10
+    size: int = 0
 
 
 @dataclass(frozen=True)

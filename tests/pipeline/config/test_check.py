@@ -138,7 +138,7 @@ BROKEN = [  # (replace, by, line, message)
         "games.w.splits.tran: unknown key; did you mean 'train'?; known: train, validation, test",
     ),
     ("num_games: 50", "num_games: 0", 6, "num_games = 0: allowed: an integer from 1 to 10"),
-    ("num_games: 50", "num_games: 999999", 6, "makes 50000 shards of the games; at most 300"),
+    ("num_games: 50", "num_games: 999999", 6, "makes 50,000 shards of the games; at most 10,000"),
     ("num_games: 50", "num_games: 1.5", 6, "games.w.num_games = 1.5: must be an integer"),
     ("  a:", "  a b:", 3, "games.a b: names start with a letter"),
     ("  a:", "  7:", 3, "games.7: keys must be text, not 7; write it in quotes"),

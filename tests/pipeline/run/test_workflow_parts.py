@@ -118,6 +118,22 @@ def test_results_that_are_not_to_be_used_are_named(make):
         make(makes_report=True).prepare()
 
 
+def test_a_disk_that_may_be_too_small_is_named_before_the_run(make, monkeypatch):
+    games, masks = 10 * (4 + 8 + 4 + 8), 10 * (4 * 1 + 8 + 4 * 1 + 8)  # a has 4 moves, b 4 tokens
+    for free, targets, warned in [
+        (games + masks - 1, [], True),
+        (games + masks, ["all"], False),
+        (games, ["games"], False),
+        (games - 1, ["games"], True),
+        (10 * (4 + 8), [os.path.abspath("results/games/a/shard-00000.parquet")], False),
+        (0, ["theory"], False),
+    ]:
+        monkeypatch.setattr("shutil.disk_usage", lambda path, free=free: SimpleNamespace(free=free))
+        assert bool(make().prepare(targets)) is warned, (free, targets)
+    do_all(make().plan, "generate_games", "compute_masks")
+    assert make().prepare() == [], "what is there needs no space"
+
+
 def test_results_of_what_was_taken_out_of_the_configuration_are_named(make):
     do_all(make().plan, "generate_games", "compute_masks", "construct_model")
     config = {**CONFIG, "models": {"n": CONFIG["models"]["m"]}}

@@ -252,7 +252,7 @@ export const learn = {
   id: "learn",
   title: "Watch a model learn",
   short: "Learn",
-  isThere: (data) => data.courses.some((course) => course.variants.length),
+  isThere: (data) => Boolean(data.courses?.some((course) => course.variants.length)),
   defaults: () => ({ lsearch: "", lstep: -1 }),
   build(element, page) {
     const apart = page.data.courses.filter((course) => !course.variants.length);

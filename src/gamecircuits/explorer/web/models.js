@@ -201,7 +201,7 @@ export const models = {
   id: "models",
   title: "The models, compared",
   short: "Models",
-  isThere: (data) => data.models.length > 0,
+  isThere: (data) => Boolean(data.diagnoses && data.models.length),
   defaults: (page) => ({ msort: "", pair: choosePair(page.data).join(",") }),
   build(element, page) {
     const { data, state } = page;

@@ -81,7 +81,7 @@ export const results = {
   id: "results",
   title: "What was found",
   short: "Figures",
-  isThere: (data) => data.figures.length > 0,
+  isThere: (data) => Boolean(data.figures?.length),
   defaults: () => ({}),
   build(element, page) {
     const { figures } = page.data;

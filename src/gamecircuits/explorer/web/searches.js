@@ -258,7 +258,7 @@ export const searches = {
   title: "What helps in training",
   short: "Searches",
   isThere: (data) =>
-    Boolean(data.effects?.vs_variant || data.effects?.vs_average) || data.hypotheses.length > 0,
+    Boolean(data.effects?.vs_variant || data.effects?.vs_average) || data.hypotheses?.length > 0,
   defaults: () => ({ search: "", metric: "", versus: "", at: "longest", of: "", strength: "" }),
   build(element, page) {
     const { effects, hypotheses } = page.data;

@@ -300,7 +300,7 @@ class _Checker:
             return None
         entry, game, settings = made
         if (count := -(-entry.num_games // entry.games_per_shard)) > MAX_SHARDS:
-            message = f"makes {count} shards of the games; at most {MAX_SHARDS} are possible"
+            message = f"makes {count:,} shards of the games; at most {MAX_SHARDS:,} are possible"
             self.report(("games", name, "games_per_shard"), message, entry.games_per_shard)
         try:
             check_size(game)

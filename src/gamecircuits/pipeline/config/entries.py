@@ -28,7 +28,7 @@ from gamecircuits.training.choices import COMPARED, STRENGTHS
 from gamecircuits.training.eval_lengths import EVAL_LENGTHS
 from gamecircuits.training.hypotheses import MEASURES
 
-MAX_SHARDS = 300  # each is two jobs, and Snakemake prepares some fifty a second
+MAX_SHARDS = 10_000  # each is two jobs, and Snakemake plans about a thousand a second
 MAX_GROUPS = 2000
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class GameEntry(Strict):
         ge=1,
         le=10**8,
         description="games in one parquet file; a shard is one job, and a game has at most "
-        f"{MAX_SHARDS}",
+        f"{MAX_SHARDS:,}",
     )
     splits: Splits = Field(
         default=Splits(),

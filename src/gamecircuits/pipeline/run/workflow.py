@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import shlex
+import shutil
 from argparse import Namespace
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -20,7 +21,7 @@ from gamecircuits.kinds import suggest
 from gamecircuits.pipeline.captions import make_renderer
 from gamecircuits.pipeline.config.load import DEFAULT_CONFIG, load_config
 from gamecircuits.pipeline.graph import PARTS
-from gamecircuits.pipeline.plan import Job, Plan
+from gamecircuits.pipeline.plan import Job, Plan, with_sources
 from gamecircuits.pipeline.provenance import SOURCE
 from gamecircuits.pipeline.run.cluster import get_group, get_memory, get_minutes
 from gamecircuits.pipeline.run.heartbeat import Heartbeat
@@ -63,11 +64,14 @@ class Workflow:
         self.overrides, self.is_main, self.makes_report = overrides, is_main, makes_report
         self._usable: set[Job] = set()  # when it was decided what is to be made
 
-    def prepare(self) -> list[str]:
+    def prepare(self, targets: Iterable[str] = ()) -> list[str]:
         """Tell Snakemake which results are up to date, by the times of the tasks.
 
+        Args:
+            targets: of this call; none means all.
+
         Returns:
-            messages about results that are not to be used.
+            messages about results that are not to be used, and about a disk that may be too small.
         """
         if not self.is_main:  # a job on a node of a cluster, whose run may be dead
             lock_node()
@@ -86,13 +90,32 @@ class Workflow:
         else:
             damaged = remove_damaged(Path(".snakemake"))
             first = [f"{path} was damaged, and is removed; no result is lost." for path in damaged]
-        messages = first + _describe_stale(stale)
+        messages = first + _describe_stale(stale) + self._describe_space(targets)
         if others := self.plan.find_others():
             messages.append(
                 f"{self.results} also has results that this configuration does not ask for "
                 f"({_list_counts(others)}); they stay as they are."
             )
         return messages
+
+    def _describe_space(self, targets: Iterable[str]) -> list[str]:
+        """Whether what is to be made may not fit on the disk."""
+        wanted = {*map(os.path.relpath, targets), *targets} or {"all"}
+        jobs = with_sources(
+            job
+            for job in self.plan.jobs
+            if not wanted.isdisjoint(("all", job.stage.name, *job.stage.parts, *job.files))
+        )
+        need = sum(job.work.size for job in jobs - self._usable)
+        folder = Path(self.results).absolute()
+        free = shutil.disk_usage(next(p for p in (folder, *folder.parents) if p.is_dir())).free
+        if need <= free:
+            return []
+        return [
+            f"Games and masks that are to be made take up to {need / 1e9:,.0f} GB, before "
+            f"compression, and the disk of {self.results} has {free / 1e9:,.0f} GB left. "
+            "What is finished when a disk is full stays, and the same command goes on."
+        ]
 
     def check_targets(self, given: Namespace) -> None:
         """Raise GamecircuitsError for a rule or file that is asked for but not in the plan.
@@ -152,10 +175,10 @@ class Workflow:
     def wildcard_constraints(self, stage: Stage) -> dict[str, str]:
         """The values of each name: a file has one rule, whatever the names are."""
         jobs = self._jobs_by_stage.get(stage.name, [])
-        return {
-            name: "|".join(sorted({job.names[name] for job in jobs})) or "(?!)"  # matches nothing
-            for name in stage.wildcards
-        }
+        values = {name: {job.names[name] for job in jobs} for name in stage.wildcards}
+        if "shard" in values:  # Snakemake goes through a list of thousands for every job
+            values["shard"] = {r"shard-\d{5}"}
+        return {name: "|".join(sorted(found)) or "(?!)" for name, found in values.items()}
 
     @cached_property
     def _jobs_by_stage(self) -> dict[str, list[Job]]:
