@@ -18,6 +18,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from gamecircuits.errors import GamecircuitsError
+from gamecircuits.explorer.page import digest_files, list_assets, read_data
 from gamecircuits.pipeline import docs, training_page
 from gamecircuits.pipeline.config.load import load_config
 from gamecircuits.pipeline.graph import STAGES
@@ -211,6 +212,18 @@ def test_every_figure_is_shown_and_made_by_the_command():
     assert figures == set(docs.FIGURES) | {"throughput.png"}
     texts = "".join(document.read_text(encoding="utf-8") for document in DOCUMENTS)
     assert [name for name in figures if f"{name})" not in texts] == []
+
+
+def test_the_page_has_the_assets_of_now_and_finds_its_images():
+    """`run.py docs --only page` makes it anew."""
+    page = (DOCS / docs.PAGE).read_text(encoding="utf-8")
+    assert f'<meta name="assets" content="{digest_files(list_assets())}">' in page
+    assert len(page) < 1_500_000
+    data = read_data(page)
+    assert data["is_copy"]
+    assert data["figures"]
+    for figure in data["figures"]:
+        assert (DOCS / figure["image"]).is_file()
 
 
 # The path of training.

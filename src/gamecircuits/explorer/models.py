@@ -6,6 +6,8 @@ from gamecircuits.transformer.circuits import direct_path, ov_circuit, qk_circui
 from gamecircuits.transformer.one_layer import OneLayer
 
 MAX_TOKENS = 64  # tables of larger vocabularies would be most of the page
+MAX_BYTES = 3_000_000  # of the tables of all models; those that come after are left out
+LARGE = 32  # tokens from which on seven digits suffice
 
 
 def make_tables(model: OneLayer, dtype: str = "float64") -> dict[str, np.ndarray]:
@@ -36,6 +38,7 @@ def make_tables(model: OneLayer, dtype: str = "float64") -> dict[str, np.ndarray
 def describe_model(model: OneLayer) -> dict:
     """What the page needs to run a model: its size, norm and tables."""
     d, d_k = model.parameters.W_Q.shape
+    dtype = "float32" if model.vocab_size > LARGE else "float64"
     return {
         "vocab": model.vocab_size,
         "norm": model.norm,
@@ -44,5 +47,12 @@ def describe_model(model: OneLayer) -> dict:
         "d": d,
         "d_k": d_k,
         "d_v": model.parameters.W_V.shape[1],
-        "tables": make_tables(model),
+        "tables": make_tables(model, dtype),
     }
+
+
+def keep_few(models: list[dict]) -> list[dict]:
+    """The first models whose tables are not too large together."""
+    sizes = [sum(table.nbytes for table in model["tables"].values()) for model in models]
+    is_kept = np.cumsum(sizes, dtype=int) <= MAX_BYTES
+    return [model for model, kept in zip(models, is_kept, strict=True) if kept]

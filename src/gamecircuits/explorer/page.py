@@ -8,6 +8,7 @@ import base64
 import hashlib
 import html
 import json
+import re
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +17,8 @@ from typing import Any
 import numpy as np
 
 WEB = Path(__file__).with_name("web")
+THEORY = Path(__file__).parents[3] / "docs" / "theory.md"
+MAX_PAGE = 6_000_000  # bytes
 PREFIX = "gamecircuits/"  # of the modules' names
 NUMBERS = {"<f8": "Float64Array", "<f4": "Float32Array", "<i4": "Int32Array", "|u1": "Uint8Array"}
 
@@ -67,16 +70,61 @@ def pack(data: Mapping[str, Any]) -> str:
     text = json.dumps(describe(data), ensure_ascii=False, allow_nan=False).encode()
     text += b" " * (-(len(text) + 4) % 8)
     content = len(text).to_bytes(4, "little") + text + b"".join(blocks)
-    return base64.b64encode(zlib.compress(content, 9)).decode()
+    return base64.b64encode(zlib.compress(content, 6)).decode()
+
+
+def unpack(text: str) -> Any:
+    """The data of `pack`; arrays of bool come back as uint8."""
+    content = zlib.decompress(base64.b64decode(text))
+    size = int.from_bytes(content[:4], "little")
+    types = {name: dtype for dtype, name in NUMBERS.items()}
+
+    def restore(value: dict) -> Any:
+        if list(value) != ["array"]:
+            return value
+        name, shape, start = value["array"]
+        count = int(np.prod(shape))
+        return np.frombuffer(content, types[name], count, 4 + size + start).reshape(shape)
+
+    return json.loads(content[4 : 4 + size], object_hook=restore)
 
 
 def _shrink(array: np.ndarray) -> np.ndarray:
     """The array, of a type that JavaScript has."""
-    if array.dtype == bool:
+    if array.dtype in (bool, np.uint8):
         return array.astype("|u1")
     if np.issubdtype(array.dtype, np.integer):
         return array.astype("<i4", casting="same_kind")
     return np.ascontiguousarray(array, "<f4" if array.dtype.itemsize < 8 else "<f8")
+
+
+def count_bytes(data: Mapping[str, Any], title: str) -> int:
+    """Size of the page with these data."""
+    return len(make_page(data, title))
+
+
+def read_data(page: str) -> Any:
+    """The data of a page that `make_page` has made."""
+    found = re.search(r'<script type="text/plain" id="data">(.*?)</script>', page, re.DOTALL)
+    if not found:
+        raise ValueError("this is no page of ours: it has no data")
+    return unpack(found[1])
+
+
+def make_copy(page: str, images: Mapping[str, str]) -> bytes:
+    """A page for another folder: its figures are those that have an image there.
+
+    Args:
+        images: address of the image by the figure's path, as seen from the new place.
+    """
+    data = read_data(page)
+    title = html.unescape(page.partition("<title>")[2].partition("</title>")[0])
+    figures = [f for f in data["figures"] if f["path"] in images]
+    data["figures"] = [
+        figure | {"picture": None, "image": images[figure["path"]], "is_card": True}
+        for figure in figures
+    ]
+    return make_page(data | {"is_copy": True}, title)
 
 
 def make_page(data: Mapping[str, Any], title: str) -> bytes:
@@ -89,7 +137,10 @@ def make_page(data: Mapping[str, Any], title: str) -> bytes:
     }
     parts = {
         "title": html.escape(title),
-        "style": WEB.joinpath("style.css").read_text(encoding="utf-8"),
+        "assets": digest_files(list_assets()),
+        "style": "\n".join(
+            path.read_text(encoding="utf-8") for path in list_assets() if path.suffix == ".css"
+        ),
         "modules": json.dumps({"imports": modules}),
         "data": pack(data),
     }

@@ -1,7 +1,7 @@
 """Make all numbers and figures under docs/ anew.
 
     python3 run.py docs                 run the pipeline, then copy figures and tables, render pages
-    python3 run.py docs --only PART     figures, tour, training or replication: this part alone
+    python3 run.py docs --only PART     figures, tour, page, training or replication alone
     python3 run.py docs --check         say whether docs/training.md is what its tables give
     python3 run.py docs --redraw        draw figures anew from results that are there, of any code
 
@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from gamecircuits.explorer.page import make_copy
 from gamecircuits.pipeline.config.load import load_config
 from gamecircuits.pipeline.docs_images import is_current, make_image, redraw
 from gamecircuits.pipeline.notebook import run_notebook
@@ -102,6 +103,7 @@ FIGURES = {  # file in docs: run, and file in its results; throughput.png is mad
     f"{FOLDER}/circuits_v16.png": ("search", "figures/searches/v16/circuits.png"),
 }
 TABLES = ("effects", "mechanisms", "moderators")  # of every search
+PAGE = "index.html"  # in docs: the page of the default run
 PATHS = "training_path.csv"  # in docs: where predicted and measured trainings end
 
 
@@ -181,6 +183,14 @@ def update_replication(docs: Path) -> None:
     write_table(join_hypotheses(*hypotheses), docs / FOLDER / "hypotheses.csv")
 
 
+def update_page(docs: Path) -> None:
+    """The page of the default run; the images are those beside it."""
+    page = RUNS["default"].make(["index.html"]) / "index.html"
+    shown = [(copy, file) for copy, (run, file) in FIGURES.items() if run == "default"]
+    images = {file.removesuffix(".png"): copy for copy, file in shown}
+    (docs / PAGE).write_bytes(make_copy(page.read_text(encoding="utf-8"), images))
+
+
 def update_tour(docs: Path) -> None:
     """What the cells of the tour print and draw."""
     RUNS["start"].make(["tables/metrics.parquet", "models/by_hand.safetensors"])
@@ -191,6 +201,7 @@ def update_tour(docs: Path) -> None:
 PARTS = {
     "figures": update_figures,
     "tour": update_tour,
+    "page": update_page,
     "training": update_training,
     "replication": update_replication,
 }

@@ -16,21 +16,25 @@ import yaml
 
 from gamecircuits.claims.claim import claim_modules
 from gamecircuits.experiments.experiment import EXPERIMENTS
-from gamecircuits.explorer.page import digest_files, list_assets
+from gamecircuits.explorer.page import THEORY, digest_files, list_assets
+from gamecircuits.figures.palette import colour_of, colours_of
 from gamecircuits.games.game import GAMES, token_dtype
 from gamecircuits.kinds import list_modules
+from gamecircuits.pipeline.captions import make_renderer
 from gamecircuits.pipeline.config.limits import (
     Need,
     list_needs_of_measuring,
     list_needs_of_training,
 )
-from gamecircuits.pipeline.config.named import Config, NamedGame
+from gamecircuits.pipeline.config.named import Config, NamedGame, NamedModel
 from gamecircuits.pipeline.stage import STAGES, File, Names, Stage, Work, figure, file_of, stage
+from gamecircuits.storage.files import record_path
 from gamecircuits.transformer.constructions.construction import CONSTRUCTIONS
 
 SHOWN_VERSIONS = ("numpy", "pandas", "pyarrow", "matplotlib", "safetensors", "snakemake")
 
 
+MAX_VARIANTS = 8  # of a search, that the page shows in training
 KINDS = {"game": GAMES, "construction": CONSTRUCTIONS, "experiment": EXPERIMENTS}
 
 
@@ -632,25 +636,99 @@ def plot_experiment(config: Config, experiment: str) -> Work:
     return Work(reads, settings, caption=f"experiments/{kind}.rst")
 
 
-# The page.
+# The page. It is made last: it shows what all other stages have made.
+
+
+def _describe_figures(config: Config) -> tuple[list[File], list[dict]]:
+    """The images of all figures, and what the page says of each."""
+    files, entries, render = [], [], make_renderer(config.raw)
+    for known in STAGES.values():
+        images = [path for path in known.patterns if path.endswith(".png")]
+        for names in known.each(config) if images and known.shown else []:
+            caption = known.work(config, **names).caption
+            assert caption is not None  # what is shown has one
+            files.append(file_of(known.name, suffix=".png", **names))
+            entries.append(
+                {
+                    "path": images[0].removesuffix(".png").format_map(names),
+                    "section": known.shown,
+                    "caption": render(caption, names),
+                    "record": record_path("", known.name, known.label.format_map(names))[1:],
+                }
+            )
+    return files, entries
+
+
+def _describe_searches(config: Config) -> tuple[list[Names], list[dict]]:
+    """The groups of the trials that the page shows, the first of each variant; its searches."""
+    groups: list[Names] = []
+    entries = []
+    for named in config.searches.values():
+        trials = []
+        colours = colours_of(named.entry.variants)
+        for variant in list(named.entry.variants)[:MAX_VARIANTS]:
+            group = {"search": named.name, "group": named.group_of(variant, 0)}
+            if group not in groups:
+                groups.append(group)
+            values = asdict(named.trials[variant, 0])
+            place = {"variant": variant, "number": 0, "file": groups.index(group)}
+            look = {"colour": colours[variant], "hyperparameters": values}
+            trials.append(place | look)
+        entries.append(
+            {
+                "name": named.name,
+                "game": named.game.name,
+                "length": named.entry.length,
+                "variants": len(named.entry.variants),
+                "trials": trials,
+            }
+        )
+    return groups, entries
 
 
 @stage("page", writes={"page": "index.html"})
 def make_page(config: Config) -> Work:
     """The page to look at and play with: models, games, figures, claims; opens without network"""
     models, games = list(config.models.values()), list(config.games.values())
+    figures, figure_entries = _describe_figures(config)
+    groups, search_entries = _describe_searches(config)
     settings = {
         "title": "gamecircuits",
         "assets": digest_files(list_assets()),
-        "model_entries": [{"name": m.name, "kind": m.kind, "origin": m.origin} for m in models],
+        "theory": digest_files([THEORY]),
+        "model_entries": [_describe_for_page(config, m) for m in models],
         "game_entries": [{"name": g.name, "settings": g.settings} for g in games],
+        "figure_entries": figure_entries,
+        "search_entries": search_entries,
+        "diagnosed": [names["model"] for names in _drawn_models(config)],
     }
     reads: dict[str, File | list[File]] = {
         "models": [_model(config, model.name) for model in models],
         "games": [file_of("generate_games", game=g.name, shard=g.shards[0]) for g in games],
+        "figures": figures,
+        "diagnoses": [file_of("diagnose_model", **names) for names in _drawn_models(config)],
+        "claims": [file_of("check_claims", **names) for names in _once(config.claims)],
+        "effects": [file_of("collect_search", "effects", **n) for n in _searches(config)],
+        "hypotheses": [file_of("check_hypotheses", **n) for n in _once(config.hypotheses)],
+        "trajectories": [file_of("train_trials", "trajectory", **group) for group in groups],
+        "weights": [file_of("train_trials", "weights", **group) for group in groups],
+        "run": file_of("describe_run", "table"),
     }
     loads = [GAMES.module(game.kind) for game in games]
-    return Work(reads, settings, loads=list(dict.fromkeys(loads)))
+    return Work(reads, settings, loads=list(dict.fromkeys(loads)), memory=700, seconds=10)
+
+
+def _describe_for_page(config: Config, model: NamedModel) -> dict:
+    is_trained = model.origin == "trial"
+    search = config.searches[model.settings["search"]].entry if is_trained else None
+    return {
+        "name": model.name,
+        "kind": model.kind,
+        "origin": model.origin,
+        "games": [game for game in config.games if model.name in _models_on(config, game)],
+        "trained_length": search and search.length,
+        "colour": colour_of(model.settings["variant"] if is_trained else model.kind),
+    }
 
 
 # The run itself.

@@ -185,7 +185,8 @@ class Plan:
     def _locate(self, file: File) -> tuple[str, Job]:
         job = self.job(file.stage, **dict(file.names))
         argument = file.argument or next(iter(job.stage.writes))
-        return as_list(job.writes[argument])[0], job
+        paths = as_list(job.writes[argument])
+        return next(path for path in paths if path.endswith(file.suffix)), job
 
     def files(self, part: str | None = None) -> list[str]:
         """All files of a part of the pipeline, or of the whole."""

@@ -17,11 +17,12 @@ class File(NamedTuple):
     stage: str
     names: tuple[tuple[str, str], ...]
     argument: str | None  # the stage's first if None
+    suffix: str = ""  # of several files of one argument the first that ends like this
 
 
-def file_of(stage: str, argument: str | None = None, **names: str) -> File:
+def file_of(stage: str, argument: str | None = None, suffix: str = "", **names: str) -> File:
     """The file that a stage writes for these names; of several of one argument, the first."""
-    return File(stage, tuple(sorted(names.items())), argument)
+    return File(stage, tuple(sorted(names.items())), argument, suffix)
 
 
 @dataclass(frozen=True)

@@ -26,19 +26,27 @@ export const svg = (name, attributes = {}, ...children) =>
  */
 export function replace(element, ...children) {
   const key = element.contains(document.activeElement) && document.activeElement.dataset.key;
-  element.replaceChildren(...children.flat(Infinity).filter((child) => child != null && child !== false));
+  const isThere = (child) => child != null && child !== false;
+  element.replaceChildren(...children.flat(Infinity).filter(isThere));
   if (key) element.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus({ preventScroll: true });
 }
 
-/** A number with three digits: 0.0123, 1.23e−5, 1 230; "–" for what is not a number. */
+const RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹";
+
+/** 10⁻³ and the like. */
+export const tenTo = (exponent) =>
+  `10${String(exponent).replace("-", "⁻").replace(/\d/g, (digit) => RAISED[digit])}`;
+
+/** A number with three digits: 0.0123, 1.23·10⁻⁵, 1230; "–" for what is not a number. */
 export function show(value, digits = 3) {
   if (value == null || Number.isNaN(value)) return "–";
   if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";
   const size = Math.abs(value);
-  let text;
-  if (size !== 0 && (size < 1e-3 || size >= 1e6)) text = value.toExponential(digits - 1);
-  else text = String(Number(value.toPrecision(digits)));
-  return text.replace("e+", "e").replaceAll("-", "−");
+  if (size === 0 || (size >= 1e-3 && size < 1e6)) {
+    return String(Number(value.toPrecision(digits))).replace("-", "−");
+  }
+  const [mantissa, exponent] = value.toExponential(digits - 1).split("e");
+  return `${mantissa.replace("-", "−")}·${tenTo(Number(exponent))}`;
 }
 
 /** A share as percent. */
@@ -67,7 +75,16 @@ export function slider(label, { min, max, step, value, read = show, key = label 
       oninput(now);
     },
   });
-  return h("label", { class: "slider" }, h("span", {}, label), input, output);
+  return h("label", { class: "slider" }, h("span", {}, label), output, input);
+}
+
+/** New place, and perhaps new ends, of a slider that stays: one that is replaced drops its drag. */
+export function moveSlider(label, { value, max, read = show }) {
+  const input = label.querySelector("input");
+  if (max != null) input.max = max;
+  input.value = value;
+  input.setAttribute("aria-valuetext", read(value));
+  label.querySelector("output").textContent = read(value);
 }
 
 export const button = (text, onclick, attributes = {}) =>

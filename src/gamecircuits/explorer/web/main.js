@@ -5,10 +5,17 @@ import { h } from "gamecircuits/dom";
 import { State } from "gamecircuits/state";
 import { Transformer } from "gamecircuits/transformer";
 import { play } from "gamecircuits/play";
+import { turn } from "gamecircuits/turn";
+import { learn } from "gamecircuits/learn";
+import { boards } from "gamecircuits/boards";
+import { results } from "gamecircuits/results";
+import { models } from "gamecircuits/models";
+import { searches } from "gamecircuits/searches";
+import { claims } from "gamecircuits/claims";
 
 // A part is {id, title, isThere(data), defaults(page), build(element, page)}: `build` fills the
 // element once, when it is first shown, and listens to the state. What lacks data is left out.
-const PARTS = [play];
+const PARTS = [play, turn, learn, boards, results, models, searches, claims];
 
 /** What every part is given. */
 class Page {

@@ -19,10 +19,10 @@ export class Transformer {
 
   /** Attention that the last of the tokens pays to each, and what goes to the sink. */
   attend(tokens) {
-    const last = tokens[tokens.length - 1];
-    const scores = tokens.map((token) => this.scores.at(last, token));
-    const highest = Math.max(...scores, this.sink > 0 ? Math.log(this.sink) : -Infinity);
-    const weights = scores.map((score) => Math.exp(score - highest));
+    const row = this.scores.row(tokens[tokens.length - 1]);
+    const highest = tokens.reduce(
+      (most, token) => Math.max(most, row[token]), this.sink > 0 ? Math.log(this.sink) : -Infinity);
+    const weights = tokens.map((token) => Math.exp(row[token] - highest));
     const sink = this.sink > 0 ? this.sink * Math.exp(-highest) : 0;
     const total = weights.reduce((sum, weight) => sum + weight, sink);
     return { attention: weights.map((weight) => weight / total), sinkShare: sink / total };
@@ -32,12 +32,15 @@ export class Transformer {
   #scale(tokens, attention) {
     if (this.norm === "none") return 1;
     let square = 0;
-    tokens.forEach((t, i) =>
-      tokens.forEach((u, j) => (square += attention[i] * attention[j] * this.gram.at(t, u))));
+    tokens.forEach((t, i) => {
+      const row = this.gram.row(t);
+      tokens.forEach((u, j) => (square += attention[i] * attention[j] * row[u]));
+    });
     if (this.norm === "residual") {
       const last = tokens[tokens.length - 1];
+      const row = this.cross.row(last);
       square += this.length2[last];
-      tokens.forEach((t, i) => (square += 2 * attention[i] * this.cross.at(last, t)));
+      tokens.forEach((t, i) => (square += 2 * attention[i] * row[t]));
     }
     return square > 0 ? this.gain / Math.sqrt(square) : 0;
   }
@@ -49,14 +52,18 @@ export class Transformer {
    * logit of k; own(k): what the last token adds by itself.
    */
   run(tokens) {
-    const last = tokens[tokens.length - 1];
+    const direct = this.direct.row(tokens[tokens.length - 1]);
     const { attention, sinkShare } = this.attend(tokens);
     const scale = this.#scale(tokens, attention);
     const factor = this.norm === "residual" ? scale : 1;
+    const logits = Float64Array.from(direct, (value) => factor * value);
+    tokens.forEach((token, i) => {
+      const values = this.values.row(token);
+      const weight = scale * attention[i];
+      for (let k = 0; k < logits.length; k++) logits[k] += weight * values[k];
+    });
     const part = (i, k) => scale * attention[i] * this.values.at(tokens[i], k);
-    const own = (k) => factor * this.direct.at(last, k);
-    const logits = Float64Array.from({ length: this.vocab }, (_, k) =>
-      tokens.reduce((sum, _, i) => sum + part(i, k), own(k)));
+    const own = (k) => factor * direct[k];
     return { attention, sinkShare, scale, logits, probabilities: softmax(logits), part, own };
   }
 }
@@ -71,10 +78,3 @@ export function softmax(logits) {
 /** Probability on tokens that are not legal. */
 export const illegalRate = (probabilities, legal) =>
   probabilities.reduce((sum, p, k) => sum + (legal[k] ? 0 : p), 0);
-
-/** Lowest logit of a legal token, less that of a token: how far the token lies below. */
-export function displacement(logits, legal, token) {
-  let lowest = Infinity;
-  logits.forEach((logit, k) => (lowest = legal[k] ? Math.min(lowest, logit) : lowest));
-  return lowest - logits[token];
-}

@@ -33,6 +33,7 @@ from gamecircuits.storage.tables import read_frame
 from gamecircuits.training.hypotheses import VERDICTS
 
 SHOWN = {
+    "index.html": "to look at and play with: open it in a browser",
     "README.md": "what each file holds",
     "figures/length_generalization.png": "the first figure to look at",
     "claims.html": "the theory, claim by claim",

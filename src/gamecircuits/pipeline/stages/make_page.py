@@ -1,13 +1,31 @@
 """Stage: the page to look at and play with, one file that needs nothing else."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-from gamecircuits.explorer.games import RECORDED, describe_game
-from gamecircuits.explorer.models import MAX_TOKENS, describe_model
+import numpy as np
+from safetensors import safe_open
+
+from gamecircuits.analysis.standard_form import fit_model
+from gamecircuits.explorer.boards import describe_board
+from gamecircuits.explorer.games import RECORDED, describe_game, fits
+from gamecircuits.explorer.models import MAX_TOKENS, describe_model, keep_few
+from gamecircuits.explorer.page import MAX_PAGE, THEORY, count_bytes
 from gamecircuits.explorer.page import make_page as write_html
+from gamecircuits.explorer.shelf import describe_figures
+from gamecircuits.explorer.tables import (
+    describe_claims,
+    describe_diagnosis,
+    describe_effects,
+    describe_hypotheses,
+    summarize_run,
+)
+from gamecircuits.explorer.training import GAMES, MAX_BYTES, describe_search, scale_at_length_1
+from gamecircuits.games._bitboard_game import BitboardGame
 from gamecircuits.games.datasets import iter_games
 from gamecircuits.games.game import make_game
 from gamecircuits.storage.files import write_files
+from gamecircuits.storage.tables import read_frame
 from gamecircuits.transformer.one_layer import OneLayer
 from gamecircuits.transformer.weights import read_model
 
@@ -15,28 +33,81 @@ from gamecircuits.transformer.weights import read_model
 def make_page(
     models: Sequence[str],
     games: Sequence[str],
+    figures: Sequence[str],
+    diagnoses: Sequence[str],
+    claims: Sequence[str],
+    effects: Sequence[str],
+    hypotheses: Sequence[str],
+    trajectories: Sequence[str],
+    weights: Sequence[str],
+    run: str,
     page: str,
     *,
     job: str,
     title: str,
     assets: str,
+    theory: str,
     model_entries: Sequence[Mapping],
     game_entries: Sequence[Mapping],
+    figure_entries: Sequence[Mapping],
+    search_entries: Sequence[Mapping],
+    diagnosed: Sequence[str],
 ) -> None:
     """Collect what the page shows, and write it.
 
     Args:
-        models, games: files, as in model_entries and game_entries: a model, or a first shard.
-        assets: digest of what the browser gets beside the data; a change makes the page anew.
-        model_entries: name, kind, origin, and the game that the model is to play.
+        models, games, figures: files, as in model_entries, game_entries and figure_entries: a
+            model, a first shard, an image.
+        diagnoses: tables of the models `diagnosed`.
+        claims, hypotheses: one table, or none.
+        trajectories, weights: of the groups that search_entries refer to.
+        run: the configuration as a table.
+        assets, theory: digests of what the browser gets beside the data, and of docs/theory.md; a
+            change makes the page anew.
+        model_entries: name, kind, origin, the games that the model is evaluated on, the longest
+            prefix in training, if there was any, and a colour.
         game_entries: name, settings.
+        figure_entries, search_entries: see explorer.shelf and explorer.training.
     """
+    values = dict(read_frame(run)[["key", "value"]].to_numpy())
+    checked = read_frame(claims[0]) if claims else None
+    shards = dict(zip([entry["name"] for entry in game_entries], games, strict=True))
+    settings = {entry["name"]: entry["settings"] for entry in game_entries}
     data = {
-        "summary": "",
+        "summary": summarize_run(values, checked),
+        "folder": values.get("results", "results"),
         "models": [_read_model(*pair) for pair in zip(models, model_entries, strict=True)],
-        "games": [_read_game(*pair) for pair in zip(games, game_entries, strict=True)],
+        "games": [_read_game(shards[entry["name"]], entry) for entry in game_entries],
+        "diagnoses": {
+            name: describe_diagnosis(read_frame(path))
+            for name, path in zip(diagnosed, diagnoses, strict=True)
+        },
+        "claims": None,
+        "effects": None,
+        "hypotheses": describe_hypotheses(read_frame(hypotheses[0])) if hypotheses else [],
+        "courses": [],
     }
-    data["models"] = [model for model in data["models"] if model]
+    data["models"] = keep_few([model for model in data["models"] if model])
+    data["games"] = [game for game in data["games"] if game]
+    if checked is not None:
+        data["claims"] = describe_claims(checked, THEORY.read_text(encoding="utf-8"))
+    tables = [table for table in map(read_frame, effects) if len(table)]
+    if tables:
+        data["effects"] = describe_effects(tables)
+    for entry in search_entries:
+        game = make_game(**settings[entry["game"]])
+        tokens = next(iter_games(shards[entry["game"]], game))[:GAMES]
+        mask = game.get_valid_next_token_mask(tokens)
+        keys = [f"{item['variant']}/{item['number']}/" for item in entry["trials"]]
+        files = [
+            (_read_tensors(course, keys), _read_tensors(final, keys))
+            for course, final in zip(trajectories, weights, strict=True)
+        ]
+        budget = MAX_BYTES / len(search_entries)
+        data["courses"].append(describe_search(entry, files, tokens, mask, budget))
+    room = 0.7 * (MAX_PAGE - count_bytes(data, title))  # base64 takes a third more
+    images = [Path(path).read_bytes() for path in figures]
+    data["figures"] = describe_figures(figure_entries, images, int(room))
     write_files({page: write_html(data, title)})
 
 
@@ -45,10 +116,27 @@ def _read_model(path: str, entry: Mapping) -> dict | None:
     model = read_model(path)
     if not isinstance(model, OneLayer) or model.vocab_size > MAX_TOKENS:
         return None
-    return {**entry, **describe_model(model)}
+    values, direct = scale_at_length_1(model)
+    gauge = {"r": fit_model(model).r, "factors": {"values": values, "direct": direct}}
+    return {**entry, **describe_model(model), **gauge}
 
 
-def _read_game(path: str, entry: Mapping) -> dict:
-    game = make_game(**entry["settings"])
+def _read_game(path: str, entry: Mapping) -> dict | None:
+    """A game for the page; None if it has too many tokens to show."""
+    settings, shown = entry["settings"], {k: v for k, v in entry.items() if k != "settings"}
+    game = make_game(**settings)
+    if not fits(game):
+        return None
     tokens = next(iter_games(path, game))[:RECORDED]
-    return {**entry, **describe_game(game, tokens)}
+    found = {**shown, "kind": settings["kind"], **describe_game(game, settings["kind"], tokens)}
+    if isinstance(game, BitboardGame):
+        found["squares"] = describe_board(game, tokens)
+    return found
+
+
+def _read_tensors(path: str, prefixes: Sequence[str]) -> dict[str, np.ndarray]:
+    """Tensors whose names begin like this, and the steps; the files hold many trials."""
+    with safe_open(path, framework="numpy") as file:
+        names = list(file.keys())
+        wanted = [name for name in names if name.startswith((*prefixes, "steps"))]
+        return {name: file.get_tensor(name) for name in wanted}

@@ -1,0 +1,297 @@
+// All models of the run in one table; two of them side by side, with circuits and diagnosis.
+
+import { h, replace, show, words } from "gamecircuits/dom";
+import { largestOf, makeMaps } from "gamecircuits/heatmap";
+import { chart, legend, range } from "gamecircuits/plot";
+
+const FLOOR = 1e-8; // of rates on a logarithmic axis
+const COLUMNS = [
+  ["name", "model"],
+  ["kind", "kind"],
+  ["norm", "norm"],
+  ["gain", "gain"],
+  ["vocab", "V"],
+  ["d", "d"],
+  ["x", "x"],
+  ["beta", "β"],
+  ["misfit", "misfit"],
+  ["rate", "illegal rate"],
+  ["fails", "fails at"],
+];
+const MEANINGS =
+  "V is the number of tokens, d the width of the residual stream. x and β are the mean strengths " +
+  "of the OV circuit and of the direct path in nats, under a norm as it scales them at length 1. " +
+  "Misfit is what of the circuits lies outside the standard form, relative to x. " +
+  "The illegal rate is the mean at the longest length that the diagnosis measured. " +
+  "A model fails at the first length where a seen token becomes as likely as an unseen one.";
+
+/** Rows of the table: models with what their diagnosis says. */
+const makeRows = (data) =>
+  data.models.map((model) => ({
+    ...(data.diagnoses[model.name] ?? { curves: {} }),
+    name: model.name,
+    kind: model.kind,
+    norm: model.norm,
+    vocab: model.vocab,
+    d: model.d,
+    model,
+    gain: model.norm === "none" ? null : model.gain,
+  }));
+
+function compare(a, b) {
+  const [isA, isB] = [a, b].map((value) => value != null && !Number.isNaN(value));
+  if (!isA || !isB) return isB - isA; // what is missing comes last
+  return typeof a === "string" ? a.localeCompare(b) : a - b;
+}
+
+function sorted(rows, order) {
+  const key = order.replace(/^-/, "");
+  if (!COLUMNS.some(([name]) => name === key)) return rows;
+  const sign = order.startsWith("-") ? -1 : 1;
+  const isMissing = (row) => row[key] == null;
+  return [...rows].sort((a, b) =>
+    isMissing(a) || isMissing(b) ? compare(a[key], b[key]) : sign * compare(a[key], b[key]),
+  );
+}
+
+/**
+ * A circuit without what predictions do not depend on, in nats as at length 1. `r` is what OV
+ * favours and direct takes back; `factors` are what the norm multiplies rows by.
+ */
+function withoutGauge(table, r, sign, factors) {
+  const [size] = table.shape;
+  const shared = Array.from({ length: size }, (_, row) => {
+    let sum = 0;
+    for (let k = 0; k < size; k++) if (k !== row) sum += table.at(row, k) - sign * r[k];
+    return size > 1 ? sum / (size - 1) : 0;
+  });
+  return (row, column) => factors[row] * (table.at(row, column) - sign * r[column] - shared[row]);
+}
+
+/** QK, OV and direct path of a model without gauge, as functions of row and column. */
+export function circuitsOf(model) {
+  const { scores, values, direct } = model.tables;
+  const size = model.vocab;
+  const means = Array.from(
+    { length: size },
+    (_, row) => scores.row(row).reduce((sum, v) => sum + v, 0) / size,
+  );
+  return {
+    scores: (row, column) => scores.at(row, column) - means[row],
+    values: withoutGauge(values, model.r, 1, model.factors.values),
+    direct: withoutGauge(direct, model.r, -1, model.factors.direct),
+  };
+}
+
+/** The ends of a curve in words. */
+const say = ({ length, measured }) =>
+  `${show(measured[0])} after ${length[0]}, ${show(measured.at(-1))} after ${length.at(-1)} tokens`;
+
+function drawCurves(row, colour) {
+  const {
+    illegal_token_rate: rates,
+    last_displacement: last,
+    other_displacement: other,
+  } = row.curves;
+  const soft = "var(--soft)";
+  const series = (curve, floor) =>
+    [
+      curve.certified && { x: curve.length, y: curve.certified, colour: soft, dash: "5 4" },
+      curve.predicted && { x: curve.length, y: curve.predicted, colour },
+      curve.measured && {
+        x: curve.length,
+        y: Array.from(curve.measured, floor),
+        colour,
+        points: true,
+      },
+    ].filter(Boolean);
+  const found = [];
+  if (rates) {
+    const x = [1, Math.max(2, rates.length.at(-1))];
+    found.push(
+      chart({
+        title: "Illegal rate by length",
+        xLabel: "tokens seen",
+        x,
+        y: [FLOOR, 1],
+        log: true,
+        label: `Illegal rate of ${row.name} by length: ${say(rates)}.`,
+        series: series(rates, (value) => Math.max(value, FLOOR)),
+      }),
+    );
+  }
+  if (last) {
+    const lowest = [last, other].filter(Boolean);
+    const all = lowest.flatMap((curve) => series(curve, (value) => value));
+    const measured = lowest.flatMap((curve) => Array.from(curve.measured));
+    const [low, high] = range(measured, [0]);
+    const inside = all.map((one) => ({
+      ...one,
+      y: Array.from(one.y, (v) => (v < low - 0.2 * (high - low) ? NaN : v)),
+    }));
+    found.push(
+      chart({
+        title: "Lowest displacement by length (nats)",
+        xLabel: "tokens seen",
+        y: [low - 0.2 * (high - low) * (low < 0), high],
+        x: [1, Math.max(2, last.length.at(-1))],
+        series: inside,
+        label: `Lowest displacement of ${row.name} in nats by length: ${say(last)}.`,
+      }),
+    );
+  }
+  return found;
+}
+
+function drawModel(row) {
+  const { model } = row;
+  const circuits = circuitsOf(model);
+  const { colour } = model;
+  const scale = Math.max(
+    ...["values", "direct"].map((name) => largestOf(circuits[name], model.vocab)),
+  );
+  const scoreScale = Math.max(0.5, largestOf(circuits.scores, model.vocab));
+  const maps = makeMaps({
+    vocab: model.vocab,
+    scale,
+    scoreScale,
+    key: `model-${row.name}`,
+    circuits,
+  });
+  const facts = [
+    `kind ${words(row.kind)}`,
+    `V = ${row.vocab}`,
+    `d = ${row.d}`,
+    model.norm === "none" ? "no norm" : `${model.norm} norm, gain ${show(model.gain)}`,
+    model.sink > 0 && `sink of weight ${show(model.sink)}`,
+  ];
+  const curves = drawCurves(row, colour);
+  return h(
+    "section",
+    { class: "card", style: `border-top: 4px solid ${colour}` },
+    h("h3", {}, words(row.name)),
+    h("p", { class: "soft" }, facts.filter(Boolean).join(", ")),
+    h(
+      "div",
+      { class: "maps" },
+      Object.values(maps).map((map) => map.element),
+    ),
+    curves.length
+      ? [
+          h("div", { class: "plots two" }, curves),
+          legend([
+            { name: "measured", colour, points: true },
+            { name: "predicted from x and β", colour },
+            { name: "certified by lengths 1 and 2", colour: "var(--soft)", dash: "5 4" },
+          ]),
+        ]
+      : h("p", { class: "soft" }, "The run has no diagnosis of this model."),
+  );
+}
+
+/** Names of the models that are shown at first: a constructed and a trained one, if there are. */
+function choosePair(data) {
+  const known = data.models.filter((model) => data.diagnoses[model.name]);
+  const isTrained = (model) => model.origin === "trial";
+  const pair = [known.find((model) => !isTrained(model)), known.find(isTrained)].filter(Boolean);
+  return (pair.length ? pair : data.models.slice(0, 1)).map((model) => model.name);
+}
+
+export const models = {
+  id: "models",
+  title: "The models, compared",
+  short: "Models",
+  isThere: (data) => Boolean(data.diagnoses && data.models.length),
+  defaults: (page) => ({ msort: "", pair: choosePair(page.data).join(",") }),
+  build(element, page) {
+    const { data, state } = page;
+    const rows = makeRows(data);
+    const shown = COLUMNS.filter(([key]) => rows.some((row) => row[key] != null));
+    const table = h("div", { class: "scroll" });
+    const pair = h("div", { class: "columns" });
+    const isThere = (name) => rows.some((row) => row.name === name);
+    const chosen = () => {
+      const wanted = state.get("pair").split(",");
+      const found = wanted.filter(isThere).slice(0, 2);
+      return found.length || wanted[0] === "" ? found : choosePair(data);
+    };
+    const tick = (name) => {
+      const now = chosen();
+      const next = now.includes(name)
+        ? now.filter((one) => one !== name)
+        : [...now, name].slice(-2);
+      state.set({ pair: next.join(",") });
+    };
+    const drawTable = () => {
+      const order = state.get("msort");
+      const head = shown.map(([key, title]) => {
+        const direction = order === key ? "ascending" : order === `-${key}` ? "descending" : false;
+        const arrow = { ascending: " ↑", descending: " ↓" }[direction] ?? "";
+        const isNumber = rows.some((row) => typeof row[key] === "number");
+        return h(
+          "th",
+          { scope: "col", "aria-sort": direction, class: isNumber && "number" },
+          h(
+            "button",
+            {
+              type: "button",
+              class: "plain",
+              "data-key": `sort-${key}`,
+              onclick: () => state.set({ msort: order === key ? `-${key}` : key }),
+            },
+            title + arrow,
+          ),
+        );
+      });
+      replace(
+        table,
+        h(
+          "table",
+          {},
+          h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "show"), head)),
+          h(
+            "tbody",
+            {},
+            sorted(rows, order).map((row) =>
+              h(
+                "tr",
+                {},
+                h(
+                  "td",
+                  {},
+                  h("input", {
+                    type: "checkbox",
+                    checked: chosen().includes(row.name),
+                    "data-key": `tick-${row.name}`,
+                    "aria-label": `show ${words(row.name)}`,
+                    onchange: () => tick(row.name),
+                  }),
+                ),
+                shown.map(([key]) =>
+                  typeof row[key] === "number" || row[key] == null
+                    ? h("td", { class: "number" }, show(row[key]))
+                    : h("td", {}, key === "norm" && row.norm === "none" ? "–" : words(row[key])),
+                ),
+              ),
+            ),
+          ),
+        ),
+      );
+    };
+    const drawPair = () =>
+      replace(
+        pair,
+        chosen().map((name) => drawModel(rows.find((row) => row.name === name))),
+      );
+    element.append(
+      h("p", {}, "A click on a heading sorts. Tick two models to see them side by side."),
+      table,
+      h("details", {}, h("summary", {}, "What the columns mean"), h("p", {}, MEANINGS)),
+      pair,
+    );
+    state.listen(["msort", "pair"], drawTable);
+    state.listen(["pair"], drawPair);
+    drawTable();
+    drawPair();
+  },
+};
