@@ -7,6 +7,18 @@ from pathlib import Path
 
 import pytest
 
+NOTHING: dict = {  # what the page is given by a run that has nothing
+    "summary": "",
+    "folder": "results",
+    "models": [],
+    "games": [],
+    "diagnoses": {},
+    "claims": None,
+    "effects": None,
+    "hypotheses": [],
+    "courses": [],
+    "figures": [],
+}
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 
 

@@ -5,7 +5,7 @@ import shutil
 import textwrap
 from pathlib import Path
 
-from explorer.browser import needs_browser, open_page
+from explorer.browser import NOTHING, needs_browser, open_page
 
 from gamecircuits.explorer import page as module
 from gamecircuits.explorer.games import describe_game
@@ -31,7 +31,7 @@ def test_a_part(tmp_path, monkeypatch):
         for name in ("one", "other")
     ]
     path = tmp_path / "index.html"
-    path.write_bytes(module.make_page({"summary": "", "models": [], "games": games}, "a part"))
+    path.write_bytes(module.make_page(NOTHING | {"games": games}, "a part"))
     with open_page(path) as page:
         assert page.inner_text("#view-count p") == "of 2"
         page.select_option("#view-count select", "other")

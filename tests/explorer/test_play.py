@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from explorer.browser import needs_browser, open_page
+from explorer.browser import NOTHING, needs_browser, open_page
 
 from gamecircuits.analysis.metrics import probabilities
 from gamecircuits.explorer.games import describe_game
@@ -61,7 +61,7 @@ def page(tmp_path_factory):
         for name, (model, origin, game) in make_models().items()
     ]
     path = tmp_path_factory.mktemp("page") / "index.html"
-    path.write_bytes(make_page({"summary": "", "models": models, "games": games}, "play"))
+    path.write_bytes(make_page(NOTHING | {"models": models, "games": games}, "play"))
     with open_page(path) as page:
         yield page
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from explorer.browser import needs_browser, open_page
+from explorer.browser import NOTHING, needs_browser, open_page
 
 from gamecircuits.explorer.games import RULES, describe_game
 from gamecircuits.explorer.page import make_page
@@ -59,7 +59,7 @@ def page(tmp_path_factory):
     described = describe_game(game, "of_mine", np.array([[2, 0, 1, 3], [3, 1, 0, 2]]))
     entries.append({"name": "mine", "kind": "of_mine", **described})
     path = tmp_path_factory.mktemp("page") / "index.html"
-    path.write_bytes(make_page({"summary": "", "models": [], "games": entries}, "rules"))
+    path.write_bytes(make_page(NOTHING | {"games": entries}, "rules"))
     with open_page(path) as page:
         yield page
 

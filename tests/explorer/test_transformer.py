@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from explorer.browser import needs_browser, open_page
+from explorer.browser import NOTHING, needs_browser, open_page
 
 from gamecircuits.analysis.metrics import probabilities
 from gamecircuits.explorer.models import describe_model
@@ -28,9 +28,10 @@ def make_models(rng) -> list[OneLayer]:
 def test_logits_attention_and_parts(tmp_path):
     rng = np.random.default_rng(0)
     models = make_models(rng)
-    entries = [{"name": str(n), **describe_model(model)} for n, model in enumerate(models)]
+    about = {"kind": "any", "origin": "construction", "games": []}
+    entries = [{"name": str(n), **about, **describe_model(m)} for n, m in enumerate(models)]
     path = tmp_path / "index.html"
-    path.write_bytes(make_page({"summary": "", "models": entries, "games": []}, "a page"))
+    path.write_bytes(make_page(NOTHING | {"models": entries}, "a page"))
     contexts = [rng.integers(7, size=rng.integers(1, 9)).tolist() for _ in range(20)]
     with open_page(path) as page:
         for n, model in enumerate(models):
@@ -59,10 +60,8 @@ def test_logits_attention_and_parts(tmp_path):
 @needs_browser
 def test_arrays_arrive_as_they_were(tmp_path):
     """Of every type, with the values that JSON lacks, in nested data; the same bytes each time."""
-    data = {
+    data = NOTHING | {
         "summary": "é {{ data }} </script>",
-        "models": [],
-        "games": [],
         "nested": [{"float": np.array([[1.5, np.nan], [np.inf, -0.0]]), "no": np.zeros((0, 3))}],
         "bool": np.array([True, False, True]),
         "int": np.arange(-3, 3, dtype=np.int8),

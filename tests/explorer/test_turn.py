@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from explorer.browser import needs_browser, open_page
+from explorer.browser import NOTHING, needs_browser, open_page
 
 from gamecircuits.analysis.evaluation import evaluate_exhaustively
 from gamecircuits.explorer.page import make_page
@@ -31,7 +31,7 @@ CURVES = """async (setting) => {
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
     path = tmp_path_factory.mktemp("page") / "index.html"
-    path.write_bytes(make_page({"summary": "", "models": [], "games": []}, "turn"))
+    path.write_bytes(make_page(NOTHING, "turn"))
     with open_page(path) as page:
         yield page
 

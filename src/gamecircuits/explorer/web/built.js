@@ -86,7 +86,7 @@ export function measure(model, setting, s) {
   return found;
 }
 
-/** What seen tokens lie below: the lowest absent logit; where these differ, their mean, as theory. */
+/** What seen tokens lie below: the lowest absent logit, or for frames their mean, as in theory. */
 function absentLevel(logits, legal, shape) {
   const absent = logits.filter((_, k) => legal[k]);
   if (shape !== "frame") return Math.min(...absent);
