@@ -10,6 +10,7 @@ does not see that a cached kernel's callee has changed in another one.
 """
 
 from collections.abc import Iterator
+from itertools import pairwise
 from math import factorial
 from typing import NamedTuple
 
@@ -51,23 +52,33 @@ class Chunk(NamedTuple):
     num_contexts: int
 
 
+def get_contributions(tables: TokenTables) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What a token contributes to a prediction.
+
+    Returns:
+        added (V, V): logits before a norm, if it gets all attention; outputs (V, r): the vector
+        that is normalised; own (V, r): what the last token itself adds to that vector. The vectors
+        are in coordinates of the space that they span, and empty without a norm.
+    """
+    if tables.norm == "none":
+        empty = tables.values[:, :0]
+        return tables.values, empty, empty
+    added, outputs = tables.values @ tables.parameters.W_U, tables.values
+    own = tables.parameters.W_E if tables.norm == "residual" else np.zeros_like(outputs)
+    spanning = np.concatenate([outputs, own])
+    if spanning.shape[1] > len(spanning):
+        basis = np.linalg.qr(spanning.T)[0]
+        outputs, own = outputs @ basis, own @ basis
+    return added, outputs, own
+
+
 class SetSums:
     """All contexts of a model, and their metrics."""
 
     def __init__(self, tables: TokenTables):
         self.tables, self.vocab_size = tables, len(tables.weights)
         self.split = self.vocab_size // 2
-        self.added, self.outputs = tables.values, tables.values[:, :0]
-        self.own = self.outputs  # the last token's share of the vector that is normalised
-        if tables.norm != "none":
-            self.added = tables.values @ tables.parameters.W_U
-            self.outputs, self.own = tables.values, np.zeros_like(tables.values)
-            if tables.norm == "residual":
-                self.own = tables.parameters.W_E
-            spanning = np.concatenate([self.outputs, self.own])
-            if spanning.shape[1] > len(spanning):  # the norm needs no more coordinates than vectors
-                basis = np.linalg.qr(spanning.T)[0]
-                self.outputs, self.own = self.outputs @ basis, self.own @ basis
+        self.added, self.outputs, self.own = get_contributions(tables)
         lower = np.arange(1 << self.split)
         self.lower = lower[np.argsort(np.bitwise_count(lower), kind="stable")]
         self.upper = np.arange(1 << (self.vocab_size - self.split))
@@ -83,7 +94,7 @@ class SetSums:
             ends = np.cumsum(counts)
             cuts = np.searchsorted(ends, np.arange(CHUNK, ends[-1], CHUNK)) + 1
             bounds = np.unique([0, *cuts, len(ends)]).tolist()
-            for first, stop in zip(bounds, bounds[1:], strict=False):
+            for first, stop in pairwise(bounds):
                 num_contexts = int(counts[first:stop].sum())
                 yield Chunk(length, last, halves, first, stop, start, num_contexts)
                 start += num_contexts
@@ -122,8 +133,8 @@ class SetSums:
         found = found[:, : chunk.num_contexts]
         attention, terms = found[11], found[12] + tables.sink_terms[last]
         entropy = np.log(attention) - terms / attention
-        num_legal = self.vocab_size - chunk.length
-        sums = Sums(num_legal, chunk.length, *found[:11], entropy)
+        numbers = np.array(self.vocab_size - chunk.length), np.array(chunk.length)
+        sums = Sums._make([*numbers, *found[:11], entropy])
         if np.isfinite(sums.legal_total + sums.illegal_total).all():
             return np.stack([*metrics_from_sums(sums).values()])
         members, lasts = self.members(chunk), np.full(chunk.num_contexts, last)
@@ -300,7 +311,7 @@ def _compare(s, x, k, is_legal, column, share, count):
 def _add_up(length, halves, first, stop, direct, own, sink, is_post_norm, gain, found):
     """Fill found (NUM_ROWS, contexts + TILE) for a chunk; what is behind its contexts is garbage.
 
-    direct: (V,) logits; own: (r,), as in SetSums; sink: attention.
+    direct: (V,) logits; own: (r,), as of get_contributions; sink: attention.
     """
     lower, lower_legal, starts, upper, upper_legal, sizes = halves
     V, split = U(len(direct)), U(len(lower_legal))

@@ -122,8 +122,9 @@ def describe(values):
     """Statistics of values (metrics, contexts), floats.
 
     Returns:
-        number of contexts; moments (metrics, 3): count, mean, sum of squared deviations; extremes (metrics, 2): lowest,
-        highest. NaN does not count. Infinite values count, and add nothing to mean and deviations.
+        number of contexts; moments (metrics, 3): count, mean, sum of squared deviations; extremes
+        (metrics, 2): lowest, highest. NaN does not count. Infinite values count, and add nothing to
+        mean and deviations.
     """
     num_metrics, num_contexts = values.shape
     moments, extremes = np.zeros((num_metrics, 3)), np.empty((num_metrics, 2))

@@ -174,7 +174,9 @@ def describe(rows: pd.DataFrame) -> str:
     ]
     total = f"{int(one['count'].sum()):,}"
     which = (
-        f"all {total} contexts" if one["contexts"].iloc[0] == "all" else f"{total} sampled prefixes"
+        f"{total} sampled prefixes"
+        if one["contexts"].iloc[0] == "sampled"
+        else f"all {total} contexts"
     )
     game, evaluation = readable(one["game"].iloc[0]), readable(one["evaluation"].iloc[0])
     title = game if game == evaluation else f"{evaluation}: {game}"
