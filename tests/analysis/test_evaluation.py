@@ -1,19 +1,11 @@
-import math
-
 import numpy as np
 import pandas as pd
 import pytest
 from bigram import Bigram, LogitsOnly
 from twins import all_contexts, naive_logits, naive_metrics, random_parameters
 
-from gamecircuits.analysis import evaluation
-from gamecircuits.analysis.evaluation import (
-    QUANTILES,
-    Summary,
-    evaluate_by_length,
-    evaluate_exhaustively,
-)
-from gamecircuits.analysis.metrics import METRICS
+from gamecircuits.analysis import evaluation, set_sums
+from gamecircuits.analysis.evaluation import evaluate_by_length, evaluate_exhaustively
 from gamecircuits.errors import GamecircuitsError
 from gamecircuits.games.game import make_game
 from gamecircuits.transformer.interface import Model
@@ -138,75 +130,13 @@ def test_other_kinds_of_models_are_models_without_token_tables():
 
 
 def test_threads_and_subsets_of_lengths_change_no_bit(monkeypatch):
-    monkeypatch.setattr(evaluation, "CHUNK", 50)
+    monkeypatch.setattr(set_sums, "CHUNK", 50)
     model = OneLayer(random_parameters(np.random.default_rng(0), 9))
     one, four = (evaluate_exhaustively(model, threads=n) for n in (1, 4))
     pd.testing.assert_frame_equal(one, four, check_exact=True)
     some = evaluate_exhaustively(model, [3, 8])
     kept = one[one["length"].isin([3, 8])].reset_index(drop=True)
     pd.testing.assert_frame_equal(some, kept, check_exact=True)
-
-
-def test_quantiles_of_many_contexts_come_from_evenly_spaced_ones(monkeypatch):
-    monkeypatch.setattr(evaluation, "MAX_QUANTILE_CONTEXTS", 100)
-    summary, values = Summary(950), np.arange(950.0)
-    for chunk in np.split(values, [7, 300, 301, 620]):
-        summary.add(np.tile(chunk, (len(METRICS), 1)))
-    row = summary.rows()[0]
-    assert row["quantile_count"] == 95
-    assert (row["count"], row["mean"], row["min"], row["max"]) == (950, 474.5, 0, 949)
-    assert row["std"] == pytest.approx(values.std())
-    assert row["median"] == np.median(values[::10])
-
-
-UNDEFINED = [
-    [[np.nan, 2.0, 4.0], [np.nan], [9.0]],  # within a chunk, and all of one
-    [[np.nan, np.nan], [3.0], [np.nan, 5.0, 5.0, np.nan]],
-    [[7.0], [np.nan] * 3],
-    [[np.nan], [np.nan]],
-    [[], [1.0, 2.0], []],
-]
-INFINITE = [
-    [[1.0, np.inf, 2.0], [3.0, 4.0]],
-    [[1.0] * 9, [-np.inf, np.nan]],
-    [[np.inf], [np.inf]],
-    [[-np.inf, 0.0, 0.0], [0.0, np.inf]],
-]
-
-
-@pytest.mark.parametrize("chunks", UNDEFINED + INFINITE, ids=str)
-def test_undefined_values_do_not_count_and_infinite_ones_do(chunks):
-    """In one metric, beside others that are defined everywhere."""
-    total = sum(map(len, chunks))
-    summary, others = Summary(total), np.random.default_rng(0).normal(size=total)
-    start = 0
-    for chunk in map(np.array, chunks):
-        values = np.tile(others[start : start + len(chunk)], (len(METRICS), 1))
-        values[2] = chunk
-        summary.add(values)
-        start += len(chunk)
-    rows = summary.rows()
-    values = [value for chunk in chunks for value in chunk if not np.isnan(value)]
-    row = rows[2]
-    assert (row["count"], row["quantile_count"]) == (len(values), len(values))
-    if not values:
-        assert all(np.isnan(row[name]) for name in STATISTICS[1:])
-        return
-    assert (row["min"], row["max"]) == (min(values), max(values))
-    np.testing.assert_equal(row["mean"], sum(values) / len(values))
-    is_finite = np.isfinite(values).all()
-    np.testing.assert_allclose(row["std"], np.std(values) if is_finite else np.nan, atol=1e-15)
-    ordered = sorted(values)
-    for name, level in QUANTILES.items():
-        place = level * (len(values) - 1)
-        low, high = ordered[int(place)], ordered[math.ceil(place)]
-        between = low if low == high else low + (high - low) * (place % 1)
-        if np.isinf(low) != np.isinf(high):
-            between = low if np.isinf(low) else high
-        np.testing.assert_allclose(row[name], between)
-    for other in rows[:2] + rows[3:]:
-        assert other["count"] == total
-        np.testing.assert_allclose([other["mean"], other["std"]], [others.mean(), others.std()])
 
 
 class Masking:

@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from twins import legal_after
 
 from gamecircuits.errors import GameError
+from gamecircuits.games.game import make_game
 from gamecircuits.games.masks import (
     get_packed_valid_next_token_mask,
     get_valid_next_token_mask,
@@ -23,6 +24,7 @@ def padded_games(draw):
     return np.array(tokens), vocab_size
 
 
+@settings(deadline=None)  # the first call compiles
 @given(padded_games(), st.sampled_from(["int16", "int32", "int64"]))
 def test_mask_equals_set_logic(case, dtype):
     tokens, V = case
@@ -37,6 +39,32 @@ def test_mask_equals_set_logic(case, dtype):
     packed = get_packed_valid_next_token_mask(tokens, V)
     np.testing.assert_array_equal(packed, pack_mask(mask))
     np.testing.assert_array_equal(unpack_mask(packed, V), mask)
+
+
+@pytest.mark.parametrize("V", [2, 7, 64, 65, 130])
+@pytest.mark.parametrize("share", [0, 0.5, 1])
+def test_windowed_mask_equals_last_positions(V, share):
+    """compute_mask finds them by a running maximum over positions."""
+    game = make_game("windowed_complement", vocab_size=V, window=int(share * (V - 1)))
+    tokens = game.play(20, np.random.default_rng(V))
+    assert not game.get_valid_next_token_mask(tokens)[:, -1].any()
+    for length in (0, 1, game.max_length // 2, game.max_length):
+        prefixes = tokens[:, :length].copy()
+        prefixes[:7, length // 2 :] = -1
+        mask = game.get_valid_next_token_mask(prefixes)
+        np.testing.assert_array_equal(mask, game.compute_mask(prefixes))
+        packed = game.get_packed_valid_next_token_mask(prefixes)
+        np.testing.assert_array_equal(packed, pack_mask(mask))
+
+
+def test_windowed_mask_names_an_illegal_token():
+    game = make_game("windowed_complement", vocab_size=5, window=2)
+    for bad, place in (
+        ([0, 1, 0, 2], "position 2: token 0"),
+        ([0, -1, 1, 2], "position 2: token 1"),
+    ):
+        with pytest.raises(GameError, match=f"game 1, {place} is illegal"):
+            game.get_valid_next_token_mask(np.array([[0, 1, 2, 0], bad]))
 
 
 def test_packed_bit_order_is_little_endian():

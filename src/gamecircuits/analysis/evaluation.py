@@ -3,129 +3,35 @@
 Any model can be measured on games; a OneLayer is measured by its token tables, which is faster.
 
 Set complement has V·2^(V−1) − V contexts (set of seen tokens, last token). A OneLayer's prediction
-depends on nothing else, so the metrics over all of them are exact. The attention-weighted sums over
-a set are looked up by halves: the table of all subsets of the lower half of the vocabulary and that
-of the upper half, added.
+depends on nothing else, so the metrics over all of them are exact.
 
 Chunks have a fixed size and are reduced in a fixed order: the number of threads changes no bit.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
 
 from gamecircuits.analysis.contexts import MAX_EXHAUSTIVE_VOCAB_SIZE
-from gamecircuits.analysis.metrics import METRICS, context_metrics
+from gamecircuits.analysis.metrics import context_metrics
+from gamecircuits.analysis.set_sums import Chunk, SetSums
+from gamecircuits.analysis.summary import (
+    MAX_QUANTILE_CONTEXTS,
+    Description,
+    Summary,
+    describe,
+    to_frame,
+)
 from gamecircuits.games.game import PAD
 from gamecircuits.theory.basics import count_contexts
 from gamecircuits.transformer.circuits import TokenTables
 from gamecircuits.transformer.interface import Model
 from gamecircuits.transformer.one_layer import OneLayer, require_one_layer
 
-QUANTILES = {"q05": 0.05, "q25": 0.25, "median": 0.5, "q75": 0.75, "q95": 0.95}
-MAX_QUANTILE_CONTEXTS = 1 << 21  # beyond, quantiles come from evenly spaced contexts
-CHUNK = 8192  # contexts; large enough to hide Python, small enough for the cache
 CHUNK_BYTES = 1 << 22  # of logits at one length, for sampled games
-
-
-class Summary:
-    """Count, mean, spread and quantiles of every metric, from values that arrive in chunks.
-
-    Args:
-        total: upper bound of the number of contexts to come; decides which are kept for quantiles.
-        limit: how many to keep at most; MAX_QUANTILE_CONTEXTS unless given.
-    """
-
-    def __init__(self, total: int, limit: int | None = None):
-        self.stride = max(1, -(-total // (limit or MAX_QUANTILE_CONTEXTS)))
-        self.seen = 0
-        self.kept: list[np.ndarray] = []
-        size = len(METRICS)
-        self.count, self.mean, self.sum_squares = np.zeros(size), np.zeros(size), np.zeros(size)
-        self.min, self.max = np.full(size, np.inf), np.full(size, -np.inf)
-
-    def add(self, values: np.ndarray) -> None:
-        """Take in values (metrics, contexts), in METRICS's order; NaN is "not defined here"."""
-        self.kept.append(values[:, -self.seen % self.stride :: self.stride].copy())
-        self.seen += values.shape[1]
-        count, low, high, filled = np.full(len(values), values.shape[1]), values, values, values
-        is_finite = np.isfinite(values)
-        if not is_finite.all():
-            undefined = np.isnan(values)
-            count -= undefined.sum(axis=1)
-            low, high = (np.where(undefined, bound, values) for bound in (np.inf, -np.inf))
-            filled = np.where(is_finite, values, 0.0)
-        self.min = np.minimum(self.min, low.min(axis=1, initial=np.inf))
-        self.max = np.maximum(self.max, high.max(axis=1, initial=-np.inf))
-        # Chan, Golub and LeVeque's pairwise update: no cancellation, however many chunks.
-        mean = filled.sum(axis=1, dtype=np.float64) / np.maximum(count, 1)
-        deviation = filled - mean[:, None]
-        if not is_finite.all():
-            deviation[~is_finite] = 0.0
-        both = np.maximum(self.count + count, 1)
-        delta = mean - self.mean
-        self.sum_squares += (deviation**2).sum(axis=1) + delta**2 * self.count * count / both
-        self.mean += delta * count / both
-        self.count += count
-
-    def rows(self) -> list[dict]:
-        """One row per metric; all statistics NaN where the metric was never defined.
-
-        With an infinite value the mean is infinite, or NaN if there are both signs, and std is NaN.
-        """
-        kept = np.concatenate(self.kept, axis=1) if self.kept else np.empty((len(METRICS), 0))
-        rows = []
-        for index, metric in enumerate(METRICS):
-            values = kept[index][~np.isnan(kept[index])]
-            count = int(self.count[index])
-            low, high = self.min[index], self.max[index]
-            mean, std = self.mean[index], np.sqrt(self.sum_squares[index] / max(count, 1))
-            if not np.isfinite([low, high]).all():
-                with np.errstate(invalid="ignore"):
-                    mean, std = low + high, np.nan
-            rows.append(
-                {
-                    "metric": metric,
-                    "count": count,
-                    "mean": mean,
-                    "std": std,
-                    "min": low if count else np.nan,
-                    **dict(zip(QUANTILES, _get_quantiles(values), strict=True)),
-                    "max": high if count else np.nan,
-                    "quantile_count": len(values),
-                }
-            )
-        return rows
-
-
-def _get_quantiles(values: np.ndarray) -> list[float]:
-    """QUANTILES of values (n,), interpolated linearly; NaN if there are none.
-
-    Between an infinite value and a finite one lies the infinite one.
-    """
-    if not len(values):
-        return [np.nan] * len(QUANTILES)
-    levels = list(QUANTILES.values())
-    with np.errstate(invalid="ignore"):
-        found = np.quantile(values, levels)
-        if not np.isfinite(found).all():
-            low, high = (np.quantile(values, levels, method=way) for way in ("lower", "higher"))
-            is_between = np.isfinite(low) & np.isfinite(high)
-            found = np.where(low == high, low, np.where(is_between, found, low + high))
-    return [float(quantile) for quantile in found]
-
-
-def _to_frame(summaries: dict[int, Summary]) -> pd.DataFrame:
-    """Tidy table, one row per (length, metric)."""
-    rows = [
-        {"length": length, **row}
-        for length, summary in sorted(summaries.items())
-        for row in summary.rows()
-    ]
-    return pd.DataFrame(rows)
 
 
 def evaluate_by_length(
@@ -165,8 +71,9 @@ def evaluate_by_length(
                 goes_on = now.any(axis=1) & (games[:, length - 1] != PAD)
                 logits, entropy = prefixes.at(length, goes_on)
                 legal_now = np.ascontiguousarray(now[goes_on].T)
-                summary.add(_metric_rows(np.ascontiguousarray(logits.T), legal_now, entropy))
-    return _to_frame(summaries)
+                logits = np.ascontiguousarray(logits.T)
+                summary.add(np.stack([*context_metrics(logits.T, legal_now.T, entropy).values()]))
+    return to_frame(summaries)
 
 
 class _CountedPrefixes:
@@ -201,11 +108,6 @@ class _ModelPrefixes:
         return logits, np.full(len(logits), np.nan, logits.dtype)
 
 
-def _metric_rows(logits: np.ndarray, legal: np.ndarray, entropy: np.ndarray) -> np.ndarray:
-    """Values (metrics, contexts) from logits and legal tokens, both (V, contexts)."""
-    return np.stack([*context_metrics(logits.T, legal.T, entropy).values()])
-
-
 def evaluate_exhaustively(
     model: OneLayer,
     lengths: Iterable[int] | None = None,
@@ -235,93 +137,38 @@ def evaluate_exhaustively(
     if not all(1 <= length < vocab_size for length in lengths):
         raise ValueError(f"lengths must lie in 1..{vocab_size - 1}, not {lengths}")
     _keep_freed_memory()
-    contexts = _Contexts(model.tables())
-    by_size = _sets_by_size(vocab_size)
+    contexts = SetSums(model.tables())
     total = sum(count_contexts(vocab_size, length) for length in lengths)
     done, frames = 0, []
     with ThreadPoolExecutor(threads) as pool:
         for length in lengths:
             summary = Summary(count_contexts(vocab_size, length))
-            jobs = _chunks(by_size(length), vocab_size)
-            while wave := list(islice(jobs, 16 * threads)):  # bounds what waits in memory
-                for values in pool.map(contexts.metric_rows, wave):
-                    summary.add(values)
-                    done += values.shape[1]
+
+            def measure(chunk: Chunk, summary=summary) -> Description:
+                values = contexts.metric_rows(chunk)
+                summary.keep(values, chunk.start)
+                return describe(values)
+
+            for found in _map_ahead(pool, measure, contexts.chunks(length), 4 * threads):
+                summary.join(found)
+            done += summary.seen
+            frames.append(to_frame({length: summary}, pool.map))
             log(f"length {length}: {done:,} of {total:,} contexts")
-            frames.append(_to_frame({length: summary}))
     return pd.concat(frames, ignore_index=True)
+
+
+def _map_ahead(pool: Executor, function: Callable, items: Iterable, ahead: int) -> Iterator:
+    """Results in the order of the items, of which at most `ahead` are under way."""
+    pending: deque[Future] = deque()
+    for item in items:
+        if len(pending) == ahead:
+            yield pending.popleft().result()
+        pending.append(pool.submit(function, item))
+    while pending:
+        yield pending.popleft().result()
 
 
 def _keep_freed_memory() -> None:
     """Freeing one large array teaches glibc to keep freed memory instead of returning it to the
     system; else every temporary is paged in anew, which takes longer than the arithmetic."""
     np.empty((1 << 25) - (1 << 16), np.uint8)
-
-
-def _sets_by_size(vocab_size: int) -> Callable[[int], np.ndarray]:
-    """Function from a size to all sets of that size, as bits of uint32, ascending."""
-    sets = np.arange(1 << vocab_size, dtype=np.uint32)
-    size = np.bitwise_count(sets)
-    return lambda wanted: sets[size == wanted]
-
-
-def _chunks(sets: np.ndarray, vocab_size: int) -> Iterator[tuple[int, np.ndarray]]:
-    """Pairs of a last token and at most CHUNK of the sets that contain it."""
-    for last in range(vocab_size):
-        containing = sets[(sets >> np.uint32(last)) & 1 == 1]
-        for start in range(0, len(containing), CHUNK):
-            yield last, containing[start : start + CHUNK]
-
-
-class _Contexts:
-    """Logits and metrics of many sets that share a last token, by tables of half-sets."""
-
-    def __init__(self, tables: TokenTables):
-        self.tables = tables
-        vocab_size = len(tables.weights)
-        self.low_bits = vocab_size // 2
-        self.bounds = (slice(0, self.low_bits), slice(self.low_bits, vocab_size))
-        # members[half]: (tokens of the half, subsets of the half), bool
-        self.members = [_subsets(half.stop - half.start) for half in self.bounds]
-        self._sums: tuple[int, list[np.ndarray]] | None = None
-
-    def _half_sums(self, last: int) -> list[np.ndarray]:
-        """Sums over each subset of each half, (w + 2, subsets): of attention weight times value, of
-        the weights, and of their entropy terms."""
-        tables = self.tables
-        weights = tables.weights[last][:, None]  # (V, 1)
-        terms = np.concatenate(
-            [weights * tables.values, weights, tables.entropy_terms[last][:, None]], axis=1
-        )
-        return [
-            terms[half].T @ members.astype(terms.dtype)
-            for half, members in zip(self.bounds, self.members, strict=True)
-        ]
-
-    def metric_rows(self, chunk: tuple[int, np.ndarray]) -> np.ndarray:
-        """Values (metrics, contexts) for (last token, sets)."""
-        last, sets = chunk
-        cached = self._sums
-        if cached is None or cached[0] != last:  # a race between threads costs a repetition
-            cached = self._sums = (last, self._half_sums(last))
-        _, sums = cached
-        low, high = sets & np.uint32((1 << self.low_bits) - 1), sets >> np.uint32(self.low_bits)
-        summed = np.take(sums[0], low, axis=1) + np.take(sums[1], high, axis=1)
-        total = summed[-2] + self.tables.sink[last]
-        attended = summed[:-2] / total
-        entropy = np.log(total) - (summed[-1] + self.tables.sink_terms[last]) / total
-        if self.tables.norm == "none":
-            logits = attended + self.tables.direct[last][:, None]
-        else:
-            lasts = np.full(len(sets), last)
-            logits = np.ascontiguousarray(self.tables.logits(attended.T, lasts).T)
-        absent = ~np.concatenate(
-            [np.take(self.members[0], low, axis=1), np.take(self.members[1], high, axis=1)]
-        )
-        return _metric_rows(logits, absent, entropy)
-
-
-def _subsets(num_tokens: int) -> np.ndarray:
-    """Membership bool (tokens, 2^tokens) of every subset, subsets as binary numbers."""
-    subset = np.arange(1 << num_tokens, dtype=np.uint32)
-    return (subset >> np.arange(num_tokens, dtype=np.uint32)[:, None]) & 1 == 1

@@ -21,16 +21,33 @@ import numpy as np
 from gamecircuits.errors import GamecircuitsError
 
 
-class Parts(NamedTuple):
-    """What metrics are made of, worked out once: arrays (..., V), or (...) with one per context."""
+class Sums(NamedTuple):
+    """What is summed over tokens: one number per context, (...). Logits, in nats, are counted from
+    the context's highest; masses are sums of their exponentials."""
 
-    p: np.ndarray  # (..., V)
-    illegal_rate: np.ndarray
-    q: np.ndarray  # (..., V)
-    legal_share: np.ndarray  # (..., V): 1 for legal tokens, 0 for others
-    illegal_share: np.ndarray  # (..., V)
-    is_top: np.ndarray  # (..., V): 1 for the tokens with the highest logit
     num_legal: np.ndarray
+    num_illegal: np.ndarray
+    legal_mass: np.ndarray
+    highest_legal: np.ndarray
+    lowest_legal: np.ndarray
+    legal_total: np.ndarray
+    illegal_mass: np.ndarray
+    highest_illegal: np.ndarray
+    lowest_illegal: np.ndarray
+    illegal_total: np.ndarray
+    unevenness: np.ndarray  # sum of |p − q| over the legal tokens
+    top_legal: np.ndarray  # share of legal ones among the tokens with the highest logit
+    near_mass: np.ndarray  # legal_mass counted from the highest legal logit, where that is far
+    attention_entropy: np.ndarray  # nats
+
+
+class Parts(NamedTuple):
+    """What metrics are made of, worked out once: one number per context, (...)."""
+
+    mass: np.ndarray  # sum of exp(logit − highest logit): the inverse of the highest p
+    illegal_rate: np.ndarray
+    distance: np.ndarray  # sum of |p − q|
+    top_legal: np.ndarray  # share of legal ones among the tokens with the highest logit
     log_odds: np.ndarray  # ln(1 + p of the illegal tokens / p of the legal ones)
     log_legal: np.ndarray  # ln of the mean exp(logit) of the legal tokens
     highest_legal: np.ndarray  # logits, nats, from the context's highest
@@ -64,7 +81,7 @@ METRICS = {
     "total_variation": Metric(
         "probability",
         "half the summed distance between p and q",
-        lambda c: 0.5 * np.abs(c.p - c.q).sum(axis=-1),
+        lambda c: 0.5 * c.distance,
     ),
     "kl_divergence": Metric(
         "nats",
@@ -75,7 +92,7 @@ METRICS = {
     "top1_legal": Metric(
         "probability",
         "the most likely token is legal; ties count by share",
-        lambda c: _dot(c.is_top, c.legal_share) / c.is_top.sum(axis=-1),
+        lambda c: c.top_legal,
     ),
     "logit_gap": Metric(
         "nats",
@@ -129,50 +146,83 @@ def context_metrics(
     legal_share = legal.astype(logits.dtype)
     illegal_share = 1 - legal_share
     num_legal, num_illegal = legal_share.sum(axis=-1), illegal_share.sum(axis=-1)
-    is_over, none_illegal = num_legal == 0, num_illegal == 0
     top = logits.max(axis=-1)
-    _check(top, is_over)
+    _check(top, num_legal == 0)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         # Differences from the highest logit keep their digits, however large all logits are.
         logits = logits - top[..., None]
         p = np.exp(logits)
         legal_mass, illegal_mass = _dot(p, legal_share), _dot(p, illegal_share)
-        total = legal_mass + illegal_mass
-        p /= total[..., None]
+        p /= (legal_mass + illegal_mass)[..., None]
         of_legal, of_illegal = _get_extremes(logits, legal_share, illegal_share)
-        log_odds, log_mass = np.log1p(illegal_mass / legal_mass), np.log(legal_mass)
-        far = np.log(np.finfo(p.dtype).tiny) / 2  # nats
-        is_far = np.isfinite(of_legal.highest) & (of_legal.highest < far)
-        if is_far.any():  # legal tokens are so unlikely that their mass loses its digits
+        is_top = (logits == 0).astype(logits.dtype)
+        near_mass = legal_mass
+        if is_far(of_legal.highest).any():
             near = np.minimum(logits - of_legal.highest[..., None], 0)
-            log_far = of_legal.highest + np.log(_dot(np.exp(near), legal_share))
-            log_mass = np.where(is_far, log_far, log_mass)
-            log_odds = np.where(is_far, np.log(illegal_mass) - log_far, log_odds)
-        parts = Parts(
-            p=p,
-            q=legal_share / num_legal[..., None],
-            illegal_rate=illegal_mass / total,
-            legal_share=legal_share,
-            illegal_share=illegal_share,
-            is_top=(logits == 0).astype(logits.dtype),
+            near_mass = _dot(np.exp(near), legal_share)
+        p -= 1 / num_legal[..., None]
+        sums = Sums(
             num_legal=num_legal,
-            log_odds=log_odds,
-            log_legal=log_mass - np.log(num_legal),
+            num_illegal=num_illegal,
+            legal_mass=legal_mass,
             highest_legal=of_legal.highest,
             lowest_legal=of_legal.lowest,
-            legal_mean=of_legal.total / num_legal,
+            legal_total=of_legal.total,
+            illegal_mass=illegal_mass,
             highest_illegal=of_illegal.highest,
             lowest_illegal=of_illegal.lowest,
-            illegal_mean=of_illegal.total / num_illegal,
-            attention_entropy=np.asarray(entropy),
+            illegal_total=of_illegal.total,
+            unevenness=_dot(np.abs(p, out=p), legal_share),
+            top_legal=_dot(is_top, legal_share) / is_top.sum(axis=-1),
+            near_mass=near_mass,
+            attention_entropy=np.broadcast_to(np.asarray(entropy), num_legal.shape),
         )
+    return metrics_from_sums(sums)
+
+
+def is_far(highest_legal: np.ndarray) -> np.ndarray:
+    """Where legal tokens are so unlikely that their mass loses its digits, given their highest
+    logit, (...)."""
+    far = np.log(np.finfo(highest_legal.dtype).tiny) / 2  # nats
+    return np.isfinite(highest_legal) & (highest_legal < far)
+
+
+def metrics_from_sums(sums: Sums) -> dict[str, np.ndarray]:
+    """All metrics, (...), in the order of METRICS."""
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        log_odds = np.log1p(sums.illegal_mass / sums.legal_mass)
+        log_mass = np.log(sums.legal_mass)
+        far = is_far(sums.highest_legal)
+        if far.any():
+            log_far = sums.highest_legal + np.log(sums.near_mass)
+            log_mass = np.where(far, log_far, log_mass)
+            log_odds = np.where(far, np.log(sums.illegal_mass) - log_far, log_odds)
+        mass = sums.legal_mass + sums.illegal_mass
+        illegal_rate = sums.illegal_mass / mass
+        parts = Parts(
+            mass=mass,
+            illegal_rate=illegal_rate,
+            distance=illegal_rate + sums.unevenness,
+            top_legal=sums.top_legal,
+            log_odds=log_odds,
+            log_legal=log_mass - np.log(sums.num_legal),
+            highest_legal=sums.highest_legal,
+            lowest_legal=sums.lowest_legal,
+            legal_mean=sums.legal_total / sums.num_legal,
+            highest_illegal=sums.highest_illegal,
+            lowest_illegal=sums.lowest_illegal,
+            illegal_mean=sums.illegal_total / sums.num_illegal,
+            attention_entropy=sums.attention_entropy,
+        )
+        is_over, none_illegal = sums.num_legal == 0, sums.num_illegal == 0
+        found = {name: metric.compute(parts) for name, metric in METRICS.items()}
+        if not np.any(is_over | none_illegal):
+            return found
         return {
             name: np.where(
-                is_over | none_illegal if metric.needs_illegal else is_over,
-                np.nan,
-                metric.compute(parts),
+                is_over | none_illegal if METRICS[name].needs_illegal else is_over, np.nan, values
             )
-            for name, metric in METRICS.items()
+            for name, values in found.items()
         }
 
 

@@ -1,9 +1,8 @@
 """The hot function: which tokens may come next in set complement, for every prefix of many games.
 
-A set of tokens is a row of bits. The tokens seen up to each position are then a running OR over
-machine words, and the legal ones its complement: 31 positions of 4096 games are 127k word
-operations instead of 4 million comparisons. Unpacking the words to booleans, when they are wanted,
-is the larger part of the time.
+A set of tokens is a row of bits in machine words, of which each token changes one: 31 positions of
+4096 games are 127k word operations instead of 4 million comparisons. `_mask_kernels` does them, and
+makes booleans of the words.
 """
 
 from functools import cache
@@ -12,7 +11,8 @@ from math import prod
 import numpy as np
 
 from gamecircuits.errors import GameError
-from gamecircuits.games.game import PAD, check_token_array
+from gamecircuits.games._mask_kernels import fill_mask, fill_words
+from gamecircuits.games.game import PAD, check_token_array, token_dtype
 
 
 def pack_mask(mask: np.ndarray) -> np.ndarray:
@@ -58,58 +58,67 @@ def get_valid_next_token_mask(tokens: np.ndarray, vocab_size: int) -> np.ndarray
     Raises:
         GameError: a token that is repeated, out of range, after PAD, or no integer.
     """
-    return unpack_mask(get_packed_valid_next_token_mask(tokens, vocab_size), vocab_size)
+    tokens = check_token_array(tokens, vocab_size, ndim=None)
+    mask, bad = compute_mask(tokens, vocab_size, tokens.shape[-1])
+    if bad:
+        _raise_bad(tokens, *bad)
+    return mask
 
 
 def get_packed_valid_next_token_mask(tokens: np.ndarray, vocab_size: int) -> np.ndarray:
     """`pack_mask(get_valid_next_token_mask(tokens, vocab_size))` without the booleans: uint8
     (..., L, ceil(V/8))."""
     tokens = check_token_array(tokens, vocab_size, ndim=None)
-    rows = tokens.reshape(prod(tokens.shape[:-1]), tokens.shape[-1])
-    has_padding = bool(tokens.size) and int(tokens.min()) < 0
+    packed, bad = compute_packed_mask(tokens, vocab_size, tokens.shape[-1])
+    if bad:
+        _raise_bad(tokens, *bad)
+    return packed
 
+
+Place = tuple[int, int] | None  # game and position of a token that is not allowed
+
+
+def compute_mask(tokens: np.ndarray, vocab_size: int, window: int) -> tuple[np.ndarray, Place]:
+    """Legal next tokens if the last `window` ones are not legal.
+
+    Args:
+        tokens: integers (..., L) in PAD..V−1.
+
+    Returns:
+        bool (..., L, V), all False at PAD; and the first token that is illegal or behind PAD, from
+        which on the mask is not filled in.
+    """
+    rows, kept = _prepare(tokens, vocab_size, window)
+    spare = 63  # bytes: the kernel writes 64 at once
+    found = np.empty(tokens.size * vocab_size + spare, np.uint8)
+    game, position = fill_mask(rows, vocab_size, kept, found)
+    mask = found[: tokens.size * vocab_size].view(bool).reshape(*tokens.shape, vocab_size)
+    return mask, None if game < 0 else (game, position)
+
+
+def compute_packed_mask(
+    tokens: np.ndarray, vocab_size: int, window: int
+) -> tuple[np.ndarray, Place]:
+    """As compute_mask, packed: uint8 (..., L, ceil(V/8))."""
+    rows, kept = _prepare(tokens, vocab_size, window)
     num_words = -(-vocab_size // 64)
-    bits = 64 if num_words > 1 else max(8, 1 << (vocab_size - 1).bit_length())
-    word = np.dtype(f"<u{bits // 8}")
-    one = word.type(1)
-    if num_words == 1:
-        seen = np.left_shift(one, rows.astype(word), dtype=word)[..., None]  # (N, L, 1)
-    else:
-        seen = np.zeros((*rows.shape, num_words), dtype=word)  # (N, L, words)
-        bit = np.left_shift(one, (rows & 63).astype(word))
-        np.put_along_axis(seen, np.maximum(rows, 0)[..., None] >> 6, bit[..., None], axis=2)
-    if has_padding:
-        seen[rows == PAD] = 0
-    np.bitwise_or.accumulate(seen, axis=1, out=seen)
-
-    if rows.size:
-        distinct = np.bitwise_count(seen[:, -1]).sum(axis=1, dtype=np.int64)
-        length = (rows != PAD).sum(axis=1) if has_padding else rows.shape[1]
-        if np.any(distinct != length):
-            _raise_repeated(rows)
-        if has_padding and np.any(after := (rows[:, :-1] == PAD) & (rows[:, 1:] != PAD)):
-            game, position = np.argwhere(after)[0].tolist()
-            raise GameError(
-                f"game {game}, position {position + 1}: token {rows[game, position + 1]} "
-                "is illegal: it comes after the padding"
-            )
-
-    legal = np.invert(seen, out=seen)
-    spare = num_words * bits - vocab_size
-    if spare:  # bits beyond the vocabulary are nobody's tokens
-        legal[..., -1] &= word.type((1 << (bits - spare)) - 1)
-    if has_padding:
-        legal[rows == PAD] = 0
-    packed = legal.view(np.uint8)[..., : -(-vocab_size // 8)]
-    return packed.reshape(*tokens.shape, packed.shape[-1])
+    num_bytes = 8 if num_words > 1 else max(1, (1 << (vocab_size - 1).bit_length()) // 8)
+    words = np.empty((*rows.shape, num_words), f"<u{num_bytes}")
+    game, position = fill_words(rows, vocab_size, kept, words)
+    packed = words.view(np.uint8)[..., : -(-vocab_size // 8)]
+    return packed.reshape(*tokens.shape, packed.shape[-1]), None if game < 0 else (game, position)
 
 
-def _raise_repeated(rows: np.ndarray) -> None:
-    for game, row in enumerate(rows.tolist()):  # an error is on its way: clarity over speed
-        first: dict[int, int] = {}
-        for position, token in enumerate(row):
-            if token != PAD and first.setdefault(token, position) != position:
-                raise GameError(
-                    f"game {game}, position {position}: token {token} is repeated; "
-                    f"it was played at position {first[token]}"
-                )
+def _prepare(tokens: np.ndarray, vocab_size: int, window: int) -> tuple[np.ndarray, np.uint64]:
+    """Tokens (N, L) and window of the types that the kernels are compiled for."""
+    shape = prod(tokens.shape[:-1]), tokens.shape[-1]
+    rows = tokens.reshape(shape).astype(token_dtype(vocab_size), order="C", copy=False)
+    return rows, np.uint64(window)
+
+
+def _raise_bad(tokens: np.ndarray, game: int, position: int) -> None:
+    row = tokens.reshape(-1, tokens.shape[-1])[game].tolist()
+    what = f"game {game}, position {position}: token {row[position]} is"
+    if PAD in row[:position]:
+        raise GameError(f"{what} illegal: it comes after the padding")
+    raise GameError(f"{what} repeated; it was played at position {row.index(row[position])}")

@@ -1,5 +1,6 @@
 """Windowed complement: a token is legal again once `window` further tokens have been played."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -8,7 +9,8 @@ from annotated_types import Interval
 
 from gamecircuits.errors import ParameterError
 from gamecircuits.games._causal_game import CausalGame
-from gamecircuits.games.game import MAX_LENGTH, PAD, token_dtype
+from gamecircuits.games.game import MAX_LENGTH, PAD, check_token_array, token_dtype
+from gamecircuits.games.masks import compute_mask, compute_packed_mask
 from gamecircuits.parameters import VocabSize
 
 
@@ -51,6 +53,22 @@ class WindowedComplement(CausalGame):
             order = order[games[:, None], shifted]
             order[:, -1] = tokens[:, step]
         return tokens
+
+    def get_valid_next_token_mask(self, tokens: np.ndarray) -> np.ndarray:
+        return self._get_mask(tokens, compute_mask)
+
+    def get_packed_valid_next_token_mask(self, tokens: np.ndarray) -> np.ndarray:
+        """`pack_mask` of the mask, an eighth of its memory: uint8 (N, L, ceil(V/8))."""
+        return self._get_mask(tokens, compute_packed_mask)
+
+    def _get_mask(self, tokens: np.ndarray, compute: Callable) -> np.ndarray:
+        tokens = check_token_array(tokens, self.vocab_size, max_length=self.max_length)
+        mask, bad = compute(tokens, self.vocab_size, self.window)
+        if bad:
+            self._replay(tokens)  # raises
+        if tokens.shape[1] == self.max_length:
+            mask[:, -1] = 0
+        return mask
 
     def compute_mask(self, tokens: np.ndarray) -> np.ndarray:
         num_games, length = tokens.shape

@@ -524,8 +524,10 @@ def evaluate_model(config: Config, evaluation: str, model: str) -> Work:
         settings["trained"] = [chosen.settings["variant"], search.entry.length]
     threads, V = 1, game.game.vocab_size
     if named.contexts == "all":
-        threads = 8 if V >= 19 else 1  # several only where it takes minutes
-        memory, seconds = 600 + 1e-5 * 2**V, 2 + 1.5e-6 * V * 2**V / threads
+        threads = 8 if V >= 23 else 1  # several only where it takes longer than to start them
+        memory, seconds = 700, 2 + 6e-8 * V * 2**V / threads
+    elif named.contexts == "orbits":
+        memory, seconds = 600, 5
     else:
         memory, seconds = BATCH_MEMORY, 2 + _play_time(game, game.num_games) * (1 + V / 10)
         settings["num_games"] = game.num_games

@@ -153,7 +153,7 @@ BROKEN = [  # (replace, by, line, message)
     ("models: [m], con", "models: [k], con", 13, "models[0] = 'k': no such entry of models"),
     ("models: [m], con", "models: [m, m], con", 13, "e.models[1] = 'm': is listed twice"),
     ("models: [m], con", "models: [], con", 13, "evaluations.e.models = []: must not be empty"),
-    ("contexts: all", "contexts: al", 13, "allowed: sampled, all; did you mean 'all'?"),
+    ("contexts: all", "contexts: al", 13, "allowed: sampled, all, orbits; did you mean 'all'?"),
     ("lengths: [1, 4]", "contexts: all", 14, "needs kind set_complement, but w is windowed_comp"),
     ("lengths: [1, 4]", "lengths: [1, 16]", 14,
      "evaluations.f.lengths[1] = 16: w has something to predict at lengths 1 to 15 only"),
@@ -276,8 +276,8 @@ def test_all_problems_are_reported_in_the_order_of_the_file(load):
 
 
 def test_exhaustive_evaluation_has_a_limit(load):
-    with pytest.raises(ConfigError, match=r"possible up to vocab_size 26; a has 27"):
-        load(GOOD.replace("vocab_size: 8", "vocab_size: 27"))
+    with pytest.raises(ConfigError, match=r"possible up to vocab_size 28; a has 29"):
+        load(GOOD.replace("vocab_size: 8", "vocab_size: 29"))
 
 
 def test_values_from_the_command_line(load):

@@ -193,7 +193,7 @@ def describe(rows: pd.DataFrame, table: pd.DataFrame) -> str:
     game, evaluation = one["game"].iloc[0], one["evaluation"].iloc[0]
     others = table.loc[table["game"] == game, "evaluation"].nunique() > 1
     name = readable(f"{game}, {evaluation}" if others else game)
-    are_all = one["contexts"].iloc[0] == "all"
+    are_all = one["contexts"].iloc[0] != "sampled"  # one by one, or by orbits
     which = "all" if are_all else f"{int(one['count'].sum()):,}"
     V = one["vocab_size"].iloc[0]
     return f"{name}, V\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{V}, {which} contexts"

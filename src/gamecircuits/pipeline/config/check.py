@@ -509,8 +509,8 @@ class _Checker:
         if longest < 1:
             self.report((*path, "game"), "its games are too short to predict anything", game.name)
             return None
-        if entry.contexts == "all":
-            self._check_exhaustive((*path, "contexts"), game)
+        if entry.contexts != "sampled":
+            self._check_exhaustive((*path, "contexts"), game, entry.contexts)
         lengths = range(1, longest + 1) if entry.lengths == "all" else entry.lengths
         for index, length in enumerate(lengths):
             if length > longest:
@@ -522,14 +522,15 @@ class _Checker:
             name, game, tuple(chosen), entry.contexts, tuple(lengths), entry.dtype
         )
 
-    def _check_exhaustive(self, path: KeyPath, game: NamedGame) -> None:
+    def _check_exhaustive(self, path: KeyPath, game: NamedGame, contexts: str) -> None:
         size = game.game.vocab_size
         if game.kind != "set_complement":
             message = f"needs kind set_complement, but {game.name} is {game.kind}"
-            self.report(path, f"{message}; allowed: sampled", "all")
-        elif size > MAX_EXHAUSTIVE_VOCAB_SIZE:
+            self.report(path, f"{message}; allowed: sampled", contexts)
+        elif contexts == "all" and size > MAX_EXHAUSTIVE_VOCAB_SIZE:
             message = f"possible up to vocab_size {MAX_EXHAUSTIVE_VOCAB_SIZE}"
-            self.report(path, f"{message}; {game.name} has {size}; allowed: sampled", "all")
+            message = f"{message}; {game.name} has {size}; allowed: sampled, orbits"
+            self.report(path, message, contexts)
 
     def make_experiment(self, name: str, value: Any) -> NamedExperiment | None:
         made = self.make_kind("experiments", name, value, EXPERIMENTS, ExperimentEntry)

@@ -157,10 +157,11 @@ class EvaluationEntry(Strict):
     models: list[str] = Field(
         min_length=1, description="names of entries of models, whose vocabulary is the game's"
     )
-    contexts: Literal["sampled", "all"] = Field(
+    contexts: Literal["sampled", "all", "orbits"] = Field(
         default="sampled",
         description="sampled: the prefixes of the generated games; all: every (set, last token) "
-        "context of set_complement, up to V = 26",
+        "context of set_complement, up to V = 28; orbits: the same at any V by way of one context "
+        "of each kind, for models that hardly tell tokens apart, as most constructions",
     )
     lengths: Annotated[
         Literal["all"] | list[Annotated[int, Interval(ge=1)]], BeforeValidator(_check_lengths)

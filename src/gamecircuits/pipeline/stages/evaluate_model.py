@@ -5,6 +5,7 @@ import pandas as pd
 
 from gamecircuits.analysis.evaluation import evaluate_by_length, evaluate_exhaustively
 from gamecircuits.analysis.metrics import METRICS
+from gamecircuits.analysis.symmetry import evaluate_by_symmetry
 from gamecircuits.games.datasets import iter_games_and_masks
 from gamecircuits.games.game import make_game
 from gamecircuits.pipeline.run.progress import log
@@ -33,7 +34,7 @@ def evaluate_model(
     num_games: int = 0,
     threads: int = 1,
 ) -> None:
-    """Measure every metric at every length, over sampled or all contexts.
+    """Measure every metric at every length, over sampled contexts, or all, one by one or by orbits.
 
     Args:
         name: of the game.
@@ -46,6 +47,8 @@ def evaluate_model(
     loaded, rules = read_model(model).cast(dtype), make_game(**game)
     if contexts == "all":
         table = evaluate_exhaustively(loaded, lengths, threads=threads, log=log)
+    elif contexts == "orbits":
+        table = evaluate_by_symmetry(loaded, lengths)
     else:
         batches = (
             pair
