@@ -1,6 +1,6 @@
 """How often do the intervals of the hypotheses miss, and their verdicts err, in skewed values?
 
-    python benchmarks/interval_coverage.py [SEED]      (default 0)
+    python benchmarks/intervals.py [SEED]      (default 0)
 
 Simulates runs like those of docs/training/hypotheses.csv, in some ten seconds. In each, the values
 of every hypothesis are gamma distributed with the mean, spread and skewness that the two runs had
