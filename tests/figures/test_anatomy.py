@@ -6,7 +6,7 @@ from bigram import Bigram
 from scenarios_models import SCENARIOS, draw_model, make_random
 
 from gamecircuits.analysis.diagnosis import diagnose, diagnose_on
-from gamecircuits.figures.layout import render
+from gamecircuits.figures.layout import fit, render
 from gamecircuits.figures.models import anatomy
 from gamecircuits.games.game import make_game
 from gamecircuits.transformer.circuits import from_circuits, qk_circuit
@@ -129,6 +129,14 @@ def test_lines_and_symbols_lie_where_the_table_says():
     for line, name in ((certified, "certified"), (predicted, "predicted"), (measured, "measured")):
         np.testing.assert_array_equal(line.get_xdata(), rows["length"])
         np.testing.assert_array_equal(line.get_ydata(), rows[name])
+
+
+def test_the_colour_bar_keeps_its_numbers():
+    figure = SCENARIOS["balanced"]()
+    fit(figure)
+    (bar,) = (axes for axes in figure.axes if axes.get_label() == "<colorbar>")
+    low, middle, high = bar.get_yticks()
+    assert (-low, middle) == (high, 0) != (0, 0)
 
 
 def test_large_models_keep_a_small_table_and_the_same_bytes():

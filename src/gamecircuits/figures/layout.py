@@ -251,15 +251,14 @@ def _thin_ticks(axis: Axis) -> None:
     for _ in range(3):
         low, high = sorted(axis.get_view_interval())
         ticks = [tick for tick in axis.get_major_ticks() if low <= tick.get_loc() <= high]
-        boxes = sorted(
-            tick.label1.get_window_extent().get_points()[:, side].tolist() for tick in ticks
-        )
+        seen = [t.label1 if t.label1.get_visible() else t.label2 for t in ticks]  # of colour bars
+        boxes = sorted(label.get_window_extent().get_points()[:, side].tolist() for label in seen)
         gap = (TICK_GAP if side == 0 else 0) * axis.axes.figure.dpi
         if all(one[1] + gap <= other[0] for one, other in pairwise(boxes)):
             return
         places = [float(tick.get_loc()) for tick in ticks]
         first = places.index(0) % 2 if 0 in places else 0
-        labels = [tick.label1.get_text() for tick in ticks]
+        labels = [label.get_text() for label in seen]
         axis.set_ticks(places[first::2], labels[first::2])
 
 
