@@ -5,22 +5,18 @@ from functools import cache, partial
 
 import numpy as np
 import pandas as pd
-from test_training_figures import SEARCHES, make_hypotheses, make_tables
+from test_training_figures import SEARCHES, make_tables
 
 from gamecircuits.experiments.experiment import make_experiment
 from gamecircuits.figures.boards import board
 from gamecircuits.figures.games import branching_factor
-from gamecircuits.figures.hypotheses import forest
-from gamecircuits.figures.layout import fit
 from gamecircuits.figures.searches._search import draw_nothing, forget_theory
 from gamecircuits.games.game import PAD, make_game
 
 LONG = "a_name_of_sixty_characters_which_is_as_long_as_any_may_be_60"
-WIDTHS = (7.0, 3.4)
 HARD = {  # search: how its tables differ
-    "one variant": SEARCHES["one variant"],
     "ten variants of long names": {"variants": tuple(f"{n}{LONG[1:]}" for n in range(10))},
-    "as many legal tokens everywhere": SEARCHES["as many legal tokens everywhere"],
+    "one variant, legal tokens constant": SEARCHES["one variant"] | {"legal": (3.0, 3.0, 3.0)},
     "first variant lost": SEARCHES["first variant lost"],
 }
 GAMES = {
@@ -48,19 +44,19 @@ def run(kind):
     return make_experiment(kind, **EXPERIMENTS[kind]).run(np.random.default_rng(0))
 
 
-def draw_experiment(kind, width):
+def draw_experiment(kind):
     module = importlib.import_module(f"gamecircuits.figures.experiments.{kind}")
-    return fitted(module.draw(run(kind)), width)
+    return module.draw(run(kind))
 
 
-def draw_search(name, search, known, width):
+def draw_search(name, search, known=True):
     tables = make_tables(**search)
     module = importlib.import_module(f"gamecircuits.figures.searches.{name}")
     table = module.make_table(tables if known else forget_theory(tables), 2)
-    return fitted(module.draw(table, LONG, 2), width)
+    return module.draw(table, LONG, 2)
 
 
-def draw_board(settings, width):
+def draw_board(settings):
     """A board of the first of 50 games, and the legality in all of them."""
     game = make_game(**settings)
     tokens = game.play(50, np.random.default_rng(0))
@@ -70,10 +66,10 @@ def draw_board(settings, width):
     counts = {"ply": ply, "square": square, "num_legal": legal.sum(axis=0).ravel()}
     counts = pd.DataFrame(counts | {"num_positions": is_running.sum(axis=0)[ply]})
     counts = counts[counts["num_positions"] > 0]
-    return fitted(board.draw(board.make_table(tokens[0], counts, game, LONG), game), width)
+    return board.draw(board.make_table(tokens[0], counts, game, LONG), game)
 
 
-def draw_games(names, width):
+def draw_games(names):
     """Branching of these games, the last of which always has as many legal tokens."""
     kinds = ("othello", "tic-tac-toe", "connect four")
     parts = []
@@ -86,37 +82,22 @@ def draw_games(names, width):
         rows = pd.DataFrame({"ply": ply + 1, "num_legal": num_legal[tokens != PAD]})
         counts = pd.concat([first, rows]).value_counts(sort=False).rename("num_games")
         parts.append(counts.reset_index().assign(game=name))
-    return fitted(branching_factor.draw(branching_factor.make_table(pd.concat(parts))), width)
-
-
-def fitted(figure, width):
-    fit(figure, min(width, figure.get_figwidth()))
-    return figure
+    return branching_factor.draw(branching_factor.make_table(pd.concat(parts)))
 
 
 SCENARIOS = {
-    f"{name}, {search}, theory {known}, {width} in": partial(
-        draw_search, name, HARD[search], known, width
-    )
+    f"{name}, {search}": partial(draw_search, name, HARD[search])
     for name in ("circuits", "curves", "effects", "mechanisms", "scatter")
     for search in HARD
-    for known in (True, False)
-    for width in WIDTHS
-    if known or name in ("circuits", "mechanisms")
 }
-for width in WIDTHS:
-    SCENARIOS |= {
-        f"a board of {name}, {width} in": partial(draw_board, settings, width)
-        for name, settings in GAMES.items()
-    }
-    SCENARIOS |= {
-        f"{len(names)} games, {width} in": partial(draw_games, names, width)
-        for names in (["b"], [LONG, "b"], ["a", "b", LONG])
-    }
-    SCENARIOS |= {f"{k}, {width} in": partial(draw_experiment, k, width) for k in EXPERIMENTS}
-    SCENARIOS |= {
-        f"no trials, {width} in": partial(
-            lambda w: fitted(draw_nothing(LONG, 2, "all trials diverged"), w), width
-        ),
-    }
-SCENARIOS["hypotheses"] = lambda: fitted(forest.draw(make_hypotheses()), 7.0)
+SCENARIOS |= {
+    f"{name} of another game": partial(draw_search, name, {}, known=False)
+    for name in ("circuits", "mechanisms")
+}
+SCENARIOS |= {f"a board of {name}": partial(draw_board, GAMES[name]) for name in GAMES}
+SCENARIOS |= {
+    f"{len(names)} games": partial(draw_games, names)
+    for names in (["b"], [LONG, "b"], ["a", "b", LONG])
+}
+SCENARIOS |= {kind: partial(draw_experiment, kind) for kind in EXPERIMENTS}
+SCENARIOS["no trials"] = partial(draw_nothing, LONG, 2, "all trials diverged")
