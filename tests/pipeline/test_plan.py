@@ -113,7 +113,8 @@ EXPERIMENT = {"run_experiment:e", "plot_experiment:e"}
 PLAIN, NORM = ("s:plain-0000", "s:plain-0002"), ("s:norm-0000", "s:norm-0002")
 TRAIN = {f"train_trials:{group}" for group in (*PLAIN, *NORM)}
 MEASURE = {f"measure_trials:{group}" for group in (*PLAIN, *NORM)}
-SEARCH_FIGURES = {f"plot_search:s:{name}" for name in figures("searches")}
+FEW_TRIALS = {name for name in figures("searches") if name != "scatter"}  # which takes many
+SEARCH_FIGURES = {f"plot_search:s:{name}" for name in FEW_TRIALS}
 COLLECT = {"collect_search:s", *SEARCH_FIGURES}
 RUN = {"describe_run"}
 
@@ -272,7 +273,7 @@ def source(tmp_path_factory):
         ),
         (
             "figures/experiments/parallel_resistors.py",
-            "SHOWN = 400",
+            "SHOWN = 60",
             "SHOWN = 300",
             {"plot_experiment:e"},
         ),
@@ -397,8 +398,12 @@ def test_what_was_made_by_the_plan_is_up_to_date(plan):
     "path",
     [
         *("games/g/shard-00001.parquet", "masks/g/shard-00000.parquet", "branching/g.parquet"),
-        *("figures/game_lengths.csv", "figures/game_lengths.png", "figures/game_lengths.svg"),
-        *("figures/game_lengths.parquet", "config.html", "README.md"),
+        *(
+            "figures/branching_factor.csv",
+            "figures/branching_factor.png",
+            "figures/branching_factor.svg",
+        ),
+        *("figures/branching_factor.parquet", "config.html", "README.md"),
     ],
 )
 @pytest.mark.parametrize("how", ["first", "middle", "last", "cut", "empty", "longer"])
@@ -415,12 +420,12 @@ def test_damage_is_found_wherever_it_is(plan, path, how):
 
 @pytest.mark.parametrize("what", ["folder", "link to nothing", "link to another"])
 def test_what_is_in_the_place_of_a_result_is_named(plan, what):
-    file = Path("results/figures/game_lengths.csv")
+    file = Path("results/figures/branching_factor.csv")
     file.unlink()
     if what == "folder":
         file.mkdir()
     else:
-        file.symlink_to("nothing" if what == "link to nothing" else "game_lengths.png")
+        file.symlink_to("nothing" if what == "link to nothing" else "branching_factor.png")
     (reason,) = stale(plan).values()
     why = "is damaged, or was changed by hand" if what == "link to another" else "is no file"
     assert reason == f"{file} {why}"
@@ -487,13 +492,13 @@ def test_files_of_others_and_without_records_are_not_used(plan):
     record = Path("results/jobs/compute_masks/g-shard-00000.json")
     other = record.with_name("g-shard-00001.json")
     record.write_bytes(other.read_bytes())
-    Path("results/jobs/plot_games/game_lengths.json").write_text("[]", encoding="utf-8")
+    Path("results/jobs/plot_games/branching_factor.json").write_text("[]", encoding="utf-8")
     assert stale(plan) == {
         "generate_games:g-shard-00001": "results/games/g/shard-00001.parquet is damaged, or was "
         "changed by hand",
         "measure_branching:g": "nothing says what made it",
         "compute_masks:g-shard-00000": "made by another configuration or other code",
-        "plot_games:game_lengths": "nothing says what made it",
+        "plot_games:branching_factor": "nothing says what made it",
     }
 
 
@@ -573,8 +578,8 @@ def test_two_configs_never_share_a_task(plan, tmp_path):
 def test_only_what_the_plan_can_have_made_is_removed(plan, monkeypatch):
     leftovers = [
         "games/g/.shard-00000.parquet.123.tmp",
-        "figures/.game_lengths.png.99.tmp",
-        "jobs/plot_games/.game_lengths.json.7.tmp",
+        "figures/.branching_factor.png.99.tmp",
+        "jobs/plot_games/.branching_factor.json.7.tmp",
     ]
     of_others = [
         "x/games/g/.shard-00000.parquet.123.tmp",  # of a run in results/x
@@ -589,7 +594,7 @@ def test_only_what_the_plan_can_have_made_is_removed(plan, monkeypatch):
         file = Path("results", path)
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("x", encoding="utf-8")
-    task = Path("results/.plan/plot_games/game_lengths-0123456789abcdef.json")
+    task = Path("results/.plan/plot_games/branching_factor-0123456789abcdef.json")
     task.parent.mkdir(parents=True)
     task.write_text("of a plan that somebody looks at", encoding="utf-8")
     plan.remove_leftovers()
