@@ -18,7 +18,7 @@ CARDS = {  # in order: pattern of the figure's path without suffix, and how many
     "figures/experiments/superposition": 1,
     "figures/predictions/*": 2,
     "figures/models/*": 10,
-    "figures/filmstrip/*": 1,
+    "figures/boards/*": 1,
 }
 FEWEST = 6  # of a run that has as many figures
 
