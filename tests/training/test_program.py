@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import scipy
 from twins import legal_after
 
 from gamecircuits.games.game import PAD, make_game
@@ -18,7 +17,7 @@ from gamecircuits.training.checkpoint import Checkpoint
 from gamecircuits.training.streams import iter_dataset, iter_split
 from gamecircuits.training.trial import Trial
 from gamecircuits.training.weights import from_vector, init_weights, make_model
-from gamecircuits.transformer.circuits import forward_by_products, token_logits
+from gamecircuits.transformer.circuits import token_logits
 from gamecircuits.transformer.model import Parameters, forward
 
 STRIP = {"rows": 1, "columns": 5, "in_a_row": 2}  # games of 3, 4 and 5 moves
@@ -277,32 +276,6 @@ def test_each_site_drops_its_share_where_forward_says(monkeypatch):
     assert abs(np.corrcoef(sites)[0, 1]) < 0.08
 
 
-@pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])
-def test_entries_are_dropped_independently(rate):
-    """In one large array: the share, and pairs that share a word or are neighbours."""
-    size, words = 1_000_003, jax.random.bits(jax.random.key(1), (2, 2))
-    found = [np.asarray(program.drop_entries(jnp.ones(size), rate, w)) for w in words]
-    kept = found[0] > 0
-    assert set(np.unique(found[0])) == {0, found[0].max()}
-    np.testing.assert_allclose(found[0].max(), 1 / (1 - rate), rtol=1e-4)
-    noise = 5 / size**0.5  # five standard deviations
-    assert abs(kept.mean() - (1 - rate)) < noise * (rate * (1 - rate)) ** 0.5
-    half = -(-size // 2)
-    for lag in (1, 2, 3, 16, 64, 1000, half):
-        assert abs(np.corrcoef(kept[lag:], kept[:-lag])[0, 1]) < 5 / (size - lag) ** 0.5, lag
-    assert abs(np.corrcoef(kept, found[1] > 0)[0, 1]) < noise, "other words, other entries"
-    windows = kept[: size // 8 * 8].reshape(-1, 8).sum(axis=1)
-    seen = np.bincount(windows, minlength=9)
-    wanted = scipy.stats.binom.pmf(np.arange(9), 8, 1 - rate) * len(windows)
-    assert scipy.stats.chi2.sf(((seen - wanted) ** 2 / wanted).sum(), 8) > 1e-4
-
-
-def test_any_number_of_entries_may_be_dropped():
-    for shape in [(), (1,), (3, 5)]:
-        found = program.drop_entries(jnp.ones(shape), 0.0, jnp.zeros(2, jnp.uint32))
-        np.testing.assert_array_equal(found, np.ones(shape))
-
-
 def test_forward_drops_where_its_docstring_says():
     parameters, _ = twin_parameters(SMALL, np.random.default_rng(0).standard_normal(81))
     W_E, W_Q, W_K, W_V, W_O, W_U = parameters
@@ -310,16 +283,12 @@ def test_forward_drops_where_its_docstring_says():
     rng = np.random.default_rng(1)
     factors = {"embedding": rng.random((1, 3, 4)), "attention": rng.random((1, 3, 3)),
                "residual": rng.random((1, 3, 4))}  # fmt: skip
-    products = forward_by_products(
-        parameters, tokens, drop=lambda site, values: factors[site] * values
-    )
     found = forward(parameters, tokens, drop=lambda site, values: factors[site] * values)
     residual = W_E[tokens[0]] * factors["embedding"][0]
     scores = np.exp(residual @ W_Q @ (residual @ W_K).T / 3**0.5) * np.tri(3)
     pattern = scores / scores.sum(axis=1, keepdims=True) * factors["attention"][0]
     attended = pattern @ residual @ W_V @ W_O * factors["residual"][0]
     np.testing.assert_allclose(found[0], (residual + attended) @ W_U, rtol=1e-12)
-    np.testing.assert_allclose(products, found, rtol=1e-12)
 
 
 def test_dropping_all_attention_of_a_position_has_a_gradient():

@@ -1,8 +1,7 @@
 """Train transformers on short prefixes of random games: many trials at once, in JAX.
 
-Trials with dropout run `forward`, or `forward_by_products` where that is less arithmetic. Trials
-without it run `forward_by_tokens`, which attends over the vocabulary: a fifth of the arithmetic,
-and no small product for every game. All are equal to rounding.
+Trials with dropout run `forward`. Trials without it run `forward_by_tokens`, which attends over the
+vocabulary: equal to rounding, a fifth of the arithmetic, and no small product for every game.
 
 A trial's weights are one vector: AdamW and all averages are then a few operations on it. What
 differs between trials (rates, dropout, seeds) is data, so that one compiled program trains a whole
@@ -29,7 +28,7 @@ from gamecircuits.training.averaging import Average, hold
 from gamecircuits.training.checkpoint import Checkpoint
 from gamecircuits.training.trial import SITES, Trial
 from gamecircuits.training.weights import Weights, get_gain, init_weights, to_parameters
-from gamecircuits.transformer.circuits import forward_by_products, forward_by_tokens
+from gamecircuits.transformer.circuits import forward_by_tokens
 from gamecircuits.transformer.model import forward
 
 MAX_BYTES = 1 << 28  # of games and exact targets that are handed over at once
@@ -67,42 +66,20 @@ class Run(NamedTuple):
     losses: np.ndarray
 
 
-def drop_entries(values: jax.Array, rate: jax.Array, words: jax.Array) -> jax.Array:
-    """Dropout: each entry is 0 with probability `rate`, and else divided by the probability that
-    it is not; both are rounded to multiples of 2^−16.
-
-    The random bits are those of a counter, mixed with `words`, uint32 (2,), of which two calls must
-    have different ones. A word has bits for two entries. The mixer is Wellons's (2018, "lowbias32"
-    of hash-prospector), applied twice; jax.random's would take as long as all else in training.
-    """
-    half = -(-values.size // 2)
-    mixed = _mix(jnp.arange(half, dtype=jnp.uint32) + words[0])
-    mixed = _mix(mixed ^ words[1])
-    bits = jnp.concatenate([mixed >> 16, mixed & 0xFFFF])[: values.size].reshape(values.shape)
-    num_kept = jnp.maximum(jnp.round((1 - rate) * 2**16), 1)  # of 2^16 patterns
-    return jnp.where(bits < num_kept.astype(jnp.uint32), values * (2**16 / num_kept), 0.0)
-
-
-def _mix(words: jax.Array) -> jax.Array:
-    """A permutation of uint32 in which each bit in changes about half of the bits out."""
-    words = (words ^ (words >> 16)) * jnp.uint32(0x7FEB352D)
-    words = (words ^ (words >> 15)) * jnp.uint32(0x846CA68B)
-    return words ^ (words >> 16)
-
-
 def _loss(unravel, trial: Trial, vector, tokens, legal, dropout, key):
     """Mean cross-entropy in nats over all prefixes that go on; legal: None for sampled targets.
 
     trial: any of the group, for what they have in common.
     """
     weights = unravel(vector)
-    words = dict(zip(SITES, jax.random.bits(key, (len(SITES), 2)), strict=True))
+    keys = dict(zip(SITES, jax.random.split(key, len(SITES)), strict=True))
 
     def drop(site, values):
         rate = dropout[site]
         if rate is None:  # no trial of the group drops anything here
             return values
-        return drop_entries(values, rate, words[site])
+        kept = jax.random.bernoulli(keys[site], 1 - rate, values.shape)
+        return jnp.where(kept, values / (1 - rate), 0.0)
 
     seen, following = jnp.maximum(tokens[:, :-1], 0), tokens[:, 1:]
     parameters = to_parameters(weights)
@@ -110,9 +87,7 @@ def _loss(unravel, trial: Trial, vector, tokens, legal, dropout, key):
     if all(rate is None for rate in dropout.values()):
         logits = forward_by_tokens(parameters, seen, **how)
     else:
-        is_wide = 2 * min(trial.d_k, trial.d_v) > trial.d_model
-        run = forward_by_products if is_wide else forward
-        logits = run(parameters, seen, drop=drop, **how)
+        logits = forward(parameters, seen, drop=drop, **how)
     if legal is None:
         legal = following[..., None] == jnp.arange(logits.shape[-1])  # none at PAD
     num_legal = legal.sum(axis=-1)
