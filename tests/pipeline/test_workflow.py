@@ -337,7 +337,7 @@ def test_lost_and_damaged_files_are_made_again(copy):
         "results/games/b/shard-00000.parquet": lambda content: content[:-9] + b"x" + content[-8:],
         "results/tables/claims.parquet": flip_in_the_middle,
         "results/tables/metrics.csv": lambda content: content.replace(b"0.5", b"0.4", 1),
-        "results/figures/attention_entropy.svg": lambda content: content + b" ",
+        "results/figures/displacement.svg": lambda content: content + b" ",
         "results/config.html": lambda content: b"",
     }
     for path, harm in damage.items():
