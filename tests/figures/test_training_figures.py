@@ -110,14 +110,15 @@ def is_empty(axes) -> bool:
 def test_no_panel_shows_theory_of_a_game_that_it_does_not_speak_of(name):
     module = importlib.import_module(f"gamecircuits.figures.searches.{name}")
     tables = make_tables()
-    titles, suptitles = [], []
+    shown, suptitles = [], []
     for given in (tables, forget_theory(tables)):
         figure = module.draw(module.make_table(given, 2), "g", 2)
         suptitles.append(figure.get_suptitle())
-        titles.append({axes.get_title(loc="left") for axes in figure.axes if axes.get_visible()})
+        panels = [axes for axes in figure.axes if axes.get_visible()]
+        shown.append({f"{axes.get_title(loc='left')}{axes.get_ylabel()}" for axes in panels})
     said = "the theory speaks of set complement; this is another game"
     assert [said in title for title in suptitles] == [False, True]
-    missing = " ".join(titles[0] - titles[1])
+    missing = " ".join(shown[0] - shown[1])
     for word in {"mechanisms": ("direct path", "standard form", "predicted")}.get(
         name, ("construction",)
     ):
@@ -200,7 +201,7 @@ def test_mechanisms_are_set_beside_what_the_first_average_and_the_theory_say():
     assert bias[0] == pytest.approx(0.1 / first)
     assert table.loc[table["diverged"], ["variant", "number"]].to_numpy().tolist() == [["plain", 1]]
     panels = {axes.get_title(loc="left"): axes for axes in mechanisms.draw(table, "g", 2).axes}
-    rates = panels["illegal rate, predicted"]
+    rates = panels["illegal rate predicted: at 2 (hollow), 4"]
     shown = [line for line in rates.lines if len(line.get_xdata()) and line.get_marker() == "o"]
     found = {tuple(xy) for line in shown for xy in line.get_xydata()}
     rows = metrics.xs("illegal_token_rate", level="metric").loc[("plain", slice(None), "last")]

@@ -156,7 +156,7 @@ def edited(**changes) -> dict:
         ("pipeline/run/lock.py", "RUN, JOBS = 0, 1", "RUN, JOBS = 2, 3", set()),
         (
             "figures/experiments/parallel_resistors.py",
-            "SHOWN = 400",
+            "SHOWN = 60",
             "SHOWN = 300",
             {"plot_experiment:e"},
         ),
