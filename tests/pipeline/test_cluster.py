@@ -49,7 +49,7 @@ def test_what_is_asked_for_follows_the_work():
     assert cluster.get_memory(job, 3) == 3 * cluster.get_memory(job)
     assert cluster.get_minutes(job, 2) == 2 * cluster.get_minutes(job)
     many = plan_of("othello_20m.yaml")
-    assert cluster.get_group(many.job("plot_board", game="othello")) == "short-1"
+    assert cluster.get_group(many.job("plot_board", game="othello")) == "short-2"
     for stage in ("generate_games", "compute_masks"):
         asked = {
             (cluster.get_memory(j), cluster.get_group(j))

@@ -32,7 +32,8 @@ def test_images_have_their_colours_and_are_drawn_by_the_present_code(name):
     png = (DOCS / name).read_bytes()
     assert Image.open(io.BytesIO(png)).mode == "RGB"
     assert len(png) <= docs_images.MAX_BYTES
-    assert docs_images.is_current(png), f"docs/{name} is old: {COMMAND}"
+    is_current = docs_images.is_current(png)
+    assert is_current, f"docs/{name} is old: {COMMAND}"
 
 
 @pytest.mark.parametrize(

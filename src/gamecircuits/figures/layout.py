@@ -26,7 +26,7 @@ WIDE = "wide panels in reading order"  # the same, where a panel keeps its whole
 FIXED = "panels that stay beside each other"  # label of figures in which none is moved
 LETTER, TITLE = "letter of the panel", "title of the panel"  # which texts are these
 KEPT = 0.7  # share of its width that a panel keeps at least, while there is another beside it
-ROUNDS = 2  # of breaking labels: what is broken changes the places of others
+ROUNDS = 3  # of breaking labels: what is broken changes the places of others
 AROUND = 0.9  # inches of a line of panels that titles and labels take
 TICK_GAP = 2.5 / 72  # inches between labels of ticks
 GAP = 6 / 72  # inches between the titles of neighbours
@@ -72,7 +72,8 @@ def lay_out(figure: Figure, *, may_grow: bool = True) -> None:
     _without_titles(figure, engine.execute)
     _fit_labels(figure, whole)
     times = 1 + any(axes.get_aspect() != "auto" for axes in figure.axes)  # until shapes have places
-    for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
+    seen = [axes for axes in figure.axes if axes.get_visible()]
+    for axis in (axis for axes in seen for axis in (axes.xaxis, axes.yaxis)):
         _thin_ticks(axis)
     for _ in range(ROUNDS):
         if may_grow:
