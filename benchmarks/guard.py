@@ -24,6 +24,7 @@ from typing import NamedTuple
 import stages  # before numpy, whose threads it limits
 from stages import OTHELLO, Run, sets
 
+# isort: split
 import numpy as np
 import pyarrow as pa
 
@@ -134,7 +135,9 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("paths", nargs="*", metavar="PATH", help=", ".join(PATHS))
-    parser.add_argument("--record", action="store_true", help="write what is measured to the record")
+    parser.add_argument(
+        "--record", action="store_true", help="write what is measured to the record"
+    )
     arguments = parser.parse_args()
     if unknown := set(arguments.paths) - set(PATHS):
         parser.error(f"there is no {', '.join(unknown)}; the paths are {', '.join(PATHS)}")

@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-    os.environ.setdefault(name, "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault(
     "XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
 )
@@ -166,7 +166,7 @@ def _plan(config: dict) -> Run:
 
     folder = tempfile.TemporaryDirectory()
     path = Path(folder.name, "config.yaml")
-    path.write_text(yaml.safe_dump({"results": f"{folder.name}/results", **config}))
+    path.write_text(yaml.safe_dump({"results": f"{folder.name}/results", **config}), "utf-8")
 
     def run():
         assert folder
@@ -208,4 +208,3 @@ def seconds(run: Run, least: float) -> float:
             found.append(took)
         begin = begin or time.process_time()
     return min(found)
-
