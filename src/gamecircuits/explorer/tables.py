@@ -6,8 +6,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gamecircuits.analysis.diagnosis import fit_at_length_1
 from gamecircuits.claims.check import summarize
+from gamecircuits.errors import GamecircuitsError
 from gamecircuits.explorer.text import find_statements, statements_of
+from gamecircuits.transformer.one_layer import OneLayer
 
 EFFECTS = ("search", "variant", "average", "strength", "eval_length", "metric")
 CONTRASTS = ("variant", "average", "earlier")  # what is subtracted in pairs
@@ -31,6 +34,16 @@ def encode(column: pd.Series) -> dict:
 def number(value: Any) -> float | None:
     """A number for JSON; None if it is none, or infinite."""
     return float(value) if np.isfinite(value) else None
+
+
+def describe_form(model: OneLayer) -> dict:
+    """Mean x, β and misfit of a model as at length 1, in nats; empty if they are not defined."""
+    try:
+        form = fit_at_length_1(model)
+    except GamecircuitsError:
+        return {}
+    found = {"x": form.x.mean(), "beta": form.beta.mean(), "misfit": form.residual()}
+    return {name: number(value) for name, value in found.items()}
 
 
 def describe_claims(claims: pd.DataFrame, theory: str) -> dict:

@@ -17,6 +17,7 @@ from gamecircuits.explorer.tables import (
     describe_claims,
     describe_diagnosis,
     describe_effects,
+    describe_form,
     describe_hypotheses,
     summarize_run,
 )
@@ -118,7 +119,7 @@ def _read_model(path: str, entry: Mapping) -> dict | None:
         return None
     values, direct = scale_at_length_1(model)
     gauge = {"r": fit_model(model).r, "factors": {"values": values, "direct": direct}}
-    return {**entry, **describe_model(model), **gauge}
+    return {**entry, **describe_model(model), **gauge, "form": describe_form(model)}
 
 
 def _read_game(path: str, entry: Mapping) -> dict | None:
