@@ -29,7 +29,7 @@ const MEANINGS =
 /** Rows of the table: models with what their diagnosis says. */
 const makeRows = (data) =>
   data.models.map((model) => ({
-    ...model.form,
+    ...(data.diagnoses[model.name]?.is_play ? {} : model.form),
     ...(data.diagnoses[model.name] ?? { curves: {} }),
     name: model.name,
     kind: model.kind,

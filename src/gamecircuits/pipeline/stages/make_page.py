@@ -10,7 +10,7 @@ from gamecircuits.analysis.standard_form import fit_model
 from gamecircuits.explorer.boards import describe_board
 from gamecircuits.explorer.games import RECORDED, describe_game, fits
 from gamecircuits.explorer.models import MAX_TOKENS, describe_model, keep_few
-from gamecircuits.explorer.page import MAX_PAGE, THEORY, count_bytes
+from gamecircuits.explorer.page import MAX_PAGE, count_bytes, read_theory
 from gamecircuits.explorer.page import make_page as write_html
 from gamecircuits.explorer.shelf import describe_figures
 from gamecircuits.explorer.tables import (
@@ -91,7 +91,7 @@ def make_page(
     data["models"] = keep_few([model for model in data["models"] if model])
     data["games"] = [game for game in data["games"] if game]
     if checked is not None:
-        data["claims"] = describe_claims(checked, THEORY.read_text(encoding="utf-8"))
+        data["claims"] = describe_claims(checked, read_theory())
     tables = [table for table in map(read_frame, effects) if len(table)]
     if tables:
         data["effects"] = describe_effects(tables)
