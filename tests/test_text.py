@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 WIDTH = 100
-GENERATED = (".csv", ".ipynb", ".lock", ".schema.json")
+GENERATED = (".csv", ".ipynb", ".lock", ".schema.json", "docs/index.html")
 BINARY = (".png",)
 
 

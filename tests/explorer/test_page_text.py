@@ -1,5 +1,5 @@
 from gamecircuits.claims.claim import load_claims
-from gamecircuits.explorer.page import THEORY
+from gamecircuits.explorer.page import read_theory
 from gamecircuits.explorer.text import find_statements, split_caption, statements_of, to_blocks
 
 
@@ -25,7 +25,7 @@ def test_a_caption_begins_with_what_to_see():
 
 
 def test_every_claim_of_the_theory_has_its_statement():
-    statements = find_statements(THEORY.read_text(encoding="utf-8"))
+    statements = find_statements(read_theory())
     for claim in load_claims().values():
         names = statements_of(claim.proved, statements)
         assert bool(names) == (claim.proved != "Notation"), claim.proved

@@ -47,9 +47,11 @@ def test_what_a_diagnosis_lacks_is_left_out():
     model = make_construction("attention_norm", vocab_size=5).model()
     table = diagnose(model).table
     assert "certified" not in describe_diagnosis(table)["curves"]["illegal_token_rate"]
-    rates = table[table["quantity"] == "illegal_token_rate"].drop(columns="predicted")
+    rates = table[table["quantity"] == "illegal_token_rate"].drop(columns=["predicted", "token"])
     found = describe_diagnosis(rates)
-    assert set(found) == {"rate", "length", "curves"}
+    assert set(found) == {"rate", "length", "curves", "is_play", "fails"}
+    assert found["is_play"]
+    assert found["fails"] is None
     assert set(found["curves"]["illegal_token_rate"]) == {"length", "measured"}
 
 

@@ -28,6 +28,11 @@ def list_assets() -> list[Path]:
     return sorted(path for path in WEB.iterdir() if path.suffix in (".html", ".css", ".js"))
 
 
+def read_theory() -> str:
+    """docs/theory.md; nothing where the documentation is not there."""
+    return THEORY.read_text(encoding="utf-8") if THEORY.exists() else ""
+
+
 def digest_files(paths: list[Path]) -> str:
     """One digest of files, names and contents, for the settings of the job that uses them."""
     parts = [f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}" for path in paths]

@@ -6,8 +6,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gamecircuits.analysis.diagnosis import fit_at_length_1
 from gamecircuits.claims.check import summarize
+from gamecircuits.errors import GamecircuitsError
 from gamecircuits.explorer.text import find_statements, statements_of
+from gamecircuits.transformer.one_layer import OneLayer
 
 EFFECTS = ("search", "variant", "average", "strength", "eval_length", "metric")
 CONTRASTS = ("variant", "average", "earlier")  # what is subtracted in pairs
@@ -17,6 +20,7 @@ OF_MODELS = {  # of the diagnosis: name on the page, quantity, column
     "beta": ("mean_beta", "measured"),
     "misfit": ("standard_form_residual", "measured"),
     "fails": ("first_failure_found", "measured"),
+    "fails_in_plays": ("first_failure_in_plays", "measured"),
     "certified": ("certified_length", "certified"),
 }
 CURVES = ("illegal_token_rate", "last_displacement", "other_displacement")
@@ -31,6 +35,16 @@ def encode(column: pd.Series) -> dict:
 def number(value: Any) -> float | None:
     """A number for JSON; None if it is none, or infinite."""
     return float(value) if np.isfinite(value) else None
+
+
+def describe_form(model: OneLayer) -> dict:
+    """Mean x, β and misfit of a model as at length 1, in nats; empty if they are not defined."""
+    try:
+        form = fit_at_length_1(model)
+    except GamecircuitsError:
+        return {}
+    found = {"x": form.x.mean(), "beta": form.beta.mean(), "misfit": form.residual()}
+    return {name: number(value) for name, value in found.items()}
 
 
 def describe_claims(claims: pd.DataFrame, theory: str) -> dict:
@@ -89,15 +103,21 @@ def describe_diagnosis(table: pd.DataFrame) -> dict:
     """Numbers of a model, and its curves by length; what the table lacks is left out.
 
     Returns:
-        the keys of OF_MODELS; `rate`, the mean illegal token rate at the longest length, and that
+        the keys of OF_MODELS, with `fails` in plays if it is of these; `is_play`, whether the
+        diagnosis is of random plays without theory; `rate`, the mean illegal token rate at the longest length, and that
         `length`; `curves`: length and, for each of CURVES, measured, predicted and certified.
     """
-    whole = table[table["length"].isna() & table["token"].isna()].set_index("quantity")
-    found: dict[str, Any] = {
+    is_whole = table["length"].isna()
+    is_play = "token" not in table  # on a game of which the theory says nothing
+    if not is_play:
+        is_whole &= table["token"].isna()
+    whole = table[is_whole].set_index("quantity")
+    found: dict[str, Any] = {"is_play": is_play} | {
         name: number(whole.loc[quantity, column])
         for name, (quantity, column) in OF_MODELS.items()
         if quantity in whole.index and column in whole
     }
+    found.setdefault("fails", found.pop("fails_in_plays", None))
     if abs(found.get("beta") or 0) < 1e-12 * abs(found.get("x") or 0):
         found["beta"] = 0.0  # what rounding leaves
     by_length = table[table["length"].notna()]

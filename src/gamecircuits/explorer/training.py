@@ -94,9 +94,9 @@ def describe_course(models: Sequence[OneLayer], tokens: np.ndarray, mask: np.nda
     Returns:
         `tables` as in `remove_gauge`, each with C in front; (C,) arrays `gain`, `x` (mean, and
         `x_min`, `x_max`), `beta`, `misfit` of `fit_at_length_1`, and `noise`; `factors` of
-        `scale_at_length_1`, (C, V) each; `illegal` (C, L), the mean illegal token rate after each
-        length, NaN where no game goes on. Noise is the mean total variation between a checkpoint's
-        predictions and the mean prediction of itself and its neighbours.
+        `scale_at_length_1`, (C, V) each; `illegal` (C, up to L), the mean illegal token rate after
+        each length, up to the longest after which a game goes on. Noise is the mean total variation
+        between a checkpoint's predictions and the mean prediction of itself and its neighbours.
     """
     forms = [fit_at_length_1(model) for model in models]
     factors = np.array([scale_at_length_1(model) for model in models], np.float32)
@@ -119,7 +119,8 @@ def describe_course(models: Sequence[OneLayer], tokens: np.ndarray, mask: np.nda
     arrays = {name: np.array(values, np.float32) for name, values in numbers.items()}
     tables = {name: np.array([part[name] for part in parts]) for name in parts[0]}
     illegal = np.where(goes_on, rate, 0).sum(axis=1) / count
-    arrays["illegal"] = illegal.astype(np.float32)
+    longest = np.flatnonzero(goes_on.any(axis=0)).max() + 1
+    arrays["illegal"] = illegal[:, :longest].astype(np.float32)
     scales = {"values": factors[:, 0], "direct": factors[:, 1]}
     return {"tables": tables, "factors": scales} | arrays
 

@@ -6,6 +6,7 @@ results/README.md) follows from these records. This module decides which jobs th
 what they do, so it is in no job's code.
 """
 
+import hashlib
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
@@ -16,7 +17,7 @@ import yaml
 
 from gamecircuits.claims.claim import claim_modules
 from gamecircuits.experiments.experiment import EXPERIMENTS
-from gamecircuits.explorer.page import THEORY, digest_files, list_assets
+from gamecircuits.explorer.page import digest_files, list_assets, read_theory
 from gamecircuits.figures.palette import colour_of, colours_of
 from gamecircuits.games.game import GAMES, token_dtype
 from gamecircuits.kinds import list_modules
@@ -638,6 +639,51 @@ def plot_experiment(config: Config, experiment: str) -> Work:
     return Work(reads, settings, caption=f"experiments/{kind}.rst")
 
 
+# The run itself.
+
+
+def _name_figures(known: Stage, config: Config) -> list[str]:
+    """Patterns of a stage's files, in which figures, which no config names, have their names."""
+    names = dict.fromkeys(n["figure"] for n in known.each(config) if "figure" in n)
+    return [
+        pattern.replace("{figure}", name) for name in names or [""] for pattern in known.patterns
+    ]
+
+
+def _flatten(values: Mapping, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Values by the dotted names of their keys."""
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flatten(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", str(value)
+
+
+@stage(
+    "figures",
+    writes={"page": "config.html", "readme": "README.md", "table": "tables/config.parquet"},
+    shown="Configuration",
+)
+def describe_run(config: Config) -> Work:
+    """The configuration, the libraries' versions, and what each file holds"""
+    python = ".".join(map(str, sys.version_info[:3]))
+    return Work(
+        caption="config.rst",
+        settings={
+            "config": yaml.safe_dump(
+                config.raw, sort_keys=False, default_flow_style=None, width=100
+            ),
+            "values": dict(_flatten(config.raw)),
+            "versions": {"python": python} | {name: version(name) for name in SHOWN_VERSIONS},
+            "files": [
+                [_name_figures(known, config), known.holds]
+                for known in STAGES.values()
+                if list(known.each(config))
+            ],
+        },
+    )
+
+
 # The page. It is made last: it shows what all other stages have made.
 
 
@@ -697,7 +743,7 @@ def make_page(config: Config) -> Work:
     settings = {
         "title": "gamecircuits",
         "assets": digest_files(list_assets()),
-        "theory": digest_files([THEORY]),
+        "theory": hashlib.sha256(read_theory().encode()).hexdigest(),
         "model_entries": [_describe_for_page(config, m) for m in models],
         "game_entries": [{"name": g.name, "settings": g.settings} for g in games],
         "figure_entries": figure_entries,
@@ -731,51 +777,6 @@ def _describe_for_page(config: Config, model: NamedModel) -> dict:
         "trained_length": search and search.length,
         "colour": colour_of(model.settings["variant"] if is_trained else model.kind),
     }
-
-
-# The run itself.
-
-
-def _name_figures(known: Stage, config: Config) -> list[str]:
-    """Patterns of a stage's files, in which figures, which no config names, have their names."""
-    names = dict.fromkeys(n["figure"] for n in known.each(config) if "figure" in n)
-    return [
-        pattern.replace("{figure}", name) for name in names or [""] for pattern in known.patterns
-    ]
-
-
-def _flatten(values: Mapping, prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Values by the dotted names of their keys."""
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _flatten(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", str(value)
-
-
-@stage(
-    "figures",
-    writes={"page": "config.html", "readme": "README.md", "table": "tables/config.parquet"},
-    shown="Configuration",
-)
-def describe_run(config: Config) -> Work:
-    """The configuration, the libraries' versions, and what each file holds"""
-    python = ".".join(map(str, sys.version_info[:3]))
-    return Work(
-        caption="config.rst",
-        settings={
-            "config": yaml.safe_dump(
-                config.raw, sort_keys=False, default_flow_style=None, width=100
-            ),
-            "values": dict(_flatten(config.raw)),
-            "versions": {"python": python} | {name: version(name) for name in SHOWN_VERSIONS},
-            "files": [
-                [_name_figures(known, config), known.holds]
-                for known in STAGES.values()
-                if list(known.each(config))
-            ],
-        },
-    )
 
 
 PARTS = list(dict.fromkeys(part for known in STAGES.values() for part in known.parts))

@@ -23,11 +23,13 @@ const MEANINGS =
   "of the OV circuit and of the direct path in nats, under a norm as it scales them at length 1. " +
   "Misfit is what of the circuits lies outside the standard form, relative to x. " +
   "The illegal rate is the mean at the longest length that the diagnosis measured. " +
-  "A model fails at the first length where a seen token becomes as likely as an unseen one.";
+  "A model fails at the first length where a seen token becomes as likely as an unseen one. " +
+  "These two are known of the models that the run diagnoses.";
 
 /** Rows of the table: models with what their diagnosis says. */
 const makeRows = (data) =>
   data.models.map((model) => ({
+    ...(data.diagnoses[model.name]?.is_play ? {} : model.form),
     ...(data.diagnoses[model.name] ?? { curves: {} }),
     name: model.name,
     kind: model.kind,

@@ -10,13 +10,14 @@ from gamecircuits.analysis.standard_form import fit_model
 from gamecircuits.explorer.boards import describe_board
 from gamecircuits.explorer.games import RECORDED, describe_game, fits
 from gamecircuits.explorer.models import MAX_TOKENS, describe_model, keep_few
-from gamecircuits.explorer.page import MAX_PAGE, THEORY, count_bytes
+from gamecircuits.explorer.page import MAX_PAGE, count_bytes, read_theory
 from gamecircuits.explorer.page import make_page as write_html
 from gamecircuits.explorer.shelf import describe_figures
 from gamecircuits.explorer.tables import (
     describe_claims,
     describe_diagnosis,
     describe_effects,
+    describe_form,
     describe_hypotheses,
     summarize_run,
 )
@@ -90,7 +91,7 @@ def make_page(
     data["models"] = keep_few([model for model in data["models"] if model])
     data["games"] = [game for game in data["games"] if game]
     if checked is not None:
-        data["claims"] = describe_claims(checked, THEORY.read_text(encoding="utf-8"))
+        data["claims"] = describe_claims(checked, read_theory())
     tables = [table for table in map(read_frame, effects) if len(table)]
     if tables:
         data["effects"] = describe_effects(tables)
@@ -118,7 +119,7 @@ def _read_model(path: str, entry: Mapping) -> dict | None:
         return None
     values, direct = scale_at_length_1(model)
     gauge = {"r": fit_model(model).r, "factors": {"values": values, "direct": direct}}
-    return {**entry, **describe_model(model), **gauge}
+    return {**entry, **describe_model(model), **gauge, "form": describe_form(model)}
 
 
 def _read_game(path: str, entry: Mapping) -> dict | None:
