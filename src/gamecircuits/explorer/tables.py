@@ -104,8 +104,9 @@ def describe_diagnosis(table: pd.DataFrame) -> dict:
 
     Returns:
         the keys of OF_MODELS, with `fails` in plays if it is of these; `is_play`, whether the
-        diagnosis is of random plays without theory; `rate`, the mean illegal token rate at the longest length, and that
-        `length`; `curves`: length and, for each of CURVES, measured, predicted and certified.
+        diagnosis is of random plays without theory; `rate`, the mean illegal token rate at the
+        longest length, and that `length`; `curves`: length and, for each of CURVES, measured,
+        predicted and certified.
     """
     is_whole = table["length"].isna()
     is_play = "token" not in table  # on a game of which the theory says nothing
