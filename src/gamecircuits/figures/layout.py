@@ -252,6 +252,8 @@ def _thin_ticks(axis: Axis) -> None:
     for _ in range(3):
         low, high = sorted(axis.get_view_interval())
         ticks = [tick for tick in axis.get_major_ticks() if low <= tick.get_loc() <= high]
+        if not all(tick.label1.get_visible() for tick in ticks):  # another panel has the labels
+            return
         boxes = sorted(
             tick.label1.get_window_extent().get_points()[:, side].tolist() for tick in ticks
         )
