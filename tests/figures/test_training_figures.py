@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from gamecircuits.figures.hypotheses import forest
+from gamecircuits.figures.layout import fit
 from gamecircuits.figures.searches import circuits, curves, effects, mechanisms, scatter
 from gamecircuits.figures.searches._search import choose_averages, forget_theory, get_looks
 from gamecircuits.figures.searches.circuits import CIRCUITS
@@ -150,6 +151,15 @@ def test_a_variant_has_one_colour_in_all_figures():
     assert set(of_variants["variant"]) == {"normed"}
     assert {look["color"] for look in wanted.values()} <= colours
     assert get_looks(["plain", "last", "normed"])["normed"]["color"] not in colours
+
+
+def test_every_row_of_effects_keeps_its_name_when_it_is_laid_out():
+    """Panels of a row share their axis, and only the left one has the names."""
+    tables = make_tables(variants=("plain", "b", "c"))
+    figure = effects.draw(effects.make_table(tables, 2), "g", 2)
+    fit(figure)
+    names = [text.get_text() for text in figure.axes[0].get_yticklabels()]
+    assert names == ["b", "last", "ema", "c", "last", "ema"]
 
 
 def test_at_most_three_averages_are_shown_the_first_among_them():

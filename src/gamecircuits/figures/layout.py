@@ -253,6 +253,8 @@ def _thin_ticks(axis: Axis) -> None:
         low, high = sorted(axis.get_view_interval())
         ticks = [tick for tick in axis.get_major_ticks() if low <= tick.get_loc() <= high]
         seen = [t.label1 if t.label1.get_visible() else t.label2 for t in ticks]  # of colour bars
+        if not all(label.get_visible() for label in seen):  # another panel has the labels
+            return
         boxes = sorted(label.get_window_extent().get_points()[:, side].tolist() for label in seen)
         gap = (TICK_GAP if side == 0 else 0) * axis.axes.figure.dpi
         if all(one[1] + gap <= other[0] for one, other in pairwise(boxes)):

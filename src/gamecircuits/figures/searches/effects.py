@@ -110,7 +110,8 @@ def _label(left: Axes, right: Axes, rows: pd.DataFrame, place: dict, looks: dict
     """Names of the rows on the left, numbers of pairs on the right."""
     left.set_ylim(max(place.values()) + ROOM, -ROOM)
     versus, baseline = rows[["versus", "baseline"]].iloc[0]
-    heading = f"minus {readable(shorten(baseline, 12))}{VERSUS[versus]}"
+    name = baseline if versus == "earlier" else shorten(baseline, 12)
+    heading = f"minus {readable(name)}{VERSUS[versus]}"
     note(left, heading, (0, place.pop(HEADING)), xycoords=left.get_yaxis_transform(), va="center",
          style="italic", in_layout=False)  # fmt: skip
     names = [row if isinstance(row, str) else row[1] for row in place]
