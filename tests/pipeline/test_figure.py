@@ -1,6 +1,7 @@
 """The command `figure`: every figure of a run at true size, and one clear error for the rest."""
 
 import contextlib
+import importlib
 import re
 import zlib
 from pathlib import Path
@@ -98,6 +99,7 @@ def test_every_figure_has_its_width_and_text_and_no_faults(run, width):
 @pytest.mark.slow
 def test_figures_of_searches_are_redrawn(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    importlib.import_module("gamecircuits.pipeline.stages.train_trials")  # sets variables of jobs
     plan = make_run(tmp_path, CONFIG | {"searches": {"s": SEARCH}})
     names = [name for name in list_figures(plan) if name.startswith("searches/s/")]
     assert names

@@ -26,7 +26,7 @@ WIDE = "wide panels in reading order"  # the same, where a panel keeps its whole
 FIXED = "panels that stay beside each other"  # label of figures in which none is moved
 LETTER, TITLE = "letter of the panel", "title of the panel"  # which texts are these
 KEPT = 0.7  # share of its width that a panel keeps at least, while there is another beside it
-ROUNDS = 3  # of breaking labels: what is broken changes the places of others
+ROUNDS = 5  # of breaking labels: what is broken changes the places of others
 AROUND = 0.9  # inches of a line of panels that titles and labels take
 TICK_GAP = 2.5 / 72  # inches between labels of ticks
 GAP = 6 / 72  # inches between the titles of neighbours
@@ -68,7 +68,7 @@ def lay_out(figure: Figure, *, may_grow: bool = True) -> None:
     height = _height_around(figure)
     _fit_headline(figure)
     _fit_legends(figure)
-    whole: dict[Text, str] = {}  # texts before they are broken
+    whole: dict[Text, tuple[str, float]] = {}  # texts before they are broken, and their room
     _without_titles(figure, engine.execute)
     _fit_labels(figure, whole)
     times = 1 + any(axes.get_aspect() != "auto" for axes in figure.axes)  # until shapes have places
@@ -223,7 +223,7 @@ def _fit_legends(figure: Figure) -> None:
             fitting = figure.legend(handles, labels, loc=place, ncols=columns)
 
 
-def _fit_labels(figure: Figure, whole: dict[Text, str]) -> bool:
+def _fit_labels(figure: Figure, whole: dict[Text, tuple[str, float]]) -> bool:
     """Break titles and labels that are too long for their panels; whether that changed any."""
     changed = False
     seen = [axes for axes in figure.axes if axes.get_visible()]
@@ -265,16 +265,20 @@ def _thin_ticks(axis: Axis) -> None:
         axis.set_ticks(places[first::2], labels[first::2])
 
 
-def wrap(text: Text, room: float, whole: dict[Text, str] | None = None) -> bool:
+def wrap(text: Text, room: float, whole: dict[Text, tuple[str, float]] | None = None) -> bool:
     """Break a text into lines of at most `room` pixels; whether that changed it.
 
     Words that are too long lose their middle.
 
     Args:
-        whole: what the texts were before they were broken; is added to.
+        whole: what the texts were before they were broken, and the least room that each had: what
+            is broken stays so, else places would swing to and fro. Is added to.
     """
     before = text.get_text()
-    words = before if whole is None else whole.setdefault(text, before)
+    words, least = (whole or {}).get(text, (before, room))
+    room = min(room, least)
+    if whole is not None:
+        whole[text] = words, room
     lines: list[str] = []
     for line in words.split("\n"):
         lines += _break(line, lambda part: _width(text, part) <= room)
