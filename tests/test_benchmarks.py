@@ -23,7 +23,7 @@ def test_every_path_of_the_guard_is_recorded(guard):
     record = guard.read_record()
     assert list(record) == list(guard.PATHS), "write it anew: benchmarks/guard.py --record"
     assert all(
-        set(known) == {"ratio", "within"} and 0 < known["ratio"] and 1 < known["within"] <= 2
+        set(known) == {"ratio", "within"} and known["ratio"] > 0 and 1 < known["within"] <= 2
         for known in record.values()
     )
 
