@@ -2,11 +2,11 @@
 
     python benchmarks/growth.py [STAGE ...]      (minutes; writes growth.csv, growth.png)
 
-Each point is a process of its own on one core of Linux. It does the smallest work first, so that libraries
-are loaded, then the work itself. Time is the processor's, without compilation. Memory is what the
-process grew by over the smallest work; under 2 MiB nothing is drawn. The slope is that of a line
-through the last three points: the power of the size that the cost grows with. Theory is the power
-of the dominant term; a range is that of two terms.
+Each point is a process of its own on one core, under Linux. It does the smallest work first, so
+that libraries are loaded, then the work itself. Time is the processor's, without compilation.
+Memory is what the process grew by over the smallest work; under 2 MiB nothing is drawn. The slope
+is that of a line through the last three points: the power of the size that the cost grows with.
+Theory is the power of the dominant term; a range is that of two terms.
 """
 
 import argparse
@@ -24,6 +24,7 @@ from stages import OTHELLO, Run, sets
 # isort: split
 import numpy as np
 import pandas as pd
+from matplotlib.ticker import NullFormatter
 
 from gamecircuits.figures.style import COLOURS, GREY, new_figure, render
 
@@ -69,7 +70,7 @@ GROWTHS = {
     "sampled games, wide": Growth(
         "V = length", _powers(4, 8), lambda V: stages.evaluate_games(64, V), "2 to 3", "1 to 2"
     ),
-    "diagnosis": Growth("V", _powers(3, 7), stages.diagnose, "2 to 3", "2"),
+    "diagnosis": Growth("V", _powers(3, 7), stages.diagnose, "0 to 1", "0 to 1"),
     "training": Growth(
         "trials", _powers(0, 5), lambda n: stages.train(n, 16, 6, steps=20), "1", "1"
     ),
@@ -77,8 +78,8 @@ GROWTHS = {
     "training, long": Growth(
         "length", _powers(2, 6), lambda n: stages.train(2, 66, n, steps=10), "0 to 1", "0 to 1"
     ),
-    "plan, shards": Growth("shards", _powers(7, 11), stages.plan_shards, "1", "1"),
-    "plan, models": Growth("models", _powers(5, 9), stages.plan_models, "1", "1"),
+    "plan, shards": Growth("shards", _powers(9, 13), stages.plan_shards, "1", "1"),
+    "plan, models": Growth("models", _powers(6, 10), stages.plan_models, "1", "1"),
 }
 
 
@@ -153,9 +154,15 @@ def _draw_panel(axes, rows: pd.DataFrame, what: str, theory: str) -> None:
     seen = rows[rows[what] > (FLOOR if what == "memory_mib" else 0)]
     axes.set_xscale("log")
     axes.set_yscale("log")
-    axes.set_xlim(rows["size"].min() / 1.3, rows["size"].max() * 1.3)
+    sizes = rows["size"].to_numpy()
+    axes.set_xlim(sizes[0] / 1.3, sizes[-1] * 1.3)
+    axes.set_xticks(sizes[::2], map(_write_size, sizes[::2]))
+    axes.set_xticks([], minor=True)
+    axes.yaxis.set_minor_formatter(NullFormatter())
     slope = _slope(rows, what)
-    words = f"under {FLOOR:g} MiB" if len(seen) < 3 else f"slope {slope:.2f}"
+    words = f"mostly under {FLOOR:g} MiB" if len(seen) < 3 else f"slope {abs(slope):.2f}"
+    if slope < -0.005:
+        words = words.replace("slope ", "slope −")
     axes.set_title(f"{words}, theory {theory}", loc="right", fontsize=7, color=GREY, y=0.0)
     if not len(seen):
         axes.set_ylim(FLOOR / 2, FLOOR * 50)
@@ -166,6 +173,15 @@ def _draw_panel(axes, rows: pd.DataFrame, what: str, theory: str) -> None:
     axes.plot(x, y, "o", color=COLOURS[0], clip_on=False)
     low, high = axes.get_ylim()
     axes.set_ylim(low / 3, max(high, 12 * low))
+    axes.set_xlim(sizes[0] / 1.3, sizes[-1] * 1.3)
+
+
+def _write_size(size: float) -> str:
+    """With k for 2^10 and M for 2^20."""
+    for unit, scale in (("M", 2**20), ("k", 2**10)):
+        if size >= scale:
+            return f"{size / scale:.3g} {unit}"
+    return f"{size:.0f}"
 
 
 def main() -> None:
