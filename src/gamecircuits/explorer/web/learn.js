@@ -87,7 +87,8 @@ class Training {
       h(
         "p",
         {},
-        "The maps show each circuit as a table over the tokens, without gauge. ",
+        "The maps show each circuit as a table over the tokens, without what predictions do not " +
+          "depend on. ",
         "A blue diagonal in OV lowers the logit of every seen token: that is the solution. ",
         "Bars are the probabilities after the context below; the dashed line is the target. ",
         h("span", { class: "warn" }, "Orange"),
