@@ -103,10 +103,10 @@ def describe_diagnosis(table: pd.DataFrame) -> dict:
     """Numbers of a model, and its curves by length; what the table lacks is left out.
 
     Returns:
-        the keys of OF_MODELS, with `fails` in plays if it is of these, None if no length fails; `is_play`, whether the
-        diagnosis is of random plays without theory; `rate`, the mean illegal token rate at the
-        longest length, and that `length`; `curves`: length and, for each of CURVES, measured,
-        predicted and certified.
+        the keys of OF_MODELS, with `fails` in plays if it is of these, None if no length fails;
+        `is_play`, whether the diagnosis is of random plays without theory; `rate`, the mean illegal
+        token rate at the longest length, and that `length`; `curves`: length and, for each of
+        CURVES, measured, predicted and certified.
     """
     is_whole = table["length"].isna()
     is_play = "token" not in table  # on a game of which the theory says nothing
