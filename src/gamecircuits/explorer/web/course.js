@@ -5,7 +5,7 @@ import { tokenName } from "gamecircuits/heatmap";
 import { chart, range } from "gamecircuits/plot";
 import { Transformer } from "gamecircuits/transformer";
 
-const FLOOR = 1e-6; // of rates on a logarithmic axis
+const FLOOR = 1e-8; // of rates on a logarithmic axis
 const NUMBERS = [
   ["x", "Strength x of the OV circuit (nats)"],
   ["beta", "Strength β of the direct path (nats)"],
