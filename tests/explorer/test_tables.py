@@ -49,9 +49,8 @@ def test_what_a_diagnosis_lacks_is_left_out():
     assert "certified" not in describe_diagnosis(table)["curves"]["illegal_token_rate"]
     rates = table[table["quantity"] == "illegal_token_rate"].drop(columns=["predicted", "token"])
     found = describe_diagnosis(rates)
-    assert set(found) == {"rate", "length", "curves", "is_play", "fails"}
+    assert set(found) == {"rate", "length", "curves", "is_play"}
     assert found["is_play"]
-    assert found["fails"] is None
     assert set(found["curves"]["illegal_token_rate"]) == {"length", "measured"}
 
 

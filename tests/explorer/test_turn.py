@@ -178,6 +178,19 @@ def test_guess_first(page):
 
 
 @needs_browser
+def test_lost_lengths_are_said(page):
+    """A norm of the head's output loses the last token in the middle, not from a length on."""
+    address = "turn.V=12&turn.norm=attention&turn.gain=19.15&turn.beta"
+    for beta, said in (("-15", "At lengths 2 to 10"), ("-60", "At every length"), ("0", "")):
+        page.evaluate("state => (location.hash = state)", f"view=turn&{address}={beta}")
+        page.wait_for_timeout(100)
+        told = page.locator("#view-turn .details").text_content()
+        assert said in told
+        assert ("absent one." in told) == bool(said), told
+    assert page.get_by_role("slider", name="Strength x").count() == 1, "sliders have names"
+
+
+@needs_browser
 def test_sliders_links_and_nonsense(page):
     page.evaluate(
         "location.hash = 'view=turn&turn.x=abc&turn.V=9e9&turn.s=-3&turn.norm=no&turn.m=0'"

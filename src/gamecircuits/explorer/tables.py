@@ -103,10 +103,10 @@ def describe_diagnosis(table: pd.DataFrame) -> dict:
     """Numbers of a model, and its curves by length; what the table lacks is left out.
 
     Returns:
-        the keys of OF_MODELS, with `fails` in plays if it is of these; `is_play`, whether the
-        diagnosis is of random plays without theory; `rate`, the mean illegal token rate at the
-        longest length, and that `length`; `curves`: length and, for each of CURVES, measured,
-        predicted and certified.
+        the keys of OF_MODELS, with `fails` in plays if it is of these, None if no length fails;
+        `is_play`, whether the diagnosis is of random plays without theory; `rate`, the mean illegal
+        token rate at the longest length, and that `length`; `curves`: length and, for each of
+        CURVES, measured, predicted and certified.
     """
     is_whole = table["length"].isna()
     is_play = "token" not in table  # on a game of which the theory says nothing
@@ -118,7 +118,8 @@ def describe_diagnosis(table: pd.DataFrame) -> dict:
         for name, (quantity, column) in OF_MODELS.items()
         if quantity in whole.index and column in whole
     }
-    found.setdefault("fails", found.pop("fails_in_plays", None))
+    if "fails_in_plays" in found:
+        found["fails"] = found.pop("fails_in_plays")
     if abs(found.get("beta") or 0) < 1e-12 * abs(found.get("x") or 0):
         found["beta"] = 0.0  # what rounding leaves
     by_length = table[table["length"].notna()]

@@ -72,7 +72,8 @@ function makeRow(row, statements) {
       { class: "soft" },
       verdict,
       h("br"),
-      `${row.instances} instances, ${row.contexts.toLocaleString("en")} contexts`,
+      `${row.instances} instances`,
+      row.contexts > 0 && `, ${row.contexts.toLocaleString("en")} contexts`,
     ),
   );
 }

@@ -5,12 +5,12 @@ import { tokenName } from "gamecircuits/heatmap";
 import { chart, range } from "gamecircuits/plot";
 import { Transformer } from "gamecircuits/transformer";
 
-const FLOOR = 1e-6; // of rates on a logarithmic axis
+const FLOOR = 1e-8; // of rates on a logarithmic axis
 const NUMBERS = [
   ["x", "Strength x of the OV circuit (nats)"],
   ["beta", "Strength β of the direct path (nats)"],
-  ["misfit", "Outside the standard form (of x)"],
-  ["noise", "Noise (total variation)"],
+  ["misfit", "Misfit: outside the standard form, over x"],
+  ["noise", "Noise of the predictions (total variation)"],
 ];
 
 /** A circuit at a checkpoint; under a norm as the norm scales it at length 1. */
@@ -69,7 +69,10 @@ export function drawCharts(search, stepOf, number) {
     });
   const charts = NUMBERS.map(([key, title]) => {
     const series = lines((course) => Array.from(course[key]));
-    if (key === "misfit") return byStep(title, series, { y: [0.001, 10], log: true });
+    if (key === "misfit") {
+      const high = range(...series.map((one) => one.y))[1];
+      return byStep(title, series, { y: [0.001, Math.max(10, high)], log: true });
+    }
     return byStep(title, series, { y: range(...series.map((one) => one.y), [0]) });
   });
   const longest = lines((course) =>

@@ -67,7 +67,8 @@ export function choice(label, options, value, onchange, key = label) {
 export function slider(label, { min, max, step, value, read = show, key = label }, oninput) {
   const output = h("output", {}, read(value));
   const input = h("input", {
-    type: "range", min, max, step, value, "data-key": key, "aria-valuetext": `${read(value)}`,
+    type: "range", min, max, step, value, "data-key": key, "aria-label": label, // not the output's
+    "aria-valuetext": `${read(value)}`,
     oninput: (event) => {
       const now = Number(event.target.value);
       output.textContent = read(now);

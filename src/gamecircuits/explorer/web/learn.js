@@ -7,6 +7,8 @@ import { legend } from "gamecircuits/plot";
 import { makeRule } from "gamecircuits/rules";
 
 const FRAME = 160; // milliseconds between checkpoints while it plays
+const LONGEST = 200; // tokens that are taken from an address
+
 class Training {
   constructor(element, page) {
     Object.assign(this, { element, page });
@@ -14,7 +16,7 @@ class Training {
     this.timer = null;
     page.state.listen(["lsearch"], () => this.build());
     page.state.listen(["lstep"], () => this.show());
-    page.state.listen(["play.game", "play.tokens"], () => this.predict());
+    page.state.listen(["play.game", "play.tokens", "play.at"], () => this.predict());
     document.addEventListener("visibilitychange", () => this.stop());
     this.build();
   }
@@ -47,10 +49,12 @@ class Training {
 
   get context() {
     const { vocab, length, game } = this.search;
-    const isSame = this.page.state.get("play.game") === game;
-    const given = isSame
-      ? this.page.state.get("play.tokens").filter((t) => t >= 0 && t < vocab)
-      : [];
+    const { state } = this.page;
+    const isSame = state.get("play.game") === game;
+    const played = isSame
+      ? state.get("play.tokens").filter((t) => t >= 0 && t < vocab).slice(0, LONGEST) : [];
+    const at = state.get("play.at");
+    const given = at < 0 ? played : played.slice(0, at);
     const count = Math.max(1, Math.min(vocab - 1, length + 2));
     return given.length ? given : Array.from({ length: count }, (_, n) => n);
   }
@@ -87,7 +91,8 @@ class Training {
       h(
         "p",
         {},
-        "The maps show each circuit as a table over the tokens, without gauge. ",
+        "The maps show each circuit as a table over the tokens, without what predictions do not " +
+          "depend on. ",
         "A blue diagonal in OV lowers the logit of every seen token: that is the solution. ",
         "Bars are the probabilities after the context below; the dashed line is the target. ",
         h("span", { class: "warn" }, "Orange"),

@@ -2,6 +2,7 @@
 
 import { unpack } from "gamecircuits/data";
 import { h } from "gamecircuits/dom";
+import { glossary } from "gamecircuits/glossary";
 import { State } from "gamecircuits/state";
 import { Transformer } from "gamecircuits/transformer";
 import { play } from "gamecircuits/play";
@@ -50,6 +51,7 @@ function buildParts(page) {
       } }, part.short ?? part.title));
   main.replaceChildren(...sections);
   document.querySelector("nav").replaceChildren(...links);
+  document.querySelector("header").append(glossary());
 
   const isBuilt = new Set();
   const build = (index) => {

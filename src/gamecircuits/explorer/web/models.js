@@ -1,10 +1,9 @@
 // All models of the run in one table; two of them side by side, with circuits and diagnosis.
 
+import { drawDiagnosis } from "gamecircuits/diagnosis";
 import { h, replace, show, words } from "gamecircuits/dom";
 import { largestOf, makeMaps } from "gamecircuits/heatmap";
-import { chart, legend, range } from "gamecircuits/plot";
 
-const FLOOR = 1e-8; // of rates on a logarithmic axis
 const COLUMNS = [
   ["name", "model"],
   ["kind", "kind"],
@@ -23,8 +22,10 @@ const MEANINGS =
   "of the OV circuit and of the direct path in nats, under a norm as it scales them at length 1. " +
   "Misfit is what of the circuits lies outside the standard form, relative to x. " +
   "The illegal rate is the mean at the longest length that the diagnosis measured. " +
-  "A model fails at the first length where a seen token becomes as likely as an unseen one. " +
-  "These two are known of the models that the run diagnoses.";
+  "A model fails at the first length where the last token of some context is at least as likely " +
+  "as an unseen one; in other games, where an illegal token is at least as likely as a legal " +
+  "one. Never means at no measured length. " +
+  "Illegal rate and failure are known of the models that the run diagnoses.";
 
 /** Rows of the table: models with what their diagnosis says. */
 const makeRows = (data) =>
@@ -39,6 +40,9 @@ const makeRows = (data) =>
     model,
     gain: model.norm === "none" ? null : model.gain,
   }));
+
+/** The first length that fails; "never" where lengths were measured and none does. */
+const sayFailure = (row) => ("fails" in row && row.fails == null ? "never" : show(row.fails));
 
 function compare(a, b) {
   const [isA, isB] = [a, b].map((value) => value != null && !Number.isNaN(value));
@@ -85,66 +89,6 @@ export function circuitsOf(model) {
   };
 }
 
-/** The ends of a curve in words. */
-const say = ({ length, measured }) =>
-  `${show(measured[0])} after ${length[0]}, ${show(measured.at(-1))} after ${length.at(-1)} tokens`;
-
-function drawCurves(row, colour) {
-  const {
-    illegal_token_rate: rates,
-    last_displacement: last,
-    other_displacement: other,
-  } = row.curves;
-  const soft = "var(--soft)";
-  const series = (curve, floor) =>
-    [
-      curve.certified && { x: curve.length, y: curve.certified, colour: soft, dash: "5 4" },
-      curve.predicted && { x: curve.length, y: curve.predicted, colour },
-      curve.measured && {
-        x: curve.length,
-        y: Array.from(curve.measured, floor),
-        colour,
-        points: true,
-      },
-    ].filter(Boolean);
-  const found = [];
-  if (rates) {
-    const x = [1, Math.max(2, rates.length.at(-1))];
-    found.push(
-      chart({
-        title: "Illegal rate by length",
-        xLabel: "tokens seen",
-        x,
-        y: [FLOOR, 1],
-        log: true,
-        label: `Illegal rate of ${row.name} by length: ${say(rates)}.`,
-        series: series(rates, (value) => Math.max(value, FLOOR)),
-      }),
-    );
-  }
-  if (last) {
-    const lowest = [last, other].filter(Boolean);
-    const all = lowest.flatMap((curve) => series(curve, (value) => value));
-    const measured = lowest.flatMap((curve) => Array.from(curve.measured));
-    const [low, high] = range(measured, [0]);
-    const inside = all.map((one) => ({
-      ...one,
-      y: Array.from(one.y, (v) => (v < low - 0.2 * (high - low) ? NaN : v)),
-    }));
-    found.push(
-      chart({
-        title: "Lowest displacement by length (nats)",
-        xLabel: "tokens seen",
-        y: [low - 0.2 * (high - low) * (low < 0), high],
-        x: [1, Math.max(2, last.length.at(-1))],
-        series: inside,
-        label: `Lowest displacement of ${row.name} in nats by length: ${say(last)}.`,
-      }),
-    );
-  }
-  return found;
-}
-
 function drawModel(row) {
   const { model } = row;
   const circuits = circuitsOf(model);
@@ -167,7 +111,6 @@ function drawModel(row) {
     model.norm === "none" ? "no norm" : `${model.norm} norm, gain ${show(model.gain)}`,
     model.sink > 0 && `sink of weight ${show(model.sink)}`,
   ];
-  const curves = drawCurves(row, colour);
   return h(
     "section",
     { class: "card", style: `border-top: 4px solid ${colour}` },
@@ -178,16 +121,7 @@ function drawModel(row) {
       { class: "maps" },
       Object.values(maps).map((map) => map.element),
     ),
-    curves.length
-      ? [
-          h("div", { class: "plots two" }, curves),
-          legend([
-            { name: "measured", colour, points: true },
-            { name: "predicted from x and β", colour },
-            { name: "certified by lengths 1 and 2", colour: "var(--soft)", dash: "5 4" },
-          ]),
-        ]
-      : h("p", { class: "soft" }, "The run has no diagnosis of this model."),
+    drawDiagnosis(row, colour),
   );
 }
 
@@ -271,7 +205,11 @@ export const models = {
                 ),
                 shown.map(([key]) =>
                   typeof row[key] === "number" || row[key] == null
-                    ? h("td", { class: "number" }, show(row[key]))
+                    ? h(
+                        "td",
+                        { class: "number" },
+                        key === "fails" ? sayFailure(row) : show(row[key]),
+                      )
                     : h("td", {}, key === "norm" && row.norm === "none" ? "–" : words(row[key])),
                 ),
               ),

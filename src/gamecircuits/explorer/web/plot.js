@@ -58,7 +58,8 @@ export function range(...lists) {
 
 /**
  * A chart. `series` have x and y (lists), colour, and optionally dash, width, points (marks and no
- * line). `shade` is a range of x in grey, with `shadeText` in it; `cursor` a place on x.
+ * line); on a logarithmic axis what lies below y is left out, and said. `shade` is a range of x in
+ * grey, with `shadeText` in it; `cursor` a place on x.
  */
 export function chart({
   label,
@@ -77,9 +78,11 @@ export function chart({
   const [x0, x1] = x,
     [y0, y1] = log ? y.map(Math.log10) : y;
   const placeX = (value) => LEFT + ((value - x0) / (x1 - x0 || 1)) * (width - LEFT - RIGHT);
-  const level = (value) => (log ? Math.log10(Math.max(value, y[0])) : value);
+  const level = (value) => (log ? Math.log10(value) : value);
   const placeY = (value) =>
     height - BOTTOM - ((level(value) - y0) / (y1 - y0 || 1)) * (height - TOP - BOTTOM);
+  const isDrawn = (value) => Number.isFinite(value) && !(log && value < y[0]);
+  const isLow = log && series.some((one) => Array.from(one.y).some((value) => value < y[0]));
   const round = (value) => Math.round(value * 100) / 100;
   const yTicks = log ? decades(...y) : ticks(y[0], y[1], 4);
   const xTicks = ticks(x0, x1, 5);
@@ -116,7 +119,7 @@ export function chart({
   ];
   const lines = series.map((one) => {
     const places = Array.from(one.x, (value, n) => [placeX(value), placeY(one.y[n]), one.y[n]])
-      .filter(([, , value]) => Number.isFinite(value))
+      .filter(([, , value]) => isDrawn(value))
       .map(([a, b]) => [round(a), round(b)]);
     if (one.points) {
       return places.map(([a, b]) => svg("circle", { cx: a, cy: b, r: 3, fill: one.colour }));
@@ -153,7 +156,8 @@ export function chart({
     at,
     lines,
   );
-  return h("figure", { class: "plot" }, h("figcaption", {}, title), drawn);
+  const note = isLow && h("span", { class: "soft" }, ` (below ${power(y[0])}: not drawn)`);
+  return h("figure", { class: "plot" }, h("figcaption", {}, title, note), drawn);
 }
 
 /** What the colours (and dashes) mean: pairs of a name and its look. */

@@ -35,12 +35,12 @@ class Effects {
     return Object.keys(VERSUS).filter((name) => this.data[`vs_${name}`]);
   }
 
-  /** Rows that fit all filters (column: name) and have a difference. */
+  /** Rows that fit all filters (column: name), and have a difference from what is named. */
   find(filters, versus) {
-    const { difference } = this.data[`vs_${versus}`];
+    const difference = versus && this.data[`vs_${versus}`].difference;
     return Array.from({ length: this.size }, (_, row) => row).filter(
       (row) =>
-        Number.isFinite(difference[row]) &&
+        (!versus || Number.isFinite(difference[row])) &&
         Object.entries(filters).every(([column, name]) => this.name(column, row) === name),
     );
   }
@@ -64,7 +64,9 @@ function drawIntervals(rows, label) {
     ),
   );
   const draw = (row) => {
-    const kind = row.high < 0 ? "helps" : row.low > 0 ? "harms" : "open";
+    const [least, most] = Number.isFinite(row.wideLow)
+      ? [row.wideLow, row.wideHigh] : [row.low, row.high];
+    const kind = most < 0 ? "helps" : least > 0 ? "harms" : "open";
     const line = (a, b, stroke) =>
       Number.isFinite(a) &&
       Number.isFinite(b) &&
@@ -195,6 +197,7 @@ class Browser {
     const at = this.chosen("at", occurring("eval_length"));
     const of = this.chosen("of", occurring(other));
     const strength = this.chosen("strength", occurring("strength"));
+    this.first = effects.find({ search }).at(0); // what others are compared with
     const rows = effects.find({ search, metric, strength, eval_length: at, [other]: of }, versus);
     this.drawBar({ search, versus, metric, at, of, strength }, occurring, other);
     this.drawRows(rows, versus, { metric, other, of });
@@ -234,12 +237,15 @@ class Browser {
         `${values.pairs[row]} pairs`,
     }));
     const length = data.length[rows[0]];
+    const from = versus === "earlier"
+      ? "a single iterate of the same age" : words(this.effects.name(own, this.first));
     replace(
       this.found,
       h(
         "p",
         {},
-        `Mean difference in ${words(metric)} after ${length} tokens, with 95 % intervals. `,
+        `Mean difference from ${from} in ${words(metric)} after ${length} tokens, with 95 % `,
+        "intervals. ",
         `${other === "average" ? "Weights" : "Variant"}: ${words(of)}. Left of zero is better.`,
       ),
       drawIntervals(shown, `Differences in ${words(metric)}`),
@@ -247,7 +253,8 @@ class Browser {
         "p",
         { class: "soft" },
         "Thick lines are Student's intervals of the mean over pairs of trials from the same draw. ",
-        "Thin lines are corrected, so that all of a kind hold together. Grey: zero is inside.",
+        "Thin lines are wider, so that those of all comparisons of a kind hold together. ",
+        "Grey: an interval reaches zero.",
       ),
     );
   }

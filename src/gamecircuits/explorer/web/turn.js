@@ -77,6 +77,14 @@ function formulaOf({ norm, shape, beta, sink }) {
   return `δ = g w/√(1 − 1/V + w² s (V − s)/V), where w = x/${weight}${last}`;
 }
 
+/** Neighbouring lengths in words. */
+function sayLengths(lengths, V) {
+  const [first, last] = [lengths[0], lengths.at(-1)];
+  if (first === 1 && last === V - 1) return "At every length";
+  if (last === V - 1) return `From length ${first} on`;
+  return first === last ? `At length ${first}` : `At lengths ${first} to ${last}`;
+}
+
 class Turn {
   constructor(section, page) {
     this.state = page.state;
@@ -188,7 +196,7 @@ class Turn {
     const { s, V, shape } = setting;
     const [now, law] = [model[s - 1], theory[s - 1]];
     const counted = `After ${s} of ${V} tokens`;
-    const lost = isFull(setting) && lengths.find((length) => theory[length - 1].last <= 1e-12);
+    const lost = isFull(setting) ? lengths.filter((n) => theory[n - 1].last <= 1e-12) : [];
     const others = s > 1 && show(now.others) !== show(now.last)
       ? `The last token lies ${nats(now.last)} below the absent ones, the others ` +
         `${nats(now.others)}.`
@@ -199,7 +207,8 @@ class Turn {
     replace(this.parts.details,
       h("p", {}, !this.isAsked && (Number.isFinite(law.rate)
         ? `Theory: ${percent(law.rate)}. ` : "Theory has bounds only. "), others,
-      lost && ` From length ${lost} on the last token is at least as likely as an absent one.`),
+        lost.length > 0 && ` ${sayLengths(lost, V)} the last token is at least as likely as an ` +
+          "absent one."),
       h("p", { class: "soft" }, `Displacement: ${formulaOf(setting)}.`,
         shape === "frame" && ` Points: means over ${SAMPLES} random contexts of each length.`));
   }

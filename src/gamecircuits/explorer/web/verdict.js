@@ -32,7 +32,9 @@ function sayLost(run, legal) {
   if (!gaps.length) return "Every token is legal.";
   const above = gaps.filter((gap) => gap <= 0).length;
   const count = gaps.length;
-  if (above) return `${above} of ${count} illegal tokens are at least as likely as a legal one.`;
+  const tie = "at least as likely as the least likely legal one.";
+  if (above && count === 1) return `The illegal token is ${tie}`;
+  if (above) return `${above} of ${count} illegal tokens are ${tie}`;
   const who = count === 1 ? "The illegal token lies" : `The ${count} illegal tokens lie`;
   return `${who} ${span(gaps, (gap) => show(gap, 2))} nats below the lowest legal one.`;
 }

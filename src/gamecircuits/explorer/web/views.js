@@ -20,6 +20,7 @@ export function drawAttention({ run, tokens, names, isIllegal, width }) {
   const places = tokens.length + (hasSink ? 1 : 0);
   const step = Math.min(52, width / places);
   const x = (place) => step * (place + (hasSink ? 1.5 : 0.5));
+  const inside = (place) => Math.min(width - 17, Math.max(17, x(place))); // of numbers
   const last = tokens.length - 1;
   const top = 12 + Math.min(86, 16 + 0.3 * step * places);
   const arcs = tokens.map((token, i) =>
@@ -29,7 +30,7 @@ export function drawAttention({ run, tokens, names, isIllegal, width }) {
   const labels = tokens.flatMap((token, i) => [
     step >= 13 && chip(x(i), top, step, names[token], isIllegal.has(i), token),
     (step >= 36 || (step >= 13 && i === most)) &&
-      svg("text", { x: x(i), y: top + 40, class: "soft number", ...middle },
+      svg("text", { x: inside(i), y: top + 40, class: "soft number", ...middle },
         fixed(run.attention[i])),
   ]);
   if (hasSink) {
@@ -155,7 +156,7 @@ function drawColumn({ k, x, cell, place, target, name, relative, share, isLegal 
       height: height(share) }),
     target !== null && isLegal && svg("rect", { class: "target", x: x - wide / 2 - 1.5,
       y: base - height(target), width: wide + 3, height: height(target) }),
-    cell >= 34 && share >= 0.0005 && svg("text", { x, y: base - height(share) - 4, ...middle,
+    cell >= 38 && share >= 0.0005 && svg("text", { x, y: base - height(share) - 4, ...middle,
       class: "soft number", style: "font-size: 10px" }, percent(share)),
     svg("text", { x, y: base + 16, ...middle, class: "name", ...small(name, cell) }, name));
 }
