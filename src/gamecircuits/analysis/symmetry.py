@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 import scipy
 
+from gamecircuits.analysis.contexts import MAX_ORBITS
 from gamecircuits.analysis.metrics import METRICS, context_metrics
 from gamecircuits.analysis.set_sums import get_contributions
 from gamecircuits.analysis.summary import QUANTILES
@@ -25,7 +26,6 @@ from gamecircuits.errors import GamecircuitsError
 from gamecircuits.transformer.circuits import TokenTables
 from gamecircuits.transformer.one_layer import OneLayer, require_one_layer
 
-MAX_ORBITS = 1 << 20
 CHUNK_VALUES = 1 << 20  # logits at once
 
 
