@@ -2,11 +2,11 @@
 
     python benchmarks/growth.py [STAGE ...]      (minutes; writes growth.csv, growth.png)
 
-Each point is a process of its own on one core of Linux. It does the smallest work first, so that libraries
-are loaded, then the work itself. Time is the processor's, without compilation. Memory is what the
-process grew by over the smallest work; under 2 MiB nothing is drawn. The slope is that of a line
-through the last three points: the power of the size that the cost grows with. Theory is the power
-of the dominant term; a range is that of two terms.
+Each point is a process of its own on one core of Linux. It does the smallest work first, so that
+libraries are loaded, then the work itself. Time is the processor's, without compilation. Memory is
+what the process grew by over the smallest work; under 2 MiB nothing is drawn. The slope is that of
+a line through the last three points: the power of the size that the cost grows with. Theory is the
+power of the dominant term; a range is that of two terms.
 """
 
 import argparse
