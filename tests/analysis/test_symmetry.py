@@ -9,6 +9,7 @@ from gamecircuits.errors import GamecircuitsError
 from gamecircuits.theory.basics import count_contexts
 from gamecircuits.transformer.circuits import from_circuits
 from gamecircuits.transformer.constructions.construction import make_construction
+from gamecircuits.transformer.model import Parameters
 from gamecircuits.transformer.one_layer import OneLayer
 
 STATISTICS = ["count", "mean", "std", "min", "q05", "q25", "median", "q75", "q95", "max"]
@@ -56,6 +57,24 @@ def test_tokens_that_differ_anywhere_are_told_apart():
         nudged[which, 1, 4] += 1e-9
         found = find_interchangeable_tokens(OneLayer(from_circuits(*nudged)).tables())
         assert [tokens.tolist() for tokens in found] == [[0, 2, 3, 5], [1], [4]]
+
+
+def test_tokens_that_differ_far_below_the_largest_are_told_apart():
+    """Attention and lengths that do not count beside those of token 0 count where it is absent."""
+    V, apart = 6, [[0], [1, 3, 4, 5], [2]]
+    scores, equal = np.full((V, V), -50.0), np.eye(V)
+    scores[:, 0], scores[:, 2] = 0.0, -51.0
+    models = [OneLayer(from_circuits(scores, -4 * equal, equal))]
+    outputs = np.pad(-4 * equal, ((0, 0), (0, 2)))
+    outputs[1:] *= 1e-9
+    outputs[1:, V], outputs[2, V] = 1e-9, 8e-9  # which the unembedding does not see
+    embedding, nothing = np.eye(V, V + 2), np.zeros((V + 2, 0))
+    for norm in ("attention", "residual"):
+        weights = Parameters(embedding, nothing, nothing, embedding.T, outputs, embedding.T)
+        models.append(OneLayer(weights, norm))
+    for model in models:
+        found = find_interchangeable_tokens(model.tables())
+        assert [tokens.tolist() for tokens in found] == apart
 
 
 @pytest.mark.parametrize("kind", ["balanced", "harmonic", "attention_norm"])

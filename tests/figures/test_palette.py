@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from gamecircuits.experiments.remedies import Remedies
-from gamecircuits.figures.palette import COLOURS, DARK_PAGE, SAME, colour_of, colours_of, remedy_of
+from gamecircuits.figures.palette import COLOURS, SAME, colour_of, colours_of, remedy_of
 from gamecircuits.figures.style import looks_of
 
+DARK_PAGE = "#16181d"  # --paper of explorer/web/style.css in dark mode
 SIGHT = {  # linear RGB as seen (Machado, Oliveira and Fernandes 2009, severity 1)
     "all cones": np.eye(3),
     "deuteranopia": np.array(

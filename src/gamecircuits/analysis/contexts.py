@@ -9,6 +9,7 @@ from gamecircuits.theory.basics import count_contexts
 MAX_CONTEXTS = 110_000  # of one length: all of them up to V = 16
 MAX_LENGTHS = 64  # beyond, the first quarter of that many and evenly spaced ones
 MAX_EXHAUSTIVE_VOCAB_SIZE = 28  # all contexts, in chunks
+MAX_ORBITS = 1 << 20  # kinds of contexts that one stands for each of
 MAX_ALL_VOCAB_SIZE = 18  # all contexts at once: 2.4 million rows of 18
 
 

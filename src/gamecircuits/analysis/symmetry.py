@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 import scipy
 
+from gamecircuits.analysis.contexts import MAX_ORBITS
 from gamecircuits.analysis.metrics import METRICS, context_metrics
 from gamecircuits.analysis.set_sums import get_contributions
 from gamecircuits.analysis.summary import QUANTILES
@@ -25,7 +26,6 @@ from gamecircuits.errors import GamecircuitsError
 from gamecircuits.transformer.circuits import TokenTables
 from gamecircuits.transformer.one_layer import OneLayer, require_one_layer
 
-MAX_ORBITS = 1 << 20
 CHUNK_VALUES = 1 << 20  # logits at once
 
 
@@ -33,11 +33,10 @@ def find_interchangeable_tokens(tables: TokenTables) -> list[np.ndarray]:
     """Classes of interchangeable tokens, each ascending, by their first tokens.
 
     Exchanging two of a class changes no table by more than V units of rounding of its largest
-    entry. For a norm the tables are those of all inner products, too, which lengths consist of.
+    entry. Attention is compared by its scores, and what a norm divides by its direction and length:
+    far below the largest, too, they decide in contexts that lack it.
     """
-    added, outputs, own = get_contributions(tables)
-    products = (outputs @ outputs.T, own @ outputs.T, np.diag((own**2).sum(axis=1)))
-    invariant = [tables.weights, np.diag(tables.sink), added, tables.direct, *products]
+    invariant = _list_invariants(tables)
     unit = np.finfo(tables.weights.dtype).eps * len(tables.weights)
     classes: list[list[int]] = []
     for token in range(len(tables.weights)):
@@ -51,13 +50,42 @@ def find_interchangeable_tokens(tables: TokenTables) -> list[np.ndarray]:
     return [np.array(tokens) for tokens in classes]
 
 
+def _list_invariants(tables: TokenTables) -> list[np.ndarray]:
+    """Tables (V, V) that say all about a model, in numbers of which a change counts for what it is
+    of the largest one."""
+    scores, sink = (_log(attention) for attention in (tables.weights, tables.sink))
+    scores = [scores, np.diag(sink)]
+    added, outputs, own = get_contributions(tables)
+    if tables.norm == "none":
+        return [*scores, added, tables.direct]
+    lengths, own_lengths = (np.linalg.norm(vectors, axis=1) for vectors in (outputs, own))
+    scales, own_scales = (np.where(x > 0, x, 1)[:, None] for x in (lengths, own_lengths))
+    directions = outputs / scales
+    return [
+        *scores,
+        added / scales,
+        tables.direct / own_scales,
+        directions @ directions.T,
+        own / own_scales @ directions.T,
+        np.diag(_log(lengths)),
+        np.diag(_log(own_lengths)),
+    ]
+
+
+def _log(values: np.ndarray) -> np.ndarray:
+    """Logarithms of values that are not negative; of none at all a finite one."""
+    return np.log(np.maximum(values, np.finfo(values.dtype).tiny))
+
+
 def _is_same_exchanged(table: np.ndarray, i: int, j: int, unit: float) -> bool:
     """Whether exchanging rows and columns i and j of (V, V) leaves its entries to `unit` of the
-    largest."""
+    largest, or of 1."""
     order = np.arange(len(table))
     order[i], order[j] = j, i
     changes = (side[i] - side[j, order] for side in (table, table.T))
-    return bool(max(np.abs(change).max() for change in changes) <= unit * np.abs(table).max())
+    return bool(
+        max(np.abs(change).max() for change in changes) <= unit * max(np.abs(table).max(), 1)
+    )
 
 
 def evaluate_by_symmetry(model: OneLayer, lengths: Iterable[int] | None = None) -> pd.DataFrame:

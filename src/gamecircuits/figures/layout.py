@@ -26,10 +26,11 @@ WIDE = "wide panels in reading order"  # the same, where a panel keeps its whole
 FIXED = "panels that stay beside each other"  # label of figures in which none is moved
 LETTER, TITLE = "letter of the panel", "title of the panel"  # which texts are these
 KEPT = 0.7  # share of its width that a panel keeps at least, while there is another beside it
-ROUNDS = 5  # of breaking labels: what is broken changes the places of others
+ROUNDS = 5  # of giving all a place: broken labels change the places of others
 AROUND = 0.9  # inches of a line of panels that titles and labels take
 TICK_GAP = 2.5 / 72  # inches between labels of ticks
 GAP = 6 / 72  # inches between the titles of neighbours
+SPACES = re.compile(r" (?!= [\d−]|%)(?<!= (?=[\d−]))")  # where lines may end: not in V = 16, 5 %
 SUPERSCRIPTS = str.maketrans("0123456789-−", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁻")
 
 
@@ -75,13 +76,13 @@ def lay_out(figure: Figure, *, may_grow: bool = True) -> None:
     seen = [axes for axes in figure.axes if axes.get_visible()]
     for axis in (axis for axes in seen for axis in (axes.xaxis, axes.yaxis)):
         _thin_ticks(axis)
-    for _ in range(ROUNDS):
+    for left in reversed(range(ROUNDS)):
         if may_grow:
             figure.set_figheight(figure.get_figheight() + _height_around(figure) - height)
             height = _height_around(figure)
         for _ in range(times):
             engine.execute(figure)
-        if not _fit_labels(figure, whole):
+        if not left or not _fit_labels(figure, whole):
             break
     figure.set_layout_engine(None)
 
@@ -235,6 +236,7 @@ def _fit_labels(figure: Figure, whole: dict[Text, tuple[str, float]]) -> bool:
             other.bbox.x0
             for other in seen
             if other.bbox.x0 > box.x0 + 1 and other.bbox.y0 < box.y1 and box.y0 < other.bbox.y1
+            if titles_of(other) or other.bbox.y1 > box.y1  # a colour bar has text on neither side
         ]
         room = min([*right, figure.bbox.width]) - box.x0 - GAP * figure.dpi
         for letter, title in [titles_of(axes)] if titles_of(axes) else []:
@@ -250,6 +252,7 @@ def _thin_ticks(axis: Axis) -> None:
     """Leave out every other tick while labels touch; 0 stays."""
     side = int(axis is axis.axes.yaxis)
     for _ in range(3):
+        axis.get_majorticklabels()  # brings ticks up to date
         low, high = sorted(axis.get_view_interval())
         ticks = [tick for tick in axis.get_major_ticks() if low <= tick.get_loc() <= high]
         seen = [t.label1 if t.label1.get_visible() else t.label2 for t in ticks]  # of colour bars
@@ -291,7 +294,7 @@ def _break(line: str, fits: Callable[[str], bool]) -> list[str]:
     if fits(line):
         return [line]
     lines: list[str] = []
-    for word in (shorten(word, fits) for word in line.split(" ")):
+    for word in (shorten(word, fits) for word in SPACES.split(line)):
         if lines and fits(f"{lines[-1]} {word}"):
             lines[-1] += f" {word}"
         else:

@@ -7,7 +7,6 @@ computes both). Averages of the weights have no colours: they differ in dash and
 
 from collections.abc import Iterable
 
-DARK_PAGE = "#16181d"  # ground of the page in dark mode
 COLOURS = {
     "plain": "#0072B2",
     "attention_norm": "#009E73",

@@ -555,6 +555,16 @@ def test_the_game_of_a_diagnosis(load):
         assert message in str(error.value)
 
 
+def test_orbits_of_a_trained_model_are_refused_before_it_is_trained(load):
+    text = GOOD.replace("  m:\n", "  t: {kind: trained, search: s}\n  m:\n")
+    text = text.replace("models: [m], contexts: all", "models: [m, t], contexts: orbits")
+    assert load(text).evaluations["e"].contexts == "orbits"
+    with pytest.raises(ConfigError, match=r"^1 problem in") as error:
+        load(text.replace("vocab_size: 8", "vocab_size: 18"))
+    message = "t is trained and tells its 18 tokens apart, which leaves more than 1,048,576 kinds"
+    assert f"{message} of contexts; allowed: sampled" in str(error.value)
+
+
 def test_a_variant_put_in_the_middle_renames_no_group(load):
     space = "space: {d_v: [2, 4]}, trials_per_job: 2"
     text = GOOD.replace("space: {learning_rate: 1e-3}", space)

@@ -93,5 +93,5 @@ def describe(ply: int, to_move: np.ndarray, rows: pd.DataFrame, game: BitboardGa
         title += f": {before} {moves}"
     if not now:
         return f"{title}\n{rows['result'].iloc[0] or 'the game is over'}"
-    passing = [f"{player} passes, " for player in game.players if ply and player != before == now]
-    return f"{title}\n{''.join(passing)}{now} {'moves' if passing else 'to move'}"
+    passing = [f"{player} passes" for player in game.players if ply and player != before == now]
+    return f"{title}\n{''.join(passing) or f'{now} to move'}"

@@ -86,11 +86,11 @@ def _describe_limit(worst: pd.DataFrame, dtype: str) -> str:
     rows = worst[(worst["dtype"] == dtype) & (worst["basis"] == "rotated")]
     sizes, values = rows["vocab_size"].to_numpy(), rows["total_variation_max"].to_numpy()
     if values[0] > TOLERATED:
-        return f"{dtype}: b above 0.01 from V = {sizes[0]} on"
+        return f"{dtype}: rotated above 0.01 in b from V = {sizes[0]} on"
     if values[-1] <= TOLERATED:
-        return f"{dtype}: b below 0.01 up to V = {sizes[-1]} or more"
+        return f"{dtype}: rotated below 0.01 in b at all V shown"
     limit = 2 ** np.interp(np.log(TOLERATED), np.log(values), np.log2(sizes))
-    return f"{dtype}: b below 0.01 up to V ≈ {limit:.0f}"
+    return f"{dtype}: rotated below 0.01 in b up to V ≈ {limit:.0f}"
 
 
 def _draw_constants(axes: Axes, worst: pd.DataFrame) -> None:

@@ -53,9 +53,9 @@ def draw(table: pd.DataFrame) -> Figure:
         for colour, marker, label in map(LOOKS.__getitem__, shown)
     ]
     handles.append(key(linestyle="--", linewidth=1, label="proved lower bound"))
-    of_frame: Style = {"color": LOOKS["fourier"][0], "marker": LOOKS["fourier"][1]}
     handles += [
-        key(linestyle=line, label=f"tie in {name}", **of_frame) for name, line in TIES.values()
+        key(color=COLOURS["frame"], linestyle=line, label=f"tie in {name}")
+        for name, line in TIES.values()
     ]
     figure.legend(handles=handles, loc="outside lower left", ncols=3)
     return figure

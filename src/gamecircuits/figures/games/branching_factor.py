@@ -81,7 +81,7 @@ def draw(table: pd.DataFrame) -> Figure:
     handles: list = []
     if certain:
         index, axes = next(panels)
-        panel(axes, index, "told by the ply")
+        panel(axes, index, "the same in every game")
         for n, game in enumerate(certain):
             look: Style = nth_look(n) | {"markevery": 0.2}
             axes.plot(games[game]["ply"], games[game]["mean"], **look)

@@ -112,8 +112,8 @@ def _label(left: Axes, right: Axes, rows: pd.DataFrame, place: dict, looks: dict
     versus, baseline = rows[["versus", "baseline"]].iloc[0]
     name = baseline if versus == "earlier" else shorten(baseline, 12)
     heading = f"minus {readable(name)}{VERSUS[versus]}"
-    note(left, heading, (0, place.pop(HEADING)), xycoords=left.get_yaxis_transform(), va="center",
-         style="italic", in_layout=False)  # fmt: skip
+    note(left, heading, (0, place.pop(HEADING)), (2, 0), xycoords=left.get_yaxis_transform(),
+         va="center", style="italic", in_layout=False)  # fmt: skip
     names = [row if isinstance(row, str) else row[1] for row in place]
     names = [readable(shorten(name, 24)) for name in names]
     left.set_yticks(list(place.values()), names)

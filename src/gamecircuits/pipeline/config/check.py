@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import BaseModel, ValidationError
 
-from gamecircuits.analysis.contexts import MAX_EXHAUSTIVE_VOCAB_SIZE
+from gamecircuits.analysis.contexts import MAX_EXHAUSTIVE_VOCAB_SIZE, MAX_ORBITS
 from gamecircuits.analysis.diagnosis import get_circuits
 from gamecircuits.errors import GamecircuitsError, ParameterError
 from gamecircuits.experiments.experiment import EXPERIMENTS
@@ -510,7 +510,7 @@ class _Checker:
             self.report((*path, "game"), "its games are too short to predict anything", game.name)
             return None
         if entry.contexts != "sampled":
-            self._check_exhaustive((*path, "contexts"), game, entry.contexts)
+            self._check_exhaustive((*path, "contexts"), game, entry.contexts, chosen)
         lengths = range(1, longest + 1) if entry.lengths == "all" else entry.lengths
         for index, length in enumerate(lengths):
             if length > longest:
@@ -522,7 +522,9 @@ class _Checker:
             name, game, tuple(chosen), entry.contexts, tuple(lengths), entry.dtype
         )
 
-    def _check_exhaustive(self, path: KeyPath, game: NamedGame, contexts: str) -> None:
+    def _check_exhaustive(
+        self, path: KeyPath, game: NamedGame, contexts: str, models: list[NamedModel | None]
+    ) -> None:
         size = game.game.vocab_size
         if game.kind != "set_complement":
             message = f"needs kind set_complement, but {game.name} is {game.kind}"
@@ -531,6 +533,12 @@ class _Checker:
             message = f"possible up to vocab_size {MAX_EXHAUSTIVE_VOCAB_SIZE}"
             message = f"{message}; {game.name} has {size}; allowed: sampled, orbits"
             self.report(path, message, contexts)
+        elif contexts == "orbits" and size * 2**size > MAX_ORBITS:
+            for name in (model.name for model in models if model and model.origin == "trial"):
+                message = f"{name} is trained and tells its {size} tokens apart, which leaves more "
+                message += f"than {MAX_ORBITS:,} kinds of contexts"
+                others = "sampled, all" if size <= MAX_EXHAUSTIVE_VOCAB_SIZE else "sampled"
+                self.report(path, f"{message}; allowed: {others}", contexts)
 
     def make_experiment(self, name: str, value: Any) -> NamedExperiment | None:
         made = self.make_kind("experiments", name, value, EXPERIMENTS, ExperimentEntry)
