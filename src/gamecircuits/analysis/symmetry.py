@@ -53,8 +53,7 @@ def find_interchangeable_tokens(tables: TokenTables) -> list[np.ndarray]:
 def _list_invariants(tables: TokenTables) -> list[np.ndarray]:
     """Tables (V, V) that say all about a model, in numbers of which a change counts for what it is
     of the largest one."""
-    scores, sink = (_log(attention) for attention in (tables.weights, tables.sink))
-    scores = [scores, np.diag(sink)]
+    scores = [_log(tables.weights), np.diag(_log(tables.sink))]
     added, outputs, own = get_contributions(tables)
     if tables.norm == "none":
         return [*scores, added, tables.direct]

@@ -196,7 +196,7 @@ def describe(rows: pd.DataFrame, table: pd.DataFrame) -> str:
     are_all = one["contexts"].iloc[0] != "sampled"  # one by one, or by orbits
     which = "all" if are_all else f"{int(one['count'].sum()):,}"
     V = one["vocab_size"].iloc[0]
-    return f"{name}, V\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{V}, {which} contexts"
+    return f"{name}, V = {V}, {which} contexts"
 
 
 def _name_looks(keys: dict[str, dict[str, Key]], looks: dict[Key, Style]) -> list[Line2D]:
