@@ -72,7 +72,7 @@ def test_variables_that_select_how_numbers_are_computed_are_part_of_the_job(plan
             pairs = zip(plan.jobs, Plan(plan.config).jobs, strict=True)
             return {job.stage.name for job, again in pairs if job.text != again.text}
 
-    trained = {"train_trials", "measure_trials", "collect_search", "plot_search"}
+    trained = {"train_trials", "measure_trials", "collect_search", "plot_search", "make_page"}
     assert changed("JAX_PLATFORMS", "cuda") == trained
     assert changed("XLA_FLAGS", "--xla_cpu_enable_fast_math=true") == trained
     assert changed("NPY_DISABLE_CPU_FEATURES", "AVX2") >= {"construct_model", "generate_games"}

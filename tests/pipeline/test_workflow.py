@@ -433,7 +433,8 @@ def test_a_dry_run_names_the_jobs_that_run(copy, path, harm, options):
     time.sleep(0.02)
     copy.run(*options)
     logs = (copy.folder / "results/logs").rglob("*.log")
-    ran = Counter(log.parent.name for log in logs if log.stat().st_mtime_ns > begin)
+    names = [log.parent.name for log in logs if log.stat().st_mtime_ns > begin]
+    ran = Counter(name for name in names if name in OURS)
     assert ran == Counter(job.split(":")[0] for job in planned)
     assert copy.planned(*options) == set()
     if not path.startswith("config"):
@@ -602,7 +603,7 @@ def test_report(copy):
     page = (copy.folder / "results/report.html").read_text()
     for words in (
         *("Length generalization", "models/m.png", "branching_factor", "config.html"),
-        *("claims.html", "Parallel resistors"),
+        *("claims.html", "Balanced models lose certainty"),
     ):
         assert words in page
     assert len(page) > 1_000_000  # everything is inside

@@ -182,4 +182,4 @@ def test_a_changed_hypothesis_trains_nothing_anew(results):
         for name in ("c.yaml", "other.yaml")
     )
     changed = {new[text] for text in new.keys() - old.keys()}
-    assert changed == {"check_hypotheses", "plot_hypotheses", "describe_run"}
+    assert changed == {"check_hypotheses", "plot_hypotheses", "describe_run", "make_page"}
