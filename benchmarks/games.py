@@ -37,7 +37,8 @@ from pathlib import Path
 
 import numpy as np
 
-from gamecircuits.figures.style import COLOURS, GREY, new_figure, render
+from gamecircuits.figures.layout import render
+from gamecircuits.figures.style import COLOURS, GREY, new_figure
 from gamecircuits.games.game import PAD, make_game
 
 GAMES = {

@@ -26,7 +26,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import NullFormatter
 
-from gamecircuits.figures.style import COLOURS, GREY, new_figure, render
+from gamecircuits.figures.layout import render
+from gamecircuits.figures.style import COLOURS, GREY, new_figure
 
 SECONDS, FLOOR = 0.1, 2.0  # of a measurement; MiB
 NAMES = ("stage", "axis", "size", "seconds", "memory_mib")
