@@ -51,7 +51,8 @@ class PlainPowers(Formatter):
         parts = re.fullmatch(r"\$\\mathdefault\{(.*)\^\{(.*)\}\}\$", text)
         if parts is None:
             return text
-        return parts[1].replace(r"\times", "×") + parts[2].translate(SUPERSCRIPTS)
+        base = parts[1].replace(r"\times", "×").replace("-", "−")
+        return base + parts[2].translate(SUPERSCRIPTS)
 
 
 def lay_out(figure: Figure, *, may_grow: bool = True) -> None:

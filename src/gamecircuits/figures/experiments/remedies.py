@@ -23,7 +23,7 @@ PLAIN: Style = {"color": "#b0b0b0", "linewidth": 1}  # the first model, for comp
 QUANTITIES = {  # row of panels, line style, marker
     "displacement of the others": (0, "-", "o"),
     "displacement of the last": (0, "--", "s"),
-    "illegal token rate": (1, "-", "o"),
+    "illegal token rate": (1, "-", "x"),
 }
 
 
