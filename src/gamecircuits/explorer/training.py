@@ -127,7 +127,7 @@ def describe_course(models: Sequence[OneLayer], tokens: np.ndarray, mask: np.nda
 
 def describe_search(
     entry: Mapping,
-    files: Sequence[tuple[Mapping[str, np.ndarray], Mapping[str, np.ndarray]]],
+    files: Mapping[int, tuple[Mapping[str, np.ndarray], Mapping[str, np.ndarray]]],
     tokens: np.ndarray,
     mask: np.ndarray,
     budget: float,
@@ -137,7 +137,7 @@ def describe_search(
     Args:
         entry: name, game, length, and `variants`, how many there are; `trials`, of those that are
             shown: variant, number, colour, hyperparameters, and the place of their file in `files`.
-        files: tensors of the groups' trajectories and weights.
+        files: tensors of its groups' trajectories and weights, by place.
         budget: bytes for its tables.
 
     Returns:
@@ -146,7 +146,7 @@ def describe_search(
     found = {name: entry[name] for name in ("name", "game", "length")} | {"vocab": mask.shape[2]}
     trials = entry["trials"]
     norms = [trial["hyperparameters"]["norm"] for trial in trials]
-    there = min(len(trajectory["steps"]) for trajectory, _ in files) + 1
+    there = min(len(trajectory["steps"]) for trajectory, _ in files.values()) + 1
     count = count_checkpoints(mask.shape[2], norms, there, budget)
     if mask.shape[2] > MAX_VOCAB or count < min(MIN_CHECKPOINTS, there):
         why = f"Its {mask.shape[2]} tokens make tables that are too large for this page."
@@ -162,7 +162,7 @@ def describe_search(
             course = describe_course(chosen, tokens, mask)
             look = {"name": item["variant"], "colour": item["colour"], "norm": trial.norm}
             variants.append(look | course)
-    steps = np.concatenate([[0], files[0][0]["steps"]])[places]
+    steps = np.concatenate([[0], files[trials[0]["file"]][0]["steps"]])[places]
     more = entry["variants"] - len(variants)
     left_out = f"{more} more of its variants are in the figures only." if more else ""
     return found | {"steps": steps, "variants": variants, "left_out": left_out}

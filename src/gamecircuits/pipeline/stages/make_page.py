@@ -100,10 +100,10 @@ def make_page(
         tokens = next(iter_games(shards[entry["game"]], game))[:GAMES]
         mask = game.get_valid_next_token_mask(tokens)
         keys = [f"{item['variant']}/{item['number']}/" for item in entry["trials"]]
-        files = [
-            (_read_tensors(course, keys), _read_tensors(final, keys))
-            for course, final in zip(trajectories, weights, strict=True)
-        ]
+        files = {
+            n: (_read_tensors(trajectories[n], keys), _read_tensors(weights[n], keys))
+            for n in {item["file"] for item in entry["trials"]}
+        }
         budget = MAX_BYTES / len(search_entries)
         data["courses"].append(describe_search(entry, files, tokens, mask, budget))
     room = 0.7 * (MAX_PAGE - count_bytes(data, title))  # base64 takes a third more
