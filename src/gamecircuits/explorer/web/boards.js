@@ -164,6 +164,6 @@ export const boards = {
         "Discs show where a model expects the next stone.",
       ),
     );
-    this.boards = new Boards(element, page);
+    new Boards(element, page);
   },
 };

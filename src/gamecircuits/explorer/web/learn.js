@@ -273,6 +273,6 @@ export const learn = {
         h("p", { class: "soft" }, `${words(course.name)}: ${course.left_out}`),
       ),
     );
-    this.training = new Training(element, page);
+    new Training(element, page);
   },
 };

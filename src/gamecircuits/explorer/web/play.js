@@ -1,7 +1,7 @@
 // Play tokens, and see what two models make of them.
 
 import { boardCells, tokenCells } from "gamecircuits/cells";
-import { button, choice, h, moveSlider, replace, slider, words } from "gamecircuits/dom";
+import { button, choice, h, moveSlider, onWidth, replace, slider, words } from "gamecircuits/dom";
 import { choosePair, firstTokens, listGames, listModels } from "gamecircuits/games";
 import { draw, sample } from "gamecircuits/random";
 import { makeRule } from "gamecircuits/rules";
@@ -16,7 +16,7 @@ const LONGEST = 200; // tokens that are taken from an address
 class Play {
   constructor(section, page) {
     this.page = page;
-    this.state = page.state;
+    Object.assign(this, page.state.under("play."));
     this.games = listGames(page.data);
     this.memory = { board: {}, chips: {} }; // of the tab stops
     this.live = h("p", { class: "soft", "aria-live": "polite" });
@@ -38,31 +38,9 @@ class Play {
       section.addEventListener(kind, (event) => this.#point(event, kind === "focusin"));
     }
     section.addEventListener("click", (event) => this.#lookAt(event));
-    this.state.listen(Object.keys(play.defaults()), () => this.draw());
-    this.#drawAtEveryWidth(section);
+    page.state.listen(Object.keys(play.defaults()), () => this.draw());
+    onWidth(section, () => this.draw());
     this.draw();
-  }
-
-  #drawAtEveryWidth(section) {
-    let width = 0;
-    new ResizeObserver(([entry]) => {
-      const now = Math.round(entry.contentRect.width);
-      if (now && now !== width) {
-        width = now;
-        this.draw();
-      }
-    }).observe(section);
-  }
-
-  // What is chosen.
-
-  get(name) {
-    return this.state.get(`play.${name}`);
-  }
-
-  set(changes) {
-    this.state.set(Object.fromEntries(
-      Object.entries(changes).map(([name, value]) => [`play.${name}`, value])));
   }
 
   /** Everything that follows from the state, worked out once for each drawing. */
