@@ -2,6 +2,7 @@
 
 import { button, choice, h, moveSlider, percent, replace, slider, words } from "gamecircuits/dom";
 import { drawBoard, drawKey, squareName } from "gamecircuits/stones";
+import { illegalRate } from "gamecircuits/transformer";
 
 class Boards {
   constructor(element, page) {
@@ -140,10 +141,8 @@ class Boards {
       ply > 0 && play.side[ply - 1] === side ? `${board.players[1 - side]} cannot move. ` : "";
     const told = [before, `${passed}${board.players[side]} is to move; ${count} moves are legal.`];
     if (probabilities) {
-      const illegal = probabilities.reduce((sum, p, token) => sum + (legal[token] ? 0 : p), 0);
-      told.push(
-        `${words(this.model.name)} puts ${percent(illegal)} of its probability on illegal moves.`,
-      );
+      const illegal = percent(illegalRate(probabilities, legal));
+      told.push(`${words(this.model.name)} puts ${illegal} of its probability on illegal moves.`);
     }
     return told.filter(Boolean);
   }

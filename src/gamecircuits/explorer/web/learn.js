@@ -2,9 +2,10 @@
 
 import { button, choice, h, moveSlider, replace, show, slider, words } from "gamecircuits/dom";
 import { circuitAt, drawBars, drawCharts, makeModel } from "gamecircuits/course";
-import { largest, largestOf, makeMaps, tokenName } from "gamecircuits/heatmap";
+import { largest, largestOf, makeMaps } from "gamecircuits/heatmap";
 import { legend } from "gamecircuits/plot";
 import { makeRule } from "gamecircuits/rules";
+import { plainNames } from "gamecircuits/tokens";
 
 const FRAME = 160; // milliseconds between checkpoints while it plays
 const LONGEST = 200; // tokens that are taken from an address
@@ -191,6 +192,7 @@ class Training {
   predict() {
     const { context, search } = this;
     const { vocab } = search;
+    const names = plainNames(vocab);
     const isSeen = (token) => context.includes(token);
     const toggle = (token) => {
       const next = isSeen(token) ? context.filter((t) => t !== token) : [...context, token];
@@ -203,7 +205,7 @@ class Training {
     replace(
       this.chips,
       h("span", {}, "Context: "),
-      Array.from({ length: vocab }, (_, token) =>
+      names.map((name, token) =>
         h(
           "button",
           {
@@ -213,10 +215,10 @@ class Training {
             "data-key": `chip-${token}`,
             onclick: () => toggle(token),
           },
-          tokenName(token, vocab),
+          name,
         ),
       ),
-      h("span", { class: "soft" }, `last: ${tokenName(context.at(-1), vocab)}`),
+      h("span", { class: "soft" }, `last: ${names[context.at(-1)]}`),
     );
     const { legal } = this;
     const count = legal ? legal.reduce((sum, isLegal) => sum + Number(isLegal), 0) : 0;
