@@ -7,7 +7,7 @@ import numpy as np
 from gamecircuits.analysis.diagnosis import fit_at_length_1
 from gamecircuits.analysis.metrics import probabilities
 from gamecircuits.analysis.standard_form import fit_model
-from gamecircuits.explorer.models import make_tables
+from gamecircuits.explorer.models import make_tables, scale_at_length_1
 from gamecircuits.games.game import PAD
 from gamecircuits.training.measure import is_usable
 from gamecircuits.training.trial import Trial
@@ -34,21 +34,6 @@ def remove_gauge(model: OneLayer) -> dict[str, np.ndarray]:
     tables["values"] = form.ov_residual - np.diag(form.x)
     tables["direct"] = form.direct_residual - np.diag(form.beta)
     return {name: table.astype(np.float32) for name, table in tables.items()}
-
-
-def scale_at_length_1(model: OneLayer) -> tuple[np.ndarray, np.ndarray]:
-    """What a norm multiplies the rows of the OV circuit and of the direct path by, (V,) each.
-
-    After a single token the head's output is that of this token; without a norm both are 1.
-    """
-    parameters, ones = model.parameters, np.ones(model.vocab_size)
-    if model.norm == "none":
-        return ones, ones
-    written = parameters.W_E @ parameters.W_V @ parameters.W_O
-    divided = written if model.norm == "attention" else parameters.W_E + written
-    length = np.linalg.norm(divided, axis=1)
-    factor = np.divide(model.gain, length, out=np.zeros_like(length), where=length > 0)
-    return factor, ones if model.norm == "attention" else factor
 
 
 def count_checkpoints(vocab_size: int, norms: Sequence[str], there: int, budget: float) -> int:
