@@ -2,13 +2,13 @@
 
 import { button, choice, h, moveSlider, replace, show, slider, words } from "gamecircuits/dom";
 import { circuitAt, drawBars, drawCharts, makeModel } from "gamecircuits/course";
+import { readTokens } from "gamecircuits/games";
 import { largest, largestOf, makeMaps } from "gamecircuits/heatmap";
 import { legend } from "gamecircuits/plot";
 import { makeRule } from "gamecircuits/rules";
 import { plainNames } from "gamecircuits/tokens";
 
 const FRAME = 160; // milliseconds between checkpoints while it plays
-const LONGEST = 200; // tokens that are taken from an address
 
 class Training {
   constructor(element, page) {
@@ -52,8 +52,7 @@ class Training {
     const { vocab, length, game } = this.search;
     const { state } = this.page;
     const isSame = state.get("play.game") === game;
-    const played = isSame
-      ? state.get("play.tokens").filter((t) => t >= 0 && t < vocab).slice(0, LONGEST) : [];
+    const played = isSame ? readTokens(state, vocab) : [];
     const at = state.get("play.at");
     const given = at < 0 ? played : played.slice(0, at);
     const count = Math.max(1, Math.min(vocab - 1, length + 2));

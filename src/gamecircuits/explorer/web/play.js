@@ -2,7 +2,9 @@
 
 import { boardCells, tokenCells } from "gamecircuits/cells";
 import { button, choice, h, moveSlider, onWidth, replace, slider, words } from "gamecircuits/dom";
-import { choosePair, firstTokens, listGames, listModels } from "gamecircuits/games";
+import {
+  choosePair, firstTokens, listGames, listModels, LONGEST, readTokens,
+} from "gamecircuits/games";
 import { draw, sample } from "gamecircuits/random";
 import { makeRule } from "gamecircuits/rules";
 import { modelInWords, ruleInWords, tokenNames } from "gamecircuits/tokens";
@@ -10,8 +12,6 @@ import { drawVerdict, sayWhere } from "gamecircuits/verdict";
 import {
   drawAttention, drawNext, relativeLogits, sumAttention, sumTable,
 } from "gamecircuits/views";
-
-const LONGEST = 200; // tokens that are taken from an address
 
 class Play {
   constructor(section, page) {
@@ -46,7 +46,7 @@ class Play {
   /** Everything that follows from the state, worked out once for each drawing. */
   #read() {
     this.game = this.games.find((game) => game.name === this.get("game")) ?? this.games[0];
-    if (this.ruleOf !== this.game) [this.ruleOf, this.rule] = [this.game, makeRule(this.game)];
+    this.rule = makeRule(this.game);
     this.names = tokenNames(this.game);
     this.line = this.#readLine();
     const at = this.get("at");
@@ -69,9 +69,8 @@ class Play {
 
   /** The tokens of the address, or those that the game is first shown with. */
   #readLine() {
-    const tokens = this.get("tokens");
-    if (tokens[0] === -1) return firstTokens(this.game);
-    return tokens.filter((token) => token >= 0 && token < this.game.vocab).slice(0, LONGEST);
+    if (this.get("tokens")[0] === -1) return firstTokens(this.game);
+    return readTokens(this.page.state, this.game.vocab);
   }
 
   // What one can do.
