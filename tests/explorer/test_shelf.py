@@ -40,6 +40,6 @@ def test_the_largest_pictures_are_left_out():
     assert [figure["picture"] is None for figure in figures] == [False, True, False]
     none = describe_figures(make_entries(8), [make_png(0)] * 8, budget=0)
     assert [figure["is_card"] for figure in none].count(False) == 2
-    assert not any(figure["picture"] for figure in none)
+    assert all(figure["picture"] is None for figure in none)
     assert figures[0]["made"]["stage"] == "plot"
     assert figures[0]["see"] == "See."
