@@ -7,7 +7,7 @@ from gamecircuits.transformer.circuits import direct_path, ov_circuit, qk_circui
 from gamecircuits.transformer.one_layer import OneLayer
 
 MAX_TOKENS = 64  # tables of larger vocabularies would be most of the page
-MAX_BYTES = 3_000_000  # of the tables of all models; those that come after are left out
+MAX_BYTES = 2_000_000  # of the tables of all models; those that come after are left out
 LARGE = 32  # tokens from which on seven digits suffice
 
 
