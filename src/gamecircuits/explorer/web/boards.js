@@ -2,7 +2,7 @@
 
 import { button, choice, h, moveSlider, percent, replace, slider, words } from "gamecircuits/dom";
 import { drawBoard, drawKey, squareName } from "gamecircuits/stones";
-import { illegalRate } from "gamecircuits/transformer";
+import { countLegal, illegalRate } from "gamecircuits/transformer";
 
 class Boards {
   constructor(element, page) {
@@ -135,7 +135,7 @@ class Boards {
       return [before, `The game is over: ${end}${how}.`].filter(Boolean);
     }
     const legal = play.legal.row(ply);
-    const count = legal.reduce((sum, isLegal) => sum + isLegal, 0);
+    const count = countLegal(legal);
     const passed =
       ply > 0 && play.side[ply - 1] === side ? `${board.players[1 - side]} cannot move. ` : "";
     const told = [before, `${passed}${board.players[side]} is to move; ${count} moves are legal.`];

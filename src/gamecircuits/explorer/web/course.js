@@ -1,11 +1,10 @@
 // Drawings of trainings: curves by step and length, circuits at a checkpoint, predictions.
 
 import { h, percent, svg, words, show } from "gamecircuits/dom";
-import { chart, range } from "gamecircuits/plot";
+import { chart, FLOOR, range } from "gamecircuits/plot";
 import { plainNames } from "gamecircuits/tokens";
 import { illegalRate, Transformer } from "gamecircuits/transformer";
 
-const FLOOR = 1e-8; // of rates on a logarithmic axis
 const NUMBERS = [
   ["x", "Strength x of the OV circuit (nats)"],
   ["beta", "Strength β of the direct path (nats)"],

@@ -7,6 +7,7 @@ import { largest, largestOf, makeMaps } from "gamecircuits/heatmap";
 import { legend } from "gamecircuits/plot";
 import { makeRule } from "gamecircuits/rules";
 import { plainNames } from "gamecircuits/tokens";
+import { countLegal } from "gamecircuits/transformer";
 
 const FRAME = 160; // milliseconds between checkpoints while it plays
 
@@ -220,7 +221,7 @@ class Training {
       h("span", { class: "soft" }, `last: ${names[context.at(-1)]}`),
     );
     const { legal } = this;
-    const count = legal ? legal.reduce((sum, isLegal) => sum + Number(isLegal), 0) : 0;
+    const count = legal ? countLegal(legal) : 0;
     const target = count ? 1 / count : 0;
     const found = this.cards.map(
       ({ course }) => makeModel(course, vocab, this.stepOf(course)).run(context).probabilities,

@@ -8,6 +8,7 @@ import {
 import { draw, sample } from "gamecircuits/random";
 import { makeRule } from "gamecircuits/rules";
 import { modelInWords, ruleInWords, tokenNames } from "gamecircuits/tokens";
+import { countLegal } from "gamecircuits/transformer";
 import { drawVerdict, sayWhere } from "gamecircuits/verdict";
 import {
   drawAttention, drawNext, relativeLogits, sumAttention, sumTable,
@@ -210,7 +211,7 @@ class Play {
       high: Math.max(0, ...relative.map((values) => Math.max(...values))),
       most: Math.max(1e-9, ...this.runs.map((run) => Math.max(...run.probabilities))),
     };
-    const count = this.position.legal?.reduce((sum, one) => sum + one, 0);
+    const count = this.position.legal ? countLegal(this.position.legal) : 0;
     if (count) scale.most = Math.max(scale.most, 1 / count);
     this.runs.forEach((run, n) => {
       const card = this.parts.models.children[n];

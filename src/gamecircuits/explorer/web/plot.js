@@ -7,6 +7,8 @@ const LEFT = 46,
   TOP = 10,
   BOTTOM = 34;
 
+export const FLOOR = 1e-8; // of rates on a logarithmic axis
+
 /** Round numbers from low to high, about `count` of them. */
 export function ticks(low, high, count = 5) {
   if (!(high > low)) return [low];

@@ -4,7 +4,7 @@
 // what is looked at can be lit in all views at once.
 
 import { h, percent, show, svg } from "gamecircuits/dom";
-import { illegalRate } from "gamecircuits/transformer";
+import { countLegal, illegalRate } from "gamecircuits/transformer";
 
 const AXIS = 52; // pixels for the numbers at the left
 const COLUMN = 18; // least width of a token's column, below which a chart takes several rows
@@ -93,7 +93,7 @@ export function drawNext({ run, legal, names, width, scale, name }) {
   const perRow = Math.ceil(vocab / rows);
   const cell = Math.min(44, (width - AXIS) / perRow);
   const relative = relativeLogits(run, legal);
-  const target = legal?.includes(1) ? 1 / legal.reduce((sum, one) => sum + one, 0) : null;
+  const target = legal?.includes(1) ? 1 / countLegal(legal) : null;
   const content = [];
   let y = 16;
   for (let row = 0; row < rows; row++) {
