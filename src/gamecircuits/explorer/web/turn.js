@@ -10,8 +10,8 @@ import { draw } from "gamecircuits/random";
 import { law } from "gamecircuits/theory";
 
 const MOST_TOKENS = 40;
-const NORMS = [["none", "no norm"], ["attention", "of the head's output"],
-  ["residual", "of the residual stream"]];
+const NORMS = [["none", "no norm"], ["attention", "on the head's output"],
+  ["residual", "on the residual stream"]];
 const SHAPES = [["full", "wide enough"], ["block", "too narrow: block"],
   ["frame", "too narrow: frame"]];
 const START = PRESETS[0].setting;
