@@ -10,8 +10,6 @@ from PIL import Image
 
 from gamecircuits.analysis.diagnosis import diagnose, fit_at_length_1
 from gamecircuits.analysis.metrics import probabilities
-from gamecircuits.analysis.standard_form import fit_model
-from gamecircuits.explorer.boards import describe_board
 from gamecircuits.explorer.games import describe_game
 from gamecircuits.explorer.models import describe_model
 from gamecircuits.explorer.page import make_page
@@ -22,7 +20,7 @@ from gamecircuits.explorer.tables import (
     describe_effects,
     describe_hypotheses,
 )
-from gamecircuits.explorer.training import describe_course, scale_at_length_1
+from gamecircuits.explorer.training import describe_course
 from gamecircuits.games.game import make_game
 from gamecircuits.transformer.constructions.construction import make_construction
 from gamecircuits.transformer.model import Parameters
@@ -49,11 +47,9 @@ def describe_models() -> list[dict]:
     models["random"] = make_model("residual", 0)
     entries = []
     for name, model in models.items():
-        values, direct = scale_at_length_1(model)
-        gauge = {"r": fit_model(model).r, "factors": {"values": values, "direct": direct}}
         games = ["noughts_and_crosses"] if name == "noughts" else ["g"]
         look = {"name": name, "kind": name, "origin": "construction", "colour": "#0072b2"}
-        entries.append(look | {"games": games} | describe_model(model) | gauge)
+        entries.append(look | {"games": games} | describe_model(model))
     return entries
 
 
@@ -66,8 +62,7 @@ def describe_games() -> list[dict]:
         game = make_game(**settings)
         tokens = game.play(2, np.random.default_rng(0))
         kind = settings["kind"]
-        entry = {"name": name, "kind": kind, **describe_game(game, kind, tokens)}
-        found.append(entry | ({"squares": describe_board(game, tokens)} if name != "g" else {}))
+        found.append({"name": name, "kind": kind, **describe_game(game, kind, tokens)})
     return found
 
 

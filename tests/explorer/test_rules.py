@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 from explorer.browser import NOTHING, needs_browser, open_page
+from games.examples import EXAMPLES
 
-from gamecircuits.explorer.games import RULES, describe_game
+from gamecircuits.explorer.games import RULES, describe_game, fits
 from gamecircuits.explorer.page import make_page
 from gamecircuits.games.game import PAD, make_game
 from gamecircuits.games.masks import get_valid_next_token_mask
@@ -19,23 +20,12 @@ TOMITA = {
     "start": "none",
     "accepting": ["none", "one"],
 }
-GAMES = [
-    {"kind": "set_complement", "vocab_size": 2},
-    {"kind": "set_complement", "vocab_size": 7},
-    {"kind": "windowed_complement", "vocab_size": 5, "window": 3},
-    {"kind": "windowed_complement", "vocab_size": 5, "window": 0},
-    {"kind": "mnk", "rows": 3, "columns": 3, "in_a_row": 3},
-    {"kind": "mnk", "rows": 3, "columns": 5, "in_a_row": 4},
-    {"kind": "mnk", "rows": 1, "columns": 2, "in_a_row": 1},
-    {"kind": "connect_four"},
-    {"kind": "connect_four", "rows": 3, "columns": 4, "in_a_row": 3},
-    {"kind": "othello", "board_size": 8},
-    {"kind": "othello", "board_size": 4},  # where most plays have a pass
+GAMES = [g for g in EXAMPLES if g["kind"] in RULES and fits(make_game(**g))] + [
     {"kind": "dyck", "num_brackets": 3, "max_depth": 3, "length": 12},
     {"kind": "dyck", "num_brackets": 1, "max_depth": 1, "length": 2},
-    {"kind": "flip_flop", "length": 12},
     {"kind": "regular", "length": 9, **TOMITA},
 ]
+SMALL_OTHELLO = GAMES.index({"kind": "othello", "board_size": 4})  # where most plays have a pass
 AFTER = """async ([n, contexts]) => {
     const { makeRule } = await import("gamecircuits/rules");
     const rule = makeRule(gamecircuits.data.games[n]);
@@ -88,8 +78,8 @@ def test_what_is_legal_to_the_end(page, n):
 
 
 def test_othello_passes_are_among_them():
-    game = make_game(kind="othello", board_size=4)
-    side = game.get_side_to_move(game.play(6, np.random.default_rng(10)))
+    game = make_game(**GAMES[SMALL_OTHELLO])
+    side = game.get_side_to_move(game.play(6, np.random.default_rng(SMALL_OTHELLO)))
     assert np.any((side[:, 1:] == side[:, :-1]) & (side[:, 1:] != PAD))
 
 

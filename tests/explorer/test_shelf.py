@@ -38,5 +38,8 @@ def test_the_largest_pictures_are_left_out():
     small = len(compress(images[0])) + len(compress(images[2]))
     figures = describe_figures(make_entries(3), images, budget=small)
     assert [figure["picture"] is None for figure in figures] == [False, True, False]
+    none = describe_figures(make_entries(8), [make_png(0)] * 8, budget=0)
+    assert [figure["is_card"] for figure in none].count(False) == 2
+    assert all(figure["picture"] is None for figure in none)
     assert figures[0]["made"]["stage"] == "plot"
     assert figures[0]["see"] == "See."

@@ -84,9 +84,9 @@ def test_a_search_ends_where_training_diverged(games):
     trial = make_trial("none")
     iterates = [init_weights(trial, V, np.random.default_rng(n)) for n in range(3)]
     iterates[2] = iterates[2]._replace(W_E=iterates[2].W_E * np.nan)
-    files = [write_files(trial, iterates)]
+    files = {3: write_files(trial, iterates)}
     hyperparameters = vars(trial)
-    shown = {"variant": "a", "number": 0, "colour": "#000", "file": 0}
+    shown = {"variant": "a", "number": 0, "colour": "#000", "file": 3}
     entry = {"name": "s", "game": "g", "length": 2, "variants": 3}
     entry["trials"] = [shown | {"hyperparameters": hyperparameters}]
     found = describe_search(entry, files, *games, budget=1e6)

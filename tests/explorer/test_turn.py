@@ -6,7 +6,7 @@ from explorer.browser import NOTHING, needs_browser, open_page
 
 from gamecircuits.analysis.evaluation import evaluate_exhaustively
 from gamecircuits.explorer.page import make_page
-from gamecircuits.theory.displacement import critical_length, standard_form_displacements
+from gamecircuits.theory.displacement import standard_form_displacements
 from gamecircuits.theory.laws import illegal_rate
 from gamecircuits.theory.strength import (
     attention_norm_displacements,
@@ -151,11 +151,10 @@ def test_numbers_that_presets_are_made_from(page):
     found = page.evaluate(
         """async () => {
             const theory = await import("gamecircuits/theory");
-            return [theory.leastStrength(12, 1e-3), theory.leastStrength(2, 0.9),
-                theory.criticalLength({x: 48, beta: -7.4, sink: 0})];
+            return [theory.leastStrength(12, 1e-3), theory.leastStrength(2, 0.9)];
         }"""
     )
-    wanted = [x_min(12, 1e-3), x_min(2, 0.9), critical_length(48.0, 7.4)]
+    wanted = [x_min(12, 1e-3), x_min(2, 0.9)]
     np.testing.assert_allclose(found, wanted, rtol=1e-12)
 
 

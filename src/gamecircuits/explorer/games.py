@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from gamecircuits.explorer.boards import describe_board
 from gamecircuits.explorer.models import MAX_TOKENS
 from gamecircuits.games._bitboard_game import BitboardGame
 from gamecircuits.games.game import PAD, Game
@@ -38,8 +39,8 @@ def describe_game(game: Game, kind: str, tokens: np.ndarray) -> dict:
 
     Returns:
         `recorded` has for each play its tokens (L,) and its legal next tokens (L, V) after every
-        prefix. `rules` are None for a kind that the page does not know. `board` is rows, columns
-        and players, for games that have one.
+        prefix. `rules` are None for a kind that the page does not know. `board` is that of
+        `explorer.boards`, for games that have one.
     """
     plays = []
     for row in tokens:
@@ -51,7 +52,7 @@ def describe_game(game: Game, kind: str, tokens: np.ndarray) -> dict:
         "max_length": game.max_length,
         "opening": np.asarray(game.opening_mask),
         "rules": _describe_rules(game, kind),
-        "board": _describe_board(game),
+        "board": describe_board(game, tokens) if isinstance(game, BitboardGame) else None,
         "recorded": plays,
     }
 
@@ -64,15 +65,3 @@ def _describe_rules(game: Game, kind: str) -> Mapping | None:
 
 def _count_steps(game: Regular) -> int:
     return len(game.transitions) * game.vocab_size * max(game.length, 256)
-
-
-def _describe_board(game: Game) -> Mapping | None:
-    if not isinstance(game, BitboardGame):
-        return None
-    rows, columns = game.shape
-    return {
-        "rows": rows,
-        "columns": columns,
-        "players": list(game.players),
-        "row_0_is_below": game.row_0_is_below,
-    }

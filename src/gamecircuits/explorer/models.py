@@ -2,11 +2,12 @@
 
 import numpy as np
 
+from gamecircuits.analysis.standard_form import fit_model
 from gamecircuits.transformer.circuits import direct_path, ov_circuit, qk_circuit
 from gamecircuits.transformer.one_layer import OneLayer
 
 MAX_TOKENS = 64  # tables of larger vocabularies would be most of the page
-MAX_BYTES = 3_000_000  # of the tables of all models; those that come after are left out
+MAX_BYTES = 2_000_000  # of the tables of all models; those that come after are left out
 LARGE = 32  # tokens from which on seven digits suffice
 
 
@@ -35,19 +36,39 @@ def make_tables(model: OneLayer, dtype: str = "float64") -> dict[str, np.ndarray
     return {name: table.astype(dtype) for name, table in tables.items()}
 
 
+def scale_at_length_1(model: OneLayer) -> tuple[np.ndarray, np.ndarray]:
+    """What a norm multiplies the rows of the OV circuit and of the direct path by, (V,) each.
+
+    After a single token the head's output is that of this token; without a norm both are 1.
+    """
+    parameters, ones = model.parameters, np.ones(model.vocab_size)
+    if model.norm == "none":
+        return ones, ones
+    written = parameters.W_E @ parameters.W_V @ parameters.W_O
+    divided = written if model.norm == "attention" else parameters.W_E + written
+    length = np.linalg.norm(divided, axis=1)
+    factor = np.divide(model.gain, length, out=np.zeros_like(length), where=length > 0)
+    return factor, ones if model.norm == "attention" else factor
+
+
 def describe_model(model: OneLayer) -> dict:
-    """What the page needs to run a model: its size, norm and tables."""
-    d, d_k = model.parameters.W_Q.shape
+    """What the page needs to run a model and to draw its circuits without gauge.
+
+    Returns:
+        its size, norm and tables; the r of docs/theory.md (V,), and `factors` of
+        `scale_at_length_1`.
+    """
+    values, direct = scale_at_length_1(model)
     dtype = "float32" if model.vocab_size > LARGE else "float64"
     return {
         "vocab": model.vocab_size,
         "norm": model.norm,
         "gain": model.gain,
         "sink": model.sink,
-        "d": d,
-        "d_k": d_k,
-        "d_v": model.parameters.W_V.shape[1],
+        "d": model.parameters.W_Q.shape[0],
         "tables": make_tables(model, dtype),
+        "r": fit_model(model).r,
+        "factors": {"values": values, "direct": direct},
     }
 
 

@@ -22,7 +22,7 @@ def describe_figures(entries: Sequence[Mapping], images: Sequence[bytes], budget
     Args:
         entries: path without suffix, section, caption, and the record of the job that drew it.
         images: as PNG.
-        budget: bytes for the pictures of all cards.
+        budget: bytes for all pictures.
 
     Returns:
         for each its entry, with the caption in parts (see `split_caption`), `is_card`, `made`: the
@@ -33,10 +33,10 @@ def describe_figures(entries: Sequence[Mapping], images: Sequence[bytes], budget
     cards = [paths.index(path) for path in chosen]
     others = [n for n in range(len(entries)) if n not in cards]
     pictures = {n: compress(images[n]) for n in cards}
-    for n in sorted(cards, key=lambda n: -len(pictures[n])):
+    pictures |= {n: make_small(images[n]) for n in others[:MAX_SMALL]}
+    for n in sorted(pictures, key=lambda n: -len(pictures[n])):
         if sum(map(len, pictures.values())) > budget:
             pictures[n] = b""
-    pictures |= {n: make_small(images[n]) for n in others[:MAX_SMALL]}
     return [
         {
             **split_caption(entries[n]["caption"]),

@@ -21,7 +21,6 @@ OF_MODELS = {  # of the diagnosis: name on the page, quantity, column
     "misfit": ("standard_form_residual", "measured"),
     "fails": ("first_failure_found", "measured"),
     "fails_in_plays": ("first_failure_in_plays", "measured"),
-    "certified": ("certified_length", "certified"),
 }
 CURVES = ("illegal_token_rate", "last_displacement", "other_displacement")
 

@@ -7,7 +7,7 @@ import numpy as np
 from gamecircuits.analysis.diagnosis import fit_at_length_1
 from gamecircuits.analysis.metrics import probabilities
 from gamecircuits.analysis.standard_form import fit_model
-from gamecircuits.explorer.models import make_tables
+from gamecircuits.explorer.models import make_tables, scale_at_length_1
 from gamecircuits.games.game import PAD
 from gamecircuits.training.measure import is_usable
 from gamecircuits.training.trial import Trial
@@ -34,21 +34,6 @@ def remove_gauge(model: OneLayer) -> dict[str, np.ndarray]:
     tables["values"] = form.ov_residual - np.diag(form.x)
     tables["direct"] = form.direct_residual - np.diag(form.beta)
     return {name: table.astype(np.float32) for name, table in tables.items()}
-
-
-def scale_at_length_1(model: OneLayer) -> tuple[np.ndarray, np.ndarray]:
-    """What a norm multiplies the rows of the OV circuit and of the direct path by, (V,) each.
-
-    After a single token the head's output is that of this token; without a norm both are 1.
-    """
-    parameters, ones = model.parameters, np.ones(model.vocab_size)
-    if model.norm == "none":
-        return ones, ones
-    written = parameters.W_E @ parameters.W_V @ parameters.W_O
-    divided = written if model.norm == "attention" else parameters.W_E + written
-    length = np.linalg.norm(divided, axis=1)
-    factor = np.divide(model.gain, length, out=np.zeros_like(length), where=length > 0)
-    return factor, ones if model.norm == "attention" else factor
 
 
 def count_checkpoints(vocab_size: int, norms: Sequence[str], there: int, budget: float) -> int:
@@ -127,7 +112,7 @@ def describe_course(models: Sequence[OneLayer], tokens: np.ndarray, mask: np.nda
 
 def describe_search(
     entry: Mapping,
-    files: Sequence[tuple[Mapping[str, np.ndarray], Mapping[str, np.ndarray]]],
+    files: Mapping[int, tuple[Mapping[str, np.ndarray], Mapping[str, np.ndarray]]],
     tokens: np.ndarray,
     mask: np.ndarray,
     budget: float,
@@ -137,7 +122,7 @@ def describe_search(
     Args:
         entry: name, game, length, and `variants`, how many there are; `trials`, of those that are
             shown: variant, number, colour, hyperparameters, and the place of their file in `files`.
-        files: tensors of the groups' trajectories and weights.
+        files: tensors of its groups' trajectories and weights, by place.
         budget: bytes for its tables.
 
     Returns:
@@ -146,7 +131,7 @@ def describe_search(
     found = {name: entry[name] for name in ("name", "game", "length")} | {"vocab": mask.shape[2]}
     trials = entry["trials"]
     norms = [trial["hyperparameters"]["norm"] for trial in trials]
-    there = min(len(trajectory["steps"]) for trajectory, _ in files) + 1
+    there = min(len(trajectory["steps"]) for trajectory, _ in files.values()) + 1
     count = count_checkpoints(mask.shape[2], norms, there, budget)
     if mask.shape[2] > MAX_VOCAB or count < min(MIN_CHECKPOINTS, there):
         why = f"Its {mask.shape[2]} tokens make tables that are too large for this page."
@@ -162,7 +147,7 @@ def describe_search(
             course = describe_course(chosen, tokens, mask)
             look = {"name": item["variant"], "colour": item["colour"], "norm": trial.norm}
             variants.append(look | course)
-    steps = np.concatenate([[0], files[0][0]["steps"]])[places]
+    steps = np.concatenate([[0], files[trials[0]["file"]][0]["steps"]])[places]
     more = entry["variants"] - len(variants)
     left_out = f"{more} more of its variants are in the figures only." if more else ""
     return found | {"steps": steps, "variants": variants, "left_out": left_out}

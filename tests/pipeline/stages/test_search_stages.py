@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from pipeline_tools import do_all
+from pipeline_tools import do, do_all
 from safetensors.numpy import load_file
 
+from gamecircuits.explorer.page import read_data
 from gamecircuits.pipeline.config.load import load_config
 from gamecircuits.pipeline.plan import Plan
 from gamecircuits.pipeline.run.workflow import Workflow
@@ -142,6 +143,19 @@ def test_a_trial_that_diverges_in_its_last_step_is_told(results):
     """Its losses are all finite: each is that before its step."""
     trials = read(results[0], "last_step", "trials")
     assert trials["diverged_at"].tolist() == [1.0]
+
+
+def test_the_page_shows_each_search_from_its_own_files(results, monkeypatch):
+    """Searches have steps of their own, however few checkpoints another one has."""
+    folder, plan = results
+    monkeypatch.chdir(folder)
+    for job in plan.jobs:
+        if job.stage.name not in (*STAGES, "make_page"):
+            do(job)
+    do(plan.job("make_page"))
+    courses = read_data(Path("results/index.html").read_text(encoding="utf-8"))["courses"]
+    steps = {course["name"]: course["steps"].tolist() for course in courses}
+    assert steps == {"s": [0, 2, 4, 6, 8], "lost": [0, 2, 4, 6, 8], "last_step": [0, 1]}
 
 
 def test_hypotheses_are_judged_by_the_tables_of_their_searches(results):

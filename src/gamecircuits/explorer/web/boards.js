@@ -2,11 +2,12 @@
 
 import { button, choice, h, moveSlider, percent, replace, slider, words } from "gamecircuits/dom";
 import { drawBoard, drawKey, squareName } from "gamecircuits/stones";
+import { countLegal, illegalRate } from "gamecircuits/transformer";
 
 class Boards {
   constructor(element, page) {
     Object.assign(this, { element, page });
-    this.games = page.data.games.filter((game) => game.squares?.plays.length);
+    this.games = page.data.games.filter((game) => game.board?.plays.length);
     this.bar = h("div", { class: "bar" });
     this.controls = this.makeControls();
     this.view = h("div", { class: "stones" });
@@ -23,7 +24,7 @@ class Boards {
   }
 
   get play() {
-    const { plays } = this.game.squares;
+    const { plays } = this.game.board;
     return plays[this.page.state.get("bplay") - 1] ?? plays[0];
   }
 
@@ -48,7 +49,7 @@ class Boards {
 
   drawBar() {
     const { state } = this.page;
-    const { plays } = this.game.squares;
+    const { plays } = this.game.board;
     const models = this.models.map((model) => model.name);
     const numbers = plays.map((_, n) => [String(n + 1), `game ${n + 1}`]);
     replace(
@@ -108,8 +109,7 @@ class Boards {
         ? this.page.model(this.model.name).run(Array.from(play.tokens.subarray(0, ply)))
         : undefined;
     const told = this.describe(run?.probabilities);
-    const { squares } = this.game;
-    replace(this.view, drawBoard(squares, play, ply, run?.probabilities, told.join(" ")));
+    replace(this.view, drawBoard(this.game.board, play, ply, run?.probabilities, told.join(" ")));
     const lines = told.map((line) => h("p", {}, line));
     replace(this.words, lines, drawKey(Boolean(run)));
   }
@@ -118,7 +118,7 @@ class Boards {
     const {
       ply,
       play,
-      game: { squares: board },
+      game: { board },
     } = this;
     const side = play.side[ply];
     const mover = board.players[play.side[ply - 1]];
@@ -135,15 +135,13 @@ class Boards {
       return [before, `The game is over: ${end}${how}.`].filter(Boolean);
     }
     const legal = play.legal.row(ply);
-    const count = legal.reduce((sum, isLegal) => sum + isLegal, 0);
+    const count = countLegal(legal);
     const passed =
       ply > 0 && play.side[ply - 1] === side ? `${board.players[1 - side]} cannot move. ` : "";
     const told = [before, `${passed}${board.players[side]} is to move; ${count} moves are legal.`];
     if (probabilities) {
-      const illegal = probabilities.reduce((sum, p, token) => sum + (legal[token] ? 0 : p), 0);
-      told.push(
-        `${words(this.model.name)} puts ${percent(illegal)} of its probability on illegal moves.`,
-      );
+      const illegal = percent(illegalRate(probabilities, legal));
+      told.push(`${words(this.model.name)} puts ${illegal} of its probability on illegal moves.`);
     }
     return told.filter(Boolean);
   }
@@ -153,7 +151,7 @@ export const boards = {
   id: "boards",
   title: "Games on a board",
   short: "Boards",
-  isThere: (data) => data.games.some((game) => game.squares?.plays.length),
+  isThere: (data) => data.games.some((game) => game.board?.plays.length),
   defaults: () => ({ bgame: "", bplay: 1, bmodel: "", ply: -1 }),
   build(element, page) {
     element.append(
@@ -164,6 +162,6 @@ export const boards = {
         "Discs show where a model expects the next stone.",
       ),
     );
-    this.boards = new Boards(element, page);
+    new Boards(element, page);
   },
 };

@@ -61,11 +61,10 @@ export function boardCells(game, names, position, memory, onplay) {
       text: owner ? h("span", { class: `stone player${stones[square]}` }, sign(owner)) : "",
     };
   });
-  const board = cells(items, columns, memory, {
+  return cells(items, columns, memory, {
     class: "board", style: `--columns: ${columns}`,
     "aria-label": isOwn ? "Board: press a square to play it" : "Board: press a column to play it",
   });
-  return board;
 }
 
 const sign = (player) => (["black", "white"].includes(player) ? "" : player[0].toUpperCase());

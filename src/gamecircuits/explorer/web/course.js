@@ -1,11 +1,10 @@
 // Drawings of trainings: curves by step and length, circuits at a checkpoint, predictions.
 
 import { h, percent, svg, words, show } from "gamecircuits/dom";
-import { tokenName } from "gamecircuits/heatmap";
-import { chart, range } from "gamecircuits/plot";
-import { Transformer } from "gamecircuits/transformer";
+import { chart, FLOOR, range } from "gamecircuits/plot";
+import { plainNames } from "gamecircuits/tokens";
+import { illegalRate, Transformer } from "gamecircuits/transformer";
 
-const FLOOR = 1e-8; // of rates on a logarithmic axis
 const NUMBERS = [
   ["x", "Strength x of the OV circuit (nats)"],
   ["beta", "Strength β of the direct path (nats)"],
@@ -87,12 +86,9 @@ export function drawBars(probabilities, { legal, vocab, target, top }) {
   const isIllegal = (token) => target > 0 && !legal[token];
   const [width, height] = [320, 96];
   const each = width / vocab;
+  const names = plainNames(vocab);
   const place = (p) => height - (p / top) * height;
-  const illegal = probabilities.reduce((sum, p, token) => sum + (isIllegal(token) ? p : 0), 0);
-  const told = Array.from(
-    probabilities,
-    (p, token) => `${tokenName(token, vocab)} ${percent(p)}`,
-  ).join(", ");
+  const told = names.map((name, token) => `${name} ${percent(probabilities[token])}`).join(", ");
   return [
     svg(
       "svg",
@@ -119,13 +115,14 @@ export function drawBars(probabilities, { legal, vocab, target, top }) {
               "text-anchor": "middle",
               class: isIllegal(token) ? "soft struck" : "",
             },
-            tokenName(token, vocab),
+            names[token],
           ),
       ]),
       target > 0 &&
         svg("line", { x1: 0, x2: width, y1: place(target), y2: place(target), class: "goal" }),
     ),
     target > 0 &&
-      h("p", { class: "number" }, "illegal: ", h("b", { class: "warn" }, percent(illegal))),
+      h("p", { class: "number" }, "illegal: ",
+        h("b", { class: "warn" }, percent(illegalRate(probabilities, legal)))),
   ];
 }

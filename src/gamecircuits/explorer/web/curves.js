@@ -1,6 +1,7 @@
 // Curves by length: theory as lines, a model as points, the last setting as a ghost.
 
-import { show, svg, tenTo } from "gamecircuits/dom";
+import { show, svg } from "gamecircuits/dom";
+import { decades, power, ticks } from "gamecircuits/plot";
 
 const [LEFT, RIGHT, TOP, BOTTOM] = [58, 76, 26, 40];
 const LOWEST = 1e-12; // of a logarithmic axis
@@ -34,7 +35,7 @@ export function drawCurves(given) {
     ...y.ticks.flatMap((value) => [
       line(value === 0 && !isLog ? "zero" : "grid", LEFT, width - RIGHT, y.at(value), y.at(value)),
       svg("text", { x: LEFT - 6, y: y.at(value) + 4, "text-anchor": "end", class: "soft number" },
-        isLog ? showPower(value) : show(value)),
+        isLog ? power(value) : show(value)),
     ]),
     ...ticksOf(lengths).map((s) => svg("text", { x: x(s), y: height - BOTTOM + 18,
       "text-anchor": "middle", class: "soft number" }, s)),
@@ -47,12 +48,6 @@ export function drawCurves(given) {
 }
 
 const line = (kind, x1, x2, y1, y2) => svg("line", { class: kind, x1, x2, y1, y2 });
-
-/** 1, 0.1, 0.01, 10⁻³, ... */
-function showPower(value) {
-  const exponent = Math.round(Math.log10(value));
-  return exponent > -3 ? String(value) : tenTo(exponent);
-}
 
 /** Names at the right end of the curves, kept apart. */
 function nameCurves(series, y, width) {
@@ -78,21 +73,15 @@ function makeLog(height, values) {
   const inner = height - TOP - BOTTOM;
   const clip = (value) => Math.min(1, Math.max(value, 10 ** first));
   const at = (value) => TOP + (inner * Math.log10(clip(value))) / first;
-  const step = Math.ceil(-first / 4);
-  const ticks = Array.from({ length: Math.floor(-first / step) + 1 }, (_, n) => 10 ** (-n * step));
-  return { at, ticks };
+  return { at, ticks: decades(10 ** first, 1) };
 }
 
 function makeLinear(height, values) {
   const [low, high] = [Math.min(0, ...values), Math.max(0, ...values)];
   const span = high - low || 1;
   const inner = height - TOP - BOTTOM;
-  const rough = 10 ** Math.floor(Math.log10(span / 3));
-  const step = [1, 2, 5, 10].map((n) => n * rough).find((n) => n >= span / 4);
-  const [first, last] = [Math.ceil(low / step - 1e-9), Math.floor(high / step + 1e-9)];
-  const ticks = Array.from({ length: last - first + 1 }, (_, n) =>
-    Number(((first + n) * step).toPrecision(9)));
-  return { at: (value) => TOP + 6 + ((inner - 6) * (high - value)) / span, ticks };
+  const at = (value) => TOP + 6 + ((inner - 6) * (high - value)) / span;
+  return { at, ticks: ticks(low, high, 4) };
 }
 
 /** About eight round lengths, the first and the last among them. */

@@ -1,9 +1,8 @@
 // What the diagnosis of a model found by length: measured, predicted and certified.
 
 import { h, show } from "gamecircuits/dom";
-import { chart, legend, range } from "gamecircuits/plot";
+import { chart, FLOOR, legend, range } from "gamecircuits/plot";
 
-const FLOOR = 1e-8; // of rates on a logarithmic axis
 const RATE = "illegal_token_rate";
 const TITLES = {
   [RATE]: "Illegal rate by length",

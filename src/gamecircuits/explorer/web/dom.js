@@ -91,18 +91,14 @@ export function moveSlider(label, { value, max, read = show }) {
 export const button = (text, onclick, attributes = {}) =>
   h("button", { type: "button", onclick, "data-key": text, ...attributes }, text);
 
-const tip = () => document.getElementById("tip");
-
-/** Text that stands at the lower edge while something is pointed at or focused. */
-export function explain(element, text) {
-  const open = () => {
-    tip().textContent = typeof text === "function" ? text() : text;
-    tip().hidden = false;
-  };
-  const close = () => (tip().hidden = true);
-  element.addEventListener("pointerenter", open);
-  element.addEventListener("focus", open);
-  element.addEventListener("pointerleave", close);
-  element.addEventListener("blur", close);
-  return element;
+/** Call whenever the element has got another width, in whole pixels; not while it is hidden. */
+export function onWidth(element, callback) {
+  let width = 0;
+  new ResizeObserver(([entry]) => {
+    const now = Math.round(entry.contentRect.width);
+    if (now && now !== width) {
+      width = now;
+      callback();
+    }
+  }).observe(element);
 }

@@ -1,5 +1,6 @@
 // Which games can be played, by which models, and how they are first shown.
 
+export const LONGEST = 200; // tokens that are taken from an address
 const STORY = 10; // tokens of set complement that are played at first sight
 
 /** Games that can be shown, those that the run tries two models on first. */
@@ -40,3 +41,7 @@ export function firstTokens({ kind, vocab, recorded: [first] }) {
   const count = kind === "set_complement" ? Math.min(STORY, vocab - 2) : Math.ceil(all.length / 2);
   return all.slice(0, Math.max(1, count));
 }
+
+/** The tokens in the address, without those that a vocabulary does not have. */
+export const readTokens = (state, vocab) =>
+  state.get("play.tokens").filter((token) => token >= 0 && token < vocab).slice(0, LONGEST);

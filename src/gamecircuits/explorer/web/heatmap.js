@@ -1,6 +1,7 @@
 // Tables over the vocabulary as squares of colour, read cell by cell with pointer or arrow keys.
 
 import { h, show } from "gamecircuits/dom";
+import { plainNames } from "gamecircuits/tokens";
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const drawn = new Set(); // redrawn when the colours of the page change
@@ -21,10 +22,6 @@ function readColours() {
   };
   return { low: parse("--low"), middle: parse("--paper"), high: parse("--high") };
 }
-
-/** The name of a token: a letter if there are at most 26. */
-export const tokenName = (token, vocab) =>
-  vocab <= 26 ? String.fromCharCode(97 + token) : String(token);
 
 /**
  * A table (V, V). `values(row, column)`; `scale` is what full colour means; `title` stands above,
@@ -94,9 +91,9 @@ export class Heatmap {
 
   #tell() {
     const [row, column] = this.cell;
-    const name = (token) => tokenName(token, this.vocab);
+    const names = plainNames(this.vocab);
     const value = show(this.values(row, column));
-    const place = `${this.rows} ${name(row)}, ${this.columns} ${name(column)}`;
+    const place = `${this.rows} ${names[row]}, ${this.columns} ${names[column]}`;
     this.readout.textContent = `${place}: ${value}`;
   }
 

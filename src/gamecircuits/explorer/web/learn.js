@@ -2,12 +2,14 @@
 
 import { button, choice, h, moveSlider, replace, show, slider, words } from "gamecircuits/dom";
 import { circuitAt, drawBars, drawCharts, makeModel } from "gamecircuits/course";
-import { largest, largestOf, makeMaps, tokenName } from "gamecircuits/heatmap";
+import { readTokens } from "gamecircuits/games";
+import { largest, largestOf, makeMaps } from "gamecircuits/heatmap";
 import { legend } from "gamecircuits/plot";
 import { makeRule } from "gamecircuits/rules";
+import { plainNames } from "gamecircuits/tokens";
+import { countLegal } from "gamecircuits/transformer";
 
 const FRAME = 160; // milliseconds between checkpoints while it plays
-const LONGEST = 200; // tokens that are taken from an address
 
 class Training {
   constructor(element, page) {
@@ -51,8 +53,7 @@ class Training {
     const { vocab, length, game } = this.search;
     const { state } = this.page;
     const isSame = state.get("play.game") === game;
-    const played = isSame
-      ? state.get("play.tokens").filter((t) => t >= 0 && t < vocab).slice(0, LONGEST) : [];
+    const played = isSame ? readTokens(state, vocab) : [];
     const at = state.get("play.at");
     const given = at < 0 ? played : played.slice(0, at);
     const count = Math.max(1, Math.min(vocab - 1, length + 2));
@@ -191,6 +192,7 @@ class Training {
   predict() {
     const { context, search } = this;
     const { vocab } = search;
+    const names = plainNames(vocab);
     const isSeen = (token) => context.includes(token);
     const toggle = (token) => {
       const next = isSeen(token) ? context.filter((t) => t !== token) : [...context, token];
@@ -203,7 +205,7 @@ class Training {
     replace(
       this.chips,
       h("span", {}, "Context: "),
-      Array.from({ length: vocab }, (_, token) =>
+      names.map((name, token) =>
         h(
           "button",
           {
@@ -213,13 +215,13 @@ class Training {
             "data-key": `chip-${token}`,
             onclick: () => toggle(token),
           },
-          tokenName(token, vocab),
+          name,
         ),
       ),
-      h("span", { class: "soft" }, `last: ${tokenName(context.at(-1), vocab)}`),
+      h("span", { class: "soft" }, `last: ${names[context.at(-1)]}`),
     );
     const { legal } = this;
-    const count = legal ? legal.reduce((sum, isLegal) => sum + Number(isLegal), 0) : 0;
+    const count = legal ? countLegal(legal) : 0;
     const target = count ? 1 / count : 0;
     const found = this.cards.map(
       ({ course }) => makeModel(course, vocab, this.stepOf(course)).run(context).probabilities,
@@ -273,6 +275,6 @@ export const learn = {
         h("p", { class: "soft" }, `${words(course.name)}: ${course.left_out}`),
       ),
     );
-    this.training = new Training(element, page);
+    new Training(element, page);
   },
 };

@@ -23,8 +23,8 @@ const MEANINGS =
   "Misfit is what of the circuits lies outside the standard form, relative to x. " +
   "The illegal rate is the mean at the longest length that the diagnosis measured. " +
   "A model fails at the first length where the last token of some context is at least as likely " +
-  "as an unseen one; in other games, where an illegal token is at least as likely as a legal " +
-  "one. Never means at no measured length. " +
+  "as an unseen one. In other games it is the first where an illegal token is at least as likely " +
+  "as a legal one. Never means at no measured length. " +
   "Illegal rate and failure are known of the models that the run diagnoses.";
 
 /** Rows of the table: models with what their diagnosis says. */

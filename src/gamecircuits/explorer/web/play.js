@@ -1,22 +1,23 @@
 // Play tokens, and see what two models make of them.
 
 import { boardCells, tokenCells } from "gamecircuits/cells";
-import { button, choice, h, moveSlider, replace, slider, words } from "gamecircuits/dom";
-import { choosePair, firstTokens, listGames, listModels } from "gamecircuits/games";
+import { button, choice, h, moveSlider, onWidth, replace, slider, words } from "gamecircuits/dom";
+import {
+  choosePair, firstTokens, listGames, listModels, LONGEST, readTokens,
+} from "gamecircuits/games";
 import { draw, sample } from "gamecircuits/random";
 import { makeRule } from "gamecircuits/rules";
 import { modelInWords, ruleInWords, tokenNames } from "gamecircuits/tokens";
+import { countLegal } from "gamecircuits/transformer";
 import { drawVerdict, sayWhere } from "gamecircuits/verdict";
 import {
   drawAttention, drawNext, relativeLogits, sumAttention, sumTable,
 } from "gamecircuits/views";
 
-const LONGEST = 200; // tokens that are taken from an address
-
 class Play {
   constructor(section, page) {
     this.page = page;
-    this.state = page.state;
+    Object.assign(this, page.state.under("play."));
     this.games = listGames(page.data);
     this.memory = { board: {}, chips: {} }; // of the tab stops
     this.live = h("p", { class: "soft", "aria-live": "polite" });
@@ -38,37 +39,15 @@ class Play {
       section.addEventListener(kind, (event) => this.#point(event, kind === "focusin"));
     }
     section.addEventListener("click", (event) => this.#lookAt(event));
-    this.state.listen(Object.keys(play.defaults()), () => this.draw());
-    this.#drawAtEveryWidth(section);
+    page.state.listen(Object.keys(play.defaults()), () => this.draw());
+    onWidth(section, () => this.draw());
     this.draw();
-  }
-
-  #drawAtEveryWidth(section) {
-    let width = 0;
-    new ResizeObserver(([entry]) => {
-      const now = Math.round(entry.contentRect.width);
-      if (now && now !== width) {
-        width = now;
-        this.draw();
-      }
-    }).observe(section);
-  }
-
-  // What is chosen.
-
-  get(name) {
-    return this.state.get(`play.${name}`);
-  }
-
-  set(changes) {
-    this.state.set(Object.fromEntries(
-      Object.entries(changes).map(([name, value]) => [`play.${name}`, value])));
   }
 
   /** Everything that follows from the state, worked out once for each drawing. */
   #read() {
     this.game = this.games.find((game) => game.name === this.get("game")) ?? this.games[0];
-    if (this.ruleOf !== this.game) [this.ruleOf, this.rule] = [this.game, makeRule(this.game)];
+    this.rule = makeRule(this.game);
     this.names = tokenNames(this.game);
     this.line = this.#readLine();
     const at = this.get("at");
@@ -91,9 +70,8 @@ class Play {
 
   /** The tokens of the address, or those that the game is first shown with. */
   #readLine() {
-    const tokens = this.get("tokens");
-    if (tokens[0] === -1) return firstTokens(this.game);
-    return tokens.filter((token) => token >= 0 && token < this.game.vocab).slice(0, LONGEST);
+    if (this.get("tokens")[0] === -1) return firstTokens(this.game);
+    return readTokens(this.page.state, this.game.vocab);
   }
 
   // What one can do.
@@ -233,7 +211,7 @@ class Play {
       high: Math.max(0, ...relative.map((values) => Math.max(...values))),
       most: Math.max(1e-9, ...this.runs.map((run) => Math.max(...run.probabilities))),
     };
-    const count = this.position.legal?.reduce((sum, one) => sum + one, 0);
+    const count = this.position.legal ? countLegal(this.position.legal) : 0;
     if (count) scale.most = Math.max(scale.most, 1 / count);
     this.runs.forEach((run, n) => {
       const card = this.parts.models.children[n];

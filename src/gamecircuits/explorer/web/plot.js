@@ -1,11 +1,13 @@
 // Small charts of lines and points as SVG, with axes that name their numbers.
 
-import { h, show, svg } from "gamecircuits/dom";
+import { h, show, svg, tenTo } from "gamecircuits/dom";
 
 const LEFT = 46,
   RIGHT = 18,
   TOP = 10,
   BOTTOM = 34;
+
+export const FLOOR = 1e-8; // of rates on a logarithmic axis
 
 /** Round numbers from low to high, about `count` of them. */
 export function ticks(low, high, count = 5) {
@@ -21,7 +23,7 @@ export function ticks(low, high, count = 5) {
 }
 
 /** Powers of ten from low to high, thinned to about five. */
-function decades(low, high) {
+export function decades(low, high) {
   const [first, last] = [Math.ceil(Math.log10(low) - 1e-9), Math.floor(Math.log10(high) + 1e-9)];
   const step = Math.max(1, Math.ceil((last - first) / 4));
   const found = [];
@@ -29,24 +31,11 @@ function decades(low, high) {
   return found;
 }
 
-const SUPERSCRIPTS = {
-  "-": "⁻",
-  0: "⁰",
-  1: "¹",
-  2: "²",
-  3: "³",
-  4: "⁴",
-  5: "⁵",
-  6: "⁶",
-  7: "⁷",
-  8: "⁸",
-  9: "⁹",
-};
-const power = (value) => {
+/** A power of ten: 0.1, 10⁻³. */
+export function power(value) {
   const exponent = Math.round(Math.log10(value));
-  if (exponent > -3 && exponent < 4) return String(Number(value.toPrecision(3)));
-  return `10${[...String(exponent)].map((c) => SUPERSCRIPTS[c]).join("")}`;
-};
+  return exponent > -3 && exponent < 4 ? String(Number(value.toPrecision(3))) : tenTo(exponent);
+}
 
 /** The lowest and the highest finite number of lists; [0, 1] if there are none. */
 export function range(...lists) {

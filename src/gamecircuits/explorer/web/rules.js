@@ -180,13 +180,20 @@ const recorded = (game) => (tokens) => {
   return { legal: play ? play.legal.row(tokens.length - 1) : null };
 };
 
+const made = new WeakMap(); // rules, by game
+
 /**
- * The rule of a game of the page.
+ * The rule of a game of the page, made once.
  *
  * isKnown: whether it is known after any context; after(tokens): what follows;
  * illegalPlaces(tokens): places of tokens that were illegal, up to where the rule stops.
  */
 export function makeRule(game) {
+  if (!made.has(game)) made.set(game, describe(game));
+  return made.get(game);
+}
+
+function describe(game) {
   const isKnown = Boolean(game.rules && RULES[game.kind]);
   const after = isKnown ? RULES[game.kind](game) : recorded(game);
   const goesOn = game.kind === "set_complement" || game.kind === "windowed_complement";

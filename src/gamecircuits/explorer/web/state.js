@@ -60,8 +60,17 @@ export class State {
     );
     if (!changed.length) return;
     this.values = { ...this.values, ...changes };
-    history.replaceState(null, "", this.address() || "#");
+    history.replaceState(null, "", this.address());
     this.#tell(changed);
+  }
+
+  /** `get` and `set` of the names that begin with a prefix, without it. */
+  under(prefix) {
+    const add = ([name, value]) => [`${prefix}${name}`, value];
+    return {
+      get: (name) => this.get(`${prefix}${name}`),
+      set: (changes) => this.set(Object.fromEntries(Object.entries(changes).map(add))),
+    };
   }
 
   /** Call when one of the names has changed. */

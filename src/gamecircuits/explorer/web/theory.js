@@ -72,9 +72,6 @@ function choose(n, k) {
   return ways;
 }
 
-/** Length from which on the last token is not displaced, for beta < 0: x/b - a0 (Prop. 10). */
-export const criticalLength = ({ x, beta, sink }) => (beta < 0 ? x / -beta - sink : Infinity);
-
 /** Least strength that keeps an illegal rate at every length, beta = 0 (Proposition 15). */
 export const leastStrength = (V, rate) =>
   Math.max(0, (V - 1) * (Math.log(V - 1) + Math.log((1 - rate) / rate)));

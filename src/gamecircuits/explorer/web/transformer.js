@@ -78,3 +78,6 @@ export function softmax(logits) {
 /** Probability on tokens that are not legal. */
 export const illegalRate = (probabilities, legal) =>
   probabilities.reduce((sum, p, k) => sum + (legal[k] ? 0 : p), 0);
+
+/** How many tokens are legal. */
+export const countLegal = (legal) => legal.reduce((sum, isLegal) => sum + isLegal, 0);

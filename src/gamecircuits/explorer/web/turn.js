@@ -2,14 +2,16 @@
 
 import { build, gramOfFrame, meanOffDiagonal, measure, SAMPLES } from "gamecircuits/built";
 import { drawCurves } from "gamecircuits/curves";
-import { button, choice, h, moveSlider, percent, replace, show, slider } from "gamecircuits/dom";
+import {
+  button, choice, h, moveSlider, onWidth, percent, replace, show, slider,
+} from "gamecircuits/dom";
 import { PRESETS } from "gamecircuits/presets";
 import { draw } from "gamecircuits/random";
 import { law } from "gamecircuits/theory";
 
 const MOST_TOKENS = 40;
-const NORMS = [["none", "no norm"], ["attention", "of the head's output"],
-  ["residual", "of the residual stream"]];
+const NORMS = [["none", "no norm"], ["attention", "on the head's output"],
+  ["residual", "on the residual stream"]];
 const SHAPES = [["full", "wide enough"], ["block", "too narrow: block"],
   ["frame", "too narrow: frame"]];
 const START = PRESETS[0].setting;
@@ -87,7 +89,7 @@ function sayLengths(lengths, V) {
 
 class Turn {
   constructor(section, page) {
-    this.state = page.state;
+    Object.assign(this, page.state.under("turn."));
     this.before = tidy(START);
     this.sliders = Object.fromEntries(Object.entries(SLIDERS).map(([name, one]) =>
       [name, this.#makeSlider(name, one)]));
@@ -106,8 +108,8 @@ class Turn {
         h("div", { class: "shown" }, this.parts.reading, this.parts.details, this.parts.curves,
           this.parts.guess)));
     section.addEventListener("change", () => this.#settle());
-    this.state.listen(Object.keys(turn.defaults()), () => this.draw());
-    this.#drawAtEveryWidth(section);
+    page.state.listen(Object.keys(turn.defaults()), () => this.draw());
+    onWidth(section, () => this.draw());
     this.draw();
   }
 
@@ -118,26 +120,6 @@ class Turn {
     return slider(label, { ...ends, value, key: `turn.${name}`,
       read: (place) => read(isLog ? power(place) : place) },
     (place) => this.set({ [name]: isLog ? power(place) : place }));
-  }
-
-  #drawAtEveryWidth(section) {
-    let width = 0;
-    new ResizeObserver(([entry]) => {
-      const now = Math.round(entry.contentRect.width);
-      if (now && now !== width) {
-        width = now;
-        this.draw();
-      }
-    }).observe(section);
-  }
-
-  get(name) {
-    return this.state.get(`turn.${name}`);
-  }
-
-  set(changes) {
-    this.state.set(Object.fromEntries(
-      Object.entries(changes).map(([name, value]) => [`turn.${name}`, value])));
   }
 
   #read() {

@@ -2,7 +2,7 @@
 
 import { h, percent, show } from "gamecircuits/dom";
 import { list } from "gamecircuits/tokens";
-import { illegalRate } from "gamecircuits/transformer";
+import { countLegal, illegalRate } from "gamecircuits/transformer";
 import { relativeLogits } from "gamecircuits/views";
 
 /** Where a game stands. */
@@ -48,7 +48,7 @@ const sayRest = (rate) =>
  * @param beyond the model's entry if the context is longer than any in its training
  */
 export function drawVerdict(run, legal, beyond) {
-  const count = legal?.reduce((sum, one) => sum + one, 0);
+  const count = legal ? countLegal(legal) : 0;
   if (!count) {
     return h("p", {}, legal ? "The game is over: no answer is right."
       : "The rule says nothing about this context, so nothing is right or wrong here.");

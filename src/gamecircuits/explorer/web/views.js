@@ -4,6 +4,7 @@
 // what is looked at can be lit in all views at once.
 
 import { h, percent, show, svg } from "gamecircuits/dom";
+import { countLegal, illegalRate } from "gamecircuits/transformer";
 
 const AXIS = 52; // pixels for the numbers at the left
 const COLUMN = 18; // least width of a token's column, below which a chart takes several rows
@@ -92,7 +93,7 @@ export function drawNext({ run, legal, names, width, scale, name }) {
   const perRow = Math.ceil(vocab / rows);
   const cell = Math.min(44, (width - AXIS) / perRow);
   const relative = relativeLogits(run, legal);
-  const target = legal?.includes(1) ? 1 / legal.reduce((sum, one) => sum + one, 0) : null;
+  const target = legal?.includes(1) ? 1 / countLegal(legal) : null;
   const content = [];
   let y = 16;
   for (let row = 0; row < rows; row++) {
@@ -107,11 +108,11 @@ export function drawNext({ run, legal, names, width, scale, name }) {
     content.push(...drawAxes(place, scale, AXIS + cell * (end - row * perRow), row === 0, legal));
     y = place.base + 36;
   }
-  const rate = legal ? run.probabilities.reduce((sum, p, k) => sum + (legal[k] ? 0 : p), 0) : NaN;
   const label = `Next token by ${name}: ${names
     .map((token, k) => [token, run.probabilities[k]]).sort((one, other) => other[1] - one[1])
     .slice(0, 5).map(([token, p]) => `${token} ${percent(p)}`).join(", ")}` +
-    `${legal ? `; illegal tokens together ${percent(rate)}` : ""}.`;
+    `${legal ? `; illegal tokens together ${
+      percent(illegalRate(run.probabilities, legal))}` : ""}.`;
   return svg("svg", { width, height: y - 12, role: "img", "aria-label": label }, ...content);
 }
 

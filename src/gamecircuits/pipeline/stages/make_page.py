@@ -6,8 +6,6 @@ from pathlib import Path
 import numpy as np
 from safetensors import safe_open
 
-from gamecircuits.analysis.standard_form import fit_model
-from gamecircuits.explorer.boards import describe_board
 from gamecircuits.explorer.games import RECORDED, describe_game, fits
 from gamecircuits.explorer.models import MAX_TOKENS, describe_model, keep_few
 from gamecircuits.explorer.page import MAX_PAGE, count_bytes, read_theory
@@ -21,8 +19,7 @@ from gamecircuits.explorer.tables import (
     describe_hypotheses,
     summarize_run,
 )
-from gamecircuits.explorer.training import GAMES, MAX_BYTES, describe_search, scale_at_length_1
-from gamecircuits.games._bitboard_game import BitboardGame
+from gamecircuits.explorer.training import GAMES, MAX_BYTES, describe_search
 from gamecircuits.games.datasets import iter_games
 from gamecircuits.games.game import make_game
 from gamecircuits.storage.files import write_files
@@ -100,10 +97,10 @@ def make_page(
         tokens = next(iter_games(shards[entry["game"]], game))[:GAMES]
         mask = game.get_valid_next_token_mask(tokens)
         keys = [f"{item['variant']}/{item['number']}/" for item in entry["trials"]]
-        files = [
-            (_read_tensors(course, keys), _read_tensors(final, keys))
-            for course, final in zip(trajectories, weights, strict=True)
-        ]
+        files = {
+            n: (_read_tensors(trajectories[n], keys), _read_tensors(weights[n], keys))
+            for n in {item["file"] for item in entry["trials"]}
+        }
         budget = MAX_BYTES / len(search_entries)
         data["courses"].append(describe_search(entry, files, tokens, mask, budget))
     room = 0.7 * (MAX_PAGE - count_bytes(data, title))  # base64 takes a third more
@@ -117,9 +114,7 @@ def _read_model(path: str, entry: Mapping) -> dict | None:
     model = read_model(path)
     if not isinstance(model, OneLayer) or model.vocab_size > MAX_TOKENS:
         return None
-    values, direct = scale_at_length_1(model)
-    gauge = {"r": fit_model(model).r, "factors": {"values": values, "direct": direct}}
-    return {**entry, **describe_model(model), **gauge, "form": describe_form(model)}
+    return {**entry, **describe_model(model), "form": describe_form(model)}
 
 
 def _read_game(path: str, entry: Mapping) -> dict | None:
@@ -129,10 +124,7 @@ def _read_game(path: str, entry: Mapping) -> dict | None:
     if not fits(game):
         return None
     tokens = next(iter_games(path, game))[:RECORDED]
-    found = {**shown, "kind": settings["kind"], **describe_game(game, settings["kind"], tokens)}
-    if isinstance(game, BitboardGame):
-        found["squares"] = describe_board(game, tokens)
-    return found
+    return {**shown, "kind": settings["kind"], **describe_game(game, settings["kind"], tokens)}
 
 
 def _read_tensors(path: str, prefixes: Sequence[str]) -> dict[str, np.ndarray]:
