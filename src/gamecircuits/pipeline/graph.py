@@ -465,9 +465,8 @@ def plot_model(config: Config, model: str) -> Work:
         "diagnosis": file_of("diagnose_model", model=model),
     }
     chosen = config.models[model]
-    settings: dict[str, Any] = {"name": model, "kind": chosen.kind, "trained_length": None}
-    if chosen.origin == "trial":
-        settings["trained_length"] = config.searches[chosen.settings["search"]].entry.length
+    trained_length = config.find_trained_length(chosen)
+    settings = {"name": model, "kind": chosen.kind, "trained_length": trained_length}
     return Work(reads, settings, caption="models/anatomy.rst")
 
 
@@ -521,8 +520,7 @@ def evaluate_model(config: Config, evaluation: str, model: str) -> Work:
         "trained": None,
     }
     if chosen.origin == "trial":
-        search = config.searches[chosen.settings["search"]]
-        settings["trained"] = [chosen.settings["variant"], search.entry.length]
+        settings["trained"] = [chosen.settings["variant"], config.find_trained_length(chosen)]
     threads, V = 1, game.game.vocab_size
     if named.contexts == "all":
         threads = 8 if V >= 23 else 1  # several only where it takes longer than to start them
@@ -768,13 +766,12 @@ def make_page(config: Config) -> Work:
 
 def _describe_for_page(config: Config, model: NamedModel) -> dict:
     is_trained = model.origin == "trial"
-    search = config.searches[model.settings["search"]].entry if is_trained else None
     return {
         "name": model.name,
         "kind": model.kind,
         "origin": model.origin,
         "games": [game for game in config.games if model.name in _models_on(config, game)],
-        "trained_length": search and search.length,
+        "trained_length": config.find_trained_length(model),
         "colour": colour_of(model.settings["variant"] if is_trained else model.kind),
     }
 

@@ -104,6 +104,11 @@ class Config:
     claims: ClaimsEntry | None
     raw: dict  # as read, for the report
 
+    def find_trained_length(self, model: NamedModel) -> int | None:
+        """Longest prefix that a trained model met in training (tokens); None for others."""
+        is_trained = model.origin == "trial"
+        return self.searches[model.settings["search"]].entry.length if is_trained else None
+
     def find_game(self, model: NamedModel) -> NamedGame | None:
         """The game that a model is diagnosed on; None is set complement.
 
