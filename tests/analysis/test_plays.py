@@ -95,3 +95,13 @@ def test_games_that_do_not_fit_are_refused():
     short = make_game("windowed_complement", vocab_size=4, window=1, max_length=1)
     with pytest.raises(ParameterError, match=r"max_length = 1 .* something to predict"):
         diagnose_on(short, model, rng)
+
+
+@pytest.mark.parametrize(("strength", "failure"), [(0.0, 1), (1e-12, 1), (1e-6, np.nan)])
+def test_a_tie_is_a_failure(strength, failure):
+    """The last token is displaced by the strength, and is the only illegal one."""
+    game = make_game("windowed_complement", vocab_size=4, window=1)
+    model = Bigram(-strength * np.eye(4))
+    table = plays.measure_plays(model, game, np.random.default_rng(0))
+    found = table.loc[table["quantity"] == "first_failure_in_plays", "measured"].item()
+    np.testing.assert_equal(found, failure)

@@ -340,3 +340,17 @@ def test_check_names_the_first_game_that_is_illegal():
     tokens = make_game("othello", board_size=4).play(9, np.random.default_rng(0))
     tokens[[4, 7, 8], [6, 1, 0]] = [5, 5, 5]  # the centre is always occupied
     assert_refused(tokens, "^game 4, position 6: token 5 is illegal: b2 is occupied$", size=4)
+
+
+def test_more_discs_win():
+    """The first player's squares are 0, the other's 1."""
+    game = make_game("othello", board_size=4)
+    for first, second, wanted in [
+        (9, 7, "black wins, 9 : 7"),
+        (3, 12, "white wins, 12 : 3"),
+        (8, 8, "a draw, 8 : 8"),
+    ]:
+        owners = np.repeat([0, 1, PAD], [first, second, 16 - first - second])
+        result, decisive = game.get_result(owners)
+        assert result == wanted
+        assert not decisive.any()

@@ -22,6 +22,18 @@ def spaced_lengths(longest: int) -> np.ndarray:
     return np.union1d(first, spaced.round().astype(int))
 
 
+def choose_lengths(vocab_size: int, lengths: Iterable[int] | None) -> list[int]:
+    """The given lengths in order, or all of set complement, 1..V−1.
+
+    Raises:
+        ValueError: a length that is not among these.
+    """
+    found = list(range(1, vocab_size)) if lengths is None else sorted(lengths)
+    if not all(1 <= length < vocab_size for length in found):
+        raise ValueError(f"lengths must lie in 1..{vocab_size - 1}, not {found}")
+    return found
+
+
 def all_contexts(
     vocab_size: int, lengths: Iterable[int] | None = None
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -22,7 +22,7 @@ from gamecircuits.analysis.certifier import (
 )
 from gamecircuits.analysis.contexts import MAX_CONTEXTS, contexts_by_length, spaced_lengths
 from gamecircuits.analysis.plays import check_game, measure_plays
-from gamecircuits.analysis.quantities import COLUMNS, UNITS, row
+from gamecircuits.analysis.quantities import UNITS, row, rows_of_sizes, to_frame
 from gamecircuits.analysis.rounding import RoundingErrors, bound_rounding
 from gamecircuits.analysis.standard_form import StandardForm, fit_standard_form, has_gauge_r
 from gamecircuits.errors import GamecircuitsError
@@ -112,22 +112,20 @@ def diagnose(
         model = OneLayer(model)
     model = require_one_layer(model, "a diagnosis").cast(np.float64)
     contexts = _Contexts(model)
-    tables, form, errors = contexts.tables, contexts.form, contexts.errors
     rng = get_rng(0, "diagnosis") if rng is None else rng
-    short = measure_short_contexts(tables)
+    short = measure_short_contexts(contexts.tables)
     log("lengths 1 and 2: all contexts")
-    certifier = Certifier(tables, short) if model.norm == "none" else None
+    certifier = Certifier(contexts.tables, short) if model.norm == "none" else None
     reports = []
     for length in spaced_lengths(model.vocab_size - 1):
         reports.append(_measure_length(contexts, certifier, int(length), rng))
         log(f"length {length} of {model.vocab_size - 1}")
     rows = [line for report in reports for line in _rows_of_length(report)]
     form = contexts.form_at_length_1()
-    rows += _summarize(model, tables, form, short, contexts.ov, errors, reports, certifier)
+    rows += _summarize(model, contexts, form, short, reports, certifier)
     for name, values in (("x", form.x), ("beta", form.beta)):
         rows += [row(name, "nats", value, token=token) for token, value in enumerate(values)]
-    table = pd.DataFrame(rows, columns=COLUMNS).astype({"length": "Int32", "token": "Int32"})
-    return Diagnosis(model, form, short, tuple(reports), table)
+    return Diagnosis(model, form, short, tuple(reports), to_frame(rows))
 
 
 def diagnose_on(
@@ -392,26 +390,20 @@ def _rows_of_length(report: LengthReport) -> list[list]:
 
 def _summarize(
     model: OneLayer,
-    tables: TokenTables,
+    contexts: _Contexts,
     form: StandardForm,
     short: ShortContexts,
-    ov: np.ndarray,
-    errors: RoundingErrors,
     reports: list[LengthReport],
     certifier: Certifier | None,
 ) -> list[list]:
     """Rows about the model as a whole."""
-    V = model.vocab_size
-    d, d_v = model.parameters.W_V.shape
+    V, tables, errors = model.vocab_size, contexts.tables, contexts.errors
     P = centering(V)
     largest = max(np.abs(form.ov_residual).max(), np.abs(form.direct_residual).max())
-    sigma = np.linalg.svd(P @ ov @ P, compute_uv=False)
+    sigma = np.linalg.svd(P @ contexts.ov @ P, compute_uv=False)
     ov_rank = (sigma > max(1e-6 * sigma[0], V * errors.ov.max())).sum()
     rows = [
-        row("vocab_size", "tokens", V),
-        row("d", "dimensions", d),
-        row("d_v", "dimensions", d_v),
-        row("d_k", "dimensions", model.parameters.W_Q.shape[1]),
+        *rows_of_sizes(model),
         row("ov_rank", "dimensions", ov_rank, V - 1),
         row("mean_x", "nats", form.x.mean()),
         row("mean_beta", "nats", form.beta.mean()),

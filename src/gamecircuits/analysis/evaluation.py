@@ -15,7 +15,7 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 import numpy as np
 import pandas as pd
 
-from gamecircuits.analysis.contexts import MAX_EXHAUSTIVE_VOCAB_SIZE
+from gamecircuits.analysis.contexts import MAX_EXHAUSTIVE_VOCAB_SIZE, choose_lengths
 from gamecircuits.analysis.metrics import context_metrics
 from gamecircuits.analysis.set_sums import Chunk, SetSums
 from gamecircuits.analysis.summary import (
@@ -133,9 +133,7 @@ def evaluate_exhaustively(
             f"{vocab_size} tokens have {count_contexts(vocab_size):.1e} contexts; "
             f"exhaustive evaluation goes up to {MAX_EXHAUSTIVE_VOCAB_SIZE} tokens"
         )
-    lengths = list(range(1, vocab_size)) if lengths is None else sorted(lengths)
-    if not all(1 <= length < vocab_size for length in lengths):
-        raise ValueError(f"lengths must lie in 1..{vocab_size - 1}, not {lengths}")
+    lengths = choose_lengths(vocab_size, lengths)
     _keep_freed_memory()
     contexts = SetSums(model.tables())
     total = sum(count_contexts(vocab_size, length) for length in lengths)

@@ -7,12 +7,11 @@ import pandas as pd
 
 from gamecircuits.analysis.contexts import spaced_lengths
 from gamecircuits.analysis.evaluation import evaluate_by_length
-from gamecircuits.analysis.quantities import COLUMNS, OF_THEORY, UNITS, row
+from gamecircuits.analysis.quantities import OF_THEORY, UNITS, row, rows_of_sizes, to_frame
 from gamecircuits.errors import ParameterError
 from gamecircuits.games.datasets import play_batches
 from gamecircuits.games.game import Game
 from gamecircuits.transformer.interface import Model
-from gamecircuits.transformer.one_layer import OneLayer
 
 MOST_PLAYS, FEWEST_PLAYS = 4000, 100
 MAX_LOGITS = 10_000_000  # of all plays together
@@ -59,7 +58,7 @@ def measure_plays(
 
     found = evaluate_by_length(model, batches(), lengths, num_plays)
     found = found[found["count"] > 0]  # at some lengths all games are over, or all is legal
-    rows = _describe(model)
+    rows = rows_of_sizes(model)
     gaps = found[found["metric"] == "logit_gap"]
     rows.append(
         row("first_failure_in_plays", "tokens", gaps.loc[gaps["min"] <= TIE, "length"].min())
@@ -68,8 +67,7 @@ def measure_plays(
         of_metric = found[found["metric"] == metric]
         for length, value in zip(of_metric["length"], of_metric[statistic], strict=True):
             rows.append(row(quantity, UNITS[quantity], value, length=length))
-    table = pd.DataFrame(rows, columns=COLUMNS).astype({"length": "Int32", "token": "Int32"})
-    return table.drop(columns=OF_THEORY)
+    return to_frame(rows).drop(columns=OF_THEORY)
 
 
 def check_game(model: Model, game: Game) -> None:
@@ -80,13 +78,3 @@ def check_game(model: Model, game: Game) -> None:
     if game.max_length < 2:
         allowed = "from 2, so that there is something to predict"
         raise ParameterError("max_length", game.max_length, allowed)
-
-
-def _describe(model: Model) -> list[list]:
-    """Rows about the model as a whole."""
-    rows = [row("vocab_size", "tokens", model.vocab_size)]
-    if isinstance(model, OneLayer):
-        d, d_v = model.parameters.W_V.shape
-        widths = {"d": d, "d_v": d_v, "d_k": model.parameters.W_Q.shape[1]}
-        rows += [row(name, "dimensions", width) for name, width in widths.items()]
-    return rows

@@ -1,6 +1,10 @@
 """The quantities of a diagnosis: their units and meanings, and the rows that hold them."""
 
 import numpy as np
+import pandas as pd
+
+from gamecircuits.transformer.interface import Model
+from gamecircuits.transformer.one_layer import OneLayer
 
 COLUMNS = ["quantity", "unit", "length", "token", "measured", "predicted", "certified", "meaning"]
 OF_THEORY = ["predicted", "certified"]  # columns that only set complement has
@@ -59,3 +63,18 @@ def row(
     """A row of a diagnosis, in the order of COLUMNS."""
     numbers = [float(measured), float(predicted), float(certified)]
     return [quantity, unit, length, token, *numbers, MEANINGS[quantity]]
+
+
+def rows_of_sizes(model: Model) -> list[list]:
+    """V, and the widths of a OneLayer."""
+    rows = [row("vocab_size", "tokens", model.vocab_size)]
+    if isinstance(model, OneLayer):
+        d, d_v = model.parameters.W_V.shape
+        widths = {"d": d, "d_v": d_v, "d_k": model.parameters.W_Q.shape[1]}
+        rows += [row(name, "dimensions", width) for name, width in widths.items()]
+    return rows
+
+
+def to_frame(rows: list[list]) -> pd.DataFrame:
+    """The table of a diagnosis, from its rows."""
+    return pd.DataFrame(rows, columns=COLUMNS).astype({"length": "Int32", "token": "Int32"})

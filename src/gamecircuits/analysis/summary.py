@@ -1,7 +1,7 @@
 """Count, mean, spread, extremes and quantiles of metrics, from values that arrive in chunks.
 
-Sums run over lanes, of which each takes every LANES-th value, and then over the lanes: their order
-depends on no processor, and chunks are joined in the order of their values.
+Sums run over lanes, of which each takes every LANES-th value, and then over the lanes. So their
+order depends on no processor. Chunks are joined in the order of their values.
 """
 
 from collections.abc import Callable

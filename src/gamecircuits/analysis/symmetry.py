@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 import scipy
 
-from gamecircuits.analysis.contexts import MAX_ORBITS
+from gamecircuits.analysis.contexts import MAX_ORBITS, choose_lengths
 from gamecircuits.analysis.metrics import METRICS, context_metrics
 from gamecircuits.analysis.set_sums import get_contributions
 from gamecircuits.analysis.summary import QUANTILES
@@ -103,9 +103,7 @@ def evaluate_by_symmetry(model: OneLayer, lengths: Iterable[int] | None = None) 
     """
     tables = require_one_layer(model, "evaluation over all contexts").tables()
     V = model.vocab_size
-    lengths = list(range(1, V)) if lengths is None else sorted(lengths)
-    if not all(1 <= length < V for length in lengths):
-        raise ValueError(f"lengths must lie in 1..{V - 1}, not {lengths}")
+    lengths = choose_lengths(V, lengths)
     classes = find_interchangeable_tokens(tables)
     sizes = [len(tokens) for tokens in classes]
     if len(sizes) * prod(size + 1 for size in sizes) > MAX_ORBITS:

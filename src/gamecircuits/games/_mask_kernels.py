@@ -35,7 +35,9 @@ def fill_words(tokens, vocab_size, window, words):
     opening = _get_opening(vocab_size)
     legal = np.empty_like(opening)
     for n in range(np.uint64(len(tokens))):
-        if len(opening) == 1:
+        if (
+            len(opening) == 1
+        ):  # written out in fill_mask too: a shared function took 2.7 times as long
             position = _follow_word(tokens, n, opening[0], window, words, n)
         else:
             position = _follow_words(tokens, n, opening, legal, window, words, n)

@@ -22,7 +22,11 @@ SEARCH = {
     "trials": 2,
     "test_games": 20,
     "space": {"batch_size": 4, "d_model": 4, "d_k": 4, "d_v": 4, "learning_rate": [0.01, 0.02]},
-    "variants": {"plain": {}, "hot": {"learning_rate": 1e18}, "small": {"init_scale": 0.1}},
+    "variants": {
+        "plain": {},
+        "hot": {"learning_rate": 1e18},
+        "small": {"init_scale": 0.1, "attention_dropout": 0.5},
+    },
     "averages": {"last": {"kind": "last"}, "ema": {"kind": "ema", "decay": 0.5}},
 }
 GAME = {"kind": "mnk", "rows": 2, "columns": 3, "in_a_row": 2, "num_games": 10}
@@ -70,6 +74,25 @@ def results(tmp_path_factory):
 
 def read(folder: Path, search: str, table: str) -> pd.DataFrame:
     return pd.read_parquet(folder / f"results/searches/{search}/{table}.parquet")
+
+
+def test_weights_are_also_measured_at_other_strengths(results):
+    """At the factor that dropout has, 2, and without dropout at 1: as trained."""
+    folder, _ = results
+    keys = ["variant", "number", "average", "metric", "length"]
+    scaled = read(folder, "s", "scaled").query("strength == 'rescaled'")
+    factors = scaled.groupby("variant")["factor"].unique()
+    assert {variant: list(found) for variant, found in factors.items()} == {
+        "plain": [1],
+        "small": [2],
+    }
+    both = scaled.merge(read(folder, "s", "metrics"), on=keys, suffixes=("", "_trained"))
+    assert len(both) == len(scaled)
+    differs = (both["mean"] != both["mean_trained"]).groupby(both["variant"]).any()
+    assert differs.to_dict() == {"plain": False, "small": True}
+    assert (
+        (both["validation"] == both["validation_trained"]).groupby(both["variant"]).all()["plain"]
+    )
 
 
 def read_curves(folder: Path, search: str) -> pd.DataFrame:

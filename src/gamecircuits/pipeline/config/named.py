@@ -112,8 +112,8 @@ class Config:
     def find_game(self, model: NamedModel) -> NamedGame | None:
         """The game that a model is diagnosed on; None is set complement.
 
-        It is the one the model is made for, if that is known, or else the first that the model is
-        evaluated on, but set complement if it is evaluated there or nowhere.
+        It is the one the model is made for, if that is known. Else it is set complement if the
+        model is evaluated there or nowhere, and the first game that it is evaluated on if not.
         """
         evaluated = [
             evaluation.game

@@ -99,21 +99,24 @@ def measure_trials(
             model = read_trained_model(weights, f"{prefix}{average}", trial.norm)
             if not is_usable(model):
                 continue
-            looks: dict[float, tuple[float, pd.DataFrame]] = {}  # by factor; some are the same
+            # Some strengths are the same factor: each is measured once.
+            variations: dict[float, float] = {}
+            at_named: dict[float, pd.DataFrame] = {}
             for strength, factor in get_factors(trial, model, other).items():
-                if factor not in looks:
+                if factor not in variations:
                     seen = measure_scaled(model, factor, *validation, [named["trained"]])
-                    variation = seen.set_index("metric")["mean"].get("total_variation", np.nan)
-                    at_named = measure_scaled(model, factor, tokens, mask, set(named.values()))
-                    looks[factor] = variation, at_named
-                variation, at_named = looks[factor]
-                names = {**key, "average": average, "validation": variation}
+                    seen = seen.set_index("metric")["mean"]
+                    variations[factor] = seen.get("total_variation", np.nan)
+                names = {**key, "average": average, "validation": variations[factor]}
                 if strength == AS_TRAINED:
                     table = measure_average(model, tokens, mask, lengths)
                     tables["metrics"].append(table.assign(**names))
-                else:
-                    table = at_named.assign(**names, strength=strength, factor=factor)
-                    tables["scaled"].append(table)
+                    continue
+                if factor not in at_named:
+                    eval_lengths = set(named.values())
+                    at_named[factor] = measure_scaled(model, factor, tokens, mask, eval_lengths)
+                table = at_named[factor].assign(**names, strength=strength, factor=factor)
+                tables["scaled"].append(table)
         if row["number"] == 0:  # of one trial, so that the table stays small
             for state, average in {"start": "start", "learned": averages[0]}.items():
                 model = read_trained_model(weights, f"{prefix}{average}", trial.norm)
