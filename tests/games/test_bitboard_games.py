@@ -59,6 +59,16 @@ def test_legal_tokens_occupy_one_empty_square_each(settings):
     assert squares[:, :-1][is_new].all()
 
 
+def test_stones_belong_to_who_put_them_there(game, tokens):
+    """Also where a player had to pass; under the padding the last board stays."""
+    owners, side = game.get_owners(tokens), game.get_side_to_move(tokens)
+    before, after = owners[:, :-1], owners[:, 1:]
+    is_new, is_move = (before == PAD) & (after != PAD), tokens != PAD
+    np.testing.assert_array_equal(is_new.sum(axis=2), is_move)
+    np.testing.assert_array_equal(after[is_new], side[:, :-1][is_move])
+    np.testing.assert_array_equal(after[~is_move], before[~is_move])
+
+
 def test_games_do_not_depend_on_each_other_or_on_threads(game, tokens):
     np.testing.assert_array_equal(game.play(10, np.random.default_rng(2)), tokens[:10])
     seeds = np.random.default_rng(2).integers(1 << 64, size=64, dtype=np.uint64)

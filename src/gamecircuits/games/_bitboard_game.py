@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 
 from gamecircuits.errors import GameError
-from gamecircuits.games.game import Game, check_token_array
+from gamecircuits.games.game import PAD, Game, check_token_array
 from gamecircuits.games.masks import unpack_mask
 
 
@@ -82,6 +82,19 @@ class BitboardGame(Game):
         Raises GameError at a token that is illegal.
         """
         return self._replay(tokens)[3]
+
+    def get_owners(self, tokens: np.ndarray) -> np.ndarray:
+        """Whose stone is on each square after 0..L tokens, int8 (N, L+1, num_squares).
+
+        0 is the player who began, 1 the other, PAD nobody. Raises GameError at a token that is
+        illegal.
+        """
+        side = self.get_side_to_move(tokens)
+        ply = np.where(side == PAD, 0, np.arange(side.shape[1]))
+        last = np.take_along_axis(side, np.maximum.accumulate(ply, axis=1), 1)
+        viewer = np.where(side == PAD, 1 - last, side)  # at the end the last mover's opponent
+        states = self.get_board_states(tokens)
+        return np.where(states == 0, np.int8(PAD), (states == 2) ^ viewer[..., None])
 
     def get_legal_squares(self, tokens: np.ndarray) -> np.ndarray:
         """Squares that a legal token would occupy after 0..L tokens: bool (N, L+1, num_squares).

@@ -125,14 +125,9 @@ class Boards {
     const to = ply > 0 && squareName(board, play.played[ply - 1]);
     const before = ply > 0 && `After ply ${ply}: ${mover} to ${to}.`;
     if (side < 0) {
-      const stones = [1, 2].map((n) =>
-        play.owner.row(ply).reduce((sum, owner) => sum + (owner === n), 0),
-      );
-      const end = play.winner ? `${board.players[play.winner - 1]} wins` : "a draw";
-      const how = play.line.length
-        ? ` with ${play.line.map((square) => squareName(board, square)).join(", ")}`
-        : `, ${stones.join(" to ")}`;
-      return [before, `The game is over: ${end}${how}.`].filter(Boolean);
+      const end = play.result && `: ${play.result}`;
+      const squares = play.decisive.map((square) => squareName(board, square)).join(", ");
+      return [before, `The game is over${end}${squares && ` with ${squares}`}.`].filter(Boolean);
     }
     const legal = play.legal.row(ply);
     const count = countLegal(legal);

@@ -21,7 +21,7 @@ export const squareName = (board, square) =>
 /** A stone, or the sign of a player who has one. */
 function drawStone(board, owner, square) {
   const [x, y] = centre(board, square);
-  const [player, colour] = [board.players[owner - 1], board.colours[owner - 1]];
+  const [player, colour] = [board.players[owner], board.colours[owner]];
   if (player === "X") {
     const arm = 0.26 * SIDE;
     return svg("path", {
@@ -76,13 +76,13 @@ function drawGrid(board, play, ply, probabilities) {
         fill: square === moved ? board.look.last : board.look.square,
       }),
       board.hole &&
-        !owner[square] &&
+        owner[square] < 0 &&
         svg("circle", { cx: x, cy: y, r: 0.4 * SIDE, fill: board.hole }),
     ];
   });
   const stones = Array.from(
     { length: count },
-    (_, square) => owner[square] > 0 && drawStone(board, owner[square], square),
+    (_, square) => owner[square] >= 0 && drawStone(board, owner[square], square),
   );
   const rows = Array.from({ length: board.rows }, (_, row) => {
     const [, y] = centre(board, row * board.columns);
@@ -101,7 +101,7 @@ function drawGrid(board, play, ply, probabilities) {
     ),
   );
   const moves = drawMoves(board, play, ply, probabilities);
-  return [cells, stones, moves, drawLine(board, play, ply), rows, columns];
+  return [cells, stones, moves, drawDecision(board, play, ply), rows, columns];
 }
 
 /** Legal moves as rings; probabilities as discs whose area is the probability. */
@@ -125,16 +125,13 @@ function drawMoves(board, play, ply, probabilities) {
   });
 }
 
-/** The line that won, at the end. */
-function drawLine(board, play, ply) {
-  if (ply < play.tokens.length || !play.line.length) return [];
-  const ends = [play.line[0], play.line.at(-1)].map((square) => centre(board, square));
-  return svg("line", {
-    x1: ends[0][0],
-    y1: ends[0][1],
-    x2: ends[1][0],
-    y2: ends[1][1],
-    class: "winning",
+/** The squares that decided the game, at its end. */
+function drawDecision(board, play, ply) {
+  if (ply < play.tokens.length) return [];
+  return play.decisive.map((square) => {
+    const [x, y] = centre(board, square);
+    const corner = { x: x - SIDE / 2 + 2, y: y - SIDE / 2 + 2 };
+    return svg("rect", { ...corner, width: SIDE - 4, height: SIDE - 4, class: "decisive" });
   });
 }
 

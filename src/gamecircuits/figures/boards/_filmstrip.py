@@ -30,9 +30,7 @@ def make_table(tokens: np.ndarray, game: BitboardGame) -> pd.DataFrame:
     """
     played = tokens[None, tokens != PAD]
     side = game.get_side_to_move(played)[0]  # (plies,)
-    viewer = np.where(side == PAD, 1 - np.roll(side, 1), side)  # at the end the last mover's foe
-    states = game.get_board_states(played)[0]  # (plies, squares)
-    owner = np.where(states == 0, PAD, (states == 2) ^ viewer[:, None])
+    owner = game.get_owners(played)[0]  # (plies, squares)
     is_new = np.zeros(owner.shape, dtype=bool)
     is_new[1:] = (owner[1:] != PAD) & (owner[:-1] == PAD)
     decisive = np.zeros(owner.shape, dtype=bool)

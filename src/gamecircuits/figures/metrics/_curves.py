@@ -13,6 +13,7 @@ from matplotlib.patches import Patch
 
 from gamecircuits.figures.style import (
     FULL,
+    GREY,
     TRAINED,
     Style,
     key,
@@ -221,9 +222,7 @@ def _explain(table: pd.DataFrame) -> list:
         entries.append(key(label="measured mean, no closed form", linewidth=0.6, **symbol))
     entries.append(key(label="measured mean", linestyle="none", **symbol))
     if (table["q95"] - table["q05"] > 1e-6).any():
-        entries.append(
-            Patch(color="#6b6b6b", alpha=0.2, linewidth=0, label="5 to 95 % of contexts")
-        )
+        entries.append(Patch(color=GREY, alpha=0.2, linewidth=0, label="5 to 95 % of contexts"))
     if table["trained_length"].notna().any():
         entries.append(Patch(label="lengths in training", **TRAINED))
     return entries

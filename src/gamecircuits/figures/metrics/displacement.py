@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from gamecircuits.figures.metrics._curves import draw_panels, select
-from gamecircuits.figures.style import Style, integer_ticks, key
+from gamecircuits.figures.style import GREY, Style, integer_ticks, key
 
 ENTROPY = "attention_entropy"
 LABELS = {
@@ -17,7 +17,7 @@ LABELS = {
 }
 FLOOR = 1e-3  # values below, and negative ones, have no place on the logarithmic axis
 UNIFORM = 0.1  # nats: entropies that differ less from ln s are not shown
-LAW: Style = {"color": "#6b6b6b", "linestyle": (0, (4, 2)), "linewidth": 0.8}
+LAW: Style = {"color": GREY, "linestyle": (0, (4, 2)), "linewidth": 0.8}
 
 
 def make_table(metrics: pd.DataFrame) -> pd.DataFrame:

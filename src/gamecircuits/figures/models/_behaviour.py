@@ -8,11 +8,14 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
+from gamecircuits.analysis.plays import TIE
 from gamecircuits.figures.models._words import get_colour, get_whole
 from gamecircuits.figures.style import (
     GREY,
     HOLLOW,
+    TRAINED,
     Style,
     count_contexts,
     integer_ticks,
@@ -22,12 +25,10 @@ from gamecircuits.figures.style import (
 )
 
 FLOOR = 1e-8  # of the axis of rates
-TIE = 1e-9  # nats: displacements up to it may be rounding
 CERTIFIED: Style = {"color": "#c9c9c9", "linewidth": 4.5, "solid_capstyle": "butt", "zorder": 1}
 PREDICTED: Style = {"linewidth": 0.9, "zorder": 2}
 SMALL: Style = {"markersize": 2.6, "markeredgewidth": 0.7, "linestyle": "none", "zorder": 3}
 LARGE: Style = {"markersize": 4.6, "markeredgewidth": 0.8, "zorder": 3, **HOLLOW}
-TRAINED = "#eef1f4"
 
 
 def draw_strengths(axes: Axes, index: int, table: pd.DataFrame) -> None:
@@ -114,7 +115,7 @@ def _draw_lengths(axes: Axes, table: pd.DataFrame, rows: pd.DataFrame, style: St
     """One quantity by length: certified, predicted and measured."""
     colour, trained = get_colour(table), table["trained_length"].iloc[0]
     if np.isfinite(trained):
-        axes.axvspan(0.5, trained + 0.5, color=TRAINED, linewidth=0, zorder=0)
+        axes.axvspan(0.5, trained + 0.5, zorder=0, **TRAINED)
     lengths = rows["length"].astype(int)
     if "predicted" in rows:
         axes.plot(lengths, rows["certified"], **CERTIFIED)
@@ -135,11 +136,11 @@ def _are_equal(first: pd.DataFrame, second: pd.DataFrame) -> bool:
 def explain_lines(figure: Figure, table: pd.DataFrame) -> None:
     """Legend of the figure: what symbols and lines are."""
     colour = get_colour(table)
-    handles = [key(marker="o", color=colour, label="measured", **LARGE)]
+    handles: list = [key(marker="o", color=colour, label="measured", **LARGE)]
     if "predicted" in table:
         handles.append(key(color=colour, label="predicted from x, β and attention", **PREDICTED))
         if table["certified"].notna().any():  # not under a norm
             handles.append(key(label="certified by lengths 1 and 2", **CERTIFIED))
     if np.isfinite(table["trained_length"].iloc[0]):
-        handles.append(key(color=TRAINED, linewidth=6, label="trained lengths"))
+        handles.append(Patch(label="lengths in training", **TRAINED))
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
