@@ -2,6 +2,7 @@
 
 KEYS = ["variant", "number"]  # columns that name a trial of a search
 COMPARED = ("illegal_token_rate", "total_variation", "kl_divergence")  # metrics of remedies
+JUDGED = (*COMPARED, "top1_legal")  # metrics that are matched, and set beside baselines
 AS_TRAINED = "as_trained"
 STRENGTHS = {  # what the head's output is multiplied by when a trained model is measured
     AS_TRAINED: "nothing",
