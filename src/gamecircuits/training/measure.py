@@ -46,15 +46,17 @@ MAX_TOKENS = 64  # of circuits that are kept; beyond, single cells cannot be see
 LATE = 4  # the last 1/LATE of the checkpoints shows the noise
 
 
-def is_usable(model: Model, tokens: np.ndarray) -> bool:
+def is_usable(model: Model, tokens: np.ndarray | None = None) -> bool:
     """Whether training kept weights and logits finite, and attention in the tables' range.
 
     Args:
-        tokens: games (N, L), the first few of which are tried; with a OneLayer single tokens are.
+        tokens: games (N, L); other models than a OneLayer are tried on the first few of them, or
+            without any on single tokens.
     """
     if not isinstance(model, OneLayer):
+        tried = np.arange(model.vocab_size)[:, None] if tokens is None else tokens[:GAMES_TRIED]
         with np.errstate(all="ignore"):
-            return bool(np.isfinite(get_logits(model, tokens[:GAMES_TRIED])).all())
+            return bool(np.isfinite(get_logits(model, tried)).all())
     if not all(np.isfinite(matrix).all() for matrix in model.parameters):
         return False
     try:
