@@ -9,7 +9,7 @@ width of the residual stream, H heads. A norm before a sublayer is GPT-2's order
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -269,6 +269,16 @@ def get_operations(xp) -> Operations:
     )
 
 
+def map_weights(function: Callable[[Array], Array], weights: Any) -> Any:
+    """The same weights, each changed by a function; what is left out stays so."""
+    if weights is None:
+        return None
+    if not isinstance(weights, tuple):
+        return function(weights)
+    parts = (map_weights(function, part) for part in weights)
+    return weights._make(parts) if hasattr(weights, "_make") else tuple(parts)
+
+
 @dataclass(frozen=True, eq=False)
 class GPT:
     """A `Model`: a GPT's weights and design.
@@ -289,3 +299,8 @@ class GPT:
         """Logits (..., L, V) after every prefix of tokens (..., L); rows may end in padding."""
         seen = np.maximum(np.asarray(tokens), 0)
         return forward(self.parameters, seen, self.design, hook=hook)
+
+    def cast(self, dtype: str | type) -> "GPT":
+        """The model with its weights in another floating-point type."""
+        cast = map_weights(lambda weight: np.asarray(weight, dtype), self.parameters)
+        return replace(self, parameters=cast)
