@@ -11,7 +11,6 @@ from gamecircuits.games.game import make_game
 from gamecircuits.pipeline.run.progress import log
 from gamecircuits.storage.tables import write_frame
 from gamecircuits.transformer.constructions.construction import make_construction
-from gamecircuits.transformer.one_layer import require_one_layer
 from gamecircuits.transformer.weights import read_model
 
 
@@ -47,11 +46,9 @@ def evaluate_model(
     """
     loaded, rules = read_model(model).cast(dtype), make_game(**game)
     if contexts == "all":
-        layer = require_one_layer(loaded, "evaluation over all contexts")
-        table = evaluate_exhaustively(layer, lengths, threads=threads, log=log)
+        table = evaluate_exhaustively(loaded, lengths, threads=threads, log=log)
     elif contexts == "orbits":
-        layer = require_one_layer(loaded, "evaluation by symmetry")
-        table = evaluate_by_symmetry(layer, lengths)
+        table = evaluate_by_symmetry(loaded, lengths)
     else:
         batches = (
             pair
