@@ -53,9 +53,10 @@ from gamecircuits.storage.functions import check_arguments, find_function
 from gamecircuits.training.averaging import AVERAGES, make_average
 from gamecircuits.training.choices import AS_TRAINED, COMPARED
 from gamecircuits.training.trial import (
-    HYPERPARAMETERS,
+    ARCHITECTURES,
     check_space,
     draw_trial,
+    get_hyperparameters,
     group_trials,
     has_range,
 )
@@ -331,9 +332,14 @@ class _Checker:
             is_default = "checkpoints" not in entry.model_fields_set
             message = f"must divide steps = {entry.steps}" + " (it is the default)" * is_default
             self.report((*path, "checkpoints"), message, entry.checkpoints)
-        self._check_space((*path, "space"), entry.space)
+        if entry.architecture not in ARCHITECTURES.kinds():
+            known = ARCHITECTURES.kinds()
+            self.look_up((*path, "architecture"), entry.architecture, "architecture", known)
+            return None
+        self._check_space((*path, "space"), entry.space, entry.architecture)
         for variant, values in entry.variants.items():
-            self._check_space((*path, "variants", variant), values, is_variant=True)
+            at = (*path, "variants", variant)
+            self._check_space(at, values, entry.architecture, is_variant=True)
         for average, values in entry.averages.items():
             at, kind = (*path, "averages", average), values.get("kind")
             if kind is None:
@@ -357,11 +363,16 @@ class _Checker:
             self.report((*path, "averages", START), message)
         if self.top is None or named is None or len(self.problems) > before:
             return None
-        trials = {
-            (variant, number): draw_trial(entry.space, self.top.seed, name, number, **values)
-            for variant, values in entry.variants.items()
-            for number in range(entry.trials)
-        }
+        trials = {}
+        for variant, values in entry.variants.items():
+            for number in range(entry.trials):
+                drawn = (entry.space, entry.architecture, self.top.seed, name, number, values)
+                try:
+                    trials[variant, number] = draw_trial(*drawn)
+                except ParameterError as error:  # choices that do not go together
+                    at = (*path, "variants", variant)
+                    self.report((*at, error.key) if error.key in values else at, str(error))
+                    return None
         search = NamedSearch(name, named, entry, trials, group_trials(trials, entry.trials_per_job))
         if (count := len(search.groups)) > MAX_GROUPS:
             message = f"makes {count:,} jobs; at most {MAX_GROUPS:,} are possible"
@@ -374,26 +385,33 @@ class _Checker:
                 self.report((*path, key), f"{message}; {allowed}", getattr(entry, key))
         return search
 
-    def _check_space(self, path: KeyPath, space: Mapping, is_variant: bool = False) -> None:
+    def _check_space(
+        self, path: KeyPath, space: Mapping, architecture: str, is_variant: bool = False
+    ) -> None:
+        known = get_hyperparameters(architecture)
         for key, choice in space.items():
-            if key not in HYPERPARAMETERS:
-                self.report_unknown((*path, key), HYPERPARAMETERS)
+            if key not in known:
+                self.report_unknown((*path, key), known)
             elif is_variant and isinstance(choice, (list, Mapping)):
                 message = "a variant has one value for each of its hyperparameters"
                 self.report((*path, key), message, choice)
             else:
                 parts = dict(enumerate(choice)) if isinstance(choice, list) else choice
-                if isinstance(parts, Mapping) and (has_range(key) or parts is not choice):
+                if isinstance(parts, Mapping) and (has_range(known[key]) or parts is not choice):
                     for part in parts.keys() & {"low", "high", *range(len(parts))}:
-                        self._check_hyperparameter((*path, key, part), key, parts[part])
-                self._check_hyperparameter((*path, key), key, choice)
+                        self._check_hyperparameter(
+                            (*path, key, part), key, parts[part], architecture
+                        )
+                self._check_hyperparameter((*path, key), key, choice, architecture)
 
-    def _check_hyperparameter(self, path: KeyPath, key: str, choice: Any) -> None:
+    def _check_hyperparameter(
+        self, path: KeyPath, key: str, choice: Any, architecture: str
+    ) -> None:
         """Report a choice that does not fit, unless a part of it was reported before."""
         if any(place[: len(path)] == path for place, *_ in self.problems):
             return
         try:
-            check_space({key: choice})
+            check_space({key: choice}, architecture)
         except ParameterError as error:
             self.report(path, f"allowed: {error.allowed}", error.value)
 
@@ -591,7 +609,8 @@ class _Checker:
         trials = [
             trial for (variant, _), trial in search.trials.items() if variant == cell["variant"]
         ]
-        if cell["strength"] == "matched" and trials and all(t.norm != "none" for t in trials):
+        norms = {getattr(trial, "norm", "none") for trial in trials}
+        if cell["strength"] == "matched" and trials and "none" not in norms:
             message = f"{cell['variant']} has a norm, under which strengths are not matched"
             self.report((*path, "strength"), message, "matched")
 
@@ -600,12 +619,13 @@ class _Checker:
     ) -> list[int]:
         """Numbers of the draws with these hyperparameters, as the first variant has them."""
         first = next(iter(search.entry.variants))
+        known = get_hyperparameters(search.entry.architecture)
         draws = {
             number: trial for (variant, number), trial in search.trials.items() if variant == first
         }
         for key, wanted in where.items():
-            if key not in HYPERPARAMETERS:
-                self.report_unknown((*path, key), HYPERPARAMETERS)
+            if key not in known:
+                self.report_unknown((*path, key), known)
                 continue
             drawn = dict.fromkeys(getattr(trial, key) for trial in draws.values())
             if wanted not in list(drawn):

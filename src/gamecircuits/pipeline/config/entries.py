@@ -210,6 +210,11 @@ class SearchEntry(Strict):
     game: str = Field(
         description="name of an entry of games; training takes its split train, measuring test"
     )
+    architecture: str = Field(
+        default="one_layer",
+        description="what is trained: a file in src/gamecircuits/training/architectures, which "
+        "names the hyperparameters",
+    )
     data: Literal["stream", "dataset"] = Field(
         default="stream",
         description="stream: games played anew for every trial; dataset: the generated games, "
