@@ -167,6 +167,7 @@ def plot_board(config: Config, game: str) -> Work:
 # Training. A group is the trials of a search that one job trains together.
 
 TABLES = ("metrics", "scaled", "trials", "dynamics", "noise", "circuits")  # of trials
+BY_LENGTH = ("matched", "baselines", "attention", "illegal")  # further tables, of no figure yet
 SUMMARIES = ("effects", "mechanisms", "moderators")  # of a search, compared
 ENOUGH_TRIALS = 12  # of a variant, for a figure of single trials to tell something
 
@@ -243,7 +244,7 @@ def train_trials(config: Config, search: str, group: str) -> Work:
     "training",
     writes={
         table: f"searches/{{search}}/{{group}}/{table}.parquet"
-        for table in TABLES
+        for table in (*TABLES, *BY_LENGTH)
         if table != "trials"
     },
     each=_groups,
@@ -280,7 +281,7 @@ def measure_trials(config: Config, search: str, group: str) -> Work:
 
 @stage(
     "training",
-    writes={table: f"searches/{{search}}/{table}.parquet" for table in TABLES}
+    writes={table: f"searches/{{search}}/{table}.parquet" for table in (*TABLES, *BY_LENGTH)}
     | {
         table: [f"searches/{{search}}/{table}.{suffix}" for suffix in ("parquet", "csv")]
         for table in SUMMARIES
@@ -300,7 +301,7 @@ def collect_search(config: Config, search: str) -> Work:
             )
             for group in named.groups
         ]
-        for table in TABLES
+        for table in (*TABLES, *BY_LENGTH)
     }
     settings = {
         "search": search,

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 KEYS = ["variant", "number"]  # columns that name a trial of a search
 OUTCOMES = ["diverged_at", "final_loss"]  # columns of the table of trials, beside what was chosen
 COMPARED = ("illegal_token_rate", "total_variation", "kl_divergence")  # metrics of remedies
+JUDGED = (*COMPARED, "top1_legal")  # metrics that are matched, and set beside baselines
 AS_TRAINED = "as_trained"
 STRENGTHS = {  # what the head's output is multiplied by when a trained model is measured
     AS_TRAINED: "nothing",
