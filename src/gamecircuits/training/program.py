@@ -189,7 +189,7 @@ def train(
     """
     if len({trial.static for trial in trials}) != 1:
         raise ValueError("trials of several programs cannot be trained together")
-    V, context, first = game.vocab_size, game.max_length - 1, trials[0]
+    V, context, first = game.vocab_size, game.max_length, trials[0]
 
     def get_rngs(use: str) -> list[np.random.Generator]:
         # One for each use: trials of other shapes see the same games all the same.

@@ -97,7 +97,7 @@ class Trial(ABC):
         """Shapes of the weights by name.
 
         Args:
-            context: longest prefix that the model is given, tokens.
+            context: tokens of the longest game, all of which a model can be given.
         """
 
     @abstractmethod

@@ -76,7 +76,7 @@ class NamedSearch:
 
     def count_products(self, trial: Trial) -> int:
         """Multiplications that a token's prediction takes, about; what times are estimated by."""
-        V, context = self.game.game.vocab_size, self.game.game.max_length - 1
+        V, context = self.game.game.vocab_size, self.game.game.max_length
         if trial.is_small:  # it runs on tables over the vocabulary
             return trial.get_shapes(V, context)["W_E"][1] * V
         return sum(map(prod, trial.get_shapes(V, context).values()))

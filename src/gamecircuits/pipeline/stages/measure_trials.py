@@ -153,7 +153,7 @@ def measure_trials(
         losses = on_the_way[f"{prefix}loss"].astype(np.float64).reshape(len(steps), -1)
         late = []
         for index, step in enumerate(steps):
-            shapes = trial.get_shapes(rules.vocab_size, rules.max_length - 1)
+            shapes = trial.get_shapes(rules.vocab_size, rules.max_length)
             iterate = {name: on_the_way[f"{prefix}{name}"][index] for name in shapes}
             model = trial.make_model(iterate)
             if not is_usable(model, tokens):

@@ -62,7 +62,7 @@ def train_trials(
     hyperparameters = [
         ARCHITECTURES.make(architecture, **{key: row[key] for key in known}) for row in group
     ]
-    V, context = rules.vocab_size, rules.max_length - 1
+    V, context = rules.vocab_size, rules.max_length
     kinds = {name: make_average(**average) for name, average in averages}
     if games:
         dataset = GameDataset(games, num_games)
