@@ -357,7 +357,7 @@ def check_hypotheses(config: Config) -> Work:
     named = {h.search.name: h.search for h in config.hypotheses.values()}
     reads: dict[str, File | list[File]] = {
         table: [file_of("collect_search", table, search=search) for search in named]
-        for table in ("metrics", "scaled", "dynamics", "noise")
+        for table in ("metrics", "scaled", "dynamics", "noise", "illegal")
     }
     searches = [  # in order, which a dict would lose
         [name, {"length": search.entry.length, "averages": list(search.entry.averages)}]

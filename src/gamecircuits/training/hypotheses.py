@@ -23,7 +23,7 @@ from gamecircuits.training.mechanisms import QUANTITIES, get_quantities
 
 MEASURES = {  # name: unit
     **{name: METRICS[name].unit for name in COMPARED},
-    **{name: unit for name, (unit, _) in QUANTITIES.items()},
+    **{name: quantity.unit for name, quantity in QUANTITIES.items()},
 }
 LENGTHS = {  # in words
     "trained": "as in training",
@@ -43,7 +43,7 @@ def judge_hypotheses(
             for QUANTITIES), numbers of the draws that count, where (why these), between (two ends;
             None is no limit), cell and versus: variant, average, strength of what is measured, and
             of what is subtracted in pairs; versus None subtracts nothing.
-        tables: metrics, dynamics and noise by search.
+        tables: metrics, dynamics, noise and illegal by search.
         searches: length (trained) and averages (in order) by search.
 
     Returns:

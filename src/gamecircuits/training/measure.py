@@ -83,10 +83,10 @@ def measure_average(
 ) -> pd.DataFrame:
     """Every metric at every length on games (N, L) with masks (N, L, V).
 
-    `see` is as in evaluate_by_length. Columns STATISTICS, and PREDICTED, the mean of the idealized model: what lies between it and
+    Columns STATISTICS, and PREDICTED, the mean of the idealized model: what lies between it and
     `mean` is what the theory does not account for. One more metric, APART, compares the two
     prediction by prediction. Both are missing for what the fit knows nothing of: norms, and models
-    of other kinds.
+    of other kinds. For `see` see evaluate_by_length.
     """
     table = _evaluate(model, tokens, mask, lengths, see)
     if not isinstance(model, OneLayer) or model.norm != "none":

@@ -46,12 +46,14 @@ def collect_search(
     num_trials: int,
     variants: list,
     averages: list,
+    architecture: str = "one_layer",
 ) -> None:
     """Join the groups' tables, in the order of the config, and compare the remedies.
 
     Args:
         variants: pairs of a name and its hyperparameters.
         averages: pairs of a name and the average's settings.
+        architecture: what was trained.
     """
     names, of_averages = [name for name, _ in variants], [name for name, _ in averages]
     order = {"variant": names, "average": of_averages}
@@ -75,7 +77,7 @@ def collect_search(
         "effects": get_effects(
             metrics_of_all, length, dict(variants), of_averages, num_trials, earlier
         ),
-        "mechanisms": get_mechanisms(joined, length, names, of_averages),
+        "mechanisms": get_mechanisms(joined, length, names, of_averages, architecture),
         "moderators": get_moderators(metrics_of_all, joined["trials"], length, names, of_averages),
     }
     for table in (joined["baselines"], *compared.values()):
