@@ -8,6 +8,7 @@ width of the residual stream, H heads. A norm before a sublayer is GPT-2's order
 ("post-norm").
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
@@ -194,11 +195,12 @@ def _attend(
 ) -> Array:
     """What the heads read (N·L, H·d_v), before W_O."""
     *leading, L = shape
+    N = math.prod(leading)  # said, not −1: heads may be of width 0
 
     def split(W: Array, b: Array | None) -> Array:
         """Heads (..., H, L, d_head)."""
         heads = xp.reshape(
-            _add(do.multiply(rows, W), b), (-1, L, design.num_heads, W.shape[1] // design.num_heads)
+            _add(do.multiply(rows, W), b), (N, L, design.num_heads, W.shape[1] // design.num_heads)
         )
         return xp.permute_dims(heads, (0, 2, 1, 3))
 

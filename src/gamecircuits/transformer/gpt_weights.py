@@ -36,6 +36,7 @@ SHAPES = {
     "b_in": ("d_mlp",),
     "b_out": ("d",),
 }  # d_k, d_v: of all heads; n: longest context
+WIDTHS = {"W_Q": "d_k", "W_V": "d_v", "W_in": "d_mlp"}  # which each layer chooses anew
 
 
 def name_weights(parameters: GPTParameters) -> dict[str, Array]:
@@ -100,13 +101,17 @@ def _show(names) -> str:
 
 def check_weights(parameters: GPTParameters, design: Design) -> None:
     """GamecircuitsError naming the first weight whose shape does not fit the others."""
-    sizes = {"V": parameters.W_E.shape[0], "d": parameters.W_E.shape[1]}
-    sizes["n"] = 0 if parameters.W_pos is None else parameters.W_pos.shape[0]
-    H = design.num_heads
-    for name, weight in name_weights(parameters).items():
-        place, _, matrix = name.rpartition(".")
-        if matrix in ("W_Q", "W_V", "W_in") and weight.ndim == 2:  # name the widths of a layer
-            sizes[{"W_Q": "d_k", "W_V": "d_v", "W_in": "d_mlp"}[matrix]] = weight.shape[1]
+    named, H = name_weights(parameters), design.num_heads
+    for name, weight in named.items():
+        if weight.ndim != len(SHAPES[name.rpartition(".")[2]]):
+            kind = "matrix" if ".W_" in name else "vector"
+            raise GamecircuitsError(f"{name} has shape {tuple(weight.shape)}, and is no {kind}")
+    (V, d), n = parameters.W_E.shape, len(named.get("pos_embed.W_pos", ()))
+    sizes = {"V": V, "d": d, "n": n}
+    for name, weight in named.items():
+        matrix = name.rpartition(".")[2]
+        if matrix in WIDTHS:
+            sizes[WIDTHS[matrix]] = weight.shape[1]
         wanted = tuple(sizes[axis] for axis in SHAPES[matrix])
         if tuple(weight.shape) != wanted:
             raise GamecircuitsError(f"{name} has shape {tuple(weight.shape)}; expected {wanted}")
@@ -116,7 +121,7 @@ def check_weights(parameters: GPTParameters, design: Design) -> None:
             )
         if matrix == "W_Q" and design.positions == "rotary" and weight.shape[1] // H % 2:
             raise GamecircuitsError(
-                f"{place}: rotary positions turn pairs, and {weight.shape[1] // H} entries of a "
+                f"{name}: rotary positions turn pairs, and {weight.shape[1] // H} entries of a "
                 "head are an odd number"
             )
     if (design.positions == "learned") != (parameters.W_pos is not None):
