@@ -168,7 +168,7 @@ def plot_board(config: Config, game: str) -> Work:
 
 TABLES = ("metrics", "scaled", "trials", "dynamics", "noise", "circuits")  # of trials
 BY_LENGTH = ("matched", "baselines", "attention", "illegal")  # further tables, of no figure yet
-SUMMARIES = ("effects", "mechanisms", "moderators")  # of a search, compared
+SUMMARIES = ("effects", "mechanisms", "moderators", "factors")  # of a search, compared
 ENOUGH_TRIALS = 12  # of a variant, for a figure of single trials to tell something
 
 
@@ -305,8 +305,10 @@ def collect_search(config: Config, search: str) -> Work:
     }
     settings = {
         "search": search,
+        "architecture": named.entry.architecture,
         "length": named.entry.length,
         "num_trials": named.entry.trials,
+        "levels": list(named.levels.items()),
         "variants": list(named.entry.variants.items()),
         "averages": list(named.entry.averages.items()),
     }
@@ -360,7 +362,14 @@ def check_hypotheses(config: Config) -> Work:
         for table in ("metrics", "scaled", "dynamics", "noise", "illegal")
     }
     searches = [  # in order, which a dict would lose
-        [name, {"length": search.entry.length, "averages": list(search.entry.averages)}]
+        [
+            name,
+            {
+                "length": search.entry.length,
+                "averages": list(search.entry.averages),
+                "levels": list(search.levels.items()),
+            },
+        ]
         for name, search in named.items()
     ]
     stated = [hypothesis.settings for hypothesis in config.hypotheses.values()]

@@ -74,6 +74,11 @@ class NamedSearch:
     trials: dict[tuple[str, int], Trial]  # by (variant, number)
     groups: dict[str, list[tuple[str, int]]]  # trials by group; each group is a job
 
+    @property
+    def levels(self) -> dict[str, list[str]]:
+        """Levels of each factor of the grid, in order; none without a grid."""
+        return {factor: list(levels) for factor, levels in self.entry.grid.items()}
+
     def count_products(self, trial: Trial) -> int:
         """Multiplications that a token's prediction takes, about; what times are estimated by."""
         V, context = self.game.game.vocab_size, self.game.game.max_length
