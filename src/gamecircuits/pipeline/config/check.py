@@ -377,9 +377,10 @@ class _Checker:
                 try:
                     trials[variant, number] = draw_trial(*drawn)
                 except ParameterError as error:  # choices that do not go together
-                    place = ("grid",) if entry.grid else ("variants", variant)
-                    own = (error.key,) if error.key in values and not entry.grid else ()
-                    self.report((*path, *place, *own), str(error))
+                    place: KeyPath = ("grid",) if entry.grid else ("variants", variant)
+                    if error.key not in values and error.key in entry.space:
+                        place = ("space", error.key)
+                    self.report((*path, *place), str(error))
                     return None
         search = NamedSearch(name, named, entry, trials, group_trials(trials, entry.trials_per_job))
         if (count := len(search.groups)) > MAX_GROUPS:
