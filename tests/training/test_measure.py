@@ -9,7 +9,7 @@ from twins import random_gpt
 
 from gamecircuits.games.game import PAD, make_game
 from gamecircuits.training import measure
-from gamecircuits.training.trial import Trial
+from gamecircuits.training.architectures.one_layer import OneLayerTrial
 from gamecircuits.transformer.circuits import from_circuits
 from gamecircuits.transformer.model import forward
 from gamecircuits.transformer.one_layer import OneLayer
@@ -103,7 +103,7 @@ def test_r_is_gauge_but_under_the_norm_of_the_output(games):
 def test_strengths_are_those_wanted(games):
     """Half of the attention is dropped: twice the output; and the mean x of another model."""
     other = OneLayer(from_circuits(SCORES, 3 * OV, DIRECT))
-    dropping = Trial(attention_dropout=0.2, residual_dropout=0.375, embedding_dropout=0.9)
+    dropping = OneLayerTrial(attention_dropout=0.2, residual_dropout=0.375, embedding_dropout=0.9)
     factors = measure.get_factors(dropping, EXACT, other)
     assert factors == pytest.approx({"as_trained": 1, "rescaled": 2, "matched": 3})
     for factor in factors.values():
@@ -125,7 +125,7 @@ def test_strengths_are_those_wanted(games):
     weak = OneLayer(from_circuits(SCORES, OV / 99, DIRECT))
     for model, reference in [(EXACT, None), (normed, EXACT), (EXACT, normed), (opposite, EXACT),
                              (EXACT, opposite), (weak, EXACT)]:  # fmt: skip
-        assert set(measure.get_factors(Trial(), model, reference)) == {"as_trained", "rescaled"}
+        assert set(measure.get_factors(OneLayerTrial(), model, reference)) == {"as_trained", "rescaled"}
 
 
 def test_circuits_in_numbers(games):

@@ -1,13 +1,19 @@
 import json
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
+from gpts import gpts, make_gpt
+from hypothesis import given, settings
 from safetensors.numpy import load_file, save_file
 from twins import random_parameters
 
-from gamecircuits.errors import ArtefactError
+from gamecircuits.errors import ArtefactError, GamecircuitsError
 from gamecircuits.storage.files import REPAIR
 from gamecircuits.transformer.constructions.construction import make_construction
+from gamecircuits.transformer.gpt import GPT, Design
+from gamecircuits.transformer.gpt_weights import name_weights
 from gamecircuits.transformer.one_layer import OneLayer
 from gamecircuits.transformer.weights import (
     HEAD_AXIS,
@@ -15,6 +21,7 @@ from gamecircuits.transformer.weights import (
     read_any_model,
     read_model,
     read_model_job,
+    read_trained_model,
     write_model,
 )
 
@@ -29,6 +36,48 @@ def test_round_trip(tmp_path):
     for wanted, matrix in zip(model.parameters, found.parameters, strict=True):
         np.testing.assert_array_equal(wanted, matrix)
     assert read_model_job(tmp_path / "m.safetensors") == JOB
+
+
+@settings(deadline=None, max_examples=15)
+@given(gpts())
+def test_round_trip_of_a_gpt(model):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "m.safetensors"
+        write_model(path, model, JOB)
+        content = path.read_bytes()
+        found = read_model(path)
+        write_model(path, found, JOB)
+        assert path.read_bytes() == content
+        assert read_model_job(path) == JOB
+    assert found.design == model.design
+    wanted = name_weights(model.parameters)
+    assert name_weights(found.parameters).keys() == wanted.keys()
+    for name, weight in name_weights(found.parameters).items():
+        np.testing.assert_array_equal(weight, wanted[name])
+
+
+def test_a_gpt_that_does_not_fit_is_not_written(tmp_path):
+    model = make_gpt(np.random.default_rng(0))
+    with pytest.raises(GamecircuitsError, match="W_Q has 8 columns, which 3 heads cannot share"):
+        write_model(tmp_path / "m", GPT(model.parameters, Design(3, positions="learned")), JOB)
+    assert not list(tmp_path.iterdir())
+
+
+def test_trained_models_are_read_by_their_names(tmp_path):
+    path, rng = tmp_path / "weights.safetensors", np.random.default_rng(0)
+    gpt, layer = make_gpt(rng), random_parameters(rng, 4)
+    tensors = {f"a/0/last/{n}": w for n, w in name_weights(gpt.parameters).items()}
+    tensors |= {f"a/00/last/{n}": w for n, w in (layer._asdict() | {"gain": 2.0}).items()}
+    save_file({n: np.array(w) for n, w in tensors.items()}, path)
+    found = read_trained_model(path, "a/0/last", gpt.design)
+    for name, weight in name_weights(found.parameters).items():
+        np.testing.assert_array_equal(weight, tensors[f"a/0/last/{name}"])
+    one = read_trained_model(path, "a/00/last", "residual")
+    assert (one.norm, one.gain) == ("residual", 2.0)
+    np.testing.assert_array_equal(one.parameters.W_V, layer.W_V)
+    for name, how in (("a/1/last", gpt.design), ("a/0/last", "none"), ("a/00/last", gpt.design)):
+        with pytest.raises(ArtefactError, match="is damaged"):
+            read_trained_model(path, name, how)
 
 
 def test_names_and_shapes_are_transformer_lens_ones(tmp_path):
@@ -160,11 +209,18 @@ def test_files_that_are_not_whole_are_named(tmp_path):
         read_any_model(tmp_path)
 
 
-def test_files_that_do_not_fit_are_refused(tmp_path):
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        make_construction("attention_norm", vocab_size=5).model(),
+        make_gpt(np.random.default_rng(0), num_layers=1),
+    ],
+    ids=["one layer", "GPT"],
+)
+def test_files_that_do_not_fit_are_refused(tmp_path, wanted):
     path = tmp_path / "m.safetensors"
     with pytest.raises(ArtefactError, match=r"does not exist; make it with:  snakemake '.*m.safe"):
         read_model(path)
-    wanted = make_construction("attention_norm", vocab_size=5).model()
     write_model(path, wanted, JOB)
     content = path.read_bytes()
     rng = np.random.default_rng(0)
@@ -178,9 +234,8 @@ def test_files_that_do_not_fit_are_refused(tmp_path):
             assert "is damaged" in str(error)  # noqa: PT017  (flips of white space do no harm)
         else:
             assert read_model_job(path) == JOB
-            assert (found.norm, found.gain) == ("attention", wanted.gain)
-            for matrix, original in zip(found.parameters, wanted.parameters, strict=True):
-                np.testing.assert_array_equal(matrix, original)
+            write_model(path, found, JOB)
+            assert path.read_bytes() == content
     path.write_bytes(content[:-9])
     with pytest.raises(ArtefactError, match=rf"is damaged .*; {REPAIR}"):
         read_model(path)

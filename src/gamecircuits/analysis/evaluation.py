@@ -125,7 +125,7 @@ class _ModelPrefixes:
 
 
 def evaluate_exhaustively(
-    model: OneLayer,
+    model: Model,
     lengths: Iterable[int] | None = None,
     *,
     threads: int = 1,
@@ -143,7 +143,8 @@ def evaluate_exhaustively(
         as `evaluate_by_length`; count is s·C(V, s). Quantiles are exact up to 2^21 contexts of a
         length, beyond that they are those of `quantile_count` evenly spaced ones.
     """
-    vocab_size = require_one_layer(model, "evaluation over all contexts").vocab_size
+    model = require_one_layer(model, "evaluation over all contexts")
+    vocab_size = model.vocab_size
     if vocab_size > MAX_EXHAUSTIVE_VOCAB_SIZE:
         raise ValueError(
             f"{vocab_size} tokens have {count_contexts(vocab_size):.1e} contexts; "

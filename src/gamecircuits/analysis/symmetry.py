@@ -24,7 +24,8 @@ from gamecircuits.analysis.set_sums import get_contributions
 from gamecircuits.analysis.summary import QUANTILES
 from gamecircuits.errors import GamecircuitsError
 from gamecircuits.transformer.circuits import TokenTables
-from gamecircuits.transformer.one_layer import OneLayer, require_one_layer
+from gamecircuits.transformer.interface import Model
+from gamecircuits.transformer.one_layer import require_one_layer
 
 CHUNK_VALUES = 1 << 20  # logits at once
 
@@ -87,7 +88,7 @@ def _is_same_exchanged(table: np.ndarray, i: int, j: int, unit: float) -> bool:
     )
 
 
-def evaluate_by_symmetry(model: OneLayer, lengths: Iterable[int] | None = None) -> pd.DataFrame:
+def evaluate_by_symmetry(model: Model, lengths: Iterable[int] | None = None) -> pd.DataFrame:
     """Metrics of set complement over every context, from one of each orbit.
 
     Args:
@@ -101,7 +102,8 @@ def evaluate_by_symmetry(model: OneLayer, lengths: Iterable[int] | None = None) 
     Raises:
         GamecircuitsError: another kind of model, or more orbits.
     """
-    tables = require_one_layer(model, "evaluation over all contexts").tables()
+    model = require_one_layer(model, "evaluation over all contexts")
+    tables = model.tables()
     V = model.vocab_size
     lengths = choose_lengths(V, lengths)
     classes = find_interchangeable_tokens(tables)

@@ -8,8 +8,9 @@ width of the residual stream, H heads. A norm before a sublayer is GPT-2's order
 ("post-norm").
 """
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -195,11 +196,12 @@ def _attend(
 ) -> Array:
     """What the heads read (N·L, H·d_v), before W_O."""
     *leading, L = shape
+    N = math.prod(leading)  # said, not −1: heads may be of width 0
 
     def split(W: Array, b: Array | None) -> Array:
         """Heads (..., H, L, d_head)."""
         heads = xp.reshape(
-            _add(do.multiply(rows, W), b), (-1, L, design.num_heads, W.shape[1] // design.num_heads)
+            _add(do.multiply(rows, W), b), (N, L, design.num_heads, W.shape[1] // design.num_heads)
         )
         return xp.permute_dims(heads, (0, 2, 1, 3))
 
@@ -276,6 +278,16 @@ def get_operations(xp) -> Operations:
     )
 
 
+def map_weights(function: Callable[[Array], Array], weights: Any) -> Any:
+    """The same weights, each changed by a function; what is left out stays so."""
+    if weights is None:
+        return None
+    if not isinstance(weights, tuple):
+        return function(weights)
+    parts = (map_weights(function, part) for part in weights)
+    return weights._make(parts) if hasattr(weights, "_make") else tuple(parts)
+
+
 @dataclass(frozen=True, eq=False)
 class GPT:
     """A `Model`: a GPT's weights and design.
@@ -296,3 +308,8 @@ class GPT:
         """Logits (..., L, V) after every prefix of tokens (..., L); rows may end in padding."""
         seen = np.maximum(np.asarray(tokens), 0)
         return forward(self.parameters, seen, self.design, hook=hook)
+
+    def cast(self, dtype: str | type) -> "GPT":
+        """The model with its weights in another floating-point type."""
+        cast = map_weights(lambda weight: np.asarray(weight, dtype), self.parameters)
+        return replace(self, parameters=cast)

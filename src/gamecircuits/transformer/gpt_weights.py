@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gamecircuits.errors import GamecircuitsError
-from gamecircuits.transformer.gpt import MLP, Attention, Block, GPTParameters, Norm
+from gamecircuits.transformer.gpt import MLP, Attention, Block, Design, GPTParameters, Norm
 
 Array = Any  # any array of the array API standard
 PARTS = {"ln1": Norm, "attn": Attention, "ln2": Norm, "mlp": MLP}  # of a block, as they act
@@ -16,6 +16,27 @@ PARTS = {"ln1": Norm, "attn": Attention, "ln2": Norm, "mlp": MLP}  # of a block,
 _READ = {"W_Q", "W_K", "W_V"}  # (d, H·d_head), on disk (H, d, d_head)
 _BIASES = {"b_Q", "b_K", "b_V"}  # (H·d_head), on disk (H, d_head)
 _WRITE = {"W_O"}  # (H·d_head, d), on disk (H, d_head, d)
+SHAPES = {
+    "W_E": ("V", "d"),
+    "W_pos": ("n", "d"),
+    "W_U": ("d", "V"),
+    "b_U": ("V",),
+    "w": ("d",),
+    "b": ("d",),
+    "W_Q": ("d", "d_k"),
+    "W_K": ("d", "d_k"),
+    "W_V": ("d", "d_v"),
+    "W_O": ("d_v", "d"),
+    "b_Q": ("d_k",),
+    "b_K": ("d_k",),
+    "b_V": ("d_v",),
+    "b_O": ("d",),
+    "W_in": ("d", "d_mlp"),
+    "W_out": ("d_mlp", "d"),
+    "b_in": ("d_mlp",),
+    "b_out": ("d",),
+}  # d_k, d_v: of all heads; n: longest context
+WIDTHS = {"W_Q": "d_k", "W_V": "d_v", "W_in": "d_mlp"}  # which each layer chooses anew
 
 
 def name_weights(parameters: GPTParameters) -> dict[str, Array]:
@@ -76,6 +97,38 @@ def _find_part(place: str, kind, named: Mapping[str, Array]):
 
 def _show(names) -> str:
     return ", ".join(sorted(names)) or "none"
+
+
+def check_weights(parameters: GPTParameters, design: Design) -> None:
+    """GamecircuitsError naming the first weight whose shape does not fit the others."""
+    named, H = name_weights(parameters), design.num_heads
+    for name, weight in named.items():
+        if weight.ndim != len(SHAPES[name.rpartition(".")[2]]):
+            kind = "matrix" if ".W_" in name else "vector"
+            raise GamecircuitsError(f"{name} has shape {tuple(weight.shape)}, and is no {kind}")
+    (V, d), n = parameters.W_E.shape, len(named.get("pos_embed.W_pos", ()))
+    sizes = {"V": V, "d": d, "n": n}
+    for name, weight in named.items():
+        matrix = name.rpartition(".")[2]
+        if matrix in WIDTHS:
+            sizes[WIDTHS[matrix]] = weight.shape[1]
+        wanted = tuple(sizes[axis] for axis in SHAPES[matrix])
+        if tuple(weight.shape) != wanted:
+            raise GamecircuitsError(f"{name} has shape {tuple(weight.shape)}; expected {wanted}")
+        if matrix in _READ and weight.shape[1] % H:
+            raise GamecircuitsError(
+                f"{name} has {weight.shape[1]} columns, which {H} heads cannot share equally"
+            )
+        if matrix == "W_Q" and design.positions == "rotary" and weight.shape[1] // H % 2:
+            raise GamecircuitsError(
+                f"{name}: rotary positions turn pairs, and {weight.shape[1] // H} entries of a "
+                "head are an odd number"
+            )
+    if (design.positions == "learned") != (parameters.W_pos is not None):
+        raise GamecircuitsError(
+            f"positions are {design.positions!r}, and there is "
+            f"{'a' if parameters.W_pos is not None else 'no'} table pos_embed.W_pos"
+        )
 
 
 def split_heads(named: Mapping[str, Array], num_heads: int) -> dict[str, Array]:

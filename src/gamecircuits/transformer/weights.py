@@ -1,11 +1,13 @@
 """Models on disk: safetensors with TransformerLens's names for the weights."""
 
 import contextlib
+import dataclasses
 import hashlib
 import json
 from collections.abc import Iterator
 from itertools import combinations
 from pathlib import Path
+from typing import overload
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -13,6 +15,14 @@ from safetensors.numpy import save
 
 from gamecircuits.errors import ArtefactError
 from gamecircuits.storage.files import REPAIR, write_atomically
+from gamecircuits.transformer.gpt import GPT, Design
+from gamecircuits.transformer.gpt_weights import (
+    check_weights,
+    from_names,
+    join_heads,
+    name_weights,
+    split_heads,
+)
 from gamecircuits.transformer.model import Norm, Parameters, check_parameters
 from gamecircuits.transformer.one_layer import OneLayer
 
@@ -26,27 +36,38 @@ NAMES = {
 }
 MASKS = ("mask", "IGNORE")  # what TransformerLens saves beside the weights
 FLOATS = {"F16": "float16", "F32": "float32", "F64": "float64"}  # the format's names, and numpy's
+ONE_LAYER = ("norm", "gain", "sink")  # what the weights do not tell
+DESIGN = tuple(field.name for field in dataclasses.fields(Design))  # the same of a GPT
 HEAD_AXIS = ("W_Q", "W_K", "W_V", "W_O")  # on disk these have a leading axis of one head
 
 
-def write_model(path: Path | str, model: OneLayer, job: str) -> None:
-    """Write weights, norm, gain, sink and the job that made them."""
-    check_parameters(model.parameters)
-    tensors = {
-        NAMES[name]: np.ascontiguousarray(matrix[None] if name in HEAD_AXIS else matrix)
-        for name, matrix in model.parameters._asdict().items()
-    }
+def write_model(path: Path | str, model: OneLayer | GPT, job: str) -> None:
+    """Write weights, what they do not tell (norm and the like), and the job that made them."""
+    if isinstance(model, GPT):
+        check_weights(model.parameters, model.design)
+        named, num_heads = name_weights(model.parameters), model.design.num_heads
+        metadata = dataclasses.asdict(model.design)
+    else:
+        check_parameters(model.parameters)
+        named = {NAMES[n]: matrix for n, matrix in model.parameters._asdict().items()}
+        num_heads = 1
+        metadata = {"norm": model.norm, "gain": model.gain, "sink": model.sink}
+    tensors = {n: np.ascontiguousarray(w) for n, w in split_heads(named, num_heads).items()}
     # One metadata entry: with several, safetensors writes them in an order that varies.
-    metadata = {"norm": model.norm, "gain": model.gain, "sink": model.sink, "job": job}
+    metadata |= {"job": job}
     metadata["sha256"] = _digest(tensors, metadata)
     entries = {"gamecircuits": json.dumps(metadata, sort_keys=True)}
     with write_atomically(path) as temporary:
         temporary.write_bytes(save(tensors, metadata=entries))
 
 
+def _is_gpt(metadata: dict) -> bool:
+    return "num_heads" in metadata
+
+
 def _digest(tensors: dict[str, np.ndarray], metadata: dict) -> str:
-    """SHA-256 of all that makes the model: weights, norm, gain, sink and job."""
-    stated = [metadata[key] for key in ("norm", "gain", "sink", "job")]
+    """SHA-256 of all that makes the model: weights, what they do not tell, and job."""
+    stated = [metadata[key] for key in (*(DESIGN if _is_gpt(metadata) else ONE_LAYER), "job")]
     digest = hashlib.sha256(repr(stated).encode())
     for name, tensor in sorted(tensors.items()):
         digest.update(f"{name} {tensor.dtype} {tensor.shape}\n".encode())
@@ -72,23 +93,44 @@ def read_model_job(path: Path | str) -> str | None:
         return metadata.get("job")
 
 
-def read_model(path: Path | str) -> OneLayer:
+def read_model(path: Path | str) -> OneLayer | GPT:
     """A model, verified against its checksum."""
     with _opened(path) as (file, metadata):
-        tensors = {key: file.get_tensor(key) for key in NAMES.values()}
+        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
         if metadata["sha256"] != _digest(tensors, metadata):
             raise ValueError("its content is not what was written")
-        squeezed = {n: tensors[k][0] if n in HEAD_AXIS else tensors[k] for n, k in NAMES.items()}
-        return OneLayer(
-            Parameters(**squeezed), metadata["norm"], metadata["gain"], metadata["sink"]
-        )
+        named = join_heads(tensors)
+        if _is_gpt(metadata):
+            return GPT(from_names(named), Design(**{key: metadata[key] for key in DESIGN}))
+        parameters = Parameters(*(named[NAMES[name]] for name in Parameters._fields))
+        return OneLayer(parameters, *(metadata[key] for key in ONE_LAYER))
 
 
-def read_trained_model(path: Path | str, name: str, norm: Norm) -> OneLayer:
-    """The model `name` (VARIANT/NUMBER/AVERAGE) among the weights of a search's group."""
+def read_trained_weights(path: Path | str, prefix: str) -> dict[str, np.ndarray]:
+    """Weights in memory's form by name: the tensors `prefix`/NAME of a search's group."""
     with _opened(path) as (file, _):
-        matrices = [file.get_tensor(f"{name}/{matrix}") for matrix in Parameters._fields]
-        return OneLayer(Parameters(*matrices), norm, float(file.get_tensor(f"{name}/gain")))
+        names = [key for key in file.keys() if key.startswith(f"{prefix}/")]  # noqa: SIM118
+        if not names:
+            raise KeyError(prefix)
+        return {name.removeprefix(f"{prefix}/"): file.get_tensor(name) for name in names}
+
+
+@overload
+def read_trained_model(path: Path | str, name: str, how: Norm) -> OneLayer: ...
+@overload
+def read_trained_model(path: Path | str, name: str, how: Design) -> GPT: ...
+def read_trained_model(path: Path | str, name: str, how: Norm | Design) -> OneLayer | GPT:
+    """The model `name` (VARIANT/NUMBER/AVERAGE) among the weights of a search's group.
+
+    Args:
+        how: what the weights do not tell: the design of a GPT, the norm of one layer.
+    """
+    found = read_trained_weights(path, name)
+    with _opened(path):
+        if isinstance(how, Design):
+            return GPT(from_names(found), how)
+        parameters = Parameters(*(found[matrix] for matrix in Parameters._fields))
+        return OneLayer(parameters, how, float(found["gain"]))
 
 
 def read_any_model(path: Path | str) -> OneLayer:

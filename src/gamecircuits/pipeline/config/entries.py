@@ -210,6 +210,11 @@ class SearchEntry(Strict):
     game: str = Field(
         description="name of an entry of games; training takes its split train, measuring test"
     )
+    architecture: str = Field(
+        default="one_layer",
+        description="what is trained: a file in src/gamecircuits/training/architectures, which "
+        "names the hyperparameters",
+    )
     data: Literal["stream", "dataset"] = Field(
         default="stream",
         description="stream: games played anew for every trial; dataset: the generated games, "
@@ -245,6 +250,11 @@ class SearchEntry(Strict):
         description="hyperparameters that take the place of the drawn ones, by name; the others "
         "are compared with the first",
     )
+    grid: dict[str, dict[str, dict[str, Any]]] = Field(
+        default={},
+        description="factors, each with its levels by name and their hyperparameters; in place of "
+        "variants: every combination of levels is one, and others are compared with the first",
+    )
     averages: dict[str, dict[str, Any]] = Field(
         default=DEFAULT_AVERAGES,
         min_length=1,
@@ -255,7 +265,7 @@ class SearchEntry(Strict):
 class VersusEntry(Strict):
     """What is subtracted in pairs; keys that are left out are those of the hypothesis."""
 
-    variant: str | None = Field(default=None, description="variant of the search")
+    variant: str | None = Field(default=None, description="variant or level of the search")
     average: str | None = Field(
         default=None, description="average of the search; for a metric only"
     )
@@ -282,7 +292,9 @@ class HypothesisEntry(Strict):
         "(docs/formats.md has their names)"
     )
     variant: str | None = Field(
-        default=None, description="variant of the search; its first by default"
+        default=None,
+        description="variant of the search, its first by default; or a level of its grid: then the "
+        "mean over all variants with it, within each draw",
     )
     average: str | None = Field(
         default=None,

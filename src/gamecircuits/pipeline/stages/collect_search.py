@@ -12,6 +12,7 @@ from gamecircuits.training.effects import (
     get_moderators,
     join_strengths,
 )
+from gamecircuits.training.grid import get_factors
 from gamecircuits.training.mechanisms import get_mechanisms
 
 
@@ -39,6 +40,7 @@ def collect_search(
     effects: list[str],
     mechanisms: list[str],
     moderators: list[str],
+    factors: list[str],
     *,
     job: str,
     search: str,
@@ -46,13 +48,15 @@ def collect_search(
     num_trials: int,
     variants: list,
     averages: list,
-    architecture: str = "one_layer",
+    levels: list,
+    architecture: str,
 ) -> None:
     """Join the groups' tables, in the order of the config, and compare the remedies.
 
     Args:
         variants: pairs of a name and its hyperparameters.
         averages: pairs of a name and the average's settings.
+        levels: pairs of a factor and the names of its levels.
         architecture: what was trained.
     """
     names, of_averages = [name for name, _ in variants], [name for name, _ in averages]
@@ -79,6 +83,7 @@ def collect_search(
         ),
         "mechanisms": get_mechanisms(joined, length, names, of_averages, architecture),
         "moderators": get_moderators(metrics_of_all, joined["trials"], length, names, of_averages),
+        "factors": get_factors(joined["metrics"], length, dict(levels), of_averages, num_trials),
     }
     for table in (joined["baselines"], *compared.values()):
         table.insert(0, "search", search)
@@ -87,6 +92,7 @@ def collect_search(
     write_frame(compared["effects"], job, *effects)
     write_frame(compared["mechanisms"], job, *mechanisms)
     write_frame(compared["moderators"], job, *moderators)
+    write_frame(compared["factors"], job, *factors)
 
 
 def join(paths: list[str], order: dict[str, list[str]]) -> pd.DataFrame:

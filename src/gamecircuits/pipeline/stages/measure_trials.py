@@ -28,11 +28,10 @@ from gamecircuits.training.measure import (
     measure_scaled,
 )
 from gamecircuits.training.streams import iter_split
-from gamecircuits.training.trial import HYPERPARAMETERS, Trial
-from gamecircuits.training.weights import Weights, make_model
+from gamecircuits.training.trial import ARCHITECTURES, get_hyperparameters
 from gamecircuits.transformer.interface import Model
 from gamecircuits.transformer.one_layer import OneLayer
-from gamecircuits.transformer.weights import read_trained_model
+from gamecircuits.transformer.weights import read_trained_weights
 
 
 def measure_trials(
@@ -54,6 +53,7 @@ def measure_trials(
     search: str,
     seed: int,
     game: dict,
+    architecture: str,
     group: list[dict],
     length: int,
     test_games: int,
@@ -69,7 +69,7 @@ def measure_trials(
         test_games: how many to measure on; fewer if a dataset has no more.
         averages: names.
         reference: the variant of these trials, and of each trial of the group the place in
-            `references` and the norm of that of the same number.
+            `references` and the hyperparameters of that of the same number.
     """
     rules = make_game(**game)
     dataset = GameDataset(games, num_games) if games else None
@@ -101,17 +101,18 @@ def measure_trials(
     looked_into = {averages[0], choose_middle(averages)}
     for n, row in enumerate(group):
         log(f"measuring trial {n + 1} of {len(group)}")
-        trial = Trial(**{name: row[name] for name in HYPERPARAMETERS})
+        known = get_hyperparameters(architecture)
+        trial = ARCHITECTURES.make(architecture, **{name: row[name] for name in known})
         key = {"search": search, "variant": row["variant"], "number": row["number"]}
         prefix = f"{row['variant']}/{row['number']}/"
-        compared = read_trained_model(
-            references[reference["files"][n]],
-            f"{reference['variant']}/{row['number']}/{averages[0]}",
-            reference["norms"][n],
+        other_trial = ARCHITECTURES.make(architecture, **reference["trials"][n])
+        name_of_other = f"{reference['variant']}/{row['number']}/{averages[0]}"
+        compared = other_trial.from_tensors(
+            read_trained_weights(references[reference["files"][n]], name_of_other)
         )
         other = compared if is_usable(compared, tokens) else None
         for average in averages:
-            model = read_trained_model(weights, f"{prefix}{average}", trial.norm)
+            model = trial.from_tensors(read_trained_weights(weights, f"{prefix}{average}"))
             if not is_usable(model, tokens):
                 continue
             of_average = {**key, "average": average}
@@ -139,12 +140,12 @@ def measure_trials(
                     at_named[factor] = measure_scaled(model, factor, tokens, mask, eval_lengths)
                 table = at_named[factor].assign(**names, strength=strength, factor=factor)
                 tables["scaled"].append(table)
-        start = read_trained_model(weights, f"{prefix}start", trial.norm)
+        start = trial.from_tensors(read_trained_weights(weights, f"{prefix}start"))
         if is_first and is_usable(start, tokens):
             table = select_untrained(measure_average(start, tokens, mask, lengths))
             tables["baselines"].append(table.assign(**key))
         if row["number"] == 0:  # of one trial, so that the table stays small
-            learned = read_trained_model(weights, f"{prefix}{averages[0]}", trial.norm)
+            learned = trial.from_tensors(read_trained_weights(weights, f"{prefix}{averages[0]}"))
             for state, model in {"start": start, "learned": learned}.items():
                 if isinstance(model, OneLayer) and is_usable(model, tokens):
                     table = measure_circuits(model)
@@ -152,8 +153,9 @@ def measure_trials(
         losses = on_the_way[f"{prefix}loss"].astype(np.float64).reshape(len(steps), -1)
         late = []
         for index, step in enumerate(steps):
-            iterate = Weights(*(on_the_way[f"{prefix}{name}"][index] for name in Weights._fields))
-            model = make_model(trial, iterate)
+            shapes = trial.get_shapes(rules.vocab_size, rules.max_length)
+            iterate = {name: on_the_way[f"{prefix}{name}"][index] for name in shapes}
+            model = trial.make_model(iterate)
             if not is_usable(model, tokens):
                 break
             measured = measure_checkpoint(model, tokens, mask, named)
