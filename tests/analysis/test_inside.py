@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 from bigram import Bigram
+from gpts import make_gpt
 from scipy.special import softmax
 from scipy.stats import entropy
-from twins import random_gpt
 
 from gamecircuits.analysis.inside import (
     describe_attention,
@@ -32,15 +32,15 @@ def games():
 def test_entropies_are_those_of_every_row_that_attends(games):
     tokens = games[0]
     assert (tokens[:, -1] == PAD).any()
-    model = random_gpt(16, tokens.shape[1], RNG, layers=3, heads=4, scale=3.0)
+    model = make_gpt(RNG, V=16, num_layers=3, num_heads=4, num_positions=tokens.shape[1])
     found = look_inside(model, tokens)
-    np.testing.assert_allclose(found.logits, model.logits(tokens), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(found.logits, model.logits(tokens), atol=1e-10)
     assert found.entropies.shape == (len(tokens), 3, 4, tokens.shape[1])
     patterns = {}
     model.logits(tokens[:3], hook=patterns.setdefault)
     for game, layer, head, s in [(0, 0, 0, 5), (1, 1, 3, 1), (2, 2, 2, 9)]:
         row = patterns[f"blocks.{layer}.attn.pattern"][game, head, s - 1]
-        assert found.entropies[game, layer, head, s - 1] == pytest.approx(entropy(row), abs=1e-5)
+        assert found.entropies[game, layer, head, s - 1] == pytest.approx(entropy(row))
 
 
 def test_one_layer_is_seen_alike_by_either_class(games):
@@ -60,8 +60,9 @@ def test_one_layer_is_seen_alike_by_either_class(games):
 
 def test_uniform_attention_has_share_one_and_single_tokens_none(games):
     tokens, mask = games
-    model = random_gpt(16, tokens.shape[1], RNG, heads=2)
-    flat = [b._replace(attn=b.attn._replace(W_Q=0 * b.attn.W_Q)) for b in model.parameters.blocks]
+    model = make_gpt(RNG, V=16, num_positions=tokens.shape[1])
+    nothing = {"W_Q": np.zeros((6, 8)), "b_Q": np.zeros(8)}
+    flat = [b._replace(attn=b.attn._replace(**nothing)) for b in model.parameters.blocks]
     model = GPT(model.parameters._replace(blocks=tuple(flat)), model.design)
     goes_on = mask.any(axis=2) & (tokens != PAD)
     table = describe_attention(look_inside(model, tokens).entropies, goes_on)
@@ -69,8 +70,8 @@ def test_uniform_attention_has_share_one_and_single_tokens_none(games):
     assert len(table) == 2 * 2 * len(lengths)
     is_first = table["length"] == 1
     assert table.loc[is_first, "share_of_uniform"].isna().all()
-    np.testing.assert_allclose(table.loc[~is_first, "share_of_uniform"], 1, rtol=1e-5)
-    np.testing.assert_allclose(table["entropy"], np.log(table["length"]), atol=1e-5)
+    np.testing.assert_allclose(table.loc[~is_first, "share_of_uniform"], 1)
+    np.testing.assert_allclose(table["entropy"], np.log(table["length"]), atol=1e-12)
     assert table["count"].tolist() == 4 * goes_on.sum(axis=0)[lengths - 1].tolist()
     assert np.isnan(get_share_of_uniform(np.zeros(1), 1)).all()
 

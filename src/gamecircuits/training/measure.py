@@ -2,9 +2,6 @@
 
 Every model is measured by its predictions. Of a OneLayer there is more: the following is about it.
 
-A remedy may only make the weights larger or smaller. So models are also measured with the head's
-output rescaled: by the factor that dropout has in training, and to the strength of another model.
-
 The mechanism is that of the theory: x and β of the standard form, and what of the circuits does not
 fit it. A model of the same attention and of exactly this form says what the mechanism alone does at
 every length. Noise is how far the predictions of late iterates are from their own mean; what then
@@ -12,7 +9,6 @@ remains between that mean and the truth is no noise, and no averaging of predict
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -28,16 +24,13 @@ from gamecircuits.analysis.metrics import context_metrics, probabilities
 from gamecircuits.analysis.standard_form import fit_model
 from gamecircuits.games.game import PAD
 from gamecircuits.theory.basics import centering
-from gamecircuits.training.choices import AS_TRAINED, COMPARED, STRENGTHS
-from gamecircuits.training.trial import Trial
-from gamecircuits.transformer.circuits import direct_path, from_circuits, ov_circuit, qk_circuit
+from gamecircuits.transformer.circuits import from_circuits, ov_circuit, qk_circuit
 from gamecircuits.transformer.interface import Model
 from gamecircuits.transformer.one_layer import OneLayer
 
 PREDICTED = "standard_form"  # column: the mean that the standard form alone would give
 APART = "from_standard_form"  # metric: total variation between a model and its standard form
 STATISTICS = ["length", "metric", "count", "mean", "std", "min", "max"]
-MAX_FACTOR = 10.0  # of the head's output; a model that needs more knows of no seen token
 LOOKED_AT = ("illegal_token_rate", "total_variation", "displacement")
 GAMES_TRIED = 16  # whether logits are finite
 GAMES_ON_THE_WAY = 200  # at each checkpoint, and for what a model does inside
@@ -88,11 +81,11 @@ def measure_average(
     prediction by prediction. Both are missing for what the fit knows nothing of: norms, and models
     of other kinds. For `see` see evaluate_by_length.
     """
-    table = _evaluate(model, tokens, mask, lengths, see)
+    table = evaluate(model, tokens, mask, lengths, see)
     if not isinstance(model, OneLayer) or model.norm != "none":
         return table.assign(**{PREDICTED: np.nan})
     ideal = idealize(model)
-    table[PREDICTED] = _evaluate(ideal, tokens, mask, lengths)["mean"]
+    table[PREDICTED] = evaluate(ideal, tokens, mask, lengths)["mean"]
     return pd.concat([table, _compare(model, ideal, tokens, mask, lengths)], ignore_index=True)
 
 
@@ -120,57 +113,14 @@ def _compare(
     return pd.DataFrame(rows, columns=STATISTICS)
 
 
-def get_factors(trial: Trial, model: Model, reference: Model | None) -> dict[str, float]:
-    """What the head's output is multiplied by for each of STRENGTHS that the model can be shown at.
-
-    Other models than a OneLayer are shown as trained.
-
-    Args:
-        reference: model whose mean x is matched; None if there is none that can be used.
-    """
-    if not isinstance(model, OneLayer):
-        return {AS_TRAINED: 1.0}
-    kept = (1 - trial.attention_dropout) * (1 - trial.residual_dropout)
-    factors = dict(zip(STRENGTHS, (1.0, 1 / kept), strict=False))
-    if isinstance(reference, OneLayer) and model.norm == reference.norm == "none":
-        own, wanted = (fit_model(one).x.mean() for one in (model, reference))
-        if own > 0 and 1 / MAX_FACTOR <= wanted / own <= MAX_FACTOR:
-            factors["matched"] = wanted / own
-    return factors
-
-
-def scale_head(model: Model, factor: float) -> Model:
-    """The model with its head's output multiplied; under a norm of that output it is the same.
-
-    Without a norm, what the direct path takes back (the gauge r) stays: the factor multiplies x and
-    what does not fit the standard form.
-    """
-    if factor == 1 or not isinstance(model, OneLayer):
-        return model
-    parameters = model.parameters
-    if model.norm != "none":
-        return replace(model, parameters=parameters._replace(W_O=parameters.W_O * factor))
-    r = fit_model(model).r
-    ov = r + factor * (ov_circuit(parameters) - r)
-    scaled = from_circuits(qk_circuit(parameters), ov, direct_path(parameters))
-    return replace(model, parameters=scaled)
-
-
-def measure_scaled(
-    model: Model, factor: float, tokens: np.ndarray, mask: np.ndarray, lengths: Iterable[int]
-) -> pd.DataFrame:
-    """The metrics COMPARED, columns STATISTICS, with the head's output multiplied."""
-    table = _evaluate(scale_head(model, factor), tokens, mask, lengths)
-    return table[table["metric"].isin(COMPARED)]
-
-
-def _evaluate(
+def evaluate(
     model: Model,
     tokens: np.ndarray,
     mask: np.ndarray,
     lengths: Iterable[int],
     see: See = lambda length, legal, values: None,
 ) -> pd.DataFrame:
+    """Every metric at every length, columns STATISTICS; see evaluate_by_length."""
     return evaluate_by_length(model, [(tokens, mask)], lengths, len(tokens), see)[STATISTICS]
 
 
@@ -187,7 +137,7 @@ def measure_checkpoint(
     if not isinstance(model, OneLayer):
         return _look_at_named(model, *games, lengths)
     found = _describe_mechanism(model)
-    table = _evaluate(model, *games, sorted(set(lengths.values())))
+    table = evaluate(model, *games, sorted(set(lengths.values())))
     means = table.set_index(["length", "metric"])["mean"]
     for name, length in lengths.items():
         found |= {f"{metric}_{name}": means.get((length, metric), np.nan) for metric in LOOKED_AT}

@@ -13,21 +13,20 @@ from gamecircuits.pipeline.run.progress import log
 from gamecircuits.randomness import get_rng
 from gamecircuits.storage.tables import write_frame
 from gamecircuits.training.baselines import measure_games, select_untrained
-from gamecircuits.training.choices import AS_TRAINED, JUDGED, KEYS, choose_middle
+from gamecircuits.training.choices import JUDGED, KEYS, choose_middle
 from gamecircuits.training.eval_lengths import name_lengths
 from gamecircuits.training.measure import (
     GAMES_OF_NOISE,
     GAMES_ON_THE_WAY,
     LATE,
-    get_factors,
     is_usable,
     measure_average,
     measure_checkpoint,
     measure_circuits,
     measure_noise,
-    measure_scaled,
 )
 from gamecircuits.training.streams import iter_split
+from gamecircuits.training.strengths import measure_strengths
 from gamecircuits.training.trial import ARCHITECTURES, get_hyperparameters
 from gamecircuits.transformer.interface import Model
 from gamecircuits.transformer.one_layer import OneLayer
@@ -119,27 +118,18 @@ def measure_trials(
             if average in looked_into:
                 for name, table in _look_at(model, tokens, mask).items():
                     tables[name].append(table.assign(**of_average))
-            # Some strengths are the same factor: each is measured once.
-            variations: dict[float, float] = {}
-            at_named: dict[float, pd.DataFrame] = {}
-            for strength, factor in get_factors(trial, model, other).items():
-                if factor not in variations:
-                    seen = measure_scaled(model, factor, *validation, [named["trained"]])
-                    seen = seen.set_index("metric")["mean"]
-                    variations[factor] = seen.get("total_variation", np.nan)
-                names = {**of_average, "validation": variations[factor]}
-                if strength == AS_TRAINED:
-                    counts = LegalCounts(JUDGED, lengths[-1], rules.vocab_size)
-                    table = measure_average(model, tokens, mask, lengths, counts.add)
-                    tables["metrics"].append(table.assign(**names))
-                    if not counts.is_settled():
-                        tables["matched"].append(counts.match(length).assign(**of_average))
+            at_strengths = measure_strengths(trial, model, other, (tokens, mask), validation, named)
+            for strength, factor, variation, at_named in at_strengths:
+                names = {**of_average, "validation": variation}
+                if at_named is not None:
+                    names |= {"strength": strength, "factor": factor}
+                    tables["scaled"].append(at_named.assign(**names))
                     continue
-                if factor not in at_named:
-                    eval_lengths = set(named.values())
-                    at_named[factor] = measure_scaled(model, factor, tokens, mask, eval_lengths)
-                table = at_named[factor].assign(**names, strength=strength, factor=factor)
-                tables["scaled"].append(table)
+                counts = LegalCounts(JUDGED, lengths[-1], rules.vocab_size)
+                table = measure_average(model, tokens, mask, lengths, counts.add)
+                tables["metrics"].append(table.assign(**names))
+                if not counts.is_settled():
+                    tables["matched"].append(counts.match(length).assign(**of_average))
         start = trial.from_tensors(read_trained_weights(weights, f"{prefix}start"))
         if is_first and is_usable(start, tokens):
             table = select_untrained(measure_average(start, tokens, mask, lengths))
