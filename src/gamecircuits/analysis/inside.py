@@ -29,7 +29,8 @@ class _Watched:
     """A GPT as a `Model` that keeps the entropies of its attention."""
 
     def __init__(self, model: GPT):
-        self.model, self.entropies = model, []
+        self.model = model
+        self.entropies: list[np.ndarray] = []
 
     @property
     def vocab_size(self) -> int:

@@ -70,8 +70,8 @@ class LegalCounts:
             one row per (length, metric) with prefixes: length, metric, count, mean and the four.
             The means are NaN where the overlap is 0.
         """
-        counts, trained = self.counts, slice(trained + 1)
-        wanted, wanted_sums = counts[trained].sum(axis=0), self.sums[:, trained].sum(axis=1)
+        counts, in_training = self.counts, slice(trained + 1)
+        wanted, wanted_sums = counts[in_training].sum(axis=0), self.sums[:, in_training].sum(axis=1)
         is_shared = (counts > 0) & (wanted > 0)
         weights = np.where(is_shared, wanted, 0) / np.maximum(wanted.sum(), 1)
         overlap = weights.sum(axis=1)

@@ -250,7 +250,7 @@ def train_trials(config: Config, search: str, group: str) -> Work:
     each=_groups,
 )
 def measure_trials(config: Config, search: str, group: str) -> Work:
-    """Metrics of these trials, their course in training, their noise and their circuits"""
+    """Metrics of these trials, beside baselines; their course, noise, attention and circuits"""
     work, named = _describe_group(config, search, group), config.searches[search]
     entry = named.entry
     names = {"search": search, "group": group}
