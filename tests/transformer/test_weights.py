@@ -12,19 +12,19 @@ from twins import random_parameters
 from gamecircuits.errors import ArtefactError, GamecircuitsError
 from gamecircuits.storage.files import REPAIR
 from gamecircuits.transformer.constructions.construction import make_construction
+from gamecircuits.transformer.foreign import read_any_model
+from gamecircuits.transformer.formats.one_layer import NAMES
 from gamecircuits.transformer.gpt import GPT, Design
 from gamecircuits.transformer.gpt_weights import name_weights
 from gamecircuits.transformer.one_layer import OneLayer
 from gamecircuits.transformer.weights import (
-    HEAD_AXIS,
-    NAMES,
-    read_any_model,
     read_model,
     read_model_job,
     read_trained_model,
     write_model,
 )
 
+HEAD_AXIS = ("W_Q", "W_K", "W_V", "W_O")  # with a leading axis of one head on disk
 JOB = '{"stage": "construct_model"}'
 
 
