@@ -235,16 +235,23 @@ def _rotate(xp, heads: Array) -> Array:
     return xp.concat([left * cos - right * sin, right * cos + left * sin], axis=-1)
 
 
+def embed_sinusoids(xp, num_positions: int, d: int, dtype) -> Array:
+    """Sinusoidal positions (L, d), of length about √½ each.
+
+    Vaswani et al. 2017 add waves √d as high to an embedding that is multiplied by √d.
+    """
+    angles = _angles(xp, num_positions, d, dtype)
+    waves = xp.stack([xp.sin(angles), xp.cos(angles)], axis=-1)
+    return xp.reshape(waves, (num_positions, -1))[:, :d] / d**0.5
+
+
 def _embed_positions(
     xp, parameters: GPTParameters, design: Design, L: int, offset: Array | None, do: Operations
 ) -> Array | None:
     """What positions add to the embedding, (L, d), or (..., L, d) with an offset."""
     d = parameters.W_E.shape[1]
     if design.positions == "sinusoidal":
-        # Vaswani et al. multiply the embedding by √d instead.
-        angles = _angles(xp, L, d, parameters.W_E.dtype)
-        waves = xp.stack([xp.sin(angles), xp.cos(angles)], axis=-1)
-        return xp.reshape(waves, (L, -1))[:, :d] / d**0.5
+        return embed_sinusoids(xp, L, d, parameters.W_E.dtype)
     if parameters.W_pos is None:
         return None
     if offset is None:
