@@ -35,9 +35,7 @@ if TYPE_CHECKING:
     Length = str
     Strength = str
 else:  # the names stand elsewhere, where a type checker cannot read them
-    Measure, Length, Strength = (
-        Literal[tuple(names)] for names in (MEASURES, LENGTHS, STRENGTHS)
-    )
+    Measure, Length, Strength = (Literal[tuple(names)] for names in (MEASURES, LENGTHS, STRENGTHS))
 
 
 class Strict(BaseModel):
