@@ -33,7 +33,7 @@ def test_a_level_stands_for_all_variants_with_it():
 
 
 def make_metrics(rng: np.random.Generator, lost: set[tuple[str, int]]) -> pd.DataFrame:
-    cells = product(expand_grid(GRID), range(DRAWS), AVERAGES, (2, 4, 5), COMPARED)
+    cells = product(expand_grid(GRID), range(DRAWS), AVERAGES, (2, 3, 4, 5), COMPARED)
     names = ["variant", "number", "average", "length", "metric"]
     table = pd.DataFrame([c for c in cells if c[:2] not in lost], columns=names)
     return table.assign(mean=rng.random(len(table)))
@@ -47,7 +47,7 @@ def test_levels_are_compared_in_settings_that_are_otherwise_the_same(lost):
     assert not table.duplicated(
         ["factor", "level", "given", "average", "eval_length", "metric"]
     ).any()
-    assert len(table) == (2 * (1 + 3) + 3 * (1 + 2)) * 2 * 3 * len(COMPARED)
+    assert len(table) == (2 * (1 + 3) + 3 * (1 + 2)) * 2 * 4 * len(COMPARED)
     for row in table.to_dict("records"):
         is_size = row["factor"] == "size"
         others = LEVELS["rate" if is_size else "size"]

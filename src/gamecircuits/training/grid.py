@@ -13,7 +13,7 @@ import pandas as pd
 
 from gamecircuits.training.choices import AS_TRAINED, COMPARED
 from gamecircuits.training.effects import FAMILY, adjust, describe
-from gamecircuits.training.eval_lengths import name_lengths
+from gamecircuits.training.eval_lengths import name_all_lengths
 
 BETWEEN = "."  # levels in the name of a variant
 ALL = "all"  # in place of a level: mean over all levels
@@ -65,7 +65,7 @@ def get_factors(
     variants = [BETWEEN.join(parts) for parts in product(*levels.values())]
     cells = pd.MultiIndex.from_product([variants, averages])
     rows = []
-    for eval_length, length in name_lengths(trained, int(metrics["length"].max())).items():
+    for eval_length, length in name_all_lengths(trained, int(metrics["length"].max())).items():
         for metric in COMPARED:
             chosen = metrics[(metrics["length"] == length) & (metrics["metric"] == metric)]
             wide = chosen.pivot(index="number", columns=["variant", "average"], values="mean")

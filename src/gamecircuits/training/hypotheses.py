@@ -18,7 +18,7 @@ import pandas as pd
 from gamecircuits.analysis.metrics import METRICS
 from gamecircuits.training.choices import AS_TRAINED, COMPARED
 from gamecircuits.training.effects import describe_mean
-from gamecircuits.training.eval_lengths import name_lengths
+from gamecircuits.training.eval_lengths import name_all_lengths
 from gamecircuits.training.grid import find_variants
 from gamecircuits.training.mechanisms import QUANTITIES, get_quantities
 
@@ -29,6 +29,7 @@ MEASURES = {  # name: unit
 LENGTHS = {  # in words
     "trained": "as in training",
     "twice": "at twice the trained length",
+    "halfway": "halfway from the trained to the longest length",
     "longest": "at the longest length",
 }
 VERDICTS = ("supported", "contradicted", "undecided")
@@ -149,7 +150,7 @@ def _get_values(
         of_trials = get_quantities({**tables, "metrics": metrics}, length, averages)
         wide = of_trials[stated["measure"]].unstack("variant")
         return wide.reindex(index=stated["numbers"], columns=variants)
-    tokens = name_lengths(length, int(metrics["length"].max()))[stated["length"]]
+    tokens = name_all_lengths(length, int(metrics["length"].max()))[stated["length"]]
     wanted = {
         "average": cell["average"],
         "strength": cell["strength"],

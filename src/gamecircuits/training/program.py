@@ -26,6 +26,7 @@ from gamecircuits.randomness import get_rng
 from gamecircuits.training.averaging import Average, hold
 from gamecircuits.training.checkpoint import Checkpoint
 from gamecircuits.training.noise import Noise
+from gamecircuits.training.operations import cross_entropy
 from gamecircuits.training.trial import SITES, Trial, Weights
 
 T = TypeVar("T")
@@ -78,10 +79,7 @@ def _loss(unflatten, trial: Trial, vector, tokens, legal, dropout, key):
     logits = trial.logits(unflatten(vector), seen, Noise(key, dropout))
     if legal is None:
         legal = following[..., None] == jnp.arange(logits.shape[-1])  # none at PAD
-    num_legal = legal.sum(axis=-1)
-    total = jnp.where(legal, jax.nn.log_softmax(logits), 0.0).sum(axis=-1)
-    losses = -total / jnp.maximum(num_legal, 1)
-    return losses.sum() / jnp.maximum((num_legal > 0).sum(), 1)
+    return cross_entropy(logits, legal)
 
 
 def make_optimizer(trial: Trial, clip_norm=1.0) -> optax.GradientTransformation:

@@ -141,6 +141,8 @@ class Trial(ABC):
             end = start + prod(shape)
             found[name] = vector[..., start:end].reshape((*vector.shape[:-1], *shape))
             start = end
+        if start != vector.shape[-1]:
+            raise ValueError(f"{vector.shape[-1]} numbers are not {start} weights")
         return found
 
 

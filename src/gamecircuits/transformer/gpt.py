@@ -90,6 +90,7 @@ class Operations(NamedTuple):
     look_up: Callable[[Array, Array], Array]  # rows (n, d) of a table (V, d) at integers (n,)
     multiply: Callable[[Array, Array], Array]  # rows (n, d) @ matrix (d, k)
     gelu: Callable[[Array], Array]
+    softmax: Callable[[Array], Array]  # over the last axis
 
 
 def _keep(site: str, values: Array) -> Array:
@@ -208,15 +209,14 @@ def _attend(
     queries, keys = split(weights.W_Q, weights.b_Q), split(weights.W_K, weights.b_K)
     if design.positions == "rotary":
         queries, keys = _rotate(xp, queries), _rotate(xp, keys)
-    scores = queries @ xp.matrix_transpose(keys) / max(queries.shape[-1], 1) ** 0.5
+    scores = do.multiply(queries, xp.matrix_transpose(keys)) / max(queries.shape[-1], 1) ** 0.5
     place = xp.arange(L)
     is_past = place[None, :] <= place[:, None]  # query s sees keys 0..s
     scores = xp.where(is_past, scores, xp.asarray(-float("inf"), dtype=scores.dtype))
-    pattern = xp.exp(scores - xp.max(scores, axis=-1, keepdims=True))
-    pattern = pattern / xp.sum(pattern, axis=-1, keepdims=True)
+    pattern = do.softmax(scores)
     shaped = xp.reshape(pattern, (*leading, design.num_heads, L, L))
     pattern = xp.reshape(hook(f"{name}.pattern", shaped), pattern.shape)
-    z = xp.permute_dims(pattern @ split(weights.W_V, weights.b_V), (0, 2, 1, 3))
+    z = xp.permute_dims(do.multiply(pattern, split(weights.W_V, weights.b_V)), (0, 2, 1, 3))
     return xp.reshape(z, (rows.shape[0], weights.W_V.shape[1]))
 
 
@@ -235,16 +235,23 @@ def _rotate(xp, heads: Array) -> Array:
     return xp.concat([left * cos - right * sin, right * cos + left * sin], axis=-1)
 
 
+def embed_sinusoids(xp, num_positions: int, d: int, dtype) -> Array:
+    """Sinusoidal positions (L, d), of length about √½ each.
+
+    Vaswani et al. 2017 add waves √d as high to an embedding that is multiplied by √d.
+    """
+    angles = _angles(xp, num_positions, d, dtype)
+    waves = xp.stack([xp.sin(angles), xp.cos(angles)], axis=-1)
+    return xp.reshape(waves, (num_positions, -1))[:, :d] / d**0.5
+
+
 def _embed_positions(
     xp, parameters: GPTParameters, design: Design, L: int, offset: Array | None, do: Operations
 ) -> Array | None:
     """What positions add to the embedding, (L, d), or (..., L, d) with an offset."""
     d = parameters.W_E.shape[1]
     if design.positions == "sinusoidal":
-        # Vaswani et al. multiply the embedding by √d instead.
-        angles = _angles(xp, L, d, parameters.W_E.dtype)
-        waves = xp.stack([xp.sin(angles), xp.cos(angles)], axis=-1)
-        return xp.reshape(waves, (L, -1))[:, :d] / d**0.5
+        return embed_sinusoids(xp, L, d, parameters.W_E.dtype)
     if parameters.W_pos is None:
         return None
     if offset is None:
@@ -271,10 +278,15 @@ def get_operations(xp) -> Operations:
             return fill_gelu(x.ravel()).reshape(x.shape)
         return x * 0.5 * (1 + erf(x / 2**0.5))
 
+    def softmax(scores: Array) -> Array:
+        powers = xp.exp(scores - xp.max(scores, axis=-1, keepdims=True))
+        return powers / xp.sum(powers, axis=-1, keepdims=True)
+
     return Operations(
         look_up=lambda table, places: xp.take(table, places, axis=0),
         multiply=lambda rows, matrix: rows @ matrix,
         gelu=gelu,
+        softmax=softmax,
     )
 
 

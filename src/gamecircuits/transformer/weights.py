@@ -5,7 +5,6 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Iterator
-from itertools import combinations
 from pathlib import Path
 from typing import overload
 
@@ -15,6 +14,7 @@ from safetensors.numpy import save
 
 from gamecircuits.errors import ArtefactError
 from gamecircuits.storage.files import REPAIR, write_atomically
+from gamecircuits.transformer.formats.one_layer import NAMES
 from gamecircuits.transformer.gpt import GPT, Design
 from gamecircuits.transformer.gpt_weights import (
     check_weights,
@@ -26,19 +26,8 @@ from gamecircuits.transformer.gpt_weights import (
 from gamecircuits.transformer.model import Norm, Parameters, check_parameters
 from gamecircuits.transformer.one_layer import OneLayer
 
-NAMES = {
-    "W_E": "embed.W_E",
-    "W_Q": "blocks.0.attn.W_Q",
-    "W_K": "blocks.0.attn.W_K",
-    "W_V": "blocks.0.attn.W_V",
-    "W_O": "blocks.0.attn.W_O",
-    "W_U": "unembed.W_U",
-}
-MASKS = ("mask", "IGNORE")  # what TransformerLens saves beside the weights
-FLOATS = {"F16": "float16", "F32": "float32", "F64": "float64"}  # the format's names, and numpy's
 ONE_LAYER = ("norm", "gain", "sink")  # what the weights do not tell
 DESIGN = tuple(field.name for field in dataclasses.fields(Design))  # the same of a GPT
-HEAD_AXIS = ("W_Q", "W_K", "W_V", "W_O")  # on disk these have a leading axis of one head
 
 
 def write_model(path: Path | str, model: OneLayer | GPT, job: str) -> None:
@@ -59,6 +48,13 @@ def write_model(path: Path | str, model: OneLayer | GPT, job: str) -> None:
     entries = {"gamecircuits": json.dumps(metadata, sort_keys=True)}
     with write_atomically(path) as temporary:
         temporary.write_bytes(save(tensors, metadata=entries))
+
+
+def list_weights(model: OneLayer | GPT) -> list[np.ndarray]:
+    """All weights that are there."""
+    if isinstance(model, GPT):
+        return [*name_weights(model.parameters).values()]
+    return [*model.parameters]
 
 
 def _is_gpt(metadata: dict) -> bool:
@@ -131,81 +127,3 @@ def read_trained_model(path: Path | str, name: str, how: Norm | Design) -> OneLa
             return GPT(from_names(found), how)
         parameters = Parameters(*(found[matrix] for matrix in Parameters._fields))
         return OneLayer(parameters, how, float(found["gain"]))
-
-
-def read_any_model(path: Path | str) -> OneLayer:
-    """A model of ours, or weights that other software wrote, in float64.
-
-    Those may carry TransformerLens's names or W_E, W_Q, W_K, W_V, W_O, W_U, with or without the
-    axis of one head. Anything else in the file that is not zero (biases, positions, more layers)
-    would be another model, and is refused.
-    """
-    tensors = {}
-    try:
-        with safe_open(path, framework="numpy") as file:
-            if "gamecircuits" in (file.metadata() or {}):
-                return read_model(path)
-            for key in file.keys():  # noqa: SIM118
-                if not key.endswith(MASKS):
-                    tensors[key] = _read_tensor(path, file, key)
-    except FileNotFoundError:
-        raise ArtefactError(f"{path} does not exist") from None
-    except (OSError, SafetensorError) as error:
-        raise ArtefactError(f"{path} {_describe_damage(path)} ({error})") from None
-    keys = {n: name if name in tensors else n for n, name in NAMES.items()}
-    missing = [f"{n} or {NAMES[n]}" for n, key in keys.items() if key not in tensors]
-    if missing:
-        shown = ", ".join(sorted(tensors)) or "nothing"
-        raise ArtefactError(f"{path} has no tensor {', '.join(missing)}; it has: {shown}")
-    found = {}
-    for plain, key in keys.items():
-        tensor = tensors.pop(key)
-        matrix = tensor[0] if tensor.ndim == 3 and len(tensor) == 1 else tensor
-        if matrix.ndim != 2:
-            raise ArtefactError(f"{path}: {key} has shape {tensor.shape}, not one matrix")
-        found[plain] = matrix.astype(np.float64)
-    others = [key for key, tensor in tensors.items() if np.any(tensor)]
-    if others:
-        raise ArtefactError(
-            f"{path} has more than one attention head can use: {', '.join(sorted(others))}; "
-            "biases, positions, normalisation and further layers must be zero or left out"
-        )
-    try:
-        check_parameters(Parameters(**found))
-    except ValueError as error:
-        hint = ""
-        if turned := _find_transposed(found):
-            hint = (
-                f"; all fits if {', '.join(turned)} and perhaps square matrices are transposed: "
-                "vectors are rows here, x @ W"
-            )
-        raise ArtefactError(f"{path}: {error}{hint}") from None
-    return OneLayer(Parameters(**found))
-
-
-def _read_tensor(path: Path | str, file, key: str) -> np.ndarray:
-    """A tensor; ArtefactError if it is a weight that is no real number, or of a strange type."""
-    dtype = file.get_slice(key).get_dtype()
-    if dtype in FLOATS or key not in (*NAMES, *NAMES.values()):
-        with contextlib.suppress(TypeError, AttributeError):  # numpy has no such type
-            return file.get_tensor(key)
-    raise ArtefactError(f"{path}: {key} is {dtype}; allowed: {', '.join(FLOATS.values())}")
-
-
-def _describe_damage(path: Path | str) -> str:
-    """What a file is that cannot be opened: such files begin with eight bytes and a brace."""
-    with contextlib.suppress(OSError), open(path, "rb") as file:
-        if file.read(9)[8:] == b"{":
-            return "is cut off or damaged"
-    return "is no safetensors file"
-
-
-def _find_transposed(found: dict[str, np.ndarray]) -> tuple[str, ...]:
-    """The fewest matrices that have to be transposed for all shapes to fit; () if none do."""
-    for count in range(1, len(found) + 1):
-        for names in combinations(found, count):
-            turned = {name: found[name].T for name in names}
-            with contextlib.suppress(ValueError):
-                check_parameters(Parameters(**(found | turned)))
-                return names
-    return ()

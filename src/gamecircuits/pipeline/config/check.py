@@ -63,7 +63,9 @@ from gamecircuits.training.trial import (
     has_range,
 )
 from gamecircuits.transformer.constructions.construction import CONSTRUCTIONS
-from gamecircuits.transformer.weights import read_any_model
+from gamecircuits.transformer.foreign import read_any_model
+from gamecircuits.transformer.one_layer import require_one_layer
+from gamecircuits.transformer.weights import list_weights
 
 MAX_PROBLEMS = 30  # that are shown
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,59}")
@@ -688,14 +690,14 @@ def _read_file(path: str, *, is_drawn: bool) -> tuple[int, str]:
     size = model.vocab_size
     if not fits(VocabSize, size):
         raise GamecircuitsError(f"has {size} tokens; allowed: {describe_allowed(VocabSize)}")
-    if not all(np.isfinite(matrix).all() for matrix in model.parameters):
+    if not all(np.isfinite(weight).all() for weight in list_weights(model)):
         raise GamecircuitsError("has weights that are not finite")
     with np.errstate(over="ignore", invalid="ignore"):
         if not np.isfinite(model.logits(np.arange(size)[:, None])).all():
             raise GamecircuitsError("has weights so large that logits are not finite")
     if is_drawn:
         try:
-            get_circuits(model)
+            get_circuits(require_one_layer(model, "a figure"))
         except GamecircuitsError as error:
             raise GamecircuitsError(f"{error}; allowed with figures: false") from None
     return size, hashlib.sha256(Path(path).read_bytes()).hexdigest()

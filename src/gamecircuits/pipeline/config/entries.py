@@ -25,8 +25,7 @@ from gamecircuits.errors import GamecircuitsError
 from gamecircuits.parameters import Parameter, VocabSize, get_parameters
 from gamecircuits.training.averaging import DEFAULT_AVERAGES
 from gamecircuits.training.choices import COMPARED, STRENGTHS
-from gamecircuits.training.eval_lengths import EVAL_LENGTHS
-from gamecircuits.training.hypotheses import MEASURES
+from gamecircuits.training.hypotheses import LENGTHS, MEASURES
 
 MAX_SHARDS = 10_000  # each is two jobs, and Snakemake plans about a thousand a second
 MAX_GROUPS = 2000
@@ -36,9 +35,7 @@ if TYPE_CHECKING:
     Length = str
     Strength = str
 else:  # the names stand elsewhere, where a type checker cannot read them
-    Measure, Length, Strength = (
-        Literal[tuple(names)] for names in (MEASURES, EVAL_LENGTHS, STRENGTHS)
-    )
+    Measure, Length, Strength = (Literal[tuple(names)] for names in (MEASURES, LENGTHS, STRENGTHS))
 
 
 class Strict(BaseModel):

@@ -23,9 +23,9 @@ from gamecircuits.games.game import GAMES, Game, make_game
 from gamecircuits.parameters import get_parameters
 from gamecircuits.pipeline.run.progress import clock, read_count
 from gamecircuits.randomness import get_rng
+from gamecircuits.transformer.foreign import read_any_model
 from gamecircuits.transformer.model import NORMS
-from gamecircuits.transformer.one_layer import OneLayer
-from gamecircuits.transformer.weights import read_any_model
+from gamecircuits.transformer.one_layer import OneLayer, require_one_layer
 
 PATIENCE = 5.0  # seconds without a word
 WIDTH = 100
@@ -148,7 +148,7 @@ def main(argv: list[str] | None = None) -> int:
     said = ["reading the model"]
     threading.Thread(target=_beat, args=[said], daemon=True).start()
     try:
-        model = read_any_model(arguments.file)
+        model = require_one_layer(read_any_model(arguments.file), "a diagnosis")
         given = {name: getattr(arguments, name) for name in ("norm", "gain", "sink")}
         model = replace(model, **{name: v for name, v in given.items() if v is not None})
         game = make_named_game(arguments.game, arguments.keys, model.vocab_size)

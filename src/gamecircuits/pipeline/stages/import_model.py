@@ -4,8 +4,9 @@ from typing import Any
 
 from gamecircuits.errors import GamecircuitsError
 from gamecircuits.storage.files import file_digest
+from gamecircuits.transformer.foreign import read_any_model
 from gamecircuits.transformer.function import make_own_model
-from gamecircuits.transformer.weights import read_any_model, write_model
+from gamecircuits.transformer.weights import write_model
 
 
 def import_model(
