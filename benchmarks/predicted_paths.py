@@ -17,7 +17,7 @@ from gamecircuits.games.set_complement import SetComplement
 from gamecircuits.training.averaging import Last
 from gamecircuits.training.predicted_path import get_mean_strengths, predict_path
 from gamecircuits.training.program import train
-from gamecircuits.training.trial import Trial
+from gamecircuits.training.architectures.one_layer import OneLayerTrial
 from gamecircuits.training.weights import from_vector
 
 NUM_STEPS, SCHEDULE = 1000, "cosine"
@@ -39,7 +39,7 @@ CHOSEN = [  # V, n, d, d_v, optimizer, targets, tied
 ]
 
 
-def compare(vocab_size: int, trained: int, trial: Trial, seed: int) -> np.ndarray:
+def compare(vocab_size: int, trained: int, trial: OneLayerTrial, seed: int) -> np.ndarray:
     """Strengths at the end, predicted and measured, of two trainings: (2, 2, 3)."""
     V, game, trials = vocab_size, SetComplement(vocab_size), [trial] * 2
     run = train(
@@ -60,7 +60,7 @@ def main() -> None:
     )
     print("|---" * 10 + "|")
     for V, n, d, d_v, optimizer, targets, tied in CHOSEN:
-        trial = Trial(
+        trial = OneLayerTrial(
             d_model=d, d_v=d_v, d_k=d, optimizer=optimizer, targets=targets, tied=tied,
             learning_rate=RATES[optimizer], schedule=SCHEDULE,
         )  # fmt: skip

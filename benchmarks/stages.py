@@ -140,12 +140,12 @@ def train(trials: int, vocab_size: int, length: int, steps: int = 50, **hyperpar
     """Seconds that `steps` steps of all trials take, without compilation."""
     from gamecircuits.training import program
     from gamecircuits.training.averaging import Ema, Last
-    from gamecircuits.training.trial import Trial
+    from gamecircuits.training.architectures.one_layer import OneLayerTrial
 
     game = _make_game(sets(vocab_size))
     d, batch, repeats = 2 * vocab_size, 32, 4
     games = game.play(steps * batch, np.random.default_rng(0)).reshape(steps, batch, vocab_size)
-    trial = Trial(d_model=d, d_k=d, d_v=d, batch_size=batch, **hyperparameters)
+    trial = OneLayerTrial(d_model=d, d_k=d, d_v=d, batch_size=batch, **hyperparameters)
 
     def run() -> float:
         clock = [time.process_time()]

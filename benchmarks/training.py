@@ -70,14 +70,14 @@ def measure_ours(
     from gamecircuits.games.game import make_game
     from gamecircuits.training import program
     from gamecircuits.training.averaging import Bema, Ema, Last, PowerEma
-    from gamecircuits.training.trial import Trial
+    from gamecircuits.training.architectures.one_layer import OneLayerTrial
     from gamecircuits.transformer.model import forward
 
     if over_positions:
         program.forward_by_tokens = forward
     game = make_game("set_complement", vocab_size=V)
     batches = game.play(STEPS * BATCH, np.random.default_rng(0)).reshape(STEPS, BATCH, V)
-    trial = Trial(d_model=d, d_k=d, d_v=d, batch_size=BATCH, weight_decay=0.01, **hyperparameters)
+    trial = OneLayerTrial(d_model=d, d_k=d, d_v=d, batch_size=BATCH, weight_decay=0.01, **hyperparameters)
     clock = [time.perf_counter()]
     program.train(
         game, [trial] * trials, range(trials),

@@ -50,10 +50,14 @@ def _list_modules(*path: str) -> list[str]:
 
 
 class Registry:
-    """The kinds found in one package; modules of it that are not kinds are named in `helpers`."""
+    """The kinds found in one package; modules of it that are not kinds are named in `helpers`.
 
-    def __init__(self, noun: str, package: str, helpers: Iterable[str]):
-        self.noun, self.package, self._helpers = noun, package, frozenset(helpers)
+    The classes of some registries end in a `suffix`.
+    """
+
+    def __init__(self, noun: str, package: str, helpers: Iterable[str] = (), suffix: str = ""):
+        self.noun, self.package, self.suffix = noun, package, suffix
+        self._helpers = frozenset(helpers)
 
     def kinds(self) -> list[str]:
         """Names of all kinds, sorted; imports none of them."""
@@ -71,7 +75,7 @@ class Registry:
     def type(self, kind: str) -> type:
         """The class of `kind`; a file that cannot be used as a kind is named with the reason."""
         name = self.module(kind)
-        wanted = "".join(part.capitalize() for part in kind.split("_"))
+        wanted = "".join(part.capitalize() for part in kind.split("_")) + self.suffix
         try:
             found = getattr(importlib.import_module(name), wanted)
         except AttributeError as error:

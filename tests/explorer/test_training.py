@@ -10,15 +10,15 @@ from gamecircuits.explorer.training import (
     thin,
 )
 from gamecircuits.games.game import make_game
-from gamecircuits.training.trial import Trial
+from gamecircuits.training.architectures.one_layer import OneLayerTrial
 from gamecircuits.training.weights import init_weights, to_parameters
 from gamecircuits.transformer.one_layer import OneLayer
 
 V, D = 5, 4
 
 
-def make_trial(norm: str) -> Trial:
-    return Trial(norm=norm, gain=3.0, d_model=D, d_k=3, d_v=3, init_scale=2.0)
+def make_trial(norm: str) -> OneLayerTrial:
+    return OneLayerTrial(norm=norm, gain=3.0, d_model=D, d_k=3, d_v=3, init_scale=2.0)
 
 
 def make_model(norm: str, seed: int) -> OneLayer:
@@ -72,7 +72,7 @@ def test_checkpoints_fit_into_the_budget():
     assert thin(1, 1).tolist() == [0]
 
 
-def write_files(trial: Trial, models: list) -> tuple[dict, dict]:
+def write_files(trial: OneLayerTrial, models: list) -> tuple[dict, dict]:
     names = ["W_E", "W_Q", "W_K", "W_V", "W_O", "W_U", "gain"]
     stacked = [np.stack([w[n] for w in models]) for n in range(len(names))]
     trajectory = {f"a/0/{name}": part[1:] for name, part in zip(names, stacked, strict=True)}

@@ -39,7 +39,7 @@ def make_tables(
     rng = np.random.default_rng(0)
     keys = [{"variant": v, "number": n} for v in variants for n in range(trials)]
     kept = [key for key in keys if tuple(key.values()) not in lost]
-    default = {name: getattr(Trial(), name) for name in HYPERPARAMETERS}
+    default = {name: getattr(OneLayerTrial(), name) for name in HYPERPARAMETERS}
     drawn = [{"learning_rate": 10.0 ** -(n + 1), "tied": n == 1} for n in range(trials)]
     metrics = pd.DataFrame(
         key | {"average": a, "strength": "as_trained", "length": s, "metric": m, "count": 9,

@@ -155,7 +155,7 @@ def test_moderators_are_the_effects_of_a_part_of_the_draws():
     values = draw_values(6, lost=[("normed", 4)])
     schedules = ["cosine", "constant", "cosine", "constant", "cosine", "constant"]
     drawn = [
-        {key: getattr(Trial(), key) for key in HYPERPARAMETERS}
+        {key: getattr(OneLayerTrial(), key) for key in HYPERPARAMETERS}
         | {"variant": v, "number": n, "schedule": schedule, "learning_rate": 0.001 * (n + 1)}
         for v in VARIANTS for n, schedule in enumerate(schedules)
     ]  # fmt: skip

@@ -5,10 +5,11 @@ import pandas as pd
 import pytest
 from bigram import Bigram
 from scipy.special import softmax
+from twins import random_gpt
 
 from gamecircuits.games.game import PAD, make_game
 from gamecircuits.training import measure
-from gamecircuits.training.trial import Trial
+from gamecircuits.training.architectures.one_layer import OneLayerTrial
 from gamecircuits.transformer.circuits import from_circuits
 from gamecircuits.transformer.model import forward
 from gamecircuits.transformer.one_layer import OneLayer
@@ -102,7 +103,7 @@ def test_r_is_gauge_but_under_the_norm_of_the_output(games):
 def test_strengths_are_those_wanted(games):
     """Half of the attention is dropped: twice the output; and the mean x of another model."""
     other = OneLayer(from_circuits(SCORES, 3 * OV, DIRECT))
-    dropping = Trial(attention_dropout=0.2, residual_dropout=0.375, embedding_dropout=0.9)
+    dropping = OneLayerTrial(attention_dropout=0.2, residual_dropout=0.375, embedding_dropout=0.9)
     factors = measure.get_factors(dropping, EXACT, other)
     assert factors == pytest.approx({"as_trained": 1, "rescaled": 2, "matched": 3})
     for factor in factors.values():
@@ -124,7 +125,7 @@ def test_strengths_are_those_wanted(games):
     weak = OneLayer(from_circuits(SCORES, OV / 99, DIRECT))
     for model, reference in [(EXACT, None), (normed, EXACT), (EXACT, normed), (opposite, EXACT),
                              (EXACT, opposite), (weak, EXACT)]:  # fmt: skip
-        assert set(measure.get_factors(Trial(), model, reference)) == {"as_trained", "rescaled"}
+        assert set(measure.get_factors(OneLayerTrial(), model, reference)) == {"as_trained", "rescaled"}
 
 
 def test_circuits_in_numbers(games):
@@ -223,3 +224,46 @@ def test_models_of_other_kinds_are_measured_without_a_prediction(games):
     iterates = softmax([bigram.table[tokens[:, 1]] for bigram in bigrams], axis=2)
     away = np.abs(iterates - iterates.mean(axis=0)).sum(axis=2).mean() / 2
     assert noise["noise"].tolist() == pytest.approx([away])
+
+
+def test_deeper_models_on_the_way(games):
+    """Metrics and entropy of attention, prefix by prefix; one game is over after three tokens."""
+    tokens, mask = games
+    tokens, mask = tokens.copy(), mask.copy()
+    tokens[0, 3:], mask[0, 2:] = PAD, False
+    model = random_gpt(V, V, np.random.default_rng(2), layers=3, scale=2.0)
+    lengths = {"trained": 1, "longest": 4}
+    found = measure.measure_checkpoint(model, tokens, mask, lengths)
+    assert list(found)[:3] == [f"{metric}_trained" for metric in measure.LOOKED_AT]
+    assert len(found) == 2 * (len(measure.LOOKED_AT) + 3)
+    assert [np.isnan(found[f"entropy_share_{layer}_trained"]) for layer in range(3)] == 3 * [True]
+    patterns = {}
+    logits = model.logits(tokens, hook=patterns.setdefault)
+    p = softmax(logits[1:, 3].astype(float), axis=1)
+    rate = np.where(mask[1:, 3], 0, p).sum(axis=1).mean()
+    assert found["illegal_token_rate_longest"] == pytest.approx(rate, rel=1e-5)
+    for layer in range(3):
+        rows = patterns[f"blocks.{layer}.attn.pattern"][1:, :, 3, :4].astype(float)
+        share = -(rows * np.log(rows)).sum(axis=2).mean() / np.log(4)
+        assert found[f"entropy_share_{layer}_longest"] == pytest.approx(share, rel=1e-5)
+
+
+def test_deeper_models_are_measured_as_they_are(games):
+    tokens, mask = games
+    models = [random_gpt(V, V, np.random.default_rng(seed)) for seed in range(3)]
+    assert measure.is_usable(models[0], tokens)
+    assert measure.get_factors(Trial(attention_dropout=0.5), models[0], EXACT) == {"as_trained": 1}
+    table = measure.measure_average(models[0], tokens, mask, [3]).set_index("metric")
+    p = softmax(models[0].logits(tokens)[:, 2].astype(float), axis=1)
+    rate = np.where(mask[:, 2], 0, p).sum(axis=1).mean()
+    assert table.loc["illegal_token_rate", "mean"] == pytest.approx(rate, rel=1e-5)
+    assert table["standard_form"].isna().all()
+    scaled = measure.measure_scaled(models[0], 1.0, tokens, mask, [3]).set_index("metric")
+    assert scaled["mean"].to_dict() == table.loc[list(measure.COMPARED), "mean"].to_dict()
+    noise = measure.measure_noise(models, tokens, mask, [3])
+    iterates = softmax([model.logits(tokens)[:, 2].astype(float) for model in models], axis=2)
+    away = np.abs(iterates - iterates.mean(axis=0)).sum(axis=2).mean() / 2
+    assert noise["noise"].tolist() == pytest.approx([away], rel=1e-4)
+    lost = random_gpt(V, V, np.random.default_rng(0), scale=np.inf)
+    assert not measure.is_usable(lost, tokens)
+    assert not measure.is_usable(lost)

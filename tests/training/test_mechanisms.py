@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from gamecircuits.training.choices import choose_middle
+from gamecircuits.training.choices import KEYS, choose_middle
 from gamecircuits.training.mechanisms import QUANTITIES, get_mechanisms
 
 TRAINED, LONGEST, V = 3, 7, 8
@@ -89,7 +89,8 @@ def test_what_is_not_defined_is_empty(found):
         row = found.loc[key]
         assert (row["num_trials"], row["pairs_vs_variant"]) == (0, 0)
         assert np.isnan(row[["mean", "low", "difference_vs_variant"]].astype(float)).all()
-    assert set(found.index) == {(v, q) for v in ("plain", "normed", "lost") for q in QUANTITIES}
+    defined = [name for name, q in QUANTITIES.items() if "one_layer" in q.architectures]
+    assert set(found.index) == {(v, q) for v in ("plain", "normed", "lost") for q in defined}
 
 
 def test_exponents_are_slopes_where_there_is_one():
@@ -123,3 +124,28 @@ def test_the_middle_average_is_chosen_by_place():
     assert choose_middle(list("abcdef")) == "c"
     assert choose_middle(["last", "ema"]) == "ema"
     assert choose_middle(["last"]) is None
+
+
+def test_deeper_models_have_quantities_of_their_own():
+    tables = make_tables()
+    dynamics = tables["dynamics"][[*KEYS, "step"]]
+    for layer, share in enumerate((0.4, 0.8)):
+        dynamics = dynamics.assign(**{
+            f"entropy_share_{layer}_trained": share * dynamics["step"] / 20,
+            f"entropy_share_{layer}_twice": 9.0,
+            f"entropy_share_{layer}_longest": share + 0.1,
+        })  # fmt: skip
+    illegal = pd.DataFrame(
+        {"variant": "plain", "number": 0, "average": average, "length": s, "part": part,
+         "displacement": 5.0 * s**power}
+        for average, sign in {"last": 1, "ema": 0}.items() for s in range(1, LONGEST + 1)
+        for part, power in {"seen": -0.5 * sign, "unseen": 0.25 * sign}.items()
+    )  # fmt: skip
+    tables |= {"dynamics": dynamics, "illegal": illegal}
+    found = get_mechanisms(tables, TRAINED, ["plain", "normed"], AVERAGES, "gpt")
+    assert set(found["quantity"]) == {n for n, q in QUANTITIES.items() if "gpt" in q.architectures}
+    of_plain = found[found["variant"] == "plain"].set_index("quantity")
+    wanted = {"entropy_share_trained": 0.6, "entropy_share_longest": 0.7, "seen_exponent": -0.5,
+              "unseen_exponent": 0.25, "dispersion_exponent": -1, "noise_share": 0.75}  # fmt: skip
+    assert of_plain.loc[list(wanted), "mean"].to_dict() == pytest.approx(wanted)
+    assert of_plain.loc["seen_exponent", "num_trials"] == 1

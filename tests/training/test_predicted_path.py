@@ -15,12 +15,12 @@ from gamecircuits.games.set_complement import SetComplement
 from gamecircuits.theory.path import Descent, Factors, descend_factors
 from gamecircuits.training import predicted_path, program
 from gamecircuits.training.averaging import Last
-from gamecircuits.training.trial import Trial
+from gamecircuits.training.architectures.one_layer import OneLayerTrial
 from gamecircuits.training.weights import Weights, from_vector, init_weights
 from gamecircuits.transformer.constructions.construction import helmert
 
 V, TRAINED = 6, 3
-QUIET = Trial(optimizer="sgd", targets="exact", batch_size=65536, warmup=0.0, clip_norm=1e30)
+QUIET = OneLayerTrial(optimizer="sgd", targets="exact", batch_size=65536, warmup=0.0, clip_norm=1e30)
 
 
 def make_equivariant(seed):
@@ -58,7 +58,7 @@ def test_noise_has_the_covariance_of_batches(changes):
     Trained to one length, 2, the prefixes of a game have nothing in common but their first token.
     """
     _, weights = make_equivariant(1)
-    trial = Trial(d_model=2 * V - 2, d_k=V - 1, d_v=2 * V - 2, batch_size=4, **changes)
+    trial = OneLayerTrial(d_model=2 * V - 2, d_k=V - 1, d_v=2 * V - 2, batch_size=4, **changes)
     vector, unravel = ravel_pytree(weights)
     rate = trial.attention_dropout
     number = 4000
@@ -97,7 +97,7 @@ def test_noise_has_the_covariance_of_batches(changes):
     ids=str,
 )
 def test_training_goes_where_it_is_predicted(changes):
-    trial = Trial(d_model=12, d_v=12, d_k=0, **changes)
+    trial = OneLayerTrial(d_model=12, d_v=12, d_k=0, **changes)
     game = SetComplement(V)
     run = program.train(
         game, [trial], [0], [Last()], lambda size, rng: (game.play(size, rng) for _ in count()),
@@ -114,12 +114,12 @@ def test_training_goes_where_it_is_predicted(changes):
     "changes", [{"norm": "attention"}, {"embedding_dropout": 0.1}, {"residual_dropout": 0.1}]
 )
 def test_what_is_not_covered_is_refused(changes):
-    trial = Trial(d_model=4, d_k=4, d_v=4, **changes)
+    trial = OneLayerTrial(d_model=4, d_k=4, d_v=4, **changes)
     start = ravel_pytree(init_weights(trial, V, np.random.default_rng(0)))[0]
     with pytest.raises(ParameterError, match="where the path is predicted") as raised:
         predicted_path.predict_path([trial], start[None], V, TRAINED, 2, 1)
     assert raised.value.key in changes
-    other = Trial(d_model=4, d_k=4, d_v=4)
+    other = OneLayerTrial(d_model=4, d_k=4, d_v=4)
     with pytest.raises(ValueError, match="several programs"):
         predicted_path.predict_path(
             [other, replace(other, tied=True)], np.zeros((2, 9)), V, TRAINED, 2, 1

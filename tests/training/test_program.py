@@ -15,7 +15,7 @@ from gamecircuits.training import program
 from gamecircuits.training.averaging import Bema, Earlier, Ema, Last, PowerEma
 from gamecircuits.training.checkpoint import Checkpoint
 from gamecircuits.training.streams import iter_dataset, iter_split
-from gamecircuits.training.trial import Trial
+from gamecircuits.training.architectures.one_layer import OneLayerTrial
 from gamecircuits.training.weights import from_vector, init_weights, make_model
 from gamecircuits.transformer.circuits import token_logits
 from gamecircuits.transformer.model import Parameters, forward
@@ -26,7 +26,7 @@ AVERAGES = [
     Last(), Ema(0.8), PowerEma(0.7, 2.0), Bema(0.5, 0.3, 2.0, 1.0, every=2), Earlier(0.7),
     Bema(0.5, 0.3, burn_in=0.5),
 ]  # fmt: skip
-SMALL = Trial(d_model=4, d_k=3, d_v=2, batch_size=8, learning_rate=0.02, warmup=0.3)
+SMALL = OneLayerTrial(d_model=4, d_k=3, d_v=2, batch_size=8, learning_rate=0.02, warmup=0.3)
 DROPPING = replace(SMALL, embedding_dropout=0.3, attention_dropout=0.2, residual_dropout=0.4)
 SMALL_DROPPING = replace(DROPPING, learning_rate=0.01, residual_dropout=0.1)
 
@@ -306,7 +306,7 @@ def test_dropping_all_attention_of_a_position_has_a_gradient():
 )
 def test_set_complement_is_learned(norm):
     game = ("set_complement", {"vocab_size": 6})
-    trial = Trial(norm=norm, gain=3.0, learning_rate=0.02, schedule="cosine", targets="exact")
+    trial = OneLayerTrial(norm=norm, gain=3.0, learning_rate=0.02, schedule="cosine", targets="exact")
     run = train(trial, game=game, length=3, num_steps=300, num_checkpoints=1)
     best = np.log([5, 4, 3]).mean()
     assert run.losses[0, 0] > best + 0.2

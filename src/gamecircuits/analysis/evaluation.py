@@ -32,6 +32,8 @@ from gamecircuits.transformer.interface import Model
 from gamecircuits.transformer.one_layer import OneLayer, require_one_layer
 
 CHUNK_BYTES = 1 << 22  # of logits at one length, for sampled games
+POSITIONS = 1 << 11  # that a deeper model is given at once: what lies between layers stays small
+See = Callable[[int, np.ndarray, np.ndarray], None]
 
 
 def evaluate_by_length(
@@ -39,6 +41,7 @@ def evaluate_by_length(
     batches: Iterable[tuple[np.ndarray, np.ndarray]],
     lengths: Iterable[int],
     num_games: int,
+    see: See = lambda length, legal, values: None,
 ) -> pd.DataFrame:
     """Metrics on games, by the length of the prefix.
 
@@ -47,6 +50,8 @@ def evaluate_by_length(
         batches: pairs of tokens (n, L) and legal next tokens (n, L, V).
         lengths: prefix lengths, 1 to L. A game that is over by then does not count.
         num_games: number of games in all batches together.
+        see: takes a length, the legal next tokens (n, V) after some prefixes of it, and all metrics
+            (metrics, n) there; it is called until all prefixes were seen.
 
     Returns:
         one row per (length, metric): count, mean, std (of the population), min, quantiles, max.
@@ -72,8 +77,19 @@ def evaluate_by_length(
                 logits, entropy = prefixes.at(length, goes_on)
                 legal_now = np.ascontiguousarray(now[goes_on].T)
                 logits = np.ascontiguousarray(logits.T)
-                summary.add(np.stack([*context_metrics(logits.T, legal_now.T, entropy).values()]))
+                values = np.stack([*context_metrics(logits.T, legal_now.T, entropy).values()])
+                summary.add(values)
+                see(length, legal_now.T, values)
     return to_frame(summaries)
+
+
+def get_logits(model: Model, tokens: np.ndarray) -> np.ndarray:
+    """Logits (N, L, V) after every prefix of tokens (N, L), a few games at a time."""
+    if isinstance(model, OneLayer):  # nothing is larger than the logits
+        return model.logits(tokens)
+    size = max(1, POSITIONS // tokens.shape[1])
+    starts = range(0, max(len(tokens), 1), size)
+    return np.concatenate([model.logits(tokens[start : start + size]) for start in starts])
 
 
 class _CountedPrefixes:
@@ -100,7 +116,7 @@ class _ModelPrefixes:
     """Predictions of any model, by its logits; without an entropy of attention."""
 
     def __init__(self, model: Model, games: np.ndarray, longest: int):
-        self.logits = model.logits(games[:, :longest])
+        self.logits = get_logits(model, games[:, :longest])
 
     def at(self, length: int, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Logits (n, V) and NaN (n,) for the wanted games, bool (N,)."""

@@ -13,8 +13,7 @@ from gamecircuits.analysis.metrics import probabilities
 from gamecircuits.experiments.experiment import Experiment
 from gamecircuits.games.set_complement import SetComplement
 from gamecircuits.theory.path import get_illegal_rate, longest_length
-from gamecircuits.training.trial import Trial
-from gamecircuits.training.weights import from_vector, make_model
+from gamecircuits.training.architectures.one_layer import OneLayerTrial, Weights
 
 KINDS: dict[str, dict[str, Any]] = {
     "gradient descent, exact": {"optimizer": "sgd", "targets": "exact"},
@@ -84,7 +83,7 @@ class TrainingPath(Experiment):
             log(f"{part}, {kind}: {len(trials)} trainings, V = {shape.vocab_size}")
         return pd.concat(tables, ignore_index=True)
 
-    def _train(self, shape: Shape, trials: list[Trial], seed: int) -> Iterator[dict]:
+    def _train(self, shape: Shape, trials: list[OneLayerTrial], seed: int) -> Iterator[dict]:
         """Train and predict a group of trials, and compare."""
         # JAX takes long to load, and whoever reads a configuration makes its experiments.
         import jax
@@ -110,10 +109,10 @@ class TrainingPath(Experiment):
             told = {name: value for name, value in asdict(trial).items() if name in SHOWN}
             about = {"run": number, "vocab_size": V, "trained": n, **told}
             for look, step in enumerate(path.checkpoints):
-                weights = from_vector(trial, V, run.trajectory[number, look])
+                weights = trial.from_vector(run.trajectory[number, look], V, V - 1)
                 predicted = path.strengths[number, look]
-                measured = np.asarray(get_mean_strengths(weights))
-                rates = measure_rates(make_model(trial, weights), games)
+                measured = np.asarray(get_mean_strengths(Weights(**weights)))
+                rates = measure_rates(trial.make_model(weights), games)
                 laws = get_illegal_rate(V, np.arange(1, V), predicted)
                 pairs = [
                     *zip(STRENGTHS, [np.nan] * 3, predicted, measured, strict=True),
@@ -138,7 +137,7 @@ def draw_shape(rng: np.random.Generator) -> Shape:
     return Shape(V, int(rng.integers(3, V - 2)), widths)
 
 
-def draw_trial(kind: str, shape: Shape, rng: np.random.Generator) -> Trial:
+def draw_trial(kind: str, shape: Shape, rng: np.random.Generator) -> OneLayerTrial:
     """Draw the numbers that differ within a group; ranges are uniform on a log scale."""
     fixed = KINDS[kind]
     ranges = {"learning_rate": RATES[fixed.get("optimizer", "adamw")], "init_scale": (0.4, 1.6)}
@@ -147,7 +146,7 @@ def draw_trial(kind: str, shape: Shape, rng: np.random.Generator) -> Trial:
         for key, value in (ranges | fixed).items()
     }
     schedule = str(rng.choice(["constant", "linear", "cosine"]))
-    return Trial(**shape.widths, **drawn, schedule=schedule)  # type: ignore[arg-type]
+    return OneLayerTrial(**shape.widths, **drawn, schedule=schedule)  # type: ignore[arg-type]
 
 
 def measure_rates(model, games: np.ndarray) -> np.ndarray:

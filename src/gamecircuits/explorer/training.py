@@ -9,9 +9,8 @@ from gamecircuits.analysis.metrics import probabilities
 from gamecircuits.analysis.standard_form import fit_model
 from gamecircuits.explorer.models import make_tables, scale_at_length_1
 from gamecircuits.games.game import PAD
+from gamecircuits.training.architectures.one_layer import OneLayerTrial, Weights
 from gamecircuits.training.measure import is_usable
-from gamecircuits.training.trial import Trial
-from gamecircuits.training.weights import Weights, make_model
 from gamecircuits.transformer.model import Parameters
 from gamecircuits.transformer.one_layer import OneLayer
 
@@ -49,7 +48,10 @@ def thin(there: int, count: int) -> np.ndarray:
 
 
 def read_models(
-    trial: Trial, key: str, trajectory: Mapping[str, np.ndarray], start: Mapping[str, np.ndarray]
+    trial: OneLayerTrial,
+    key: str,
+    trajectory: Mapping[str, np.ndarray],
+    start: Mapping[str, np.ndarray],
 ) -> list[OneLayer]:
     """The models before the first step and at every checkpoint, up to the last usable one.
 
@@ -57,13 +59,11 @@ def read_models(
         key: "variant/number".
         trajectory, start: tensors of the files trajectory and weights.
     """
-    first = Parameters(*(start[f"{key}/start/{name}"] for name in Parameters._fields))
-    first = Parameters(*(matrix.astype(np.float64) for matrix in first))
-    gain = float(start[f"{key}/start/gain"]) if trial.norm != "none" else 1.0
-    models = [OneLayer(first, trial.norm, gain)]
-    parts = [trajectory[f"{key}/{name}"] for name in Weights._fields]
+    names = (*Parameters._fields, "gain")
+    models = [trial.from_tensors({name: start[f"{key}/start/{name}"] for name in names})]
+    parts = {name: trajectory[f"{key}/{name}"] for name in Weights._fields}
     models += [
-        make_model(trial, Weights(*(part[n] for part in parts)))
+        trial.make_model({name: part[n] for name, part in parts.items()})
         for n in range(len(trajectory["steps"]))
     ]
     usable = [is_usable(model) for model in models]
@@ -140,7 +140,7 @@ def describe_search(
     variants = []
     for item in trials:
         trajectory, start = files[item["file"]]
-        trial = Trial(**item["hyperparameters"])
+        trial = OneLayerTrial(**item["hyperparameters"])
         models = read_models(trial, f"{item['variant']}/{item['number']}", trajectory, start)
         chosen = [models[n] for n in places if n < len(models)]
         if chosen:

@@ -30,6 +30,7 @@ from gamecircuits.pipeline.config.limits import (
 from gamecircuits.pipeline.config.named import Config, NamedGame, NamedModel
 from gamecircuits.pipeline.stage import STAGES, File, Names, Stage, Work, figure, file_of, stage
 from gamecircuits.storage.files import record_path
+from gamecircuits.training.trial import ARCHITECTURES
 from gamecircuits.transformer.constructions.construction import CONSTRUCTIONS
 
 SHOWN_VERSIONS = ("numpy", "pandas", "pyarrow", "matplotlib", "safetensors", "snakemake")
@@ -166,7 +167,8 @@ def plot_board(config: Config, game: str) -> Work:
 # Training. A group is the trials of a search that one job trains together.
 
 TABLES = ("metrics", "scaled", "trials", "dynamics", "noise", "circuits")  # of trials
-SUMMARIES = ("effects", "mechanisms", "moderators")  # of a search, compared
+BY_LENGTH = ("matched", "baselines", "attention", "illegal")  # further tables, of no figure yet
+SUMMARIES = ("effects", "mechanisms", "moderators", "factors")  # of a search, compared
 ENOUGH_TRIALS = 12  # of a variant, for a figure of single trials to tell something
 
 
@@ -194,6 +196,7 @@ def _describe_group(config: Config, search: str, group: str) -> Work:
         "search": search,
         "seed": config.seed,
         "game": named.game.settings,
+        "architecture": named.entry.architecture,
         "group": [
             {"variant": variant, "number": number, **asdict(named.trials[variant, number])}
             for variant, number in named.groups[group]
@@ -206,7 +209,8 @@ def _describe_group(config: Config, search: str, group: str) -> Work:
     if named.entry.data == "dataset":
         settings |= {"splits": None, "num_games": named.game.num_games}
         games = _all_shards(config, "generate_games", named.game.name)
-    return Work({"games": games}, settings)
+    loads = [ARCHITECTURES.module(named.entry.architecture)]
+    return Work({"games": games}, settings, loads)
 
 
 @stage(
@@ -226,10 +230,11 @@ def train_trials(config: Config, search: str, group: str) -> Work:
     averages = list(entry.averages.items())  # in order, which a dict would lose
     settings = {"steps": entry.steps, "checkpoints": entry.checkpoints, "averages": averages}
     rows = sum(trial.batch_size * entry.length for trial in trials)
-    cells = rows * max(trial.d_model for trial in trials) * named.game.game.vocab_size
+    cells = rows * max(named.count_products(trial) for trial in trials)
     return Work(
         work.reads,
         work.settings | settings,
+        work.loads,
         memory=600 + 2 * _add_up(list_needs_of_training(named, named.groups[group])),
         seconds=10 + 2e-9 * entry.steps * cells,
     )
@@ -239,13 +244,13 @@ def train_trials(config: Config, search: str, group: str) -> Work:
     "training",
     writes={
         table: f"searches/{{search}}/{{group}}/{table}.parquet"
-        for table in TABLES
+        for table in (*TABLES, *BY_LENGTH)
         if table != "trials"
     },
     each=_groups,
 )
 def measure_trials(config: Config, search: str, group: str) -> Work:
-    """Metrics of these trials, their course in training, their noise and their circuits"""
+    """Metrics of these trials, beside baselines; their course, noise, attention and circuits"""
     work, named = _describe_group(config, search, group), config.searches[search]
     entry = named.entry
     names = {"search": search, "group": group}
@@ -260,14 +265,15 @@ def measure_trials(config: Config, search: str, group: str) -> Work:
         "reference": {
             "variant": first,
             "files": [compared.index(g) for g in groups],
-            "norms": [named.trials[first, number].norm for number in numbers],
+            "trials": [asdict(named.trials[first, number]) for number in numbers],
         },
     }
     cells = entry.checkpoints * entry.test_games * named.game.game.max_length
-    cells *= named.game.game.vocab_size
+    cells *= max(map(named.count_products, named.trials.values())) // 32
     return Work(
         {**work.reads, **trained, "references": references},
         work.settings | settings,
+        work.loads,
         memory=250 + 1.6 * _add_up(list_needs_of_measuring(named)),
         seconds=5 + len(named.groups[group]) * (1 + 1e-7 * cells),
     )
@@ -275,7 +281,7 @@ def measure_trials(config: Config, search: str, group: str) -> Work:
 
 @stage(
     "training",
-    writes={table: f"searches/{{search}}/{table}.parquet" for table in TABLES}
+    writes={table: f"searches/{{search}}/{table}.parquet" for table in (*TABLES, *BY_LENGTH)}
     | {
         table: [f"searches/{{search}}/{table}.{suffix}" for suffix in ("parquet", "csv")]
         for table in SUMMARIES
@@ -295,12 +301,14 @@ def collect_search(config: Config, search: str) -> Work:
             )
             for group in named.groups
         ]
-        for table in TABLES
+        for table in (*TABLES, *BY_LENGTH)
     }
     settings = {
         "search": search,
+        "architecture": named.entry.architecture,
         "length": named.entry.length,
         "num_trials": named.entry.trials,
+        "levels": list(named.levels.items()),
         "variants": list(named.entry.variants.items()),
         "averages": list(named.entry.averages.items()),
     }
@@ -351,10 +359,17 @@ def check_hypotheses(config: Config) -> Work:
     named = {h.search.name: h.search for h in config.hypotheses.values()}
     reads: dict[str, File | list[File]] = {
         table: [file_of("collect_search", table, search=search) for search in named]
-        for table in ("metrics", "scaled", "dynamics", "noise")
+        for table in ("metrics", "scaled", "dynamics", "noise", "illegal")
     }
     searches = [  # in order, which a dict would lose
-        [name, {"length": search.entry.length, "averages": list(search.entry.averages)}]
+        [
+            name,
+            {
+                "length": search.entry.length,
+                "averages": list(search.entry.averages),
+                "levels": list(search.levels.items()),
+            },
+        ]
         for name, search in named.items()
     ]
     stated = [hypothesis.settings for hypothesis in config.hypotheses.values()]
@@ -414,7 +429,7 @@ def extract_model(config: Config, model: str) -> Work:
     wanted = config.models[model].settings
     search = config.searches[wanted["search"]]
     group = search.group_of(wanted["variant"], wanted["number"])
-    norm = search.trials[wanted["variant"], wanted["number"]].norm
+    trial = search.trials[wanted["variant"], wanted["number"]]
     return Work(
         reads={"weights": file_of("train_trials", "weights", search=search.name, group=group)},
         settings={
@@ -423,8 +438,10 @@ def extract_model(config: Config, model: str) -> Work:
             "variant": wanted["variant"],
             "number": wanted["number"],
             "average": wanted["average"],
-            "norm": norm,
+            "architecture": search.entry.architecture,
+            "trial": asdict(trial),
         },
+        loads=[ARCHITECTURES.module(search.entry.architecture)],
     )
 
 

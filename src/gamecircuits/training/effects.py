@@ -19,9 +19,8 @@ import numpy as np
 import pandas as pd
 import scipy
 
-from gamecircuits.training.choices import AS_TRAINED, COMPARED, STRENGTHS
+from gamecircuits.training.choices import AS_TRAINED, COMPARED, STRENGTHS, list_hyperparameters
 from gamecircuits.training.eval_lengths import name_lengths
-from gamecircuits.training.trial import HYPERPARAMETERS
 
 COVERAGE = 0.95
 BEST = 4  # the best 1/BEST of the draws, as many of them as did not diverge
@@ -124,7 +123,7 @@ def get_moderators(
     contrasts = _list_contrasts(variants, averages, {}, {})
     drawn = trials[trials["variant"] == variants[0]].set_index("number")
     tables = []
-    for name in HYPERPARAMETERS:
+    for name in list_hyperparameters(drawn):
         values = drawn[name].unique()
         if not 2 <= len(values) <= FEW:
             continue

@@ -18,16 +18,18 @@ import pandas as pd
 from gamecircuits.analysis.metrics import METRICS
 from gamecircuits.training.choices import AS_TRAINED, COMPARED
 from gamecircuits.training.effects import describe_mean
-from gamecircuits.training.eval_lengths import name_lengths
+from gamecircuits.training.eval_lengths import name_all_lengths
+from gamecircuits.training.grid import find_variants
 from gamecircuits.training.mechanisms import QUANTITIES, get_quantities
 
 MEASURES = {  # name: unit
     **{name: METRICS[name].unit for name in COMPARED},
-    **{name: unit for name, (unit, _) in QUANTITIES.items()},
+    **{name: quantity.unit for name, quantity in QUANTITIES.items()},
 }
 LENGTHS = {  # in words
     "trained": "as in training",
     "twice": "at twice the trained length",
+    "halfway": "halfway from the trained to the longest length",
     "longest": "at the longest length",
 }
 VERDICTS = ("supported", "contradicted", "undecided")
@@ -41,10 +43,12 @@ def judge_hypotheses(
     Args:
         hypotheses: name, claim, search, measure (of COMPARED or QUANTITIES), length (by name; None
             for QUANTITIES), numbers of the draws that count, where (why these), between (two ends;
-            None is no limit), cell and versus: variant, average, strength of what is measured, and
-            of what is subtracted in pairs; versus None subtracts nothing.
-        tables: metrics, dynamics and noise by search.
-        searches: length (trained) and averages (in order) by search.
+            None is no limit), cell and versus: variant (or a level of the grid, which is the mean
+            over all variants with it), average, strength of what is measured, and of what is
+            subtracted in pairs; versus None subtracts nothing.
+        tables: metrics, dynamics, noise and illegal by search.
+        searches: length (trained), averages (in order) and levels of each factor of the grid (in
+            order), by search.
 
     Returns:
         one row per hypothesis: what it states, with `compared` in words; num_trials that have the
@@ -56,7 +60,7 @@ def judge_hypotheses(
         search = stated["search"]
         cells = [stated["cell"], stated["versus"]] if stated["versus"] else [stated["cell"]]
         of_cells = [_get_values(stated, c, tables[search], **searches[search]) for c in cells]
-        found = of_cells[0] - of_cells[1] if stated["versus"] else of_cells[0]
+        found = _compare(*of_cells).mean(axis=1)  # within each draw, of what is there
         mean, low, high = describe_mean(found.dropna().to_numpy(), len(hypotheses))
         region_low, region_high = (
             np.nan if limit is None else limit for limit in stated["between"]
@@ -117,22 +121,42 @@ def describe_comparison(stated: Mapping) -> str:
     return "; ".join([*parts, *(f"{key}: {value}" for key, value in stated["where"].items())])
 
 
+def _compare(values: pd.DataFrame, subtracted: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Differences by draw (rows): variant by variant if they are as many, else of their means."""
+    if subtracted is None:
+        return values
+    if values.shape == subtracted.shape:
+        return values - subtracted.to_numpy()
+    return (values.mean(axis=1) - subtracted.mean(axis=1)).to_frame()
+
+
 def _get_values(
-    stated: Mapping, cell: Mapping, tables: Mapping, length: int, averages: list[str]
-) -> pd.Series:
-    """What is measured of a cell in each of the draws that count; NaN where there is no value."""
+    stated: Mapping,
+    cell: Mapping,
+    tables: Mapping,
+    length: int,
+    averages: list[str],
+    levels: Sequence = (),
+) -> pd.DataFrame:
+    """What is measured of a cell in each of the draws that count (rows), by variant (columns)."""
+    variants = find_variants(cell["variant"], dict(levels))
     metrics = tables["metrics"]
     is_quantity = stated["measure"] in QUANTITIES
     if is_quantity and len(metrics):
         metrics = metrics[metrics["strength"] == AS_TRAINED]
     if metrics.empty or (is_quantity and averages[0] not in set(metrics["average"])):
-        return pd.Series(np.nan, stated["numbers"])
+        return pd.DataFrame(np.nan, stated["numbers"], variants)
     if is_quantity:
         of_trials = get_quantities({**tables, "metrics": metrics}, length, averages)
-        of_trials = of_trials.reset_index()
-        found = of_trials[of_trials["variant"] == cell["variant"]]
-        return found.set_index("number")[stated["measure"]].reindex(stated["numbers"])
-    tokens = name_lengths(length, int(metrics["length"].max()))[stated["length"]]
-    wanted = {**cell, "metric": stated["measure"], "length": tokens}
+        wide = of_trials[stated["measure"]].unstack("variant")
+        return wide.reindex(index=stated["numbers"], columns=variants)
+    tokens = name_all_lengths(length, int(metrics["length"].max()))[stated["length"]]
+    wanted = {
+        "average": cell["average"],
+        "strength": cell["strength"],
+        "metric": stated["measure"],
+        "length": tokens,
+    }
     found = metrics[(metrics[list(wanted)] == list(wanted.values())).all(axis=1)]
-    return found.set_index("number")["mean"].reindex(stated["numbers"])
+    wide = found.pivot(index="number", columns="variant", values="mean")
+    return wide.reindex(index=stated["numbers"], columns=variants)

@@ -5,6 +5,8 @@ iterates are from their own mean. A remedy against one of them has to change its
 does to the metrics alone does not tell why.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
 
@@ -12,42 +14,97 @@ from gamecircuits.training.choices import KEYS, choose_middle
 from gamecircuits.training.effects import describe_mean
 from gamecircuits.training.measure import APART, PREDICTED
 
-QUANTITIES = {  # name: unit, meaning
-    "x_mean": ("nats before a norm", "strength of the OV circuit, mean of tokens"),
-    "x_spread": ("of |mean x|", "largest minus smallest x of a token"),
-    "beta_mean": ("nats before a norm", "strength of the direct path, mean of tokens"),
-    "misfit": ("of mean |x|", "root mean square of the circuits outside the standard form"),
-    "unexplained_trained": (
+ARCHITECTURES = ("one_layer", "gpt")
+OF_THEORY, DEEP = ("one_layer",), ("gpt",)
+
+
+class Quantity(NamedTuple):
+    """A number of the mechanism of a trial.
+
+    Attributes:
+        unit, meaning: for tables and texts.
+        architectures: for which it is defined.
+    """
+
+    unit: str
+    meaning: str
+    architectures: tuple[str, ...] = ARCHITECTURES
+
+
+QUANTITIES = {
+    "x_mean": Quantity(
+        "nats before a norm", "strength of the OV circuit, mean of tokens", OF_THEORY
+    ),
+    "x_spread": Quantity("of |mean x|", "largest minus smallest x of a token", OF_THEORY),
+    "beta_mean": Quantity(
+        "nats before a norm", "strength of the direct path, mean of tokens", OF_THEORY
+    ),
+    "misfit": Quantity(
+        "of mean |x|", "root mean square of the circuits outside the standard form", OF_THEORY
+    ),
+    "unexplained_trained": Quantity(
         "of total variation",
         "distance of predictions from those of the standard form, at lengths in training",
+        OF_THEORY,
     ),
-    "unexplained_beyond": ("of total variation", "the same at lengths beyond those in training"),
-    "gain": ("", "learned gain of the norm; 1 without one"),
-    "ov_effective_rank": ("dimensions", "participation ratio of the OV circuit's singular values"),
-    "score_spread": ("nats", "standard deviation of a query's scores; 0: uniform attention"),
-    "dispersion_exponent": ("", "of displacement by length; -1: x/s, full dispersion, 0: none"),
-    "noise_trained": ("probability", "late iterates from their mean prediction, total variation"),
-    "noise_longest": ("probability", "the same at the longest length"),
-    "bias_trained": ("probability", "that mean prediction from the truth: no noise"),
-    "bias_longest": ("probability", "the same at the longest length"),
-    "noise_exponent": ("", "of noise by number of legal tokens, at lengths in training"),
-    "noise_share": ("", "share of a late iterate's squared error that is noise, trained length"),
-    "last_to_bias": ("", "total variation of the first average over bias, trained length"),
-    "averaged_to_bias": ("", "the same of the middle average; 1: all noise is averaged away"),
-    "prediction_error_trained": ("nats", "|ln illegal rate / that of the standard form|, mean"),
-    "prediction_error_beyond": ("nats", "the same at lengths beyond those in training"),
+    "unexplained_beyond": Quantity(
+        "of total variation", "the same at lengths beyond those in training", OF_THEORY
+    ),
+    "gain": Quantity("", "learned gain of the norm; 1 without one", OF_THEORY),
+    "ov_effective_rank": Quantity(
+        "dimensions", "participation ratio of the OV circuit's singular values", OF_THEORY
+    ),
+    "score_spread": Quantity(
+        "nats", "standard deviation of a query's scores; 0: uniform attention", OF_THEORY
+    ),
+    "dispersion_exponent": Quantity(
+        "", "of displacement by length; -1: x/s, full dispersion, 0: none"
+    ),
+    "noise_trained": Quantity(
+        "probability", "late iterates from their mean prediction, total variation"
+    ),
+    "noise_longest": Quantity("probability", "the same at the longest length"),
+    "bias_trained": Quantity("probability", "that mean prediction from the truth: no noise"),
+    "bias_longest": Quantity("probability", "the same at the longest length"),
+    "noise_exponent": Quantity("", "of noise by number of legal tokens, at lengths in training"),
+    "noise_share": Quantity(
+        "", "share of a late iterate's squared error that is noise, trained length"
+    ),
+    "last_to_bias": Quantity("", "total variation of the first average over bias, trained length"),
+    "averaged_to_bias": Quantity(
+        "", "the same of the middle average; 1: all noise is averaged away"
+    ),
+    "prediction_error_trained": Quantity(
+        "nats", "|ln illegal rate / that of the standard form|, mean", OF_THEORY
+    ),
+    "prediction_error_beyond": Quantity(
+        "nats", "the same at lengths beyond those in training", OF_THEORY
+    ),
+    "entropy_share_trained": Quantity(
+        "of ln length", "entropy of attention, mean of layers and heads; 1: uniform", DEEP
+    ),
+    "entropy_share_longest": Quantity("of ln length", "the same at the longest length", DEEP),
+    "seen_exponent": Quantity(
+        "", "of displacement of played tokens by length; -1: full dispersion, 0: none", DEEP
+    ),
+    "unseen_exponent": Quantity("", "the same of illegal tokens that were not played", DEEP),
 }
 
 
 def get_mechanisms(
-    tables: dict[str, pd.DataFrame], trained: int, variants: list[str], averages: list[str]
+    tables: dict[str, pd.DataFrame],
+    trained: int,
+    variants: list[str],
+    averages: list[str],
+    architecture: str = "one_layer",
 ) -> pd.DataFrame:
     """Quantities of the mechanism, of each variant and in pairs against the first one.
 
     Args:
-        tables: metrics, dynamics and noise of a search.
+        tables: metrics, dynamics and noise of a search, and illegal where there is such.
         trained: longest length in training.
         variants, averages: in order.
+        architecture: of the search; only quantities that are defined for it have rows.
 
     Returns:
         one row per (variant, quantity): num_trials, mean, std over trials (of a sample), low, high
@@ -60,7 +117,9 @@ def get_mechanisms(
     of_trials = get_quantities(tables, trained, averages)
     rows = []
     for variant in variants:
-        for quantity, (unit, meaning) in QUANTITIES.items():
+        for quantity, (unit, meaning, architectures) in QUANTITIES.items():
+            if architecture not in architectures:
+                continue
             wide = of_trials[quantity].unstack("variant").reindex(columns=variants)
             found = wide[variant].dropna().to_numpy()
             mean, low, high = describe_mean(found)
@@ -87,11 +146,22 @@ def get_quantities(
 
     if len(dynamics):
         at_end = dynamics[dynamics["step"] == dynamics["step"].max()].set_index(KEYS)
-        spread = (at_end["x_max"] - at_end["x_min"]) / at_end["x_mean"].abs()
-        table = table.join(at_end.assign(x_spread=spread).filter(QUANTITIES))
+        if "x_mean" in at_end:
+            spread = (at_end["x_max"] - at_end["x_min"]) / at_end["x_mean"].abs()
+            at_end = at_end.assign(x_spread=spread)
+        for eval_length in ("trained", "longest"):
+            of_layers = at_end.filter(regex=rf"^entropy_share_\d+_{eval_length}$")
+            at_end[f"entropy_share_{eval_length}"] = of_layers.mean(axis=1)
+        table = table.join(at_end.filter(QUANTITIES))
 
     displacement = first[first["metric"] == "displacement"]
     table["dispersion_exponent"] = _get_exponents(displacement, "length", "mean")
+
+    illegal = tables.get("illegal", pd.DataFrame())
+    if len(illegal):
+        of_first = illegal[illegal["average"] == averages[0]]
+        for part, rows in of_first.groupby("part"):
+            table[f"{part}_exponent"] = _get_exponents(rows, "length", "displacement")
 
     if len(noise):
         is_trained = noise["length"] <= trained

@@ -24,9 +24,8 @@ from gamecircuits.theory.curvature import (
     split_tables,
 )
 from gamecircuits.theory.path import Cases, get_cases
+from gamecircuits.training.architectures.one_layer import OneLayerTrial, Weights, to_parameters
 from gamecircuits.training.program import make_optimizer
-from gamecircuits.training.trial import Trial
-from gamecircuits.training.weights import Weights, from_vector, to_parameters
 from gamecircuits.transformer.circuits import direct_path, ov_circuit, qk_circuit
 
 JITTER = 1e-6  # of the trace, for the roots of matrices that are singular
@@ -90,7 +89,7 @@ def _correlate(blocks: Blocks, cases: Cases, vocab_size: int, trained: int) -> B
     return Blocks(tokens, *rest)
 
 
-def _surrogate(weights: Weights, trial: Trial, vocab_size: int, trained: int, dropout, key):
+def _surrogate(weights: Weights, trial: OneLayerTrial, vocab_size: int, trained: int, dropout, key):
     """A loss whose gradient is that of a batch in mean and covariance; beside it, what is told."""
     strengths, parts = _take_apart(weights)
     cases = get_cases(strengths, vocab_size, trained, dropout)
@@ -115,7 +114,7 @@ def _surrogate(weights: Weights, trial: Trial, vocab_size: int, trained: int, dr
 
 
 def predict_path(
-    trials: Sequence[Trial],
+    trials: Sequence[OneLayerTrial],
     starts: np.ndarray,
     vocab_size: int,
     trained: int,
@@ -176,7 +175,7 @@ def predict_path(
         dropout=jnp.array([t.attention_dropout for t in trials]),
         key=jax.random.split(jax.random.key(seed, impl="rbg"), len(trials)),
     )
-    weights = jax.tree.map(jnp.asarray, from_vector(first, vocab_size, np.asarray(starts)))
+    weights = Weights(**first.from_vector(jnp.asarray(starts), vocab_size, vocab_size - 1))
     strengths, excess = jax.jit(jax.vmap(advance))(weights, knobs)
     checkpoints = np.arange(1, num_checkpoints + 1) * (num_steps // num_checkpoints)
     return PredictedPath(checkpoints, np.asarray(strengths), np.asarray(excess))

@@ -1,36 +1,35 @@
 """Train transformers on short prefixes of random games: many trials at once, in JAX.
 
-Trials with dropout run `forward`. Trials without it run `forward_by_tokens`, which attends over the
-vocabulary: equal to rounding, a fifth of the arithmetic, and no small product for every game.
-
 A trial's weights are one vector: AdamW and all averages are then a few operations on it. What
 differs between trials (rates, dropout, seeds) is data, so that one compiled program trains a whole
-group of trials under `vmap`, hundreds of steps a call.
+group of trials, hundreds of steps a call: under `vmap`, or one after the other where a trial alone
+fills the processor.
 
 Everything that is random about a trial comes from its own generators; but the last bits of sums can
 depend on how many trials are trained together, so a search fixes its groups. An interrupted run
 goes on from its checkpoint and ends with the same bits.
 """
 
+import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jax.flatten_util import ravel_pytree
 
 from gamecircuits.games.game import Game
 from gamecircuits.randomness import get_rng
 from gamecircuits.training.averaging import Average, hold
 from gamecircuits.training.checkpoint import Checkpoint
-from gamecircuits.training.trial import SITES, Trial
-from gamecircuits.training.weights import Weights, get_gain, init_weights, to_parameters
-from gamecircuits.transformer.circuits import forward_by_tokens
-from gamecircuits.transformer.model import forward
+from gamecircuits.training.noise import Noise
+from gamecircuits.training.operations import cross_entropy
+from gamecircuits.training.trial import SITES, Trial, Weights
 
+T = TypeVar("T")
 MAX_BYTES = 1 << 28  # of games and exact targets that are handed over at once
 
 
@@ -66,34 +65,21 @@ class Run(NamedTuple):
     losses: np.ndarray
 
 
-def _loss(unravel, trial: Trial, vector, tokens, legal, dropout, key):
+def flatten(weights: Weights) -> np.ndarray:
+    """The weights as one vector, float32 (P,): one after the other, rows first."""
+    return np.concatenate([np.ravel(weight) for weight in weights.values()])
+
+
+def _loss(unflatten, trial: Trial, vector, tokens, legal, dropout, key):
     """Mean cross-entropy in nats over all prefixes that go on; legal: None for sampled targets.
 
     trial: any of the group, for what they have in common.
     """
-    weights = unravel(vector)
-    keys = dict(zip(SITES, jax.random.split(key, len(SITES)), strict=True))
-
-    def drop(site, values):
-        rate = dropout[site]
-        if rate is None:  # no trial of the group drops anything here
-            return values
-        kept = jax.random.bernoulli(keys[site], 1 - rate, values.shape)
-        return jnp.where(kept, values / (1 - rate), 0.0)
-
     seen, following = jnp.maximum(tokens[:, :-1], 0), tokens[:, 1:]
-    parameters = to_parameters(weights)
-    how = {"norm": trial.norm, "gain": get_gain(trial, weights)}
-    if all(rate is None for rate in dropout.values()):
-        logits = forward_by_tokens(parameters, seen, **how)
-    else:
-        logits = forward(parameters, seen, drop=drop, **how)
+    logits = trial.logits(unflatten(vector), seen, Noise(key, dropout))
     if legal is None:
         legal = following[..., None] == jnp.arange(logits.shape[-1])  # none at PAD
-    num_legal = legal.sum(axis=-1)
-    total = jnp.where(legal, jax.nn.log_softmax(logits), 0.0).sum(axis=-1)
-    losses = -total / jnp.maximum(num_legal, 1)
-    return losses.sum() / jnp.maximum((num_legal > 0).sum(), 1)
+    return cross_entropy(logits, legal)
 
 
 def make_optimizer(trial: Trial, clip_norm=1.0) -> optax.GradientTransformation:
@@ -102,16 +88,17 @@ def make_optimizer(trial: Trial, clip_norm=1.0) -> optax.GradientTransformation:
     return optax.chain(optax.clip_by_global_norm(clip_norm), scale)
 
 
-def _make_program(trials: Sequence[Trial], vocab_size: int):
+def _make_program(trials: Sequence[Trial], vocab_size: int, context: int):
     """A compiled function that takes a group of trials some steps further."""
-    like = init_weights(trials[0], vocab_size, np.random.default_rng(0))
-    _, unravel = ravel_pytree(like)
-    decays, _ = ravel_pytree(Weights._make([*map(np.ones_like, like[:-1]), np.float32(0)]))
-    is_used = [getattr(trials[0], f"{site}_dropout") > 0 for site in SITES]
-    loss = jax.value_and_grad(partial(_loss, unravel, trials[0]))
+    first = trials[0]
+    unflatten = partial(first.from_vector, vocab_size=vocab_size, context=context)
+    shapes = first.get_shapes(vocab_size, context).items()
+    decays = flatten({name: np.full(s, first.decays(name), np.float32) for name, s in shapes})
+    is_used = [getattr(first, f"{site}_dropout") > 0 for site in SITES]
+    loss = jax.value_and_grad(partial(_loss, unflatten, first))
 
     def advance(state: State, data, knobs: Knobs):
-        optimizer = make_optimizer(trials[0], knobs.clip_norm)
+        optimizer = make_optimizer(first, knobs.clip_norm)
         rates = zip(SITES, is_used, knobs.dropout, strict=True)
         dropout = {site: rate if used else None for site, used, rate in rates}
 
@@ -127,7 +114,18 @@ def _make_program(trials: Sequence[Trial], vocab_size: int):
 
         return jax.lax.scan(step, state, data)
 
-    return jax.jit(jax.vmap(advance, in_axes=(0, (0, 0, 0, None), 0)), donate_argnums=0)
+    def advance_all(state: State, data, knobs: Knobs):
+        if first.is_small or jax.default_backend() != "cpu":
+            return jax.vmap(advance, in_axes=(0, (0, 0, 0, None), 0))(state, data, knobs)
+        *own, shares = data
+
+        def advance_one(now):
+            mine, (tokens, legal, rates), mine_too = now
+            return advance(mine, (tokens, legal, rates, shares), mine_too)
+
+        return jax.lax.map(advance_one, (state, own, knobs))
+
+    return jax.jit(advance_all, donate_argnums=0)
 
 
 def _choose_steps(stride: int, bytes_per_step: int) -> int:
@@ -136,6 +134,18 @@ def _choose_steps(stride: int, bytes_per_step: int) -> int:
     return next(
         stride // k for k in range(1, stride + 1) if stride % k == 0 and stride // k <= most
     )
+
+
+def _make_ahead(make: Callable[[], T], times: int) -> Iterator[T]:
+    """What `make` gives so many times, each made in a thread while the one before is in use."""
+    with ThreadPoolExecutor(1) as thread:
+        coming = [thread.submit(make)] if times else []
+        while coming:
+            found = coming.pop().result()
+            times -= 1
+            if times:
+                coming.append(thread.submit(make))
+            yield found
 
 
 def _to_tensors(state: State) -> dict[str, np.ndarray]:
@@ -177,14 +187,14 @@ def train(
     """
     if len({trial.static for trial in trials}) != 1:
         raise ValueError("trials of several programs cannot be trained together")
-    V, first = game.vocab_size, trials[0]
+    V, context, first = game.vocab_size, game.max_length, trials[0]
 
     def get_rngs(use: str) -> list[np.random.Generator]:
         # One for each use: trials of other shapes see the same games all the same.
         return [get_rng(seed, f"{name} {use}", number) for number in numbers]
 
     pairs = zip(trials, get_rngs("weights"), strict=True)
-    start = jnp.stack([ravel_pytree(init_weights(t, V, rng))[0] for t, rng in pairs])
+    start = jnp.stack([flatten(trial.init_weights(V, context, rng)) for trial, rng in pairs])
     keys = [jax.random.key(rng.integers(1 << 32, dtype=np.uint32)) for rng in get_rngs("dropout")]
     corrections = np.array([a.get_correction(num_steps) for a in averages], np.float32)
     corrected = [k for k, correction in enumerate(corrections) if correction]
@@ -204,7 +214,7 @@ def train(
     rates = np.array([t.get_learning_rates(num_steps) for t in trials], np.float32)
     shares = np.array(running, np.float32).T  # (steps, K)
     games = [open_games(first.batch_size, rng) for rng in get_rngs("games")]
-    program = _make_program(trials, V)
+    program = _make_program(trials, V, context)
     is_exact = first.targets == "exact"
 
     def take(steps: int) -> tuple[np.ndarray, np.ndarray | None]:
@@ -225,17 +235,25 @@ def train(
             for _ in range(stride * len(trajectory)):
                 next(g)
         log(f"goes on after step {stride * len(trajectory):,} of {num_steps:,}")
-    while len(trajectory) < num_checkpoints:
-        end = stride * (len(trajectory) + 1)
-        for begin in range(end - stride, end, at_once):
-            now = slice(begin, begin + at_once)
-            state, found = program(state, (*take(at_once), rates[:, now], shares[now]), knobs)
-            losses.append(np.asarray(found))
+    begins = range(stride * len(trajectory), num_steps, at_once)
+    waited, began = 0.0, time.monotonic()
+    coming = _make_ahead(partial(take, at_once), len(begins))
+    for begin in begins:
+        asked = time.monotonic()
+        data = next(coming)
+        waited += time.monotonic() - asked
+        end, now = begin + at_once, slice(begin, begin + at_once)
+        state, found = program(state, (*data, rates[:, now], shares[now]), knobs)
+        losses.append(np.asarray(found))
+        if end % stride:
+            continue
         trajectory.append(np.asarray(state.weights))
         log(f"step {end:,} of {num_steps:,}: mean loss {losses[-1].mean():.4f} nats")
         if checkpoint and checkpoint.is_due():
             so_far = {"trajectory": np.stack(trajectory, 1), "losses": np.concatenate(losses, 1)}
             checkpoint.write(_to_tensors(state) | so_far)
+    share = waited / max(time.monotonic() - began, 1e-9)
+    log(f"waited for games {share:.1%} of the time")
     shown, starts = np.split(np.array(state.averages), [len(averages)], axis=1)
     shown[:, corrected] += corrections[corrected, None] * (trajectory[-1][:, None] - starts)
     return Run(

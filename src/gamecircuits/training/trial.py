@@ -1,61 +1,41 @@
 """What a training run may choose, and a random search over it.
 
-A search names, for every hyperparameter that it does not leave at its default, a value, a list to
-choose from or a range; and variants, each of which overrides some of them. Trial i of a variant is
-a pure function of (seed, name of the search, i): how many others there are, and which job runs it,
-does not matter. Trials of one number have all but the variant in common, their weights before
-training and their games too, so that variants are compared in pairs.
+A search trains one architecture. It names, for every hyperparameter that it does not leave at its
+default, a value, a list to choose from or a range; and variants, each of which overrides some of
+them. Trial i of a variant is a pure function of (seed, name of the search, i): how many others
+there are, and which job runs it, does not matter. Trials of one number have all but the variant in
+common, their weights before training and their games too, so that variants are compared in pairs.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import exp, log
+from math import exp, log, prod
 from typing import Annotated, Any, Literal
 
 import numpy as np
 from annotated_types import Interval
 
 from gamecircuits.errors import ParameterError
-from gamecircuits.kinds import suggest
-from gamecircuits.parameters import check_fields, check_value, fits, get_parameters
+from gamecircuits.kinds import Registry, suggest
+from gamecircuits.parameters import Parameter, check_fields, check_value, fits, get_parameters
 from gamecircuits.randomness import get_rng
-from gamecircuits.transformer.model import Norm
+from gamecircuits.transformer.interface import Model
 
 SITES = ("embedding", "attention", "residual")  # of dropout
 STATIC = object()  # marks what the compiled program depends on
+ARCHITECTURES = Registry("architecture", "gamecircuits.training.architectures", suffix="Trial")
 
 Width = Annotated[int, Interval(ge=1, le=65536)]
 Positive = Annotated[float, Interval(gt=0, le=1e30)]  # single precision ends at 3e38
 Dropout = Annotated[float, Interval(ge=0, lt=1)]
+Weights = dict[str, Any]  # arrays by name, of any library, in the order of the shapes
 
 
-@dataclass(frozen=True)
-class Trial:
-    """Hyperparameters of one training run."""
+@dataclass(frozen=True, kw_only=True)
+class Trial(ABC):
+    """Hyperparameters of one training run; a subclass adds those of its architecture."""
 
-    norm: Annotated[
-        Norm,
-        STATIC,
-        "what is normalised: nothing, the head's output, or the residual stream after it",
-    ] = "none"
-    normalizer: Annotated[
-        Literal["l2", "rms"],
-        STATIC,
-        "what the norm divides by: the length of the vector, or the root mean square of its "
-        "entries, which is the length over √d_model",
-    ] = "l2"
-    gain: Annotated[Positive, "gain of the norm before training; it is learned"] = 1.0
-    tied: Annotated[bool, STATIC, "whether W_U is the transpose of W_E"] = False
-    d_model: Annotated[Width, STATIC, "width of the residual stream"] = 32
-    d_k: Annotated[
-        Width, Interval(ge=0), STATIC, "width of queries and keys; 0 is uniform attention"
-    ] = 32
-    d_v: Annotated[Width, STATIC, "width of values"] = 32
-    init_scale: Annotated[
-        Positive,
-        "standard deviation of a weight before training × √(rows of its matrix); of the embedding "
-        "× √d_model",
-    ] = 1.0
     targets: Annotated[
         Literal["sampled", "exact"],
         STATIC,
@@ -96,7 +76,9 @@ class Trial:
     def static(self) -> tuple:
         """What the compiled program depends on; trials that share it are trained together."""
         drops = tuple(getattr(self, f"{site}_dropout") > 0 for site in SITES)
-        return (*(getattr(self, name) for name in _STATIC), *drops)
+        known = get_parameters(type(self)).items()
+        static = [name for name, p in known if STATIC in p.annotation.__metadata__]
+        return (*(getattr(self, name) for name in static), *drops)
 
     def get_learning_rates(self, num_steps: int) -> np.ndarray:
         """The learning rate of every step, float64 (num_steps,)."""
@@ -110,39 +92,94 @@ class Trial:
         }[self.schedule]
         return self.learning_rate * np.where(step < rising, (step + 1) / max(rising, 1), shape)
 
+    @abstractmethod
+    def get_shapes(self, vocab_size: int, context: int) -> dict[str, tuple[int, ...]]:
+        """Shapes of the weights by name.
 
-HYPERPARAMETERS = get_parameters(Trial)
-_STATIC = [name for name, p in HYPERPARAMETERS.items() if STATIC in p.annotation.__metadata__]
+        Args:
+            context: tokens of the longest game, all of which a model can be given.
+        """
+
+    @abstractmethod
+    def init_weights(self, vocab_size: int, context: int, rng: np.random.Generator) -> Weights:
+        """Weights before the first step, float32, of the shapes in their order."""
+
+    @abstractmethod
+    def decays(self, name: str) -> bool:
+        """Whether weight decay is for this weight."""
+
+    @abstractmethod
+    def logits(self, weights: Weights, tokens: Any, noise: Any) -> Any:
+        """Logits (n, L, V) in training; JAX.
+
+        Args:
+            tokens: (n, L), without padding.
+            noise: a gamecircuits.training.noise.Noise, what is random in a step.
+        """
+
+    @abstractmethod
+    def make_model(self, weights: Weights) -> Model:
+        """The model of trained weights, numpy."""
+
+    @property
+    def is_small(self) -> bool:
+        """Whether a processor has time to spare for other trials beside it, under `vmap`."""
+        return True
+
+    def to_tensors(self, weights: Weights) -> Weights:
+        """What is kept of an average on disk."""
+        return weights
+
+    def from_tensors(self, tensors: Weights) -> Model:
+        """The model of what was kept."""
+        return self.make_model(tensors)
+
+    def from_vector(self, vector: Any, vocab_size: int, context: int) -> Weights:
+        """The weights in vectors (..., P): one after the other in the order of the shapes."""
+        found, start = {}, 0
+        for name, shape in self.get_shapes(vocab_size, context).items():
+            end = start + prod(shape)
+            found[name] = vector[..., start:end].reshape((*vector.shape[:-1], *shape))
+            start = end
+        if start != vector.shape[-1]:
+            raise ValueError(f"{vector.shape[-1]} numbers are not {start} weights")
+        return found
 
 
-def has_range(key: str) -> bool:
+def get_hyperparameters(architecture: str) -> dict[str, Parameter]:
+    """What the trials of an architecture choose, by name."""
+    return get_parameters(ARCHITECTURES.type(architecture))
+
+
+def has_range(parameter: Parameter) -> bool:
     """Whether a search may draw the hyperparameter from a range, as it may any real number."""
-    return isinstance(HYPERPARAMETERS[key].default, float)
+    return isinstance(parameter.default, float)
 
 
-def check_space(space: Mapping[str, Any]) -> None:
-    """Raise ParameterError unless every trial that the space allows makes sense."""
+def check_space(space: Mapping[str, Any], architecture: str) -> None:
+    """Raise ParameterError unless each choice alone makes sense for trials of the architecture."""
+    known = get_hyperparameters(architecture)
     for key, choice in space.items():
-        if key not in HYPERPARAMETERS:
-            allowed = ", ".join(HYPERPARAMETERS) + suggest(key, HYPERPARAMETERS)
-            raise ParameterError("space", key, allowed)
+        if key not in known:
+            raise ParameterError("space", key, ", ".join(known) + suggest(key, known))
         if isinstance(choice, Mapping):
-            _check_range(key, choice)
+            _check_range(known[key], choice)
             ends = [choice["low"], choice["high"]]
         else:
             ends = choice if isinstance(choice, list) else [choice]
         if not ends:
             raise ParameterError(key, choice, "a list that is not empty")
         for value in ends:
-            check_value(key, value, HYPERPARAMETERS[key].annotation)
+            check_value(key, value, known[key].annotation)
 
 
-def _check_range(key: str, choice: Mapping[str, Any]) -> None:
+def _check_range(parameter: Parameter, choice: Mapping[str, Any]) -> None:
+    key = parameter.name
     scale = choice.get("scale", "linear")
     known = set(choice) <= {"low", "high", "scale"} and {"low", "high"} <= set(choice)
     if not known or scale not in ("linear", "log"):
         raise ParameterError(key, dict(choice), "{low: ..., high: ..., scale: linear or log}")
-    if not has_range(key):
+    if not has_range(parameter):
         raise ParameterError(key, dict(choice), "a value or a list; only real numbers have ranges")
     low, high = choice["low"], choice["high"]
     ordered = fits(float, low) and fits(float, high) and low <= high
@@ -150,10 +187,20 @@ def _check_range(key: str, choice: Mapping[str, Any]) -> None:
         raise ParameterError(key, dict(choice), "low <= high, and low > 0 on a log scale")
 
 
-def draw_trial(space: Mapping[str, Any], seed: int, name: str, number: int, **variant) -> Trial:
-    """Trial `number` of a search: one draw for each hyperparameter, but for those of `variant`."""
+def draw_trial(
+    space: Mapping[str, Any],
+    architecture: str,
+    seed: int,
+    name: str,
+    number: int,
+    variant: Mapping[str, Any] | None = None,
+) -> Trial:
+    """Trial `number` of a search: one draw for each hyperparameter, but for those of `variant`.
+
+    Raises ParameterError where hyperparameters do not go together.
+    """
     chosen = {}
-    for key, choice in {**space, **variant}.items():
+    for key, choice in {**space, **(variant or {})}.items():
         if not isinstance(choice, (Mapping, list)):
             chosen[key] = choice
             continue
@@ -168,7 +215,7 @@ def draw_trial(space: Mapping[str, Any], seed: int, name: str, number: int, **va
             chosen[key] = min(max(drawn, low), high)  # rounding may lead outside
         else:
             chosen[key] = choice[int(uniform * len(choice))]
-    return Trial(**chosen)
+    return ARCHITECTURES.make(architecture, **chosen)
 
 
 def group_trials(

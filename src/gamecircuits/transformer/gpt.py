@@ -17,6 +17,7 @@ import numpy as np
 import scipy
 
 from gamecircuits.errors import GamecircuitsError
+from gamecircuits.transformer._gelu_kernel import fill_gelu
 
 Array = Any  # any array of the array API standard
 Positions = Literal["none", "learned", "sinusoidal", "rotary"]
@@ -89,6 +90,7 @@ class Operations(NamedTuple):
     look_up: Callable[[Array, Array], Array]  # rows (n, d) of a table (V, d) at integers (n,)
     multiply: Callable[[Array, Array], Array]  # rows (n, d) @ matrix (d, k)
     gelu: Callable[[Array], Array]
+    softmax: Callable[[Array], Array]  # over the last axis
 
 
 def _keep(site: str, values: Array) -> Array:
@@ -207,15 +209,14 @@ def _attend(
     queries, keys = split(weights.W_Q, weights.b_Q), split(weights.W_K, weights.b_K)
     if design.positions == "rotary":
         queries, keys = _rotate(xp, queries), _rotate(xp, keys)
-    scores = queries @ xp.matrix_transpose(keys) / max(queries.shape[-1], 1) ** 0.5
+    scores = do.multiply(queries, xp.matrix_transpose(keys)) / max(queries.shape[-1], 1) ** 0.5
     place = xp.arange(L)
     is_past = place[None, :] <= place[:, None]  # query s sees keys 0..s
     scores = xp.where(is_past, scores, xp.asarray(-float("inf"), dtype=scores.dtype))
-    pattern = xp.exp(scores - xp.max(scores, axis=-1, keepdims=True))
-    pattern = pattern / xp.sum(pattern, axis=-1, keepdims=True)
+    pattern = do.softmax(scores)
     shaped = xp.reshape(pattern, (*leading, design.num_heads, L, L))
     pattern = xp.reshape(hook(f"{name}.pattern", shaped), pattern.shape)
-    z = xp.permute_dims(pattern @ split(weights.W_V, weights.b_V), (0, 2, 1, 3))
+    z = xp.permute_dims(do.multiply(pattern, split(weights.W_V, weights.b_V)), (0, 2, 1, 3))
     return xp.reshape(z, (rows.shape[0], weights.W_V.shape[1]))
 
 
@@ -261,7 +262,8 @@ def _embed_positions(
 
 
 def get_operations(xp) -> Operations:
-    """The operations in a library's own functions; the cdf in GELU is exact, by erf."""
+    """The operations in a library's own functions; the cdf in GELU is exact, by erf, and to single
+    precision for numpy's arrays of that."""
     if xp.__name__.startswith("jax"):
         import jax  # numpy alone needs no JAX
 
@@ -271,10 +273,20 @@ def get_operations(xp) -> Operations:
         def erf(x: Array) -> Array:
             return xp.asarray(scipy.special.erf(np.asarray(x)))
 
+    def gelu(x: Array) -> Array:
+        if isinstance(x, np.ndarray) and x.dtype == np.float32:
+            return fill_gelu(x.ravel()).reshape(x.shape)
+        return x * 0.5 * (1 + erf(x / 2**0.5))
+
+    def softmax(scores: Array) -> Array:
+        powers = xp.exp(scores - xp.max(scores, axis=-1, keepdims=True))
+        return powers / xp.sum(powers, axis=-1, keepdims=True)
+
     return Operations(
         look_up=lambda table, places: xp.take(table, places, axis=0),
         multiply=lambda rows, matrix: rows @ matrix,
-        gelu=lambda x: x * 0.5 * (1 + erf(x / 2**0.5)),
+        gelu=gelu,
+        softmax=softmax,
     )
 
 

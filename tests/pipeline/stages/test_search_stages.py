@@ -134,6 +134,25 @@ def test_lengths_are_those_at_which_games_go_on(results):
     )
 
 
+def test_tables_by_length_go_with_the_metrics(results):
+    """Games of two in a row: some are over early, but the length settles what is legal."""
+    folder, _ = results
+    metrics = read(folder, "s", "metrics")
+    baselines = read(folder, "s", "baselines")
+    assert baselines["baseline"].unique().tolist() == ["games", "uniform", "untrained"]
+    untrained = baselines[baselines["baseline"] == "untrained"]
+    assert untrained["num_trials"].eq(2).all()  # of the first variant
+    counts = metrics.groupby("length")["count"].max()
+    assert (baselines["count"].to_numpy() == counts[baselines["length"]].to_numpy()).all()
+    attention = read(folder, "s", "attention")
+    keys = ["variant", "number", "average", "length"]
+    both = attention.merge(metrics[metrics["metric"] == "attention_entropy"], on=keys)
+    assert len(both) == len(attention) == len(metrics.drop_duplicates(keys))
+    np.testing.assert_allclose(both["entropy"], both["mean"], atol=1e-12)  # of the same few games
+    assert read(folder, "s", "matched").empty
+    assert read(folder, "s", "illegal").empty  # what was not played is legal
+
+
 def test_weights_are_those_that_were_measured(results):
     folder, plan = results
 

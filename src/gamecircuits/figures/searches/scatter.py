@@ -16,12 +16,13 @@ from gamecircuits.figures.searches._search import (
     variant_keys,
 )
 from gamecircuits.figures.style import FULL, GREY, key, new_panels, panel, readable
-from gamecircuits.training.trial import HYPERPARAMETERS
+from gamecircuits.training.choices import list_hyperparameters
 
 PER_LINE = 3  # panels
 SPREAD = 0.3  # of the variants beside a category
 WIDE = 1.5  # ranges beyond this factor are drawn on a logarithmic axis
 TWO_TICKS = 6.25  # factor that a logarithmic axis spans at least
+NO_CHOICES = [DIVERGED, "at_trained", "at_longest", "average", "longest"]  # columns
 
 
 def make_table(tables: dict[str, pd.DataFrame], length: int) -> pd.DataFrame:
@@ -34,7 +35,7 @@ def make_table(tables: dict[str, pd.DataFrame], length: int) -> pd.DataFrame:
     columns = {"at_trained": values[min(length, longest)], "at_longest": values[longest]}
     table = join_trials(pd.DataFrame(columns, index=values.index).reset_index(), tables)
     table = table.assign(average=average, longest=longest)
-    distinct = trials.groupby("variant")[list(HYPERPARAMETERS)].nunique().max()
+    distinct = trials.groupby("variant")[list_hyperparameters(trials)].nunique().max()
     return table.merge(trials[[*KEYS, *distinct.index[distinct > 1]]], on=KEYS)
 
 
@@ -42,7 +43,7 @@ def draw(table: pd.DataFrame, game: str, length: int) -> Figure:
     """A panel for each hyperparameter, and the trained length against the longest one."""
     looks = get_looks(table["variant"])
     longest, label = table["longest"].iloc[0], "total variation\nat {} tokens"
-    labels = {name: readable(name) for name in HYPERPARAMETERS if name in table}
+    labels = {name: readable(name) for name in list_hyperparameters(table.columns.drop(NO_CHOICES))}
     labels["at_trained"] = label.format(length)
     figure, grid = new_panels(len(labels), PER_LINE, FULL / min(PER_LINE, len(labels)), 1.9)
     for index, (name, below) in enumerate(labels.items()):

@@ -6,6 +6,7 @@ import re
 import typing
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from math import prod
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -52,10 +53,12 @@ from gamecircuits.pipeline.config.yaml_lines import ConfigError, KeyPath, Source
 from gamecircuits.storage.functions import check_arguments, find_function
 from gamecircuits.training.averaging import AVERAGES, make_average
 from gamecircuits.training.choices import AS_TRAINED, COMPARED
+from gamecircuits.training.grid import ALL, expand_grid, find_variants
 from gamecircuits.training.trial import (
-    HYPERPARAMETERS,
+    ARCHITECTURES,
     check_space,
     draw_trial,
+    get_hyperparameters,
     group_trials,
     has_range,
 )
@@ -66,6 +69,8 @@ from gamecircuits.transformer.weights import list_weights
 
 MAX_PROBLEMS = 30  # that are shown
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,59}")
+LEVEL = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,29}")  # of factors in a grid
+MAX_VARIANTS = 200  # of a grid
 LABEL = re.compile(r"[A-Za-z][A-Za-z0-9_.]{0,59}")  # of variants and averages: ema_0.99
 PERIODIC = re.compile(r"(.+)\1{19}$")  # Snakemake takes these for endless
 NOTHING = {"na", "nan", "none", "null"}  # in tables, readers take these for missing values
@@ -333,9 +338,16 @@ class _Checker:
             is_default = "checkpoints" not in entry.model_fields_set
             message = f"must divide steps = {entry.steps}" + " (it is the default)" * is_default
             self.report((*path, "checkpoints"), message, entry.checkpoints)
-        self._check_space((*path, "space"), entry.space)
+        if entry.architecture not in ARCHITECTURES.kinds():
+            known = ARCHITECTURES.kinds()
+            self.look_up((*path, "architecture"), entry.architecture, "architecture", known)
+            return None
+        entry = self._expand_grid((*path, "grid"), entry)
+        self._check_space((*path, "space"), entry.space, entry.architecture)
         for variant, values in entry.variants.items():
-            self._check_space((*path, "variants", variant), values, is_variant=True)
+            if not entry.grid:
+                at = (*path, "variants", variant)
+                self._check_space(at, values, entry.architecture, is_variant=True)
         for average, values in entry.averages.items():
             at, kind = (*path, "averages", average), values.get("kind")
             if kind is None:
@@ -352,18 +364,26 @@ class _Checker:
                     raise ParameterError("every", every, f"what divides steps = {entry.steps}")
             except ParameterError as error:
                 self.report_parameter(at, error)
-        for section, names in (("variants", entry.variants), ("averages", entry.averages)):
+        named_here = {} if entry.grid else entry.variants
+        for section, names in (("variants", named_here), ("averages", entry.averages)):
             self.check_names((*path, section), names, LABEL, "digits, _ and .")
         if START in entry.averages:
             message = "means the weights before training; choose another name"
             self.report((*path, "averages", START), message)
         if self.top is None or named is None or len(self.problems) > before:
             return None
-        trials = {
-            (variant, number): draw_trial(entry.space, self.top.seed, name, number, **values)
-            for variant, values in entry.variants.items()
-            for number in range(entry.trials)
-        }
+        trials = {}
+        for variant, values in entry.variants.items():
+            for number in range(entry.trials):
+                drawn = (entry.space, entry.architecture, self.top.seed, name, number, values)
+                try:
+                    trials[variant, number] = draw_trial(*drawn)
+                except ParameterError as error:  # choices that do not go together
+                    place: KeyPath = ("grid",) if entry.grid else ("variants", variant)
+                    if error.key not in values and error.key in entry.space:
+                        place = ("space", error.key)
+                    self.report((*path, *place), str(error))
+                    return None
         search = NamedSearch(name, named, entry, trials, group_trials(trials, entry.trials_per_job))
         if (count := len(search.groups)) > MAX_GROUPS:
             message = f"makes {count:,} jobs; at most {MAX_GROUPS:,} are possible"
@@ -376,26 +396,65 @@ class _Checker:
                 self.report((*path, key), f"{message}; {allowed}", getattr(entry, key))
         return search
 
-    def _check_space(self, path: KeyPath, space: Mapping, is_variant: bool = False) -> None:
+    def _expand_grid(self, path: KeyPath, entry: SearchEntry) -> SearchEntry:
+        """The entry with a variant for each combination of the levels of its grid."""
+        if not entry.grid:
+            return entry
+        before = len(self.problems)
+        if "variants" in entry.model_fields_set:
+            message = "takes the place of variants; leave one of the two out"
+            self.report(path, message)
+        seen: dict[str, str] = {}  # factor by level
+        for factor, levels in entry.grid.items():
+            at = (*path, factor)
+            self.check_names(at, levels, LEVEL, "digits and _")
+            if len(levels) < 2:
+                self.report(at, "needs at least two levels")
+            own = {key for values in levels.values() for key in values}
+            for level, values in levels.items():
+                if level == ALL or level in seen:
+                    message = f"is also a level of {seen[level]}" if level in seen else "is taken"
+                    self.report((*at, level), f"{message}; choose another name")
+                seen[level] = factor
+                self._check_space((*at, level), values, entry.architecture, is_variant=True)
+            for other in list(entry.grid)[: list(entry.grid).index(factor)]:
+                theirs = {key for values in entry.grid[other].values() for key in values}
+                if both := own & theirs:
+                    self.report(at, f"and {other} set the same: {list_names(sorted(both))}")
+        count = prod(map(len, entry.grid.values()))
+        if count > MAX_VARIANTS:
+            self.report(path, f"makes {count:,} variants; at most {MAX_VARIANTS:,} are possible")
+        if len(self.problems) > before:
+            return entry
+        return entry.model_copy(update={"variants": expand_grid(entry.grid)})
+
+    def _check_space(
+        self, path: KeyPath, space: Mapping, architecture: str, is_variant: bool = False
+    ) -> None:
+        known = get_hyperparameters(architecture)
         for key, choice in space.items():
-            if key not in HYPERPARAMETERS:
-                self.report_unknown((*path, key), HYPERPARAMETERS)
+            if key not in known:
+                self.report_unknown((*path, key), known)
             elif is_variant and isinstance(choice, (list, Mapping)):
                 message = "a variant has one value for each of its hyperparameters"
                 self.report((*path, key), message, choice)
             else:
                 parts = dict(enumerate(choice)) if isinstance(choice, list) else choice
-                if isinstance(parts, Mapping) and (has_range(key) or parts is not choice):
+                if isinstance(parts, Mapping) and (has_range(known[key]) or parts is not choice):
                     for part in parts.keys() & {"low", "high", *range(len(parts))}:
-                        self._check_hyperparameter((*path, key, part), key, parts[part])
-                self._check_hyperparameter((*path, key), key, choice)
+                        self._check_hyperparameter(
+                            (*path, key, part), key, parts[part], architecture
+                        )
+                self._check_hyperparameter((*path, key), key, choice, architecture)
 
-    def _check_hyperparameter(self, path: KeyPath, key: str, choice: Any) -> None:
+    def _check_hyperparameter(
+        self, path: KeyPath, key: str, choice: Any, architecture: str
+    ) -> None:
         """Report a choice that does not fit, unless a part of it was reported before."""
         if any(place[: len(path)] == path for place, *_ in self.problems):
             return
         try:
-            check_space({key: choice})
+            check_space({key: choice}, architecture)
         except ParameterError as error:
             self.report(path, f"allowed: {error.allowed}", error.value)
 
@@ -594,13 +653,17 @@ class _Checker:
         return NamedHypothesis(name, search, settings | {"numbers": numbers})
 
     def _check_cell(self, path: KeyPath, cell: Mapping[str, str], search: NamedSearch) -> None:
-        known = {"variant": search.entry.variants, "average": search.entry.averages}
+        levels = [level for factor in search.entry.grid.values() for level in factor]
+        known = {
+            "variant": [*search.entry.variants, *levels],
+            "average": list(search.entry.averages),
+        }
         for key, names in known.items():
             self.look_up((*path, key), cell[key], f"{key} of {search.name}", names)
-        trials = [
-            trial for (variant, _), trial in search.trials.items() if variant == cell["variant"]
-        ]
-        if cell["strength"] == "matched" and trials and all(t.norm != "none" for t in trials):
+        meant = find_variants(cell["variant"], search.levels)
+        trials = [trial for (variant, _), trial in search.trials.items() if variant in meant]
+        norms = {getattr(trial, "norm", "none") for trial in trials}
+        if cell["strength"] == "matched" and trials and "none" not in norms:
             message = f"{cell['variant']} has a norm, under which strengths are not matched"
             self.report((*path, "strength"), message, "matched")
 
@@ -609,12 +672,13 @@ class _Checker:
     ) -> list[int]:
         """Numbers of the draws with these hyperparameters, as the first variant has them."""
         first = next(iter(search.entry.variants))
+        known = get_hyperparameters(search.entry.architecture)
         draws = {
             number: trial for (variant, number), trial in search.trials.items() if variant == first
         }
         for key, wanted in where.items():
-            if key not in HYPERPARAMETERS:
-                self.report_unknown((*path, key), HYPERPARAMETERS)
+            if key not in known:
+                self.report_unknown((*path, key), known)
                 continue
             drawn = dict.fromkeys(getattr(trial, key) for trial in draws.values())
             if wanted not in list(drawn):

@@ -25,8 +25,7 @@ from gamecircuits.errors import GamecircuitsError
 from gamecircuits.parameters import Parameter, VocabSize, get_parameters
 from gamecircuits.training.averaging import DEFAULT_AVERAGES
 from gamecircuits.training.choices import COMPARED, STRENGTHS
-from gamecircuits.training.eval_lengths import EVAL_LENGTHS
-from gamecircuits.training.hypotheses import MEASURES
+from gamecircuits.training.hypotheses import LENGTHS, MEASURES
 
 MAX_SHARDS = 10_000  # each is two jobs, and Snakemake plans about a thousand a second
 MAX_GROUPS = 2000
@@ -36,9 +35,7 @@ if TYPE_CHECKING:
     Length = str
     Strength = str
 else:  # the names stand elsewhere, where a type checker cannot read them
-    Measure, Length, Strength = (
-        Literal[tuple(names)] for names in (MEASURES, EVAL_LENGTHS, STRENGTHS)
-    )
+    Measure, Length, Strength = (Literal[tuple(names)] for names in (MEASURES, LENGTHS, STRENGTHS))
 
 
 class Strict(BaseModel):
@@ -217,6 +214,11 @@ class SearchEntry(Strict):
     game: str = Field(
         description="name of an entry of games; training takes its split train, measuring test"
     )
+    architecture: str = Field(
+        default="one_layer",
+        description="what is trained: a file in src/gamecircuits/training/architectures, which "
+        "names the hyperparameters",
+    )
     data: Literal["stream", "dataset"] = Field(
         default="stream",
         description="stream: games played anew for every trial; dataset: the generated games, "
@@ -252,6 +254,11 @@ class SearchEntry(Strict):
         description="hyperparameters that take the place of the drawn ones, by name; the others "
         "are compared with the first",
     )
+    grid: dict[str, dict[str, dict[str, Any]]] = Field(
+        default={},
+        description="factors, each with its levels by name and their hyperparameters; in place of "
+        "variants: every combination of levels is one, and others are compared with the first",
+    )
     averages: dict[str, dict[str, Any]] = Field(
         default=DEFAULT_AVERAGES,
         min_length=1,
@@ -262,7 +269,7 @@ class SearchEntry(Strict):
 class VersusEntry(Strict):
     """What is subtracted in pairs; keys that are left out are those of the hypothesis."""
 
-    variant: str | None = Field(default=None, description="variant of the search")
+    variant: str | None = Field(default=None, description="variant or level of the search")
     average: str | None = Field(
         default=None, description="average of the search; for a metric only"
     )
@@ -289,7 +296,9 @@ class HypothesisEntry(Strict):
         "(docs/formats.md has their names)"
     )
     variant: str | None = Field(
-        default=None, description="variant of the search; its first by default"
+        default=None,
+        description="variant of the search, its first by default; or a level of its grid: then the "
+        "mean over all variants with it, within each draw",
     )
     average: str | None = Field(
         default=None,

@@ -15,7 +15,6 @@ from gamecircuits.pipeline.config.named import NamedGame, NamedSearch
 from gamecircuits.randomness import get_rng
 from gamecircuits.training.measure import GAMES_OF_NOISE, LATE, STATISTICS
 from gamecircuits.training.streams import GAMES_AT_ONCE, MAX_TRIES
-from gamecircuits.training.weights import get_shapes
 
 MAX_MEMORY = 16 << 30  # bytes of a job, on any machine: the same config, the same answer
 MAX_TOKENS = 1 << 22  # to play at most
@@ -99,7 +98,7 @@ def list_needs_of_training(search: NamedSearch, group: list[tuple[str, int]]) ->
     entry, V = search.entry, search.game.game.vocab_size
     n, trial = len(group), search.trials[group[0]]
     num_averages, checkpoints, length = len(entry.averages), entry.checkpoints, entry.length
-    P = sum(map(prod, get_shapes(trial, V)))
+    P = sum(map(prod, trial.get_shapes(V, search.game.game.max_length).values()))
     # Weights, two moments, gradient; the trajectory as a list, an array and a file's bytes.
     weights = 4 * n * P * (4 + num_averages + 3 * checkpoints)
     logits = 8 * 4 * n * trial.batch_size * length * V  # with softmax, targets and gradients

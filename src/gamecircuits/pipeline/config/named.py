@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
 from typing import Literal
 
 from gamecircuits.experiments.experiment import Experiment
@@ -72,6 +73,18 @@ class NamedSearch:
     entry: SearchEntry
     trials: dict[tuple[str, int], Trial]  # by (variant, number)
     groups: dict[str, list[tuple[str, int]]]  # trials by group; each group is a job
+
+    @property
+    def levels(self) -> dict[str, list[str]]:
+        """Levels of each factor of the grid, in order; none without a grid."""
+        return {factor: list(levels) for factor, levels in self.entry.grid.items()}
+
+    def count_products(self, trial: Trial) -> int:
+        """Multiplications that a token's prediction takes, about; what times are estimated by."""
+        V, context = self.game.game.vocab_size, self.game.game.max_length
+        if trial.is_small:  # it runs on tables over the vocabulary
+            return trial.get_shapes(V, context)["W_E"][1] * V
+        return sum(map(prod, trial.get_shapes(V, context).values()))
 
     def group_of(self, variant: str, number: int) -> str:
         """Name of the group that a trial is trained in."""

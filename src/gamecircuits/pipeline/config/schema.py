@@ -24,7 +24,7 @@ from gamecircuits.pipeline.config.entries import (
     entry_model,
 )
 from gamecircuits.training.averaging import AVERAGES, describe_average
-from gamecircuits.training.trial import HYPERPARAMETERS, has_range
+from gamecircuits.training.trial import ARCHITECTURES, get_hyperparameters, has_range
 from gamecircuits.transformer.constructions.construction import CONSTRUCTIONS
 
 
@@ -40,22 +40,16 @@ class Range(Strict):
 
 def make_schema() -> dict:
     """Schema of the whole configuration, with the keys of all kinds."""
-    search = _redefine(
-        SearchEntry,
-        space=_make_space(),
-        variants=_by_name(_make_variant()),
-        averages=_make_section(
-            entry_model(cls, AverageEntry, kind, describe_average(kind))
-            for kind, cls in AVERAGES.items()
-        ),
-    )
+    searches: Any = typing.Union[  # noqa: UP007 (known only here)
+        tuple(_make_search(architecture) for architecture in ARCHITECTURES.kinds())
+    ]
     whole = _redefine(
         TopLevel,
         games=_make_section(_entries(GAMES, GameEntry)),
         models=_make_section([*_entries(CONSTRUCTIONS, ModelEntry), *OTHER_MODELS.values()]),
         evaluations=dict[str, EvaluationEntry],
         experiments=_make_section(_entries(EXPERIMENTS, ExperimentEntry)),
-        searches=_by_name(search),
+        searches=_by_name(searches),
         hypotheses=dict[str, HypothesisEntry],
     )
     return whole.model_json_schema()
@@ -89,20 +83,35 @@ def _redefine(model: type[BaseModel], **annotations: Any) -> type[BaseModel]:
     return create_model(model.__name__, __base__=model, __doc__=model.__doc__, **fields)
 
 
-def _make_variant() -> type[BaseModel]:
+def _make_search(architecture: str) -> type[BaseModel]:
+    """A search of one architecture, whose hyperparameters it may choose."""
+    return _redefine(
+        SearchEntry,
+        architecture=Literal[architecture],
+        space=_make_space(architecture),
+        variants=_by_name(_make_variant(architecture)),
+        averages=_make_section(
+            entry_model(cls, AverageEntry, kind, describe_average(kind))
+            for kind, cls in AVERAGES.items()
+        ),
+    )
+
+
+def _make_variant(architecture: str) -> type[BaseModel]:
     fields: dict[str, Any] = {
-        name: define_field(parameter) for name, parameter in HYPERPARAMETERS.items()
+        name: define_field(parameter)
+        for name, parameter in get_hyperparameters(architecture).items()
     }
     about = "Hyperparameters that take the place of the drawn ones."
     return create_model("Variant", __base__=Strict, __doc__=about, **fields)
 
 
-def _make_space() -> type[BaseModel]:
+def _make_space(architecture: str) -> type[BaseModel]:
     fields: dict[str, Any] = {}
-    for name, parameter in HYPERPARAMETERS.items():
+    for name, parameter in get_hyperparameters(architecture).items():
         one: Any
         one, field = define_field(parameter)
-        choices = [one, Annotated[list[one], MinLen(1)], *[Range] * has_range(name)]
+        choices = [one, Annotated[list[one], MinLen(1)], *[Range] * has_range(parameter)]
         fields[name] = typing.Union[tuple(choices)], field  # noqa: UP007
     about = "Of each hyperparameter a value, a list to choose from, or a range."
     return create_model("Space", __base__=Strict, __doc__=about, **fields)

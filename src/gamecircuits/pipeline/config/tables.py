@@ -26,7 +26,7 @@ from gamecircuits.pipeline.config.entries import (
     annotate,
 )
 from gamecircuits.training.averaging import AVERAGES, describe_average
-from gamecircuits.training.trial import HYPERPARAMETERS
+from gamecircuits.training.trial import ARCHITECTURES, Trial
 from gamecircuits.transformer.constructions.construction import CONSTRUCTIONS
 
 TABLE = re.compile(r"(<!-- table: ([\w ]+) -->\n).*?(<!-- end -->)", flags=re.DOTALL)
@@ -63,7 +63,13 @@ def make_tables() -> dict[str, str]:
         for kind, cls in AVERAGES.items()
     }
     tables = {name: _tabulate_keys(_read_model(entry)) for name, entry in entries.items()}
-    tables["hyperparameters"] = _tabulate_keys(HYPERPARAMETERS.values())
+    common = get_parameters(Trial)
+    tables["hyperparameters"] = _tabulate_keys(common.values())
+    for kind in ARCHITECTURES.kinds():
+        its = get_parameters(ARCHITECTURES.type(kind)).values()
+        tables[f"hyperparameters of {kind}"] = _tabulate_keys(
+            parameter for parameter in its if parameter.name not in common
+        )
     for name, kinds in [
         ("games", _read_kinds(GAMES)),
         ("models", models),

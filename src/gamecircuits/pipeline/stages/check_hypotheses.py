@@ -10,6 +10,7 @@ def check_hypotheses(
     scaled: list[str],
     dynamics: list[str],
     noise: list[str],
+    illegal: list[str],
     paths: list[str],
     *,
     job: str,
@@ -19,7 +20,7 @@ def check_hypotheses(
     """Write one row for each hypothesis; none of them has to be supported.
 
     Args:
-        metrics, scaled, dynamics, noise: of the searches, in their order.
+        metrics, scaled, dynamics, noise, illegal: of the searches, in their order.
         searches: pairs of a name and what judge_hypotheses has to know of the search.
         hypotheses: as judge_hypotheses takes them.
     """
@@ -28,6 +29,7 @@ def check_hypotheses(
             "metrics": join_strengths(read_frame(metrics[n]), read_frame(scaled[n])),
             "dynamics": read_frame(dynamics[n]),
             "noise": read_frame(noise[n]),
+            "illegal": read_frame(illegal[n]),
         }
         for n, (search, _) in enumerate(searches)
     }

@@ -3,8 +3,9 @@
 import numpy as np
 
 from gamecircuits.errors import GamecircuitsError
-from gamecircuits.transformer.model import Norm
-from gamecircuits.transformer.weights import read_trained_model, write_model
+from gamecircuits.training.trial import ARCHITECTURES
+from gamecircuits.transformer.one_layer import OneLayer
+from gamecircuits.transformer.weights import read_trained_weights, write_model
 
 
 def extract_model(
@@ -17,16 +18,19 @@ def extract_model(
     variant: str,
     number: int,
     average: str,
-    norm: Norm,
+    architecture: str,
+    trial: dict,
 ) -> None:
     """Write one of a group's models as a file of its own."""
     trained = f"{variant}/{number}/{average}"
-    extracted = read_trained_model(weights, trained, norm)
+    tensors = read_trained_weights(weights, trained)
     subject = f"model {name}: {trained} of the search {search}"
-    if not all(np.isfinite(w).all() for w in (*extracted.parameters, extracted.gain)):
+    if not all(np.isfinite(tensor).all() for tensor in tensors.values()):
         raise GamecircuitsError(f"{subject} diverged in training; choose another trial")
+    extracted = ARCHITECTURES.make(architecture, **trial).from_tensors(tensors)
     try:
-        extracted.tables()
+        if isinstance(extracted, OneLayer):
+            extracted.tables()
     except ValueError as error:  # scores whose exponentials underflow
         raise GamecircuitsError(f"{subject} cannot be used ({error}); choose another") from None
     write_model(model, extracted, job)

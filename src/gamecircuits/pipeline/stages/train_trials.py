@@ -25,8 +25,7 @@ from gamecircuits.training.averaging import make_average
 from gamecircuits.training.checkpoint import Checkpoint
 from gamecircuits.training.program import train
 from gamecircuits.training.streams import iter_dataset, iter_split
-from gamecircuits.training.trial import HYPERPARAMETERS, Trial
-from gamecircuits.training.weights import from_vector, make_model
+from gamecircuits.training.trial import ARCHITECTURES, get_hyperparameters
 
 
 def train_trials(
@@ -40,6 +39,7 @@ def train_trials(
     search: str,
     seed: int,
     game: dict,
+    architecture: str,
     group: list[dict],
     length: int,
     steps: int,
@@ -58,7 +58,11 @@ def train_trials(
         num_games: in all shards together.
     """
     rules, dataset = make_game(**game), None
-    hyperparameters = [Trial(**{key: row[key] for key in HYPERPARAMETERS}) for row in group]
+    known = get_hyperparameters(architecture)
+    hyperparameters = [
+        ARCHITECTURES.make(architecture, **{key: row[key] for key in known}) for row in group
+    ]
+    V, context = rules.vocab_size, rules.max_length
     kinds = {name: make_average(**average) for name, average in averages}
     if games:
         dataset = GameDataset(games, num_games)
@@ -93,10 +97,9 @@ def train_trials(
     for n, (row, trial) in enumerate(zip(group, hyperparameters, strict=True)):
         key = f"{row['variant']}/{row['number']}"
         for name, vector in [("start", run.start[n]), *zip(kinds, run.averages[n], strict=True)]:
-            model = make_model(trial, from_vector(trial, rules.vocab_size, vector))
-            parts = model.parameters._asdict() | {"gain": np.array(model.gain)}
+            parts = trial.to_tensors(trial.from_vector(vector, V, context))
             after |= {f"{key}/{name}/{part}": matrix for part, matrix in parts.items()}
-        iterates = from_vector(trial, rules.vocab_size, run.trajectory[n])._asdict()
+        iterates = trial.from_vector(run.trajectory[n], V, context)
         on_the_way |= {f"{key}/{part}": matrices for part, matrices in iterates.items()}
         on_the_way[f"{key}/loss"] = run.losses[n]
         losses = run.losses[n].astype(np.float64)
