@@ -114,7 +114,7 @@ class _Reader(pickle._Unpickler):
     def load_build(self) -> None:
         self.stack.pop()  # attributes, of which a state dict needs none
 
-    dispatch: ClassVar = {**pickle._Unpickler.dispatch, pickle.BUILD[0]: load_build}  # type: ignore[dict-item]
+    dispatch: ClassVar[dict] = pickle._Unpickler.dispatch | {pickle.BUILD[0]: load_build}
 
 
 def _rebuild_tensor(storage: Any, offset: int, shape: tuple, strides: tuple, *_: Any) -> np.ndarray:

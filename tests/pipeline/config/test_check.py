@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from gpts import make_gpt
 from safetensors.numpy import save_file
 from snakemake.cli import parse_config
 
@@ -469,6 +470,18 @@ def test_a_model_from_a_file(load, tmp_path):
             load(text)
     with pytest.raises(ConfigError, match=r"path = '\.': is not a file"):
         load(text.replace("'my model.safetensors'", "."))
+    gpt = make_gpt(np.random.default_rng(0), V=8)
+    write_model(path, gpt, "{}")
+    with pytest.raises(ConfigError, match=r"a figure needs a OneLayer .* figures: false"):
+        load(text)
+    whole = text.replace("safetensors'}", "safetensors', num_heads: 2, figures: false}")
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    settings = {"kind": "file", "path": path.name, "sha256": digest, "num_heads": 2}
+    assert load(whole).models["f"].settings == settings
+    gpt.parameters.blocks[1].mlp.b_in[3] = np.nan
+    write_model(path, gpt, "{}")
+    with pytest.raises(ConfigError, match="has weights that are not finite"):
+        load(whole)
     save_file({"W_E": np.eye(9)}, path)
     with pytest.raises(ConfigError, match="no tensor W_Q"):
         load(text)

@@ -520,6 +520,10 @@ class _Checker:
             if getattr(entry, key) is None:
                 about = FileEntry.model_fields[key].description
                 self.report(path, f"the key {key!r} is missing ({about})", at=(*path, key))
+        if {"num_heads", "norm"} & entry.model_fields_set:
+            message = "num_heads and norm are keys of files of weights alone"
+            self.report((*path, "path"), message, entry.path)
+            return None
         if entry.function is None or entry.vocab_size is None:
             return None
         try:
@@ -531,7 +535,9 @@ class _Checker:
         except GamecircuitsError as error:
             self.report(path, str(error))
             return None
-        settings = entry.model_dump(exclude={"figures", "game"}) | {"sha256": digest}
+        settings = entry.model_dump(exclude={"figures", "game", "num_heads", "norm"}) | {
+            "sha256": digest
+        }
         return NamedModel(name, entry.kind, settings, entry.vocab_size, "file", entry.figures)
 
     def _open_file(self, name: str, entry: FileEntry) -> NamedModel | None:
@@ -540,13 +546,14 @@ class _Checker:
             self.report(("models", name, "path"), message, entry.path)
             return None
         try:
-            size, digest = _read_file(entry.path, is_drawn=entry.figures)
+            size, digest = _read_file(entry, is_drawn=entry.figures)
         except (GamecircuitsError, OSError) as error:
             # Of a file of ours the error says to delete it and run again, which is no advice here.
             message = f"is damaged ({error.__cause__})" if error.__cause__ else str(error)
             self.report(("models", name, "path"), message, entry.path)
             return None
         settings = {"kind": entry.kind, "path": entry.path, "sha256": digest}
+        settings |= entry.model_dump(include={"num_heads", "norm"}, exclude_none=True)
         return NamedModel(name, entry.kind, settings, size, "file", entry.figures)
 
     def make_evaluation(self, name: str, value: Any) -> NamedEvaluation | None:
@@ -682,11 +689,12 @@ class _Checker:
         return list(draws)
 
 
-def _read_file(path: str, *, is_drawn: bool) -> tuple[int, str]:
+def _read_file(entry: FileEntry, *, is_drawn: bool) -> tuple[int, str]:
     """Vocabulary and SHA-256 of a model's file; GamecircuitsError if it cannot be used."""
+    path = entry.path
     if os.path.exists(path) and not os.path.isfile(path):
         raise GamecircuitsError("is not a file")
-    model = read_any_model(path).cast(np.float64)
+    model = read_any_model(path, entry.num_heads, entry.norm).cast(np.float64)
     size = model.vocab_size
     if not fits(VocabSize, size):
         raise GamecircuitsError(f"has {size} tokens; allowed: {describe_allowed(VocabSize)}")

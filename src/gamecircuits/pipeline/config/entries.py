@@ -116,8 +116,15 @@ class FileEntry(ModelEntry):
     )
     path: str = Field(
         min_length=1,
-        description="a .safetensors file, or a .py file with a function that returns weights; "
-        "relative to the working directory",
+        description="a .safetensors file, a state dict of torch.save, or a .py file with a "
+        "function that returns weights; relative to the working directory",
+    )
+    num_heads: int | None = Field(
+        default=None, ge=1, description="number of heads, where the weights do not tell"
+    )
+    norm: Literal["none", "layer", "rms"] | None = Field(
+        default=None,
+        description="norm whose weights were folded into others, where the weights do not tell",
     )
     function: str | None = Field(
         default=None, description="name of a function in a .py file: function(vocab_size)"

@@ -19,16 +19,19 @@ def import_model(
     function: str | None = None,
     vocab_size: int = 0,
     arguments: dict[str, Any] | None = None,
+    num_heads: int | None = None,
+    norm: str | None = None,
 ) -> None:
     """Write the model under our names; its file must be the one that the plan saw.
 
     Args:
         function: of a Python file, which returns the weights.
         vocab_size, arguments: what it is given.
+        num_heads, norm: what the weights of other files do not tell.
     """
     if function:
         own = make_own_model(path, function, sha256, vocab_size, arguments or {})
         return write_model(model, own, job)
     if file_digest(path) != sha256:
         raise GamecircuitsError(f"{path} was changed after this job was planned; run again")
-    write_model(model, read_any_model(path), job)
+    write_model(model, read_any_model(path, num_heads, norm), job)

@@ -58,8 +58,8 @@ def write(model: OneLayer | GPT) -> tuple[dict[str, np.ndarray], dict[str, Any]]
     if any(block.mlp is None for block in gpt.parameters.blocks):
         raise GamecircuitsError("a layer has no MLP, and all of GPT-2's have one")
     widths = {named[f"blocks.{i}.attn.W_{n}"].shape[1] for i in range(layers) for n in "QV"}
-    if widths - {d}:
-        raise GamecircuitsError(f"heads are {max(widths)} wide in all; in GPT-2 as the stream, {d}")
+    if others := widths - {d}:
+        raise GamecircuitsError(f"heads are {max(others)} wide in all; in GPT-2 as the stream, {d}")
     inner = {block.mlp.W_in.shape[1] for block in gpt.parameters.blocks if block.mlp}
     if len(inner) > 1:
         raise GamecircuitsError("MLPs differ in width; in GPT-2 all are alike")

@@ -71,7 +71,9 @@ def _find_norm(named: Tensors, told: Told) -> tuple[Literal["layer", "rms"], dic
 
 def _is_centred(named: Tensors) -> bool:
     """All that writes to the residual stream has mean 0, as after TransformerLens's centring."""
-    writes = [w for n, w in named.items() if n.endswith(("W_E", "W_pos", "W_O", "W_out", "b_O"))]
+    writes = [
+        w for n, w in named.items() if n.endswith(("W_E", "W_pos", "W_O", "W_out", "b_O", "b_out"))
+    ]
     means = max(float(np.abs(np.mean(w, axis=-1)).max(initial=0)) for w in writes)
     size = max(float(np.sqrt(np.mean(w * w))) for w in writes if w.size)
     return means <= CENTRED * size

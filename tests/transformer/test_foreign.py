@@ -1,0 +1,197 @@
+"""Formats of other software, as files that numpy alone can write; tests/peers has the software."""
+
+import json
+
+import numpy as np
+import pytest
+from gpts import make_gpt
+from safetensors.numpy import save_file
+from twins import random_parameters
+
+from gamecircuits.errors import ArtefactError, GamecircuitsError
+from gamecircuits.transformer.export import export_model
+from gamecircuits.transformer.foreign import read_any_model
+from gamecircuits.transformer.formats import hugging_face, transformer_lens
+from gamecircuits.transformer.formats._bare import fill_biases
+from gamecircuits.transformer.gpt_weights import name_weights, split_heads
+from gamecircuits.transformer.one_layer import OneLayer
+from gamecircuits.transformer.weights import write_model
+
+TOKENS = np.random.default_rng(1).integers(5, size=(3, 7))
+TURNED = {"W_Q": "query", "W_K": "key", "W_V": "value", "W_O": "proj", "W_in": "0", "W_out": "2"}
+
+
+def make(**settings):
+    return make_gpt(np.random.default_rng(0), **{"d_k": 3, "d_v": 3, **settings})
+
+
+def write(path, tensors, config=None):
+    tensors = {n: np.ascontiguousarray(t) for n, t in tensors.items()}
+    save_file(tensors, path / "m.safetensors")
+    if config:
+        (path / "config.json").write_text(json.dumps(config))
+    return path / "m.safetensors"
+
+
+def close(model, wanted):
+    np.testing.assert_allclose(model.logits(TOKENS), wanted.logits(TOKENS), atol=1e-11, rtol=1e-11)
+
+
+def to_mingpt(model):
+    """The names of othello_world; biases of the unembedding are not in it."""
+    named, tensors = name_weights(model.parameters), {}
+    for name, weight in named.items():
+        place, _, kind = name.rpartition(".")
+        if kind in ("w", "b"):
+            place = place.replace("ln_final", "ln_f")
+            tensors[f"{place}.{'weight' if kind == 'w' else 'bias'}"] = weight
+        elif place.startswith("blocks"):
+            theirs = TURNED["W_" + kind.partition("_")[2]]
+            is_matrix = kind.startswith("W_")
+            tensors[f"{place}.{theirs}.{'weight' if is_matrix else 'bias'}"] = weight.T
+    tensors["tok_emb.weight"], tensors["pos_emb"] = (
+        named["embed.W_E"],
+        named["pos_embed.W_pos"][None],
+    )
+    tensors["head.weight"] = named["unembed.W_U"].T
+    return tensors | {"blocks.0.attn.mask": np.ones((1, 1, 9, 9))}
+
+
+def to_nanogpt(model):
+    """GPT-2's names, with all matrices turned."""
+    tensors, _ = hugging_face.write(model)
+    return {
+        name: tensor.T if name.endswith("weight") and ".h." in name else tensor
+        for name, tensor in tensors.items()
+    }
+
+
+def without_b_U(model):
+    model.parameters.b_U[:] = 0
+    return model
+
+
+@pytest.mark.parametrize("to", [to_mingpt, to_nanogpt])
+def test_minGPT_and_nanoGPT(tmp_path, to):
+    wanted = without_b_U(make())
+    path = write(tmp_path, to(wanted))
+    close(read_any_model(path, num_heads=2), wanted)
+    with pytest.raises(ArtefactError, match="do not tell the number of heads; give num_heads"):
+        read_any_model(path)
+    with pytest.raises(ArtefactError, match="W_Q has 6 columns, which 4 heads cannot share"):
+        read_any_model(path, num_heads=4)
+
+
+def test_what_a_tensor_has_no_place_for_is_named(tmp_path):
+    tensors = to_mingpt(without_b_U(make()))
+    path = write(tmp_path, tensors | {"blocks.0.attn.rel.weight": np.ones((2, 2))})
+    with pytest.raises(ArtefactError, match=r"blocks\.0\.attn\.rel\.weight has no place"):
+        read_any_model(path, num_heads=2)
+    path = write(tmp_path, tensors | {"head.weight": np.ones((4, 6))})
+    with pytest.raises(ArtefactError, match=r"unembed\.W_U has shape \(6, 4\); expected \(6, 5\)"):
+        read_any_model(path, num_heads=2)
+    path = write(tmp_path, tensors | {"ln_f.weight": np.ones(6, np.int32)})
+    with pytest.raises(ArtefactError, match=r"ln_f\.weight is int32; allowed: float16"):
+        read_any_model(path, num_heads=2)
+    tensors.pop("blocks.1.attn.key.weight")
+    with pytest.raises(ArtefactError, match=r"no weight blocks\.1\.attn\.W_K"):
+        read_any_model(write(tmp_path, tensors), num_heads=2)
+
+
+def fold(model):
+    """What TransformerLens's fold_ln and center_writing_weights do, by their definitions."""
+    p = model.parameters
+    named = {n: w.copy() for n, w in fill_biases(name_weights(p)).items()}
+    for i in range(len(p.blocks)):
+        for norm, part, reads in (("ln1", "attn", "QKV"), ("ln2", "mlp", ["in"])):
+            w, b = (named.pop(f"blocks.{i}.{norm}.{kind}") for kind in "wb")
+            for name in reads:
+                W, bias = (f"blocks.{i}.{part}.{letter}_{name}" for letter in "Wb")
+                named[bias] = named[bias] + b @ named[W]
+                named[W] = w[:, None] * named[W]
+    w, b = named.pop("ln_final.w"), named.pop("ln_final.b")
+    named["unembed.b_U"] = named["unembed.b_U"] + b @ named["unembed.W_U"]
+    named["unembed.W_U"] = w[:, None] * named["unembed.W_U"]
+    for name, weight in named.items():
+        if name.rpartition(".")[2] in ("W_E", "W_pos", "W_O", "b_O", "W_out", "b_out"):
+            named[name] = weight - weight.mean(axis=-1, keepdims=True)
+    return split_heads(named, model.design.num_heads)
+
+
+def test_TransformerLens_raw_and_folded(tmp_path):
+    wanted = make(d_k=4)
+    named = split_heads(name_weights(wanted.parameters), 2)
+    masks = {
+        "blocks.0.attn.mask": np.tri(9, dtype=bool),
+        "blocks.0.attn.IGNORE": np.float32([-1e5]),
+    }
+    raw = read_any_model(write(tmp_path, named | masks))
+    assert raw.design == wanted.design
+    close(raw, wanted)
+    folded = {n: w.astype(np.float32) for n, w in fold(wanted).items()}
+    found = read_any_model(write(tmp_path, folded))
+    np.testing.assert_allclose(found.logits(TOKENS), wanted.logits(TOKENS), atol=1e-4)
+    skewed = {n: w + (0.3 if n == "embed.W_E" else 0) for n, w in fold(wanted).items()}
+    path = write(tmp_path, skewed)  # folded, not centred, as a constant in a row does no harm
+    with pytest.raises(ArtefactError, match="say which norm was folded, norm: layer or rms, or"):
+        read_any_model(path)
+    close(read_any_model(path, norm="layer"), wanted)
+    assert read_any_model(path, norm="none").parameters.ln_final is None
+
+
+def test_one_layer_stays_one_layer(tmp_path):
+    wanted = OneLayer(random_parameters(np.random.default_rng(0), 5, d_k=4, d_v=4))
+    export_model(wanted, "transformer_lens", tmp_path)
+    found = read_any_model(tmp_path / "model.safetensors")
+    assert isinstance(found, OneLayer)
+    close(found, wanted)
+    tensors, _ = transformer_lens.write(wanted)
+    tensors["unembed.b_U"] = np.ones(5)
+    found = read_any_model(write(tmp_path, tensors), norm="none")
+    np.testing.assert_allclose(found.logits(TOKENS), wanted.logits(TOKENS) + 1, atol=1e-12)
+
+
+def test_our_own_gpt(tmp_path):
+    wanted = make(positions="rotary", d_k=2)
+    write_model(tmp_path / "m.safetensors", wanted, "{}")
+    close(read_any_model(tmp_path / "m.safetensors"), wanted)
+
+
+@pytest.mark.parametrize("positions", ["none", "learned", "sinusoidal"])
+@pytest.mark.parametrize("name", ["hugging_face", "transformer_lens"])
+def test_exports_come_back(tmp_path, name, positions):
+    wanted = without_b_U(make(positions=positions))
+    export_model(wanted, name, tmp_path)
+    close(read_any_model(tmp_path / "model.safetensors"), wanted)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["config.json", "model.safetensors"]
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "message"),
+    [
+        ("hugging_face", {}, r"unembed\.b_U is not zero"),
+        ("hugging_face", {"biases": False, "d_v": 2}, "heads are 4 wide in all; .* the stream, 6"),
+        ("hugging_face", {"biases": False, "norm": "rms"}, "LayerNorm before each sublayer"),
+        ("hugging_face", {"biases": False, "final_norm": False}, "others have none"),
+        ("hugging_face", {"biases": False, "d_mlp": None}, "a layer has no MLP"),
+        ("hugging_face", {"biases": False, "positions": "rotary", "d_k": 2}, "rotary positions"),
+        ("transformer_lens", {"placement": "after"}, "norms are after the sublayers"),
+        ("transformer_lens", {"norm": "rms"}, r"ln1\.b is not zero, and TransformerLens's RMS"),
+        (
+            "hugging_fase",
+            {},
+            "unknown format 'hugging_fase'; known: hugging_face, transformer_lens",
+        ),
+    ],
+    ids=str,
+)
+def test_what_a_format_cannot_hold_is_refused(tmp_path, name, settings, message):
+    with pytest.raises(GamecircuitsError, match=message):
+        export_model(make(**settings), name, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_norm_of_attention_is_no_gpt(tmp_path):
+    model = OneLayer(random_parameters(np.random.default_rng(0), 5), "attention", 2.0)
+    with pytest.raises(GamecircuitsError, match="norm 'attention' and sink 0 is no GPT"):
+        export_model(model, "transformer_lens", tmp_path)
