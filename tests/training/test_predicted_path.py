@@ -70,7 +70,7 @@ def test_noise_has_the_covariance_of_batches(changes):
         seen = jnp.cumsum(jax.nn.one_hot(order[:, :1], V), axis=1) > 0
         legal = None if trial.targets == "sampled" else ~seen
         drops = {s: rate or None if s == "attention" else None for s in program.SITES}
-        loss = partial(program._loss, unravel, trial)
+        loss = partial(program._loss, lambda vector: unravel(vector)._asdict(), trial)
         return jax.grad(loss)(vector, order[:, :2], legal, drops, mask)
 
     def predicted(key):
