@@ -14,11 +14,10 @@ import jax
 import numpy as np
 
 from gamecircuits.games.set_complement import SetComplement
+from gamecircuits.training.architectures.one_layer import OneLayerTrial, Weights
 from gamecircuits.training.averaging import Last
 from gamecircuits.training.predicted_path import get_mean_strengths, predict_path
 from gamecircuits.training.program import train
-from gamecircuits.training.architectures.one_layer import OneLayerTrial
-from gamecircuits.training.weights import from_vector
 
 NUM_STEPS, SCHEDULE = 1000, "cosine"
 RATES = {"sgd": 1.5, "adamw": 0.004}
@@ -49,7 +48,8 @@ def compare(vocab_size: int, trained: int, trial: OneLayerTrial, seed: int) -> n
     )  # fmt: skip
     path = predict_path(trials, run.start, V, trained, NUM_STEPS, 1, seed=seed)
     jax.clear_caches()  # no other pair has these programs
-    measured = [get_mean_strengths(from_vector(trial, V, end)) for end in run.trajectory[:, -1]]
+    ends = (trial.from_vector(end, V, V - 1) for end in run.trajectory[:, -1])
+    measured = [get_mean_strengths(Weights(**end)) for end in ends]
     return np.array([path.strengths[:, -1], measured])
 
 

@@ -139,8 +139,8 @@ def diagnose(vocab_size: int) -> Run:
 def train(trials: int, vocab_size: int, length: int, steps: int = 50, **hyperparameters) -> Run:
     """Seconds that `steps` steps of all trials take, without compilation."""
     from gamecircuits.training import program
-    from gamecircuits.training.averaging import Ema, Last
     from gamecircuits.training.architectures.one_layer import OneLayerTrial
+    from gamecircuits.training.averaging import Ema, Last
 
     game = _make_game(sets(vocab_size))
     d, batch, repeats = 2 * vocab_size, 32, 4

@@ -69,15 +69,18 @@ def measure_ours(
     """Seconds between calls of `say`, without those that games take, which are measured apart."""
     from gamecircuits.games.game import make_game
     from gamecircuits.training import program
+    from gamecircuits.training.architectures import one_layer
     from gamecircuits.training.averaging import Bema, Ema, Last, PowerEma
-    from gamecircuits.training.architectures.one_layer import OneLayerTrial
     from gamecircuits.transformer.model import forward
 
     if over_positions:
-        program.forward_by_tokens = forward
+        one_layer.forward_by_tokens = forward
     game = make_game("set_complement", vocab_size=V)
     batches = game.play(STEPS * BATCH, np.random.default_rng(0)).reshape(STEPS, BATCH, V)
-    trial = OneLayerTrial(d_model=d, d_k=d, d_v=d, batch_size=BATCH, weight_decay=0.01, **hyperparameters)
+    widths = {"d_model": d, "d_k": d, "d_v": d}
+    trial = one_layer.OneLayerTrial(
+        **widths, batch_size=BATCH, weight_decay=0.01, **hyperparameters
+    )
     clock = [time.perf_counter()]
     program.train(
         game, [trial] * trials, range(trials),

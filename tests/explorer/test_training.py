@@ -10,8 +10,7 @@ from gamecircuits.explorer.training import (
     thin,
 )
 from gamecircuits.games.game import make_game
-from gamecircuits.training.architectures.one_layer import OneLayerTrial
-from gamecircuits.training.weights import init_weights, to_parameters
+from gamecircuits.training.architectures.one_layer import OneLayerTrial, Weights
 from gamecircuits.transformer.one_layer import OneLayer
 
 V, D = 5, 4
@@ -21,11 +20,13 @@ def make_trial(norm: str) -> OneLayerTrial:
     return OneLayerTrial(norm=norm, gain=3.0, d_model=D, d_k=3, d_v=3, init_scale=2.0)
 
 
+def init(trial: OneLayerTrial, seed: int) -> Weights:
+    return Weights(**trial.init_weights(V, V - 1, np.random.default_rng(seed)))
+
+
 def make_model(norm: str, seed: int) -> OneLayer:
     trial = make_trial(norm)
-    weights = init_weights(trial, V, np.random.default_rng(seed))
-    parameters = to_parameters(weights)
-    return OneLayer(type(parameters)(*(m.astype(float) for m in parameters)), norm, 3.0)
+    return trial.make_model(init(trial, seed)._asdict())
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +83,7 @@ def write_files(trial: OneLayerTrial, models: list) -> tuple[dict, dict]:
 
 def test_a_search_ends_where_training_diverged(games):
     trial = make_trial("none")
-    iterates = [init_weights(trial, V, np.random.default_rng(n)) for n in range(3)]
+    iterates = [init(trial, n) for n in range(3)]
     iterates[2] = iterates[2]._replace(W_E=iterates[2].W_E * np.nan)
     files = {3: write_files(trial, iterates)}
     hyperparameters = vars(trial)

@@ -12,10 +12,11 @@ from gamecircuits.figures.searches import circuits, curves, effects, mechanisms,
 from gamecircuits.figures.searches._search import choose_averages, forget_theory, get_looks
 from gamecircuits.figures.searches.circuits import CIRCUITS
 from gamecircuits.kinds import list_modules
+from gamecircuits.training.architectures.one_layer import OneLayerTrial
 from gamecircuits.training.choices import COMPARED
 from gamecircuits.training.effects import get_effects
 from gamecircuits.training.hypotheses import VERDICTS, judge
-from gamecircuits.training.trial import HYPERPARAMETERS, Trial
+from gamecircuits.training.trial import get_hyperparameters
 from gamecircuits.transformer.circuits import ov_circuit
 from gamecircuits.transformer.constructions.construction import make_construction
 
@@ -39,7 +40,7 @@ def make_tables(
     rng = np.random.default_rng(0)
     keys = [{"variant": v, "number": n} for v in variants for n in range(trials)]
     kept = [key for key in keys if tuple(key.values()) not in lost]
-    default = {name: getattr(OneLayerTrial(), name) for name in HYPERPARAMETERS}
+    default = {name: getattr(OneLayerTrial(), name) for name in get_hyperparameters("one_layer")}
     drawn = [{"learning_rate": 10.0 ** -(n + 1), "tied": n == 1} for n in range(trials)]
     metrics = pd.DataFrame(
         key | {"average": a, "strength": "as_trained", "length": s, "metric": m, "count": 9,

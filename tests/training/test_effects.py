@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from gamecircuits.training.architectures.one_layer import OneLayerTrial
 from gamecircuits.training.averaging import DEFAULT_AVERAGES
 from gamecircuits.training.choices import COMPARED
 from gamecircuits.training.effects import (
@@ -17,7 +18,7 @@ from gamecircuits.training.effects import (
     get_moderators,
     join_strengths,
 )
-from gamecircuits.training.trial import HYPERPARAMETERS, Trial
+from gamecircuits.training.trial import get_hyperparameters
 
 PLAIN = [0.5, 0.4, 0.7, 0.6]  # trial by trial, at the longest length
 NORMED = [0.3, 0.3, None, 0.1]  # one trial diverged
@@ -155,7 +156,7 @@ def test_moderators_are_the_effects_of_a_part_of_the_draws():
     values = draw_values(6, lost=[("normed", 4)])
     schedules = ["cosine", "constant", "cosine", "constant", "cosine", "constant"]
     drawn = [
-        {key: getattr(OneLayerTrial(), key) for key in HYPERPARAMETERS}
+        {key: getattr(OneLayerTrial(), key) for key in get_hyperparameters("one_layer")}
         | {"variant": v, "number": n, "schedule": schedule, "learning_rate": 0.001 * (n + 1)}
         for v in VARIANTS for n, schedule in enumerate(schedules)
     ]  # fmt: skip

@@ -14,13 +14,14 @@ from gamecircuits.errors import ParameterError
 from gamecircuits.games.set_complement import SetComplement
 from gamecircuits.theory.path import Descent, Factors, descend_factors
 from gamecircuits.training import predicted_path, program
+from gamecircuits.training.architectures.one_layer import OneLayerTrial, Weights
 from gamecircuits.training.averaging import Last
-from gamecircuits.training.architectures.one_layer import OneLayerTrial
-from gamecircuits.training.weights import Weights, from_vector, init_weights
 from gamecircuits.transformer.constructions.construction import helmert
 
 V, TRAINED = 6, 3
-QUIET = OneLayerTrial(optimizer="sgd", targets="exact", batch_size=65536, warmup=0.0, clip_norm=1e30)
+QUIET = OneLayerTrial(
+    optimizer="sgd", targets="exact", batch_size=65536, warmup=0.0, clip_norm=1e30
+)
 
 
 def make_equivariant(seed):
@@ -69,7 +70,7 @@ def test_noise_has_the_covariance_of_batches(changes):
         seen = jnp.cumsum(jax.nn.one_hot(order[:, :1], V), axis=1) > 0
         legal = None if trial.targets == "sampled" else ~seen
         drops = {s: rate or None if s == "attention" else None for s in program.SITES}
-        loss = partial(program._loss, unravel, trial)
+        loss = partial(program._loss, lambda vector: unravel(vector)._asdict(), trial)
         return jax.grad(loss)(vector, order[:, :2], legal, drops, mask)
 
     def predicted(key):
@@ -104,7 +105,7 @@ def test_training_goes_where_it_is_predicted(changes):
         length=TRAINED, num_steps=600, num_checkpoints=2, seed=0, name="test",
     )  # fmt: skip
     found = predicted_path.predict_path([trial], run.start, V, TRAINED, 600, 2)
-    weights = from_vector(trial, V, run.trajectory[0])
+    weights = Weights(**trial.from_vector(run.trajectory[0], V, V - 1))
     measured = np.asarray(jax.vmap(predicted_path.get_mean_strengths)(weights))
     np.testing.assert_allclose(found.strengths[0, :, :2], measured[:, :2], rtol=0.1)
     assert measured[-1, 0] > 3
@@ -115,7 +116,7 @@ def test_training_goes_where_it_is_predicted(changes):
 )
 def test_what_is_not_covered_is_refused(changes):
     trial = OneLayerTrial(d_model=4, d_k=4, d_v=4, **changes)
-    start = ravel_pytree(init_weights(trial, V, np.random.default_rng(0)))[0]
+    start = program.flatten(trial.init_weights(V, V - 1, np.random.default_rng(0)))
     with pytest.raises(ParameterError, match="where the path is predicted") as raised:
         predicted_path.predict_path([trial], start[None], V, TRAINED, 2, 1)
     assert raised.value.key in changes

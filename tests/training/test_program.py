@@ -12,11 +12,11 @@ from twins import legal_after
 from gamecircuits.games.game import PAD, make_game
 from gamecircuits.games.splits import SPLITS, assign_splits
 from gamecircuits.training import program
+from gamecircuits.training.architectures import one_layer
+from gamecircuits.training.architectures.one_layer import OneLayerTrial
 from gamecircuits.training.averaging import Bema, Earlier, Ema, Last, PowerEma
 from gamecircuits.training.checkpoint import Checkpoint
 from gamecircuits.training.streams import iter_dataset, iter_split
-from gamecircuits.training.architectures.one_layer import OneLayerTrial
-from gamecircuits.training.weights import from_vector, init_weights, make_model
 from gamecircuits.transformer.circuits import token_logits
 from gamecircuits.transformer.model import Parameters, forward
 
@@ -253,8 +253,8 @@ def test_each_site_drops_its_share_where_forward_says(monkeypatch):
             seen[site] = drop(site, jnp.ones(shape))
         return jnp.zeros((*tokens.shape, 5))
 
-    monkeypatch.setattr(program, "forward", record)
-    weights = init_weights(SMALL, 5, np.random.default_rng(0))
+    monkeypatch.setattr(one_layer, "forward", record)
+    weights = SMALL.init_weights(5, 4, np.random.default_rng(0))
     rates = dict(zip(program.SITES, (0.25, None, 0.5), strict=True))
 
     def drop(key):
@@ -306,12 +306,14 @@ def test_dropping_all_attention_of_a_position_has_a_gradient():
 )
 def test_set_complement_is_learned(norm):
     game = ("set_complement", {"vocab_size": 6})
-    trial = OneLayerTrial(norm=norm, gain=3.0, learning_rate=0.02, schedule="cosine", targets="exact")
+    trial = OneLayerTrial(
+        norm=norm, gain=3.0, learning_rate=0.02, schedule="cosine", targets="exact"
+    )
     run = train(trial, game=game, length=3, num_steps=300, num_checkpoints=1)
     best = np.log([5, 4, 3]).mean()
     assert run.losses[0, 0] > best + 0.2
     assert best - 1e-5 < run.losses[0, -20:].mean() < best + 0.02
-    model = make_model(trial, from_vector(trial, 6, run.averages[0, 0]))
+    model = trial.make_model(trial.from_vector(run.averages[0, 0], 6, 5))
     tokens = make_game("set_complement", vocab_size=6).play(50, np.random.default_rng(0))[:, :3]
     single = Parameters(*(jnp.asarray(matrix, jnp.float32) for matrix in model.parameters))
     np.testing.assert_allclose(

@@ -7,11 +7,12 @@ import pytest
 from scipy.stats import kstest
 
 from gamecircuits.errors import ParameterError
+from gamecircuits.training.architectures.one_layer import OneLayerTrial
 from gamecircuits.training.trial import (
-    HYPERPARAMETERS,
-    Trial,
+    ARCHITECTURES,
     check_space,
     draw_trial,
+    get_hyperparameters,
     group_trials,
 )
 
@@ -26,33 +27,34 @@ SPACE = {
 
 
 def draw(space=SPACE, seed=0, name="search", size=200):
-    return [draw_trial(space, seed, name, number) for number in range(size)]
+    return [draw_trial(space, "one_layer", seed, name, number) for number in range(size)]
 
 
 def test_a_draw_stays_in_its_range():
     """exp(log(1e30)) is larger than 1e30, which no rate may be."""
     space = {"learning_rate": {"low": 1e30, "high": 1e30, "scale": "log"}}
-    assert draw_trial(space, 0, "search", 0).learning_rate == 1e30
+    assert draw_trial(space, "one_layer", 0, "search", 0).learning_rate == 1e30
 
 
 def test_a_misspelt_choice_is_suggested():
     for space in ({"norm": "attnetion"}, {"norm": ["none", "Attention"]}):
         with pytest.raises(ParameterError, match="none, attention, residual; did you mean 'attent"):
-            check_space(space)
+            check_space(space, "one_layer")
 
 
 def test_draws_depend_on_seed_name_and_number_alone():
     trials = draw()
     assert trials == draw()
-    assert trials[7] == draw_trial(SPACE, 0, "search", 7)
-    assert draw_trial(dict(reversed(SPACE.items())), 0, "search", 7) == trials[7]
+    assert trials[7] == draw_trial(SPACE, "one_layer", 0, "search", 7)
+    backwards = dict(reversed(SPACE.items()))
+    assert draw_trial(backwards, "one_layer", 0, "search", 7) == trials[7]
     assert len(set(trials)) == len(trials)
     assert not set(trials) & {*draw(seed=1), *draw(name="other")}
 
 
 @pytest.mark.parametrize("key", ["norm", "learning_rate", "batch_size"])
 def test_a_change_of_one_hyperparameter_leaves_the_others_alone(key):
-    default = getattr(Trial(), key)
+    default = getattr(OneLayerTrial(), key)
     without = draw({other: choice for other, choice in SPACE.items() if other != key})
     assert without == [replace(trial, **{key: default}) for trial in draw()]
 
@@ -116,12 +118,12 @@ def test_a_variant_or_later_trials_leave_the_groups_of_others_alone():
     ("cosine", 1.0, [1 / 4, 2 / 4, 3 / 4, 1]),
 ])  # fmt: skip
 def test_learning_rates_by_hand(schedule, warmup, wanted):
-    trial = Trial(learning_rate=0.3, schedule=schedule, warmup=warmup)
+    trial = OneLayerTrial(learning_rate=0.3, schedule=schedule, warmup=warmup)
     np.testing.assert_allclose(trial.get_learning_rates(4), 0.3 * np.array(wanted), rtol=1e-12)
 
 
 @pytest.mark.parametrize(("space", "message"), [
-    ({"depth": 2}, r"^space = 'depth' is not possible; allowed: norm, normalizer, "),
+    ({"depth": 2}, r"^space = 'depth' is not possible; allowed: targets, optimizer, "),
     ({"norm": ["none", "rms"]}, "^norm = 'rms' .* none, attention, residual$"),
     ({"tied": 1.5}, "^tied = 1.5 .* true, false$"),
     ({"tied": [1]}, "^tied = 1 .* true, false$"),
@@ -143,15 +145,17 @@ def test_learning_rates_by_hand(schedule, warmup, wanted):
     ({"residual_dropout": [0, 1]}, "^residual_dropout = 1 .* a number from 0 to below 1$"),
 ])  # fmt: skip
 def test_mistakes_are_named(space, message):
-    check_space(SPACE)
+    check_space(SPACE, "one_layer")
     with pytest.raises(ParameterError, match=message):
-        check_space(space)
+        check_space(space, "one_layer")
 
 
 def test_every_hyperparameter_is_explained():
-    assert all(parameter.description for parameter in HYPERPARAMETERS.values())
+    for architecture in ARCHITECTURES.kinds():
+        known = get_hyperparameters(architecture).values()
+        assert all(parameter.description for parameter in known)
 
 
 def test_a_misspelt_hyperparameter_is_guessed():
     with pytest.raises(ParameterError, match="did you mean 'learning_rate'"):
-        check_space({"learnign_rate": 1e-3})
+        check_space({"learnign_rate": 1e-3}, "one_layer")

@@ -727,6 +727,8 @@ def _describe_searches(config: Config) -> tuple[list[Names], list[dict]]:
     groups: list[Names] = []
     entries = []
     for named in config.searches.values():
+        if named.entry.architecture != "one_layer":  # the page shows strengths
+            continue
         trials = []
         colours = colours_of(named.entry.variants)
         for variant in list(named.entry.variants)[:MAX_VARIANTS]:

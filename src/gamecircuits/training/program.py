@@ -11,8 +11,9 @@ goes on from its checkpoint and ends with the same bits.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
@@ -136,7 +137,7 @@ def _choose_steps(stride: int, bytes_per_step: int) -> int:
     )
 
 
-def _make_ahead(make: Callable[[], T], times: int) -> Iterator[T]:
+def _make_ahead(make: Callable[[], T], times: int) -> Generator[T, None, None]:
     """What `make` gives so many times, each made in a thread while the one before is in use."""
     with ThreadPoolExecutor(1) as thread:
         coming = [thread.submit(make)] if times else []
@@ -237,21 +238,24 @@ def train(
         log(f"goes on after step {stride * len(trajectory):,} of {num_steps:,}")
     begins = range(stride * len(trajectory), num_steps, at_once)
     waited, began = 0.0, time.monotonic()
-    coming = _make_ahead(partial(take, at_once), len(begins))
-    for begin in begins:
-        asked = time.monotonic()
-        data = next(coming)
-        waited += time.monotonic() - asked
-        end, now = begin + at_once, slice(begin, begin + at_once)
-        state, found = program(state, (*data, rates[:, now], shares[now]), knobs)
-        losses.append(np.asarray(found))
-        if end % stride:
-            continue
-        trajectory.append(np.asarray(state.weights))
-        log(f"step {end:,} of {num_steps:,}: mean loss {losses[-1].mean():.4f} nats")
-        if checkpoint and checkpoint.is_due():
-            so_far = {"trajectory": np.stack(trajectory, 1), "losses": np.concatenate(losses, 1)}
-            checkpoint.write(_to_tensors(state) | so_far)
+    with closing(_make_ahead(partial(take, at_once), len(begins))) as coming:
+        for begin in begins:
+            asked = time.monotonic()
+            data = next(coming)
+            waited += time.monotonic() - asked
+            end, now = begin + at_once, slice(begin, begin + at_once)
+            state, found = program(state, (*data, rates[:, now], shares[now]), knobs)
+            losses.append(np.asarray(found))
+            if end % stride:
+                continue
+            trajectory.append(np.asarray(state.weights))
+            log(f"step {end:,} of {num_steps:,}: mean loss {losses[-1].mean():.4f} nats")
+            if checkpoint and checkpoint.is_due():
+                so_far = {
+                    "trajectory": np.stack(trajectory, 1),
+                    "losses": np.concatenate(losses, 1),
+                }
+                checkpoint.write(_to_tensors(state) | so_far)
     share = waited / max(time.monotonic() - began, 1e-9)
     log(f"waited for games {share:.1%} of the time")
     shown, starts = np.split(np.array(state.averages), [len(averages)], axis=1)

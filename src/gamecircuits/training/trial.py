@@ -58,7 +58,8 @@ class Trial(ABC):
     weight_decay: Annotated[
         float,
         Interval(ge=0, le=1e30),
-        "weight decay, times the learning rate, apart from the gradient; the gain does not decay",
+        "weight decay, times the learning rate, apart from the gradient; gains, and embeddings and "
+        "biases of a GPT, do not decay",
     ] = 0.0
     clip_norm: Annotated[
         Positive, "gradients longer than this are shortened to it; 1e30 lets all pass"
@@ -66,7 +67,7 @@ class Trial(ABC):
     embedding_dropout: Annotated[Dropout, "share of the embedding's entries that are dropped"] = 0.0
     attention_dropout: Annotated[Dropout, "share of the attention weights that are dropped"] = 0.0
     residual_dropout: Annotated[
-        Dropout, "share of the head's output that is dropped before it is added"
+        Dropout, "share of what a head, a layer or an MLP gives that is dropped before it is added"
     ] = 0.0
 
     def __post_init__(self):
@@ -125,6 +126,14 @@ class Trial(ABC):
     def is_small(self) -> bool:
         """Whether a processor has time to spare for other trials beside it, under `vmap`."""
         return True
+
+    def count_products(self, vocab_size: int, context: int) -> int:
+        """Multiplications that a token's prediction takes, about; what times are estimated by."""
+        return sum(map(prod, self.get_shapes(vocab_size, context).values()))
+
+    def count_kept(self, vocab_size: int, length: int) -> int:
+        """Numbers that a prefix leaves for the backward pass, about, beside its logits."""
+        return 0
 
     def to_tensors(self, weights: Weights) -> Weights:
         """What is kept of an average on disk."""

@@ -137,15 +137,20 @@ def test_weights_without_the_trial_are_refused(plan, tmp_path):
     with pytest.raises(ArtefactError, match=rf"{trained(plan, 'weights')} is damaged .*; {REPAIR}"):
         extract_model(
             trained(plan, "weights"), tmp_path / "m.safetensors", job="{}", name="m", search="s",
-            variant="none", number=0, average="last", norm="none",
+            variant="none", number=0, average="last",
+            architecture="one_layer", trial={},
         )  # fmt: skip
 
 
 def test_no_training_code_but_where_it_trains(plan):
-    """What depends on a trained model depends on the files of training, not on its modules."""
-    assert not any(
-        "training" in name for name in code_closure("gamecircuits.pipeline.stages.extract_model")
-    )
+    """What depends on a trained model depends on the files of training, not on its modules.
+
+    Taking it out needs what the weights are, and nothing that trains.
+    """
+    modules = json.loads(plan.job("extract_model", model="normed").text)["modules"]
+    code = code_closure("gamecircuits.pipeline.stages.extract_model", *modules)
+    of_training = {name.partition("training.")[2] for name in code if "training." in name}
+    assert of_training == {"trial", "architectures", "architectures.one_layer"}
     job = plan.job("evaluate_model", evaluation="e", model="normed")
     assert json.loads(job.text)["modules"] == ["gamecircuits.games.set_complement"]
     assert not any("training" in name for name in code_closure(*json.loads(job.text)["modules"]))

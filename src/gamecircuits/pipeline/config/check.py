@@ -56,6 +56,7 @@ from gamecircuits.training.choices import AS_TRAINED, COMPARED
 from gamecircuits.training.grid import ALL, expand_grid, find_variants
 from gamecircuits.training.trial import (
     ARCHITECTURES,
+    Trial,
     check_space,
     draw_trial,
     get_hyperparameters,
@@ -338,9 +339,9 @@ class _Checker:
             is_default = "checkpoints" not in entry.model_fields_set
             message = f"must divide steps = {entry.steps}" + " (it is the default)" * is_default
             self.report((*path, "checkpoints"), message, entry.checkpoints)
-        if entry.architecture not in ARCHITECTURES.kinds():
-            known = ARCHITECTURES.kinds()
-            self.look_up((*path, "architecture"), entry.architecture, "architecture", known)
+        known = ARCHITECTURES.kinds()
+        self.look_up((*path, "architecture"), entry.architecture, "architecture", known)
+        if entry.architecture not in known:
             return None
         entry = self._expand_grid((*path, "grid"), entry)
         self._check_space((*path, "space"), entry.space, entry.architecture)
@@ -372,18 +373,9 @@ class _Checker:
             self.report((*path, "averages", START), message)
         if self.top is None or named is None or len(self.problems) > before:
             return None
-        trials = {}
-        for variant, values in entry.variants.items():
-            for number in range(entry.trials):
-                drawn = (entry.space, entry.architecture, self.top.seed, name, number, values)
-                try:
-                    trials[variant, number] = draw_trial(*drawn)
-                except ParameterError as error:  # choices that do not go together
-                    place: KeyPath = ("grid",) if entry.grid else ("variants", variant)
-                    if error.key not in values and error.key in entry.space:
-                        place = ("space", error.key)
-                    self.report((*path, *place), str(error))
-                    return None
+        trials = self._draw_trials(name, entry, self.top.seed)
+        if trials is None:
+            return None
         search = NamedSearch(name, named, entry, trials, group_trials(trials, entry.trials_per_job))
         if (count := len(search.groups)) > MAX_GROUPS:
             message = f"makes {count:,} jobs; at most {MAX_GROUPS:,} are possible"
@@ -427,6 +419,25 @@ class _Checker:
         if len(self.problems) > before:
             return entry
         return entry.model_copy(update={"variants": expand_grid(entry.grid)})
+
+    def _draw_trials(
+        self, name: str, entry: SearchEntry, seed: int
+    ) -> dict[tuple[str, int], Trial] | None:
+        """All trials; None, and the first one reported, if choices of one do not go together."""
+        trials = {}
+        for variant, values in entry.variants.items():
+            for number in range(entry.trials):
+                drawn = (entry.space, entry.architecture, seed, name, number, values)
+                try:
+                    trials[variant, number] = draw_trial(*drawn)
+                except ParameterError as error:
+                    is_own = error.key in values or (values and error.key not in entry.space)
+                    part: KeyPath = ("variants", variant) if is_own else ("space",)
+                    if is_own and entry.grid:
+                        part = ("grid",)
+                    self.report_parameter(("searches", name, *part), error)
+                    return None
+        return trials
 
     def _check_space(
         self, path: KeyPath, space: Mapping, architecture: str, is_variant: bool = False
@@ -594,6 +605,10 @@ class _Checker:
         self, path: KeyPath, game: NamedGame, contexts: str, models: list[NamedModel | None]
     ) -> None:
         size = game.game.vocab_size
+        deep = [model.name for model in models if model and self._is_deep(model)]
+        if deep:
+            message = f"needs models of one layer, and {deep[0]} is another; allowed: sampled"
+            self.report(path, message, contexts)
         if game.kind != "set_complement":
             message = f"needs kind set_complement, but {game.name} is {game.kind}"
             self.report(path, f"{message}; allowed: sampled", contexts)
@@ -607,6 +622,11 @@ class _Checker:
                 message += f"than {MAX_ORBITS:,} kinds of contexts"
                 others = "sampled, all" if size <= MAX_EXHAUSTIVE_VOCAB_SIZE else "sampled"
                 self.report(path, f"{message}; allowed: {others}", contexts)
+
+    def _is_deep(self, model: NamedModel) -> bool:
+        """Whether the model is of a search that trains something else than one layer."""
+        search = self.made["searches"].get(model.settings.get("search", ""))
+        return search is not None and search.entry.architecture != "one_layer"
 
     def make_experiment(self, name: str, value: Any) -> NamedExperiment | None:
         made = self.make_kind("experiments", name, value, EXPERIMENTS, ExperimentEntry)

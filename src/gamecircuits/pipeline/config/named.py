@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from math import prod
 from typing import Literal
 
 from gamecircuits.experiments.experiment import Experiment
@@ -81,10 +80,7 @@ class NamedSearch:
 
     def count_products(self, trial: Trial) -> int:
         """Multiplications that a token's prediction takes, about; what times are estimated by."""
-        V, context = self.game.game.vocab_size, self.game.game.max_length
-        if trial.is_small:  # it runs on tables over the vocabulary
-            return trial.get_shapes(V, context)["W_E"][1] * V
-        return sum(map(prod, trial.get_shapes(V, context).values()))
+        return trial.count_products(self.game.game.vocab_size, self.game.game.max_length)
 
     def group_of(self, variant: str, number: int) -> str:
         """Name of the group that a trial is trained in."""

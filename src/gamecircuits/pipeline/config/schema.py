@@ -83,10 +83,19 @@ def _redefine(model: type[BaseModel], **annotations: Any) -> type[BaseModel]:
     return create_model(model.__name__, __base__=model, __doc__=model.__doc__, **fields)
 
 
+def _require(model: type[BaseModel], name: str) -> type[BaseModel]:
+    """The model with a field that has no default."""
+    field = model.model_fields[name]
+    required: Any = (field.annotation, Field(description=field.description))
+    return create_model(model.__name__, __base__=model, __doc__=model.__doc__, **{name: required})
+
+
 def _make_search(architecture: str) -> type[BaseModel]:
     """A search of one architecture, whose hyperparameters it may choose."""
+    is_default = architecture == SearchEntry.model_fields["architecture"].default
+    base = SearchEntry if is_default else _require(SearchEntry, "architecture")
     return _redefine(
-        SearchEntry,
+        base,
         architecture=Literal[architecture],
         space=_make_space(architecture),
         variants=_by_name(_make_variant(architecture)),

@@ -1,6 +1,7 @@
 """A GPT: several layers, heads and an MLP each, with norms and positions."""
 
 from dataclasses import dataclass
+from itertools import count
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -129,14 +130,11 @@ class GptTrial(Trial):
     def logits(self, weights: Weights, tokens: Any, noise: Any) -> Any:
         from gamecircuits.training.operations import make_operations  # brings JAX
 
-        places: list[str] = []
+        numbers = count()  # of the places, each of which drops by bits of its own
 
         def drop(place: str, values: Any) -> Any:
             site = next((s for end, s in DROPPED.items() if place.endswith(end)), None)
-            if site is None:
-                return values
-            places.append(place)
-            return noise.drop_at(len(places), site, values)
+            return values if site is None else noise.drop_at(next(numbers), site, values)
 
         parameters, offset = from_names(weights), None
         if self.positions == "random_offset":

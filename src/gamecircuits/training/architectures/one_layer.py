@@ -68,6 +68,9 @@ class OneLayerTrial(Trial):
         ]
         return Weights._make([*matrices, np.float32(self.gain)])._asdict()
 
+    def count_products(self, vocab_size: int, context: int) -> int:
+        return self.d_model * vocab_size  # on tables over the vocabulary
+
     def decays(self, name: str) -> bool:
         return name != "gain"
 
