@@ -6,8 +6,8 @@ group of trials, hundreds of steps a call: under `vmap`, or one after the other 
 fills the processor.
 
 Everything that is random about a trial comes from its own generators; but the last bits of sums can
-depend on how many trials are trained under one `vmap`, so a search fixes its groups. An interrupted run
-goes on from its checkpoint and ends with the same bits.
+depend on how many trials are trained under one `vmap`, so a search fixes its groups. An interrupted
+run goes on from its checkpoint and ends with the same bits.
 """
 
 import time
@@ -31,7 +31,7 @@ from gamecircuits.training.noise import Noise
 from gamecircuits.training.trial import SITES, Trial, Weights
 
 T = TypeVar("T")
-MAX_BYTES = 1 << 28  # of games and exact targets that are handed over at once
+MAX_BYTES = 1 << 27  # of games and exact targets that are handed over at once, and made meanwhile
 
 
 class Knobs(NamedTuple):

@@ -401,7 +401,13 @@ class _Checker:
     ) -> None:
         known = get_hyperparameters(architecture)
         for key, choice in space.items():
-            if key not in known:
+            others = [k for k in ARCHITECTURES.kinds() if key in get_hyperparameters(k)]
+            if key not in known and others:
+                message = (
+                    f"is of architecture {', '.join(others)}; this search trains {architecture}"
+                )
+                self.report((*path, key), message)
+            elif key not in known:
                 self.report_unknown((*path, key), known)
             elif is_variant and isinstance(choice, (list, Mapping)):
                 message = "a variant has one value for each of its hyperparameters"
@@ -545,6 +551,16 @@ class _Checker:
             if length > longest:
                 message = f"{game.name} has something to predict at lengths 1 to {longest} only"
                 self.report((*path, "lengths", index), message, length)
+        for index, model in enumerate(chosen):
+            search = model and self._search_of(model)
+            context = search.game.game.max_length - 1 if search else longest
+            if (
+                search
+                and max(lengths) > context
+                and any(trial.is_bounded for trial in search.trials.values())
+            ):
+                message = f"has positions for up to {context} tokens, and lengths go up to"
+                self.report((*path, "models", index), f"{message} {max(lengths)}", model.name)
         if not all(chosen):
             return None
         return NamedEvaluation(
@@ -555,10 +571,11 @@ class _Checker:
         self, path: KeyPath, game: NamedGame, contexts: str, models: list[NamedModel | None]
     ) -> None:
         size = game.game.vocab_size
-        deep = [model.name for model in models if model and self._is_deep(model)]
-        if deep:
-            message = f"needs models of one layer, and {deep[0]} is another; allowed: sampled"
-            self.report(path, message, contexts)
+        for model in filter(None, models):
+            search = self._search_of(model)
+            if search and search.entry.architecture != "one_layer":
+                message = f"needs models of one layer, and {model.name} is another"
+                self.report(path, f"{message}; allowed: sampled", contexts)
         if game.kind != "set_complement":
             message = f"needs kind set_complement, but {game.name} is {game.kind}"
             self.report(path, f"{message}; allowed: sampled", contexts)
@@ -573,10 +590,9 @@ class _Checker:
                 others = "sampled, all" if size <= MAX_EXHAUSTIVE_VOCAB_SIZE else "sampled"
                 self.report(path, f"{message}; allowed: {others}", contexts)
 
-    def _is_deep(self, model: NamedModel) -> bool:
-        """Whether the model is of a search that trains something else than one layer."""
-        search = self.made["searches"].get(model.settings.get("search", ""))
-        return search is not None and search.entry.architecture != "one_layer"
+    def _search_of(self, model: NamedModel) -> NamedSearch | None:
+        """The search that trains the model, if one does."""
+        return self.made["searches"][model.settings["search"]] if model.origin == "trial" else None
 
     def make_experiment(self, name: str, value: Any) -> NamedExperiment | None:
         made = self.make_kind("experiments", name, value, EXPERIMENTS, ExperimentEntry)
