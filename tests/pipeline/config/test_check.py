@@ -574,20 +574,20 @@ def test_the_game_of_a_diagnosis(load):
 
 
 def test_what_a_deeper_model_cannot_be_asked_is_refused_before_it_is_trained(load):
-    """All contexts, and lengths beyond its positions."""
+    """All contexts, and games that are longer than its positions reach."""
     text = GOOD.replace("  m:\n", "  t: {kind: trained, search: s}\n  m:\n")
     text = text.replace("space: {learning_rate: 1e-3}", "architecture: gpt, space: {}")
     load(text)
     with pytest.raises(ConfigError, match="needs models of one layer, and t is another; allowed"):
         load(text.replace("models: [m], contexts: all", "models: [m, t], contexts: all"))
-    on_w = text.replace("models: [m], lengths: [1, 4]", "models: [m, t], lengths: [1, 8]")
-    told = (
-        r"c\.yaml:15: .*models\[1\] = 't': has positions for up to 7 tokens, and lengths go up to 8"
-    )
-    with pytest.raises(ConfigError, match=told):
-        load(on_w)
-    load(on_w.replace("[1, 8]", "[1, 7]"))
-    load(on_w.replace("gpt, space: {}", "gpt, space: {positions: rotary}"))
+    told = "the model has positions for 7 tokens, the game w has prefixes of 15"
+    for longer in (
+        text.replace("models: [m], lengths: [1, 4]", "models: [m, t]"),
+        text.replace("search: s}", "search: s, game: w}"),
+    ):
+        with pytest.raises(ConfigError, match=told):
+            load(longer)
+        load(longer.replace("gpt, space: {}", "gpt, space: {positions: rotary}"))
 
 
 def test_orbits_of_a_trained_model_are_refused_before_it_is_trained(load):

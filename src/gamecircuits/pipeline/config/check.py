@@ -452,20 +452,24 @@ class _Checker:
         game = self.find(path, entry.game, "entry of games", "games")
         if model is None or game is None:
             return None
-        self._check_vocabulary(path, model, game, entry.game)
+        self._check_pair(path, model, game, entry.game)
         if game.game.max_length < 2:
             self.report(path, "its games are too short to predict anything", game.name)
         return replace(model, game=game)
 
-    def _check_vocabulary(
-        self, path: KeyPath, model: NamedModel, game: NamedGame, value: str
-    ) -> None:
+    def _check_pair(self, path: KeyPath, model: NamedModel, game: NamedGame, value: str) -> None:
         if model.vocab_size != game.game.vocab_size:
             message = (
                 f"the model has vocab_size {model.vocab_size}, "
                 f"the game {game.name} has {game.game.vocab_size}; they must be equal"
             )
             self.report(path, message, value)
+        search = self._search_of(model)
+        if search and any(trial.is_bounded for trial in search.trials.values()):
+            context, longest = search.game.game.max_length - 1, game.game.max_length - 1
+            if longest > context:
+                message = f"the model has positions for {context} tokens, the game {game.name} has"
+                self.report(path, f"{message} prefixes of {longest}", value)
 
     def _find_trial(self, name: str, entry: TrainedEntry) -> NamedModel | None:
         path = ("models", name)
@@ -536,7 +540,7 @@ class _Checker:
             if wanted in entry.models[:index]:
                 self.report(at, "is listed twice", wanted)
             if model and game:
-                self._check_vocabulary(at, model, game, wanted)
+                self._check_pair(at, model, game, wanted)
             chosen.append(model)
         if not game:
             return None
@@ -551,16 +555,6 @@ class _Checker:
             if length > longest:
                 message = f"{game.name} has something to predict at lengths 1 to {longest} only"
                 self.report((*path, "lengths", index), message, length)
-        for index, model in enumerate(chosen):
-            search = model and self._search_of(model)
-            context = search.game.game.max_length - 1 if search else longest
-            if (
-                search
-                and max(lengths) > context
-                and any(trial.is_bounded for trial in search.trials.values())
-            ):
-                message = f"has positions for up to {context} tokens, and lengths go up to"
-                self.report((*path, "models", index), f"{message} {max(lengths)}", model.name)
         if not all(chosen):
             return None
         return NamedEvaluation(
