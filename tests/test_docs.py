@@ -45,7 +45,9 @@ TRY = """
 from pathlib import Path
 
 import numpy as np
+import yaml
 from pipeline_tools import do_all
+from safetensors.numpy import load_file
 
 from gamecircuits.analysis.evaluation import evaluate_exhaustively
 from gamecircuits.pipeline.config.load import load_config
@@ -82,6 +84,20 @@ assert "| `openings/GAME.parquet` | How many games begin with each token |" in r
 trials = read_frame("results/searches/s/trials.parquet").set_index("variant")
 assert trials.loc["smooth", "z_loss"] == 0.1
 assert trials.loc["smooth", "final_loss"] > trials.loc["plain", "final_loss"] + 0.1
+search = {"game": "g", "length": 3, "steps": 300, "checkpoints": 1, "trials": 1}
+search |= {"architecture": "bag", "space": {"targets": "exact", "learning_rate": 0.05}}
+search |= {"variants": {"plain": {}, "dropped": {"embedding_dropout": 0.9}}}
+games = {"g": {"kind": "set_complement", "vocab_size": 6}}
+Path("bag.yaml").write_text(yaml.safe_dump({"games": games, "searches": {"b": search}}))
+plan = Plan(load_config("bag.yaml"))
+do_all(plan, "train_trials")
+jobs = [plan.job("train_trials", search="b", group=f"{v}-0000") for v in ("plain", "dropped")]
+plain, dropped = (read_frame(job.writes["trials"])["final_loss"][0] for job in jobs)
+best = np.log([5, 4, 3]).mean()
+assert best < plain < best + 0.05 < dropped
+tables = load_file(jobs[0].writes["weights"])
+assert tables["plain/0/last/table"].shape == (6, 6)
+
 weights = make_average("tail", share=0.5).get_weights(4)
 np.testing.assert_allclose(weights, [1, 1, 1, 1 / 2])
 np.testing.assert_array_equal(make_average("tail", share=0.0).get_weights(4), Last().get_weights(4))
@@ -152,6 +168,8 @@ def test_the_additions_of_extending_work(extended):
 def test_the_test_of_extending_passes(extended):
     options = ("-p", "no:cacheprovider", "-c", os.devnull, "--rootdir", ".")
     run_extended(extended, "-m", "pytest", *options, "tests/pipeline/stages")
+    contract = str(ROOT / "tests/training/test_architectures.py")
+    run_extended(extended, "-m", "pytest", *options, contract, "-k", "bag or Bag")
 
 
 def test_the_first_five_files_of_extending_are_what_is_run():

@@ -104,7 +104,7 @@ def write_program(trial):
 @pytest.mark.parametrize("kind", ARCHITECTURES.kinds())
 def test_static_tells_programs_apart(kind):
     cls = ARCHITECTURES.type(kind)
-    first = cls(d_model=8)
+    first = cls()
     program, dropped = write_program(first), [f"{site}_dropout" for site in SITES]
     for name, parameter in get_parameters(cls).items():
         other = change(first, parameter)

@@ -1,5 +1,6 @@
 """Training: against a float64 twin with gradients by differences, alone and in groups."""
 
+import threading
 from dataclasses import replace
 from itertools import islice
 
@@ -9,15 +10,20 @@ import numpy as np
 import pytest
 from twins import legal_after
 
+from gamecircuits.analysis.metrics import probabilities
+from gamecircuits.errors import GamecircuitsError
 from gamecircuits.games.game import PAD, make_game
 from gamecircuits.games.splits import SPLITS, assign_splits
 from gamecircuits.training import program
 from gamecircuits.training.architectures import one_layer
+from gamecircuits.training.architectures.gpt import GptTrial
 from gamecircuits.training.architectures.one_layer import OneLayerTrial
 from gamecircuits.training.averaging import Bema, Earlier, Ema, Last, PowerEma
 from gamecircuits.training.checkpoint import Checkpoint
 from gamecircuits.training.streams import iter_dataset, iter_split
+from gamecircuits.transformer import gpt
 from gamecircuits.transformer.circuits import token_logits
+from gamecircuits.transformer.gpt_weights import from_names
 from gamecircuits.transformer.model import Parameters, forward
 
 STRIP = {"rows": 1, "columns": 5, "in_a_row": 2}  # games of 3, 4 and 5 moves
@@ -99,6 +105,102 @@ def twin_train(trial, start, batches):
         weights = weights - rate * (update + trial.weight_decay * decayed * weights)
         trajectory.append(weights)
     return np.array(trajectory), np.array(losses)
+
+
+GPT = GptTrial(
+    d_model=6, d_mlp=5, num_layers=2, batch_size=8, learning_rate=0.02, warmup=0.3, clip_norm=0.5
+)
+GPT_DROPPING = replace(GPT, embedding_dropout=0.3, attention_dropout=0.2, residual_dropout=0.4)
+
+
+def twin_train_gpt(trial, weights, batches):
+    """AdamW on the weights by name, in float64, with JAX's gradient of `forward`."""
+    design = gpt.Design(trial.num_heads, "layer" if trial.norm == "none" else trial.norm,
+                        trial.placement, trial.positions)  # fmt: skip
+
+    def loss(weights, tokens, wanted):
+        logits = gpt.forward(from_names(weights), jnp.maximum(tokens[:, :-1], 0), design)
+        chosen = jax.nn.log_softmax(logits) * wanted
+        return -chosen.sum() / wanted.sum()
+
+    first, second = ({n: np.zeros_like(w) for n, w in weights.items()} for _ in range(2))
+    iterates, losses, T = [weights], [], len(batches)
+    for t, tokens in enumerate(batches):
+        wanted = np.zeros((*tokens[:, 1:].shape, 5))
+        for n, s in zip(*np.nonzero(tokens[:, 1:] != PAD), strict=True):
+            legal = sorted(legal_after("mnk", STRIP, tokens[n, : s + 1].tolist()))
+            wanted[n, s, legal if trial.targets == "exact" else tokens[n, s + 1]] = 1
+        wanted /= np.maximum(wanted.sum(axis=-1, keepdims=True), 1)
+        found, slope = jax.value_and_grad(loss)(iterates[-1], tokens, wanted)
+        length = np.sqrt(sum((g**2).sum() for g in slope.values()))
+        rate = trial.learning_rate * min((t + 1) / 2, 1)  # two steps of six are warm-up
+        if trial.schedule == "cosine" and t >= 2:
+            rate *= (1 + np.cos(np.pi * (t - 2) / (T - 2))) / 2
+        weights = {}
+        for name, weight in iterates[-1].items():
+            g = np.asarray(slope[name]) * min(1, trial.clip_norm / length)
+            first[name] = 0.9 * first[name] + 0.1 * g
+            second[name] = 0.999 * second[name] + 0.001 * g**2
+            root = np.sqrt(second[name] / (1 - 0.999 ** (t + 1))) + 1e-8
+            step = first[name] / (1 - 0.9 ** (t + 1)) / root if trial.optimizer == "adamw" else g
+            is_decayed = "W_" in name and "embed.W_E" not in name and "W_pos" not in name
+            weights[name] = weight - rate * (step + trial.weight_decay * is_decayed * weight)
+        iterates.append(weights)
+        losses.append(float(found))
+    return iterates, losses
+
+
+@pytest.mark.parametrize("changes", [
+    {"schedule": "cosine", "weight_decay": 0.5},
+    {"placement": "after", "positions": "rotary", "targets": "exact", "d_model": 8},
+    {"norm": "rms", "positions": "sinusoidal", "tied": True, "biases": False},
+    {"norm": "none", "d_mlp": 0, "positions": "none", "optimizer": "sgd", "learning_rate": 0.5},
+], ids=str)  # fmt: skip
+def test_training_a_gpt_equals_its_twin(changes):
+    """Games come in six parts. Averages of the twin are sums over its iterates."""
+    trial = replace(GPT, **changes)
+    games = make_game("mnk", **STRIP).play(6 * 8, np.random.default_rng(3)).reshape(6, 8, 5)
+    averages = [Last(), Ema(0.8), Earlier(0.5)]  # of an age of (1/2)/(1 − 1/2) = 1 step
+    run = train(trial, batches=games, averages=averages)
+    start = trial.from_vector(run.start[0], 5, 4)
+    with jax.enable_x64(True):
+        double = {name: weight.astype(float) for name, weight in start.items()}
+        iterates, losses = twin_train_gpt(trial, double, games)
+    np.testing.assert_allclose(run.losses[0], losses, rtol=2e-5)
+    shares = 0.8 ** np.arange(5, -1, -1) / sum(0.8 ** np.arange(6))
+    found = trial.from_vector(run.averages[0], 5, 4)
+    on_the_way = trial.from_vector(run.trajectory[0], 5, 4)
+    for name in start:
+        if name.endswith("b_K") and trial.positions != "rotary":
+            continue  # scores do not depend on it: Adam follows the rounding of a gradient of 0
+        steps = np.array([weights[name] for weights in iterates[1:]])
+        np.testing.assert_allclose(on_the_way[name], steps, rtol=0, atol=1e-4, err_msg=name)
+        wanted = [steps[-1], np.tensordot(shares, steps, 1), steps[-2]]
+        np.testing.assert_allclose(found[name], wanted, rtol=0, atol=1e-4, err_msg=name)
+    moved = {name: np.abs(iterates[-1][name] - start[name]).max() for name in start}
+    assert min(moved.values()) > 0
+    assert max(moved.values()) > 0.02
+
+
+def test_a_gpt_has_the_same_bits_in_any_company():
+    """Trials are trained one after the other."""
+    company = [replace(GPT_DROPPING, residual_dropout=0.1), GPT_DROPPING]
+    company.append(replace(GPT_DROPPING, learning_rate=0.1))
+    together = train(*company)
+    alone = train(company[1], numbers=[1])
+    for name in ("start", "averages", "trajectory", "losses"):
+        np.testing.assert_array_equal(getattr(alone, name)[0], getattr(together, name)[1])
+    assert np.abs(together.losses[0] - together.losses[1]).max() > 1e-3
+
+
+@pytest.mark.parametrize("positions", ["learned", "random_offset"])
+def test_positions_beyond_the_trained_length_are_trained_by_random_offsets_alone(positions):
+    trial = replace(GPT, positions=positions, num_layers=1, weight_decay=1.0, batch_size=64)
+    run = train(trial, length=2, num_checkpoints=1)
+    ends = [trial.from_vector(of[0], 5, 4)["pos_embed.W_pos"] for of in run[:1]]
+    ends.append(trial.from_vector(run.trajectory[0, -1], 5, 4)["pos_embed.W_pos"])
+    has_moved = (ends[1] != ends[0]).all(axis=1).tolist()
+    assert has_moved == [True, True, *[positions == "random_offset"] * 2]
 
 
 @pytest.mark.parametrize("changes", [
@@ -205,9 +307,17 @@ def test_games_of_a_dataset_are_each_taken_once_an_epoch(tmp_path):
 # --- interruptions ---
 
 
-def test_an_interrupted_run_goes_on_and_ends_with_the_same_bits(tmp_path):
+@pytest.mark.parametrize(
+    "trials",
+    [
+        (DROPPING, SMALL_DROPPING),
+        (replace(GPT_DROPPING, num_layers=1, d_mlp=0, positions="random_offset"),) * 2,
+    ],
+    ids=["one_layer", "gpt"],
+)
+def test_an_interrupted_run_goes_on_and_ends_with_the_same_bits(tmp_path, trials):
     path = tmp_path / "checkpoint.safetensors"
-    whole = train(DROPPING, SMALL_DROPPING, num_checkpoints=3)
+    whole = train(*trials, num_checkpoints=3)
     said = []
 
     def stop(text):
@@ -217,7 +327,7 @@ def test_an_interrupted_run_goes_on_and_ends_with_the_same_bits(tmp_path):
 
     def go_on(job, log):
         checkpoint = Checkpoint(path, job, interval=0)
-        return train(DROPPING, SMALL_DROPPING, num_checkpoints=3, checkpoint=checkpoint, log=log)
+        return train(*trials, num_checkpoints=3, checkpoint=checkpoint, log=log)
 
     with pytest.raises(KeyboardInterrupt):
         go_on("job", stop)
@@ -238,6 +348,42 @@ def test_steps_are_handed_over_in_parts_that_fit_into_memory(monkeypatch):
     parts = train(exact, num_checkpoints=1)
     np.testing.assert_allclose(parts.trajectory, whole.trajectory, atol=1e-6)
     assert parts.losses.shape == (1, 6)
+
+
+# --- games made ahead ---
+
+
+def test_games_are_served_in_their_order_and_no_further():
+    """Of every trial, one step after the other; none is played that no step takes."""
+    games = make_game("mnk", **STRIP).play(6 * 8, np.random.default_rng(3)).reshape(6, 8, 5)
+    run = train(SMALL, batches=list(games))
+    turned = train(SMALL, batches=list(games[::-1]), num_checkpoints=1)
+    assert len(list(program._make_ahead(lambda: 0, 0))) == 0
+    asked = iter(range(9))
+    assert list(program._make_ahead(lambda: next(asked), 6)) == list(range(6))
+    assert next(asked) == 6
+    np.testing.assert_allclose(run.losses[0, 0], twin_loss(SMALL, run.start[0], games[0]), 1e-5)
+    np.testing.assert_allclose(turned.losses[0, 0], twin_loss(SMALL, run.start[0], games[5]), 1e-5)
+
+
+@pytest.mark.parametrize("fails", ["games", "log"])
+def test_an_error_reaches_the_caller_and_leaves_no_thread(fails):
+    games = make_game("mnk", **STRIP).play(8, np.random.default_rng(3))
+
+    def play(served):
+        for _ in range(served):
+            yield games
+        raise GamecircuitsError(f"no game {served}")
+
+    def stop(text):
+        if fails == "log":
+            raise GamecircuitsError("no log")
+
+    before = set(threading.enumerate())
+    served, message = (3, "no game 3") if fails == "games" else (99, "no log")
+    with pytest.raises(GamecircuitsError, match=message):
+        train(SMALL, batches=play(served), log=stop)
+    assert set(threading.enumerate()) == before
 
 
 # --- dropout ---
@@ -322,3 +468,23 @@ def test_set_complement_is_learned(norm):
     )  # fmt: skip
     assert isinstance(model.parameters.W_E, np.ndarray)
     assert model.parameters.W_E.dtype == np.float64
+
+
+@pytest.mark.slow
+def test_a_gpt_learns_the_legal_moves_of_othello():
+    """Illegal mass at the lengths of training; a uniform guess has 0.8 at them."""
+    settings = {"board_size": 4}
+    trial = GptTrial(batch_size=128, learning_rate=2e-3, schedule="cosine", targets="exact")
+    run = train(
+        trial, game=("othello", settings), averages=[Last()], length=6, num_steps=600,
+        num_checkpoints=1,
+    )  # fmt: skip
+    game = make_game("othello", **settings)
+    tokens = game.play(300, np.random.default_rng(0))
+    mask = game.get_valid_next_token_mask(tokens)[:, :6]
+    model = trial.make_model(
+        trial.from_vector(run.averages[0, 0], game.vocab_size, game.max_length - 1)
+    )
+    chances = probabilities(model.logits(tokens[:, :6]))
+    illegal = np.where(mask, 0, chances).sum(axis=-1).mean(axis=0)
+    assert illegal.max() < 0.1

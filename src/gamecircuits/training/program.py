@@ -6,8 +6,8 @@ group of trials, hundreds of steps a call: under `vmap`, or one after the other 
 fills the processor.
 
 Everything that is random about a trial comes from its own generators; but the last bits of sums can
-depend on how many trials are trained together, so a search fixes its groups. An interrupted run
-goes on from its checkpoint and ends with the same bits.
+depend on how many trials are trained under one `vmap`, so a search fixes its groups. An interrupted
+run goes on from its checkpoint and ends with the same bits.
 """
 
 import time
@@ -15,6 +15,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
+from operator import itemgetter
 from typing import Any, NamedTuple, TypeVar
 
 import jax
@@ -31,7 +32,7 @@ from gamecircuits.training.operations import cross_entropy
 from gamecircuits.training.trial import SITES, Trial, Weights
 
 T = TypeVar("T")
-MAX_BYTES = 1 << 28  # of games and exact targets that are handed over at once
+MAX_BYTES = 1 << 27  # of games and exact targets that are handed over at once, and made meanwhile
 
 
 class Knobs(NamedTuple):
@@ -90,7 +91,7 @@ def make_optimizer(trial: Trial, clip_norm=1.0) -> optax.GradientTransformation:
 
 
 def _make_program(trials: Sequence[Trial], vocab_size: int, context: int):
-    """A compiled function that takes a group of trials some steps further."""
+    """A function that takes a group of trials some steps further, compiled."""
     first = trials[0]
     unflatten = partial(first.from_vector, vocab_size=vocab_size, context=context)
     shapes = first.get_shapes(vocab_size, context).items()
@@ -115,18 +116,20 @@ def _make_program(trials: Sequence[Trial], vocab_size: int, context: int):
 
         return jax.lax.scan(step, state, data)
 
-    def advance_all(state: State, data, knobs: Knobs):
-        if first.is_small or jax.default_backend() != "cpu":
-            return jax.vmap(advance, in_axes=(0, (0, 0, 0, None), 0))(state, data, knobs)
+    if first.is_small or jax.default_backend() != "cpu":
+        together = jax.vmap(advance, in_axes=(0, (0, 0, 0, None), 0))
+        return jax.jit(together, donate_argnums=0)
+    alone = jax.jit(advance, donate_argnums=0)
+
+    def advance_each(state: State, data, knobs: Knobs):
         *own, shares = data
+        found = []
+        for n in range(len(trials)):
+            mine, its, my_knobs = jax.tree.map(itemgetter(n), (state, own, knobs))
+            found.append(jax.block_until_ready(alone(mine, (*its, shares), my_knobs)))
+        return jax.tree.map(lambda *parts: jnp.stack(parts), *found)
 
-        def advance_one(now):
-            mine, (tokens, legal, rates), mine_too = now
-            return advance(mine, (tokens, legal, rates, shares), mine_too)
-
-        return jax.lax.map(advance_one, (state, own, knobs))
-
-    return jax.jit(advance_all, donate_argnums=0)
+    return advance_each
 
 
 def _choose_steps(stride: int, bytes_per_step: int) -> int:

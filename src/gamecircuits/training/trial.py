@@ -131,9 +131,14 @@ class Trial(ABC):
         """Multiplications that a token's prediction takes, about; what times are estimated by."""
         return sum(map(prod, self.get_shapes(vocab_size, context).values()))
 
-    def count_kept(self, vocab_size: int, length: int) -> int:
-        """Numbers that a prefix leaves for the backward pass, about, beside its logits."""
+    def count_kept(self, length: int) -> int:
+        """Numbers that a token leaves for the backward pass, about, beside its logits."""
         return 0
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether the model takes no longer prefix than the context that it was made for."""
+        return False
 
     def to_tensors(self, weights: Weights) -> Weights:
         """What is kept of an average on disk."""

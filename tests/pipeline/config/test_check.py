@@ -181,6 +181,24 @@ BROKEN = [  # (replace, by, line, message)
     ("{v: {}}", "{v: {}, NA: {}}", 19, "variants.NA: means a missing value"),
     ("{v: {}}", "{v: {norn: none}}", 19, "variants.v.norn: unknown key; did you mean 'norm'?"),
     ("{v: {}}", "{v: {learnign_rate: 1}}", 19, "did you mean 'learning_rate'?; known: targets, op"),
+    ("length: 3", "length: 3, architecture: gtp", 19,
+     "s.architecture = 'gtp': no such architecture; known: gpt, one_layer; did you mean 'gpt'?"),
+    ("{learning_rate: 1e-3}", "{num_heads: 2}", 19,
+     "searches.s.space.num_heads: is of architecture gpt; this search trains one_layer"),
+    ("length: 3, space: {learning_rate: 1e-3}", "length: 3, architecture: gpt, space: {d_k: 2}", 19,
+     "searches.s.space.d_k: is of architecture one_layer; this search trains gpt"),
+    *(
+        ("space: {learning_rate: 1e-3}, variants: {v: {}}", f"architecture: gpt, {about}", 19, told)
+        for about, told in [
+            ("space: {num_haeds: 2}", "s.space.num_haeds: unknown key; did you mean 'num_heads'?"),
+            ("space: {num_heads: [3, 5]}", "s.space.num_heads = "),
+            ("space: {d_model: 33}", "space.num_heads = 2: allowed: a divisor of d_model = 33"),
+            ("space: {num_heads: 2}, variants: {v: {num_heads: 5}}",
+             "searches.s.variants.v.num_heads = 5: allowed: a divisor of d_model = 64"),
+            ("space: {}, variants: {u: {}, v: {positions: rotary, d_model: 6}}",
+             "searches.s.variants.v.num_heads = 2: allowed: an even width of the heads"),
+        ]
+    ),
     ("{v: {}}", "{v: {}}, averages: {e: {kind: emo}}", 19,
      f"{', '.join(AVERAGES)}; did you mean 'ema'?"),
     ("{v: {}}", "{v: {}}, averages: {e: {kind: ema, decay: 2}}", 19,
@@ -568,6 +586,23 @@ def test_the_game_of_a_diagnosis(load):
         assert message in str(error.value)
 
 
+def test_what_a_deeper_model_cannot_be_asked_is_refused_before_it_is_trained(load):
+    """All contexts, and games that are longer than its positions reach."""
+    text = GOOD.replace("  m:\n", "  t: {kind: trained, search: s}\n  m:\n")
+    text = text.replace("space: {learning_rate: 1e-3}", "architecture: gpt, space: {}")
+    load(text)
+    with pytest.raises(ConfigError, match="needs models of one layer, and t is another; allowed"):
+        load(text.replace("models: [m], contexts: all", "models: [m, t], contexts: all"))
+    told = "the model has positions for 7 tokens, the game w has prefixes of 15"
+    for longer in (
+        text.replace("models: [m], lengths: [1, 4]", "models: [m, t]"),
+        text.replace("search: s}", "search: s, game: w}"),
+    ):
+        with pytest.raises(ConfigError, match=told):
+            load(longer)
+        load(longer.replace("gpt, space: {}", "gpt, space: {positions: rotary}"))
+
+
 def test_orbits_of_a_trained_model_are_refused_before_it_is_trained(load):
     text = GOOD.replace("  m:\n", "  t: {kind: trained, search: s}\n  m:\n")
     text = text.replace("models: [m], contexts: all", "models: [m, t], contexts: orbits")
@@ -641,6 +676,11 @@ def test_a_search_needs_games_of_every_split(load, game, message, data):
         ("test_games: 1000000, checkpoints: 1, V: 256", "test_games = 1000000: a job needs 122.1"),
         ("checkpoints: 4000", "checkpoints = 4000: a job needs 60.1 GiB of memory for predictions"),
         ("space: {d_model: 65536, d_v: 65536}, trials_per_job: 1", "space = .*: a job needs"),
+        (
+            "architecture: gpt, space: {num_layers: 64, batch_size: 65536}",
+            "space = .* backward pass",
+        ),
+        ("architecture: gpt, space: {num_layers: 64, batch_size: 8192}", None),
         ("trials: 2001, trials_per_job: 1", "trials_per_job = 1: makes 2,001 jobs; at most 2,000"),
         ("steps: 10000000, trials: 1000, trials_per_job: 1000", "steps = 10000000: a job needs 74"),
     ],

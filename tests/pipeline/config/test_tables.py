@@ -13,12 +13,14 @@ from gamecircuits.pipeline.config import __main__ as command
 from gamecircuits.pipeline.config.schema import make_schema
 from gamecircuits.pipeline.config.tables import TABLE, fill_tables, make_tables
 from gamecircuits.pipeline.config.yaml_lines import read_yaml
+from gamecircuits.training.trial import ARCHITECTURES
 from gamecircuits.transformer.constructions.construction import CONSTRUCTIONS
 
 ROOT = Path(__file__).parents[3]
 OURS = {
     GAMES: "connect_four dyck flip_flop mnk othello regular set_complement windowed_complement",
     CONSTRUCTIONS: " ".join(sorted(KINDS)),
+    ARCHITECTURES: "gpt one_layer",
     EXPERIMENTS: "certificate critical_length dimensions parallel_resistors precision remedies "
     "superposition",
 }

@@ -22,6 +22,8 @@ from gamecircuits.randomness import get_rng
 from gamecircuits.storage.files import REPAIR
 from gamecircuits.storage.parquet import write_parquet
 from gamecircuits.training.streams import iter_split
+from gamecircuits.transformer.gpt import Design
+from gamecircuits.transformer.gpt_weights import name_weights
 from gamecircuits.transformer.weights import read_model
 
 CONFIG = {
@@ -109,6 +111,32 @@ def test_an_evaluation_finds_what_the_search_found(plan, monkeypatch):
     wanted = wanted[(wanted["number"] == 1) & (wanted["average"] == "ema")]
     columns = ["length", "metric", "count", "mean", "std", "min", "max"]
     pd.testing.assert_frame_equal(found[columns], wanted[columns].reset_index(drop=True))
+
+
+def test_a_deeper_model_is_extracted_and_evaluated(tmp_path, monkeypatch):
+    """A model file has an axis for heads, the weights of a search have not."""
+    monkeypatch.chdir(tmp_path)
+    space = {"batch_size": 4, "d_model": 6, "num_heads": 3, "d_mlp": 5, "placement": "after"}
+    search = CONFIG["searches"]["s"] | {"architecture": "gpt", "space": space, "trials": 1}
+    searches = {"s": search | {"variants": {"plain": {}}}}
+    models = {"deep": {"kind": "trained", "search": "s", "average": "ema"}}
+    evaluations = {"e": {"game": "g", "models": ["deep"]}}
+    config = CONFIG | {"searches": searches, "models": models, "evaluations": evaluations}
+    Path("c.yaml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
+    plan = Plan(load_config("c.yaml"))
+    do_all(plan, "train_trials", "extract_model", "generate_games", "compute_masks")
+    do_all(plan, "evaluate_model")
+    found = read_model(plan.job("extract_model", model="deep").writes["model"])
+    assert found.design == Design(3, "layer", "after", "learned")
+    group = load_file(plan.job("train_trials", search="s", group="plain-0000").writes["weights"])
+    named = name_weights(found.parameters)
+    assert len(named) == len(group) / 3 == 3 + 1 + 2 * 16  # before training and two averages
+    for name, weight in named.items():
+        np.testing.assert_array_equal(weight, group[f"plain/0/ema/{name}"])
+    table = pd.read_parquet(plan.job("evaluate_model", evaluation="e", model="deep").files[0])
+    assert table["length"].unique().tolist() == [1, 2, 3, 4]
+    rates = table[table["metric"] == "illegal_token_rate"]
+    assert ((rates["mean"] > 0) & (rates["mean"] < 1)).all()
 
 
 def test_weights_that_diverged_are_refused(plan):

@@ -444,7 +444,13 @@ class _Checker:
     ) -> None:
         known = get_hyperparameters(architecture)
         for key, choice in space.items():
-            if key not in known:
+            others = [k for k in ARCHITECTURES.kinds() if key in get_hyperparameters(k)]
+            if key not in known and others:
+                message = (
+                    f"is of architecture {', '.join(others)}; this search trains {architecture}"
+                )
+                self.report((*path, key), message)
+            elif key not in known:
                 self.report_unknown((*path, key), known)
             elif is_variant and isinstance(choice, (list, Mapping)):
                 message = "a variant has one value for each of its hyperparameters"
@@ -489,20 +495,24 @@ class _Checker:
         game = self.find(path, entry.game, "entry of games", "games")
         if model is None or game is None:
             return None
-        self._check_vocabulary(path, model, game, entry.game)
+        self._check_pair(path, model, game, entry.game)
         if game.game.max_length < 2:
             self.report(path, "its games are too short to predict anything", game.name)
         return replace(model, game=game)
 
-    def _check_vocabulary(
-        self, path: KeyPath, model: NamedModel, game: NamedGame, value: str
-    ) -> None:
+    def _check_pair(self, path: KeyPath, model: NamedModel, game: NamedGame, value: str) -> None:
         if model.vocab_size != game.game.vocab_size:
             message = (
                 f"the model has vocab_size {model.vocab_size}, "
                 f"the game {game.name} has {game.game.vocab_size}; they must be equal"
             )
             self.report(path, message, value)
+        search = self._search_of(model)
+        if search and any(trial.is_bounded for trial in search.trials.values()):
+            context, longest = search.game.game.max_length - 1, game.game.max_length - 1
+            if longest > context:
+                message = f"the model has positions for {context} tokens, the game {game.name} has"
+                self.report(path, f"{message} prefixes of {longest}", value)
 
     def _find_trial(self, name: str, entry: TrainedEntry) -> NamedModel | None:
         path = ("models", name)
@@ -580,7 +590,7 @@ class _Checker:
             if wanted in entry.models[:index]:
                 self.report(at, "is listed twice", wanted)
             if model and game:
-                self._check_vocabulary(at, model, game, wanted)
+                self._check_pair(at, model, game, wanted)
             chosen.append(model)
         if not game:
             return None
@@ -605,10 +615,11 @@ class _Checker:
         self, path: KeyPath, game: NamedGame, contexts: str, models: list[NamedModel | None]
     ) -> None:
         size = game.game.vocab_size
-        deep = [model.name for model in models if model and self._is_deep(model)]
-        if deep:
-            message = f"needs models of one layer, and {deep[0]} is another; allowed: sampled"
-            self.report(path, message, contexts)
+        for model in filter(None, models):
+            search = self._search_of(model)
+            if search and search.entry.architecture != "one_layer":
+                message = f"needs models of one layer, and {model.name} is another"
+                self.report(path, f"{message}; allowed: sampled", contexts)
         if game.kind != "set_complement":
             message = f"needs kind set_complement, but {game.name} is {game.kind}"
             self.report(path, f"{message}; allowed: sampled", contexts)
@@ -623,10 +634,9 @@ class _Checker:
                 others = "sampled, all" if size <= MAX_EXHAUSTIVE_VOCAB_SIZE else "sampled"
                 self.report(path, f"{message}; allowed: {others}", contexts)
 
-    def _is_deep(self, model: NamedModel) -> bool:
-        """Whether the model is of a search that trains something else than one layer."""
-        search = self.made["searches"].get(model.settings.get("search", ""))
-        return search is not None and search.entry.architecture != "one_layer"
+    def _search_of(self, model: NamedModel) -> NamedSearch | None:
+        """The search that trains the model, if one does."""
+        return self.made["searches"][model.settings["search"]] if model.origin == "trial" else None
 
     def make_experiment(self, name: str, value: Any) -> NamedExperiment | None:
         made = self.make_kind("experiments", name, value, EXPERIMENTS, ExperimentEntry)

@@ -101,7 +101,11 @@ def list_needs_of_training(search: NamedSearch, group: list[tuple[str, int]]) ->
     P = sum(map(prod, trial.get_shapes(V, search.game.game.max_length).values()))
     # Weights, two moments, gradient; the trajectory as a list, an array and a file's bytes.
     weights = 4 * n * P * (4 + num_averages + 3 * checkpoints)
-    logits = 8 * 4 * n * trial.batch_size * length * V  # with softmax, targets and gradients
+    together = n if trial.is_small else 1  # else one after the other
+    tokens = together * trial.batch_size * length
+    logits = 8 * 4 * tokens * V  # with softmax, targets and gradients
+    kept = 4 * tokens * trial.count_kept(length)
+    batches = f"{together} × {trial.batch_size} games × {length} prefixes"
     return [
         Need(
             _blame(weights, n),
@@ -109,10 +113,11 @@ def list_needs_of_training(search: NamedSearch, group: list[tuple[str, int]]) ->
             f"{n} × {P:,} weights, {num_averages} averages, {checkpoints} checkpoints",
         ),
         Need(
-            _blame(logits, n),
+            _blame(logits, together),
             logits,
-            f"logits of {n} × {trial.batch_size} games × {length} prefixes × {V} tokens",
+            f"logits of {batches} × {V} tokens",
         ),
+        Need(_blame(kept, together), kept, f"the backward pass of {batches}"),
         Need("steps", 2 * 4 * n * entry.steps, f"losses of {n} × {entry.steps:,} steps"),
     ]
 

@@ -4,6 +4,7 @@ import numpy as np
 
 from gamecircuits.errors import GamecircuitsError
 from gamecircuits.training.trial import ARCHITECTURES
+from gamecircuits.transformer.gpt import GPT
 from gamecircuits.transformer.one_layer import OneLayer
 from gamecircuits.transformer.weights import read_trained_weights, write_model
 
@@ -28,6 +29,8 @@ def extract_model(
     if not all(np.isfinite(tensor).all() for tensor in tensors.values()):
         raise GamecircuitsError(f"{subject} diverged in training; choose another trial")
     extracted = ARCHITECTURES.make(architecture, **trial).from_tensors(tensors)
+    if not isinstance(extracted, (OneLayer, GPT)):
+        raise GamecircuitsError(f"{subject}: files of models hold models of one layer and GPTs")
     try:
         if isinstance(extracted, OneLayer):
             extracted.tables()
