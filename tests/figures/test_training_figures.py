@@ -5,17 +5,20 @@ import importlib
 import numpy as np
 import pandas as pd
 import pytest
+from deep_tables import make_deep
 
 from gamecircuits.figures.hypotheses import forest
 from gamecircuits.figures.layout import fit
 from gamecircuits.figures.searches import circuits, curves, effects, mechanisms, scatter
+from gamecircuits.figures.searches._made_for import MADE_FOR
 from gamecircuits.figures.searches._search import choose_averages, forget_theory, get_looks
 from gamecircuits.figures.searches.circuits import CIRCUITS
 from gamecircuits.kinds import list_modules
+from gamecircuits.training.architectures.one_layer import OneLayerTrial
 from gamecircuits.training.choices import COMPARED
 from gamecircuits.training.effects import get_effects
 from gamecircuits.training.hypotheses import VERDICTS, judge
-from gamecircuits.training.trial import HYPERPARAMETERS, Trial
+from gamecircuits.training.trial import get_hyperparameters
 from gamecircuits.transformer.circuits import ov_circuit
 from gamecircuits.transformer.constructions.construction import make_construction
 
@@ -39,7 +42,7 @@ def make_tables(
     rng = np.random.default_rng(0)
     keys = [{"variant": v, "number": n} for v in variants for n in range(trials)]
     kept = [key for key in keys if tuple(key.values()) not in lost]
-    default = {name: getattr(OneLayerTrial(), name) for name in HYPERPARAMETERS}
+    default = {name: getattr(OneLayerTrial(), name) for name in get_hyperparameters("one_layer")}
     drawn = [{"learning_rate": 10.0 ** -(n + 1), "tied": n == 1} for n in range(trials)]
     metrics = pd.DataFrame(
         key | {"average": a, "strength": "as_trained", "length": s, "metric": m, "count": 9,
@@ -89,11 +92,19 @@ SEARCHES = {
 }
 
 
+NAMES = list_modules("gamecircuits.figures.searches")
+
+
 @pytest.mark.parametrize("search", SEARCHES.values(), ids=SEARCHES)
-@pytest.mark.parametrize("name", list_modules("gamecircuits.figures.searches"))
-def test_any_search_can_be_drawn(name, search):
+@pytest.mark.parametrize(
+    ("name", "architecture"),
+    [(n, a) for n in NAMES for a in MADE_FOR.get(n, ["one_layer"])] + [("curves", "gpt")],
+)
+def test_any_search_can_be_drawn(name, architecture, search):
     module = importlib.import_module(f"gamecircuits.figures.searches.{name}")
     tables = make_tables(**search)
+    if architecture != "one_layer":
+        tables = make_deep(tables)
     figure = module.draw(module.make_table(tables, 2), "my_game", 2)
     figure.draw_without_rendering()
     assert "my game, trained on prefixes of 1 to 2 tokens" in figure.get_suptitle()

@@ -19,6 +19,7 @@ from gamecircuits.claims.claim import claim_modules
 from gamecircuits.experiments.experiment import EXPERIMENTS
 from gamecircuits.explorer.page import digest_files, list_assets, read_theory
 from gamecircuits.figures.palette import colour_of, colours_of
+from gamecircuits.figures.searches._made_for import is_made_for
 from gamecircuits.games.game import GAMES, token_dtype
 from gamecircuits.kinds import list_modules
 from gamecircuits.pipeline.captions import make_renderer
@@ -167,7 +168,7 @@ def plot_board(config: Config, game: str) -> Work:
 # Training. A group is the trials of a search that one job trains together.
 
 TABLES = ("metrics", "scaled", "trials", "dynamics", "noise", "circuits")  # of trials
-BY_LENGTH = ("matched", "baselines", "attention", "illegal")  # further tables, of no figure yet
+BY_LENGTH = ("matched", "baselines", "attention", "illegal")  # further tables
 SUMMARIES = ("effects", "mechanisms", "moderators")  # of a search, compared
 ENOUGH_TRIALS = 12  # of a variant, for a figure of single trials to tell something
 
@@ -321,6 +322,7 @@ def collect_search(config: Config, search: str) -> Work:
         {"search": search, "figure": name}
         for search, named in config.searches.items()
         for name in _figures("searches")
+        if is_made_for(name, named.entry.architecture)
         if name != "scatter" or named.entry.trials >= ENOUGH_TRIALS
     ],
     shown="Training",
@@ -329,6 +331,8 @@ def plot_search(config: Config, search: str, figure: str) -> Work:
     """Figures of a search: curves, paired effects, mechanism, circuits, and if many all trials"""
     named = config.searches[search]
     tables = [table for table in (*TABLES, "effects") if table != "scaled"]
+    if named.entry.architecture != "one_layer":  # whose figures show strengths instead
+        tables += BY_LENGTH
     settings = {
         "figure": f"gamecircuits.figures.searches.{figure}",
         "game": named.game.name,
@@ -718,6 +722,8 @@ def _describe_searches(config: Config) -> tuple[list[Names], list[dict]]:
     groups: list[Names] = []
     entries = []
     for named in config.searches.values():
+        if named.entry.architecture != "one_layer":  # the page shows strengths
+            continue
         trials = []
         colours = colours_of(named.entry.variants)
         for variant in list(named.entry.variants)[:MAX_VARIANTS]:
