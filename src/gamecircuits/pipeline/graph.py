@@ -579,13 +579,19 @@ def plot_metrics(config: Config, figure: str) -> Work:
 def plot_predictions(config: Config, game: str) -> Work:
     """One game token by token, with the predictions of all its models"""
     named, models = config.games[game], _models_on(config, game)
+    has_board = {"game": game} in _board_games(config)
     return Work(
         reads={
             "games": file_of("generate_games", game=game, shard=named.shards[0]),
             "models": [_model(config, model) for model in models],
         },
-        settings={"name": game, "game": named.settings, "names": models},
-        caption="models/predictions.rst",
+        settings={
+            "name": game,
+            "game": named.settings,
+            "names": models,
+            "trained_lengths": [config.find_trained_length(config.models[m]) for m in models],
+        },
+        caption=f"models/{'board_' if has_board else ''}predictions.rst",
     )
 
 
