@@ -482,6 +482,35 @@ def plot_model(config: Config, model: str) -> Work:
     return Work(reads, settings, caption="models/anatomy.rst")
 
 
+def _deep_models(config: Config) -> list[Names]:
+    """Drawn models of several layers."""
+    return [
+        {"model": m.name}
+        for m in config.models.values()
+        if m.figures and m.origin == "trial"
+        if config.searches[m.settings["search"]].entry.architecture == "gpt"
+    ]
+
+
+@stage("figures", writes=figure("figures/attention/{model}"), each=_deep_models, shown="Models")
+def plot_attention(config: Config, model: str) -> Work:
+    """What the heads of a model's first layer attend to, by pairs of tokens and by distance"""
+    chosen = config.models[model]
+    game = config.searches[chosen.settings["search"]].game
+    return Work(
+        reads={
+            "model": _model(config, model),
+            "games": file_of("generate_games", game=game.name, shard=game.shards[0]),
+        },
+        settings={
+            "name": model,
+            "game": game.settings,
+            "trained_length": config.find_trained_length(chosen),
+        },
+        caption="models/attention.rst",
+    )
+
+
 # Metrics.
 
 
