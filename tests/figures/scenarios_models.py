@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from bigram import LogitsOnly
 from matplotlib.figure import Figure
+from twins import random_gpt
 
 from gamecircuits.analysis.diagnosis import diagnose_on
 from gamecircuits.figures.models.anatomy import draw, make_table
@@ -61,6 +62,9 @@ SCENARIOS = {
     "another kind": partial(draw_model, LogitsOnly(make_random(8, 0.5)), "deep", LONG),
     "another kind and game": partial(
         draw_model, LogitsOnly(make_random(8, 0.5)), "deep", game=WINDOWED
+    ),
+    "a GPT": partial(
+        draw_model, random_gpt(8, 30, np.random.default_rng(0)), "trained", LONG, WINDOWED, 4
     ),
     "all is legal": partial(draw_model, make_random(4, 0.5), "file", game=FREE),
 }  # fmt: skip

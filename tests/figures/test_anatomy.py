@@ -9,6 +9,7 @@ from gamecircuits.analysis.diagnosis import diagnose, diagnose_on
 from gamecircuits.figures.layout import fit, render
 from gamecircuits.figures.models import anatomy
 from gamecircuits.games.game import make_game
+from gamecircuits.training.architectures.gpt import GptTrial
 from gamecircuits.transformer.circuits import from_circuits, qk_circuit
 from gamecircuits.transformer.constructions.construction import make_construction
 from gamecircuits.transformer.one_layer import OneLayer
@@ -152,3 +153,23 @@ def test_large_models_keep_a_small_table_and_the_same_bytes():
     )
     first, again = (render(anatomy.draw(table, "b"), ["x.png", "x.svg"], "job") for _ in range(2))
     assert first == again
+
+
+@pytest.mark.parametrize(
+    ("chosen", "said"),
+    [
+        ({}, "2 layers of 2 heads, width 64, MLPs of 256, learned positions up to 8, LayerNorm "
+         "before sublayers"),
+        ({"num_layers": 1, "num_heads": 1, "d_mlp": 0, "positions": "none", "norm": "none"},
+         "1 layer of 1 head, width 64, no MLP, no positions, no norm"),
+        ({"positions": "rotary", "norm": "rms", "placement": "after"},
+         "2 layers of 2 heads, width 64, MLPs of 256, rotary positions, RMSNorm after sublayers"),
+    ],
+)  # fmt: skip
+def test_a_deeper_model_says_what_it_is(chosen, said):
+    trial, game = GptTrial(**chosen), make_game("windowed_complement", vocab_size=4, window=2,
+                                                max_length=8)  # fmt: skip
+    model = trial.make_model(trial.init_weights(4, 8, np.random.default_rng(0)))
+    title = draw_model(model, "trained", game=game, length=3).get_suptitle()
+    assert said in title
+    assert "V = 4" in title.split("\n")[0]

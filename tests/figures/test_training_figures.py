@@ -5,10 +5,12 @@ import importlib
 import numpy as np
 import pandas as pd
 import pytest
+from deep_tables import make_deep
 
 from gamecircuits.figures.hypotheses import forest
 from gamecircuits.figures.layout import fit
 from gamecircuits.figures.searches import circuits, curves, effects, mechanisms, scatter
+from gamecircuits.figures.searches._made_for import MADE_FOR
 from gamecircuits.figures.searches._search import choose_averages, forget_theory, get_looks
 from gamecircuits.figures.searches.circuits import CIRCUITS
 from gamecircuits.kinds import list_modules
@@ -90,11 +92,19 @@ SEARCHES = {
 }
 
 
+NAMES = list_modules("gamecircuits.figures.searches")
+
+
 @pytest.mark.parametrize("search", SEARCHES.values(), ids=SEARCHES)
-@pytest.mark.parametrize("name", list_modules("gamecircuits.figures.searches"))
-def test_any_search_can_be_drawn(name, search):
+@pytest.mark.parametrize(
+    ("name", "architecture"),
+    [(n, a) for n in NAMES for a in MADE_FOR.get(n, ["one_layer"])] + [("curves", "gpt")],
+)
+def test_any_search_can_be_drawn(name, architecture, search):
     module = importlib.import_module(f"gamecircuits.figures.searches.{name}")
     tables = make_tables(**search)
+    if architecture != "one_layer":
+        tables = make_deep(tables)
     figure = module.draw(module.make_table(tables, 2), "my_game", 2)
     figure.draw_without_rendering()
     assert "my game, trained on prefixes of 1 to 2 tokens" in figure.get_suptitle()

@@ -19,6 +19,7 @@ from gamecircuits.claims.claim import claim_modules
 from gamecircuits.experiments.experiment import EXPERIMENTS
 from gamecircuits.explorer.page import digest_files, list_assets, read_theory
 from gamecircuits.figures.palette import colour_of, colours_of
+from gamecircuits.figures.searches._made_for import is_made_for
 from gamecircuits.games.game import GAMES, token_dtype
 from gamecircuits.kinds import list_modules
 from gamecircuits.pipeline.captions import make_renderer
@@ -167,7 +168,7 @@ def plot_board(config: Config, game: str) -> Work:
 # Training. A group is the trials of a search that one job trains together.
 
 TABLES = ("metrics", "scaled", "trials", "dynamics", "noise", "circuits")  # of trials
-BY_LENGTH = ("matched", "baselines", "attention", "illegal")  # further tables, of no figure yet
+BY_LENGTH = ("matched", "baselines", "attention", "illegal")  # further tables
 SUMMARIES = ("effects", "mechanisms", "moderators", "factors")  # of a search, compared
 ENOUGH_TRIALS = 12  # of a variant, for a figure of single trials to tell something
 
@@ -323,6 +324,7 @@ def collect_search(config: Config, search: str) -> Work:
         {"search": search, "figure": name}
         for search, named in config.searches.items()
         for name in _figures("searches")
+        if is_made_for(name, named.entry.architecture)
         if name != "scatter" or named.entry.trials >= ENOUGH_TRIALS
     ],
     shown="Training",
@@ -331,6 +333,8 @@ def plot_search(config: Config, search: str, figure: str) -> Work:
     """Figures of a search: curves, paired effects, mechanism, circuits, and if many all trials"""
     named = config.searches[search]
     tables = [table for table in (*TABLES, "effects") if table != "scaled"]
+    if named.entry.architecture != "one_layer":  # whose figures show strengths instead
+        tables += BY_LENGTH
     settings = {
         "figure": f"gamecircuits.figures.searches.{figure}",
         "game": named.game.name,
@@ -487,6 +491,35 @@ def plot_model(config: Config, model: str) -> Work:
     return Work(reads, settings, caption="models/anatomy.rst")
 
 
+def _deep_models(config: Config) -> list[Names]:
+    """Drawn models of several layers."""
+    return [
+        {"model": m.name}
+        for m in config.models.values()
+        if m.figures and m.origin == "trial"
+        if config.searches[m.settings["search"]].entry.architecture == "gpt"
+    ]
+
+
+@stage("figures", writes=figure("figures/attention/{model}"), each=_deep_models, shown="Models")
+def plot_attention(config: Config, model: str) -> Work:
+    """What the heads of a model's first layer attend to, by pairs of tokens and by distance"""
+    chosen = config.models[model]
+    game = config.searches[chosen.settings["search"]].game
+    return Work(
+        reads={
+            "model": _model(config, model),
+            "games": file_of("generate_games", game=game.name, shard=game.shards[0]),
+        },
+        settings={
+            "name": model,
+            "game": game.settings,
+            "trained_length": config.find_trained_length(chosen),
+        },
+        caption="models/attention.rst",
+    )
+
+
 # Metrics.
 
 
@@ -584,13 +617,19 @@ def plot_metrics(config: Config, figure: str) -> Work:
 def plot_predictions(config: Config, game: str) -> Work:
     """One game token by token, with the predictions of all its models"""
     named, models = config.games[game], _models_on(config, game)
+    has_board = {"game": game} in _board_games(config)
     return Work(
         reads={
             "games": file_of("generate_games", game=game, shard=named.shards[0]),
             "models": [_model(config, model) for model in models],
         },
-        settings={"name": game, "game": named.settings, "names": models},
-        caption="models/predictions.rst",
+        settings={
+            "name": game,
+            "game": named.settings,
+            "names": models,
+            "trained_lengths": [config.find_trained_length(config.models[m]) for m in models],
+        },
+        caption=f"models/{'board_' if has_board else ''}predictions.rst",
     )
 
 

@@ -1,7 +1,7 @@
 """What the figures of boards have in common: coordinates, squares and stones."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -77,15 +77,21 @@ def new_boards(
         axes.set_visible(False)
     x, y = _ticks(columns), _ticks(rows)
     for axes in (*strip, *others):
-        axes.set_aspect("equal", anchor="W")
-        axes.set_xlim(-0.5, columns - 0.5)
-        axes.set_ylim(*((-0.5, rows - 0.5) if game.row_0_is_below else (rows - 0.5, -0.5)))
+        show_board(axes, game)
         axes.set_xticks(x, [column_name(column) for column in x])
         axes.set_yticks(y, [str(row + 1) for row in y])
         axes.tick_params(length=0, pad=2, labelsize=6)
-        axes.grid(False)
-        axes.spines[:].set_visible(False)
     return figure, strip, others, side
+
+
+def show_board(axes: Axes, game: BitboardGame) -> None:
+    """Make a square of the board 1 wide and 1 high, and hide all around it."""
+    rows, columns = game.shape
+    axes.set_aspect("equal", anchor="W")
+    axes.set_xlim(-0.5, columns - 0.5)
+    axes.set_ylim(*((-0.5, rows - 0.5) if game.row_0_is_below else (rows - 0.5, -0.5)))
+    axes.grid(False)
+    axes.spines[:].set_visible(False)
 
 
 def _ticks(size: int) -> range:
@@ -99,13 +105,14 @@ def column_name(column: int) -> str:
 
 
 def draw_on(
-    axes: Axes, rows: pd.DataFrame, shape: Callable[[Point], Patch], colour: str, **style
+    axes: Axes, rows: pd.DataFrame, shape: Callable[[Point], Patch], colour: Any, **style
 ) -> None:
     """Draw a shape on squares.
 
     Args:
         rows: one for each square, with columns row and column.
-        shape: one of the functions below, of a square's centre.
+        shape: a function like those below, of a square's centre.
+        colour: of all, or one for each.
     """
     patches = [shape((x, y)) for x, y in rows[["column", "row"]].to_numpy(float)]
     style = {"edgecolor": "none", "clip_on": False, **style}

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from gamecircuits.figures.models._design import say_design
 from gamecircuits.figures.palette import colour_of, remedy_of
 from gamecircuits.figures.style import readable
 
@@ -43,7 +44,7 @@ def describe(table: pd.DataFrame, model: str, circuits: dict[str, np.ndarray]) -
     sizes = [f"{name} = {whole[key]:.0f}" for name, key in WIDTHS.items() if key in whole]
     kind = "" if first["kind"] == model else f"{readable(first['kind'])}, "
     title = f"{readable(model)}: {kind}{', '.join(sizes)}"
-    facts = []
+    facts = [", ".join(say_design(first))] if "layers" in table else []
     if any(matrix.size for matrix in circuits.values()):
         facts += _describe_circuits(first, circuits, int(whole["vocab_size"]))
     if "predicted" in table:

@@ -13,6 +13,7 @@ from gamecircuits.figures.models._behaviour import (
     draw_strengths,
     explain_lines,
 )
+from gamecircuits.figures.models._design import describe_design
 from gamecircuits.figures.models._words import (
     describe,
     describe_range,
@@ -23,6 +24,7 @@ from gamecircuits.figures.models._words import (
 )
 from gamecircuits.figures.style import FULL, colour_bar, headline, new_panels, panel
 from gamecircuits.transformer.circuits import qk_circuit
+from gamecircuits.transformer.gpt import GPT
 from gamecircuits.transformer.interface import Model
 from gamecircuits.transformer.one_layer import OneLayer
 
@@ -43,7 +45,8 @@ def make_table(
     """The diagnosis, the circuits among the first MAX_TOKENS tokens, and what the model is.
 
     Args:
-        model: circuits are those of a OneLayer; others have none.
+        model: circuits are those of a OneLayer; others have none. What a GPT is has columns of
+            its own.
         diagnosis: as of gamecircuits.analysis.diagnosis.diagnose_on.
         kind: of the model.
         trained_length: the longest that it was trained on.
@@ -58,6 +61,8 @@ def make_table(
     if isinstance(model, OneLayer):
         names |= {"norm": model.norm, "gain": model.gain, "sink": model.sink}
         parts += _tabulate_circuits(model)
+    elif isinstance(model, GPT):
+        names |= describe_design(model)
     names["trained_length"] = np.nan if trained_length is None else trained_length
     return pd.concat(parts, ignore_index=True).assign(**names)
 

@@ -75,11 +75,8 @@ def draw(table: pd.DataFrame, game: str) -> Figure:
     Models that predict the same share one.
     """
     if table.empty:
-        figure, _ = new_figure(1, 1, 5, 1)
-        figure.axes[0].set_axis_off()
-        figure.suptitle(f"the first game of {readable(game)} is over after one token")
-        return figure
-    groups = _group_alike(table)
+        return draw_nothing(game)
+    groups = group_alike(table)
     steps, tokens = table["length"].nunique(), table["token"].nunique()
     per_line = min(PER_LINE, len(groups))
     width = 0.9 * FULL / per_line
@@ -107,7 +104,15 @@ def draw(table: pd.DataFrame, game: str) -> Figure:
     return figure
 
 
-def _group_alike(table: pd.DataFrame) -> list[list[str]]:
+def draw_nothing(game: str) -> Figure:
+    """A figure that says why there is none."""
+    figure, _ = new_figure(1, 1, 5, 1)
+    figure.axes[0].set_axis_off()
+    figure.suptitle(f"the first game of {readable(game)} is over after one token")
+    return figure
+
+
+def group_alike(table: pd.DataFrame) -> list[list[str]]:
     """Names of models, and of the target, of which no probability differs by ALIKE."""
     wide = table.pivot(index=["length", "token"], columns="model", values="probability")
     groups: list[list[str]] = []

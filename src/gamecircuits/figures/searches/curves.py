@@ -5,31 +5,31 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from gamecircuits.figures.searches._multiples import (
+    LENGTH,
+    baseline_keys,
+    draw_baselines,
+    draw_num_legal,
+    join_baselines,
+    new_multiples,
+    shade_trained,
+)
 from gamecircuits.figures.searches._search import (
     KEYS,
     choose_averages,
-    count_trials,
     draw_trials,
     finish,
     get_looks,
     join_trials,
 )
-from gamecircuits.figures.style import (
-    FULL,
-    TRAINED,
-    Style,
-    integer_ticks,
-    key,
-    new_figure,
-    panel,
-    readable,
-)
+from gamecircuits.figures.style import TRAINED, Style, key, readable
 
 METRICS = {
     "illegal_token_rate": "illegal token rate\n(probability)",
     "total_variation": "total variation\n(probability)",
 }
-PER_LINE = 4  # variants
+MANY = 8  # of more variants only the first metric is drawn
+HEIGHT = 1.45  # inches of a panel
 AVERAGES: tuple[Style, ...] = (  # broad below narrow ones, so that equal ones can all be seen
     {"linestyle": "-", "linewidth": 2.6, "has_band": True},
     {"linestyle": "-", "linewidth": 0.7, "has_band": False, "color": "black"},
@@ -39,40 +39,42 @@ FLOOR = 1e-4  # of the axes at least; the curves go on below
 
 
 def make_table(tables: dict[str, pd.DataFrame], length: int) -> pd.DataFrame:
-    """The two metrics of the first, the middle and the last average, trial by trial."""
+    """The two metrics of the first, the middle and the last average, trial by trial.
+
+    Where there are baselines, each has a column, and so has the number of legal tokens.
+    """
     metrics = tables["metrics"]
     is_shown = metrics["average"].isin(choose_averages(tables))
     columns = [*KEYS, "average", "metric", "length", "count", "mean"]
-    return join_trials(metrics.loc[is_shown & metrics["metric"].isin(METRICS), columns], tables)
+    table = metrics.loc[is_shown & metrics["metric"].isin(METRICS), columns]
+    if "baselines" in tables:
+        table = join_baselines(table, tables["baselines"])
+    return join_trials(table, tables)
 
 
 def draw(table: pd.DataFrame, game: str, length: int) -> Figure:
     """A column for each variant; medians, and the quartiles of the first average."""
     looks = get_looks(table["variant"])
     averages = dict(zip(table["average"].dropna().unique(), AVERAGES, strict=False))
-    columns = min(len(looks), PER_LINE)
-    lines = -(-len(looks) // columns)
-    figure, grid = new_figure(2 * lines, columns, FULL, 2.9 * lines + 0.8, sharex=True,
-                              sharey="row")  # fmt: skip
-    pairs = grid.reshape(lines, 2, columns).swapaxes(1, 2).reshape(-1, 2)  # one for each variant
-    for axes in pairs[len(looks) :].flat:
-        axes.set_visible(False)
-    for index, (variant, pair) in enumerate(zip(looks, pairs, strict=False)):
+    metrics = list(METRICS)[: 1 if len(looks) > MANY else None]
+    labels = [METRICS[metric] for metric in metrics]
+    figure, panels, feet = new_multiples(table, labels, HEIGHT, LENGTH, "num_legal" in table)
+    for variant, of_variant in panels.items():
         rows = table[table["variant"] == variant]
-        panel(pair[0], index, f"{readable(variant)}\n{count_trials(table, variant)}")
-        for axes, (metric, label) in zip(pair, METRICS.items(), strict=True):
-            _prepare(axes, table[table["metric"] == metric], length)
+        for metric, axes in zip(metrics, of_variant, strict=True):
+            of_metric = table[table["metric"] == metric]
+            _prepare(axes, of_metric, length)
+            draw_baselines(axes, of_metric)
             for average, look in averages.items():
                 part = rows[(rows["average"] == average) & (rows["metric"] == metric)]
                 if len(part):
                     draw_trials(axes, part, "length", looks[variant] | look, "mean")
-            if index % columns == 0:
-                axes.set_ylabel(label)
-        pair[1].set_xlabel("length s (tokens)")
-        pair[1].tick_params(labelbottom=True)
+    if feet:
+        draw_num_legal(feet, table)
     handles = [
         *(key(**{"color": "#9a9a9a", **_line(look)}, label=readable(name))
           for name, look in averages.items()),
+        *baseline_keys(table),
         Patch(label="lengths in training", **TRAINED),
     ]  # fmt: skip
     explanation = "medians of trials, with quartiles of the first of these averages of weights"
@@ -86,8 +88,5 @@ def _line(look: Style) -> Style:
 
 def _prepare(axes: Axes, of_metric: pd.DataFrame, length: int) -> None:
     """Scales that are the same in all panels of a metric."""
-    lengths = of_metric["length"]
     axes.set(yscale="log", ylim=(max(FLOOR, of_metric["mean"].min() / 1.5), 1.3))
-    axes.axvspan(0, length + 0.5, zorder=0, **TRAINED)
-    integer_ticks(axes, lengths)
-    axes.set_xlim(lengths.min() - 0.5, lengths.max() + 0.5)
+    shade_trained(axes, of_metric["length"], length)

@@ -19,9 +19,10 @@ METRICS = {  # name: marker, filling, distance from the middle of the row
 }
 VERSUS = {"variant": ", same draw", "average": ", same run", "earlier": ""}
 EVAL_LENGTHS = {"trained": "as in training", "twice": "twice that", "longest": "the longest"}
-HEADING = "heading"  # of a block, in the place of a variant
+HEADING, OF_ONE = "heading", "second line of it"  # of a block, in the place of a variant
 INTERVALS = {("adjusted_low", "adjusted_high"): 0.6, ("low", "high"): 1.6}  # widths of their lines
 VALUES = ["pairs", "difference", "share_better", *(end for ends in INTERVALS for end in ends)]
+MANY = 8  # of more variants, one average each
 ROW, ROOM = 0.15, 0.6  # inches of a row; rows of space above and below all
 
 
@@ -47,12 +48,18 @@ def make_table(tables: dict[str, pd.DataFrame], length: int) -> pd.DataFrame:
 
 
 def draw(table: pd.DataFrame, game: str, length: int) -> Figure:
-    """Rows: variants against the first, averages against the first; columns: lengths."""
+    """Rows: variants against the first, averages against the first; columns: lengths.
+
+    Of many variants, each has one row: of the first average, or of the first that is compared.
+    """
     eval_lengths = table.drop_duplicates("length", keep="last")["eval_length"].tolist()
     blocks = [rows for _, rows in table.groupby("versus", sort=False)]
     if not blocks:
         return draw_nothing(game, length, "one variant and one average: nothing to compare")
-    places = [_place(rows) for rows in blocks]
+    are_many = table["variant"].nunique() > MANY
+    if are_many:
+        blocks = [rows[rows["average"] == rows["average"].iloc[0]] for rows in blocks]
+    places = [_place(rows, are_many) for rows in blocks]
     heights = [max(place.values()) + 1 for place in places]
     lines, columns = len(blocks), len(eval_lengths)
     height = ROW * sum(heights) + 0.45 * lines + 0.9
@@ -78,11 +85,17 @@ def draw(table: pd.DataFrame, game: str, length: int) -> Figure:
     return figure
 
 
-def _place(rows: pd.DataFrame) -> dict[str | tuple[str, str], int]:
-    """Height of the heading, of each variant's name and of its averages, from the top."""
+def _place(rows: pd.DataFrame, are_many: bool) -> dict[str | tuple[str, str], int]:
+    """Height of the heading, of each variant's name and of its averages, from the top.
+
+    Of many variants each has a single row, and the heading has a second line.
+    """
     places: dict[str | tuple[str, str], int] = {HEADING: 0}
+    if are_many:
+        places[OF_ONE] = 1
     for variant, average in rows[["variant", "average"]].drop_duplicates().itertuples(index=False):
-        places.setdefault(variant, len(places))
+        if not are_many:
+            places.setdefault(variant, len(places))
         places[variant, average] = len(places)
     return places
 
@@ -90,7 +103,7 @@ def _place(rows: pd.DataFrame) -> dict[str | tuple[str, str], int]:
 def _draw_differences(axes: Axes, rows: pd.DataFrame, place: dict, looks: dict) -> None:
     """Means with their intervals, and the line of no difference."""
     last = max(place.values())
-    below_heading = (last + ROOM - 0.5) / (last + 2 * ROOM)
+    below_heading = (last + ROOM - 0.5 - (OF_ONE in place)) / (last + 2 * ROOM)
     axes.axvline(0, 0, below_heading, color=GREY, linewidth=0.9)
     axes.grid(axis="y", visible=False)
     axes.tick_params(axis="y", length=0)
@@ -111,15 +124,20 @@ def _label(left: Axes, right: Axes, rows: pd.DataFrame, place: dict, looks: dict
     left.set_ylim(max(place.values()) + ROOM, -ROOM)
     versus, baseline = rows[["versus", "baseline"]].iloc[0]
     name = baseline if versus == "earlier" else shorten(baseline, 12)
-    heading = f"minus {readable(name)}{VERSUS[versus]}"
-    note(left, heading, (0, place.pop(HEADING)), (2, 0), xycoords=left.get_yaxis_transform(),
-         va="center", style="italic", in_layout=False)  # fmt: skip
-    names = [row if isinstance(row, str) else row[1] for row in place]
-    names = [readable(shorten(name, 24)) for name in names]
+    headings = {HEADING: f"minus {readable(name)}{VERSUS[versus]}"}
+    if are_many := OF_ONE in place:
+        weights = readable(rows["average"].iloc[0])
+        headings = {HEADING: f"minus {readable(name)}", OF_ONE: f"{weights}{VERSUS[versus]}"}
+    for line, text in headings.items():
+        note(left, text, (0, place.pop(line)), (2, 0), xycoords=left.get_yaxis_transform(),
+             va="center", style="italic", in_layout=False)  # fmt: skip
+    variants = [row if isinstance(row, str) else row[0] if are_many else None for row in place]
+    names = [variant or row[1] for variant, row in zip(variants, place, strict=True)]
+    names = [readable(shorten(name, 32 if are_many else 24)) for name in names]
     left.set_yticks(list(place.values()), names)
-    for row, text in zip(place, left.get_yticklabels(), strict=True):
-        if isinstance(row, str):
-            text.set(color=looks[row]["color"], weight="bold")
+    for variant, text in zip(variants, left.get_yticklabels(), strict=True):
+        if variant:
+            text.set(color=looks[variant]["color"], weight="normal" if are_many else "bold")
     style: Style = {"xycoords": right.get_yaxis_transform(), "va": "center"}
     note(right, "pairs", (1.03, 0), **style)
     for row in rows.drop_duplicates(["variant", "average"]).itertuples():

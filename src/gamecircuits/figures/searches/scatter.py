@@ -18,7 +18,8 @@ from gamecircuits.figures.searches._search import (
 from gamecircuits.figures.style import FULL, GREY, key, new_panels, panel, readable
 from gamecircuits.training.choices import list_hyperparameters
 
-PER_LINE = 3  # panels
+PER_LINE = 3  # panels, entries of the legend
+LINE = 0.16  # inches of a line of the legend
 SPREAD = 0.3  # of the variants beside a category
 WIDE = 1.5  # ranges beyond this factor are drawn on a logarithmic axis
 TWO_TICKS = 6.25  # factor that a logarithmic axis spans at least
@@ -65,6 +66,7 @@ def draw(table: pd.DataFrame, game: str, length: int) -> Figure:
     if table[DIVERGED].any():
         handles.append(key(marker="x", linestyle="none", label="diverged"))
     handles.append(key(linewidth=0.9, label=f"as at {length} tokens"))
+    figure.set_figheight(figure.get_figheight() + LINE * max(0, len(handles) // PER_LINE - 1))
     explanation = f"every trial of the search; weights: {readable(table['average'].iloc[0])}"
     finish(figure, game, length, explanation, handles)
     return figure

@@ -3,7 +3,8 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from gamecircuits.figures.models.predictions import draw, make_table
+from gamecircuits.figures.models import board_predictions, predictions
+from gamecircuits.games._bitboard_game import BitboardGame
 from gamecircuits.games.datasets import iter_games
 from gamecircuits.games.game import make_game
 from gamecircuits.pipeline.stages._write import write_figure
@@ -19,16 +20,33 @@ def plot_predictions(
     name: str,
     game: dict,
     names: list[str],
+    trained_lengths: list[int | None],
 ) -> None:
-    """Draw the predictions on the first game of the dataset."""
+    """Draw the predictions on the first game of the dataset.
+
+    Args:
+        names, trained_lengths: of the models; longest lengths in training, None without training.
+    """
     rules = make_game(**game)
     tokens = next(iter_games(games, rules))[:1]
     mask = rules.get_valid_next_token_mask(tokens)
     read = {model: read_model(path) for model, path in zip(names, models, strict=True)}
-    table = make_table(tokens[0], mask[0], read)
-    write_figure(redraw(table, name=name), table, job, files)
+    table = predictions.make_table(tokens[0], mask[0], read)
+    how = {"game": game, "names": names, "trained_lengths": trained_lengths}
+    write_figure(redraw(table, name=name, **how), table, job, files)
 
 
-def redraw(table: pd.DataFrame, *, name: str, **_: object) -> Figure:
-    """The figure of the table that is written beside it."""
-    return draw(table, name)
+def redraw(
+    table: pd.DataFrame,
+    *,
+    name: str,
+    game: dict,
+    names: list[str],
+    trained_lengths: list[int | None],
+) -> Figure:
+    """The figure of the table that is written beside it: boards if the game has one."""
+    rules = make_game(**game)
+    if isinstance(rules, BitboardGame):
+        by_name = dict(zip(names, trained_lengths, strict=True))
+        return board_predictions.draw(table, name, rules, by_name)
+    return predictions.draw(table, name)

@@ -24,6 +24,10 @@ def plot_search(
     circuits: str,
     effects: str,
     files: list[str],
+    matched: str | None = None,
+    baselines: str | None = None,
+    attention: str | None = None,
+    illegal: str | None = None,
     *,
     job: str,
     figure: str,
@@ -36,6 +40,7 @@ def plot_search(
     Args:
         game: its name, and
         kind: of which theory speaks or not.
+        matched, baselines, attention, illegal: further tables of deeper models.
     """
     paths = {
         "metrics": metrics,
@@ -44,8 +49,12 @@ def plot_search(
         "noise": noise,
         "circuits": circuits,
         "effects": effects,
+        "matched": matched,
+        "baselines": baselines,
+        "attention": attention,
+        "illegal": illegal,
     }
-    tables = {name: read_frame(path) for name, path in paths.items()}
+    tables = {name: read_frame(path) for name, path in paths.items() if path}
     if tables["effects"].empty:
         table = tables["trials"][KEYS].assign(**{DIVERGED: True})
     else:

@@ -1,0 +1,42 @@
+"""What a deeper model is: its sizes, positions and norms, in numbers and in words."""
+
+import pandas as pd
+
+from gamecircuits.figures.style import readable
+from gamecircuits.transformer.gpt import GPT
+
+NORMS = {"layer": "LayerNorm", "rms": "RMSNorm"}
+
+
+def describe_design(model: GPT) -> dict[str, str | int]:
+    """Layers, heads of each, widths of the residual stream and of the MLPs (0: none), positions.
+
+    Of learned positions there is the `context`, their number; `model_norm` has its place.
+    """
+    parameters, design = model.parameters, model.design
+    first = parameters.blocks[0] if parameters.blocks else None
+    is_normed = first is not None and first.ln1 is not None
+    return {
+        "layers": len(parameters.blocks),
+        "heads": design.num_heads,
+        "width": parameters.W_E.shape[1],
+        "mlp": first.mlp.W_in.shape[1] if first is not None and first.mlp is not None else 0,
+        "positions": design.positions,
+        "context": 0 if parameters.W_pos is None else len(parameters.W_pos),
+        "model_norm": f"{NORMS[design.norm]} {design.placement} sublayers" if is_normed else "none",
+    }
+
+
+def say_design(row: pd.Series) -> list[str]:
+    """The same in words, from the columns of a table."""
+    layers, heads = int(row["layers"]), int(row["heads"])
+    facts = [
+        f"{layers} layer{'s' * (layers != 1)} of {heads} head{'s' * (heads != 1)}",
+        f"width {row['width']:.0f}",
+        f"MLPs of {row['mlp']:.0f}" if row["mlp"] else "no MLP",
+        f"{readable(row['positions'])} positions".replace("none", "no"),
+    ]
+    if row["context"]:
+        facts[-1] += f" up to {row['context']:.0f}"
+    norm = row["model_norm"]
+    return [*facts, "no norm" if norm == "none" else norm]
