@@ -31,7 +31,7 @@ const MEANINGS =
   "Illegal rate and failure are known of the models that the run diagnoses. " +
   "Models of several layers have no x, β and misfit; heads are those of a layer.";
 
-/** What of a model is in the table beside its diagnosis; of several layers there are no circuits. */
+/** What of a model is in the table beside its diagnosis; those of several layers have no x. */
 const describe = (model, isBesideDeep) =>
   model.tables
     ? {
