@@ -11,6 +11,7 @@ NOTHING: dict = {  # what the page is given by a run that has nothing
     "summary": "",
     "folder": "results",
     "models": [],
+    "deep_models": [],
     "games": [],
     "diagnoses": {},
     "claims": None,

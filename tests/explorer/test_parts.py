@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 from explorer.browser import needs_browser, open_page
 from PIL import Image
+from twins import random_gpt
 
-from gamecircuits.analysis.diagnosis import diagnose, fit_at_length_1
+from gamecircuits.analysis.diagnosis import diagnose, diagnose_on, fit_at_length_1
 from gamecircuits.analysis.metrics import probabilities
 from gamecircuits.explorer.games import describe_game
 from gamecircuits.explorer.models import describe_model
@@ -23,6 +24,7 @@ from gamecircuits.explorer.tables import (
 from gamecircuits.explorer.training import describe_course
 from gamecircuits.games.game import make_game
 from gamecircuits.transformer.constructions.construction import make_construction
+from gamecircuits.transformer.describe import describe_design
 from gamecircuits.transformer.model import Parameters
 from gamecircuits.transformer.one_layer import OneLayer
 
@@ -51,6 +53,19 @@ def describe_models() -> list[dict]:
         look = {"name": name, "kind": name, "origin": "construction", "colour": "#0072b2"}
         entries.append(look | {"games": games} | describe_model(model))
     return entries
+
+
+def describe_deep() -> dict:
+    design = describe_design(random_gpt(9, 9, np.random.default_rng(0), layers=3, heads=2))
+    look = {"name": "deep", "kind": "trained", "origin": "trial", "colour": "#0072b2"}
+    return look | {"games": ["noughts_and_crosses"], "vocab": 9} | design
+
+
+def measure_deep() -> pd.DataFrame:
+    """Its diagnosis, on a game of which the theory does not speak."""
+    rng = np.random.default_rng(0)
+    game = make_game("mnk", rows=3, columns=3, in_a_row=3)
+    return diagnose_on(game, random_gpt(9, 9, rng, layers=3, heads=2), rng)
 
 
 def describe_games() -> list[dict]:
@@ -134,10 +149,12 @@ def opened(tmp_path_factory):
         )
         for name, own in known.items()
     }
+    diagnoses["deep"] = describe_diagnosis(measure_deep())
     data = {
         "summary": "a test",
         "folder": "results",
         "models": describe_models(),
+        "deep_models": [describe_deep()],
         "games": describe_games(),
         "diagnoses": diagnoses,
         "claims": make_claims(),
@@ -212,7 +229,8 @@ def test_models_are_sorted_and_compared_by_keys(opened):
     opened.locator('[data-key="sort-rate"]').focus()
     opened.keyboard.press("Enter")
     names = opened.locator("#view-models tbody tr td:nth-child(2)").all_text_contents()
-    assert names[:2] == ["balanced", "tied"], "what has no rate comes last"
+    assert names[0] == "balanced"
+    assert set(names[1:3]) == {"deep", "tied"}, "what has no rate comes last"
     opened.keyboard.press("Enter")
     assert opened.evaluate("gamecircuits.state.get('msort')") == "-rate"
     focused = opened.evaluate("document.activeElement.dataset.key")
@@ -221,6 +239,31 @@ def test_models_are_sorted_and_compared_by_keys(opened):
         opened.locator(f'[data-key="tick-{name}"]').click()
     shown = opened.locator("#view-models .card h3").all_text_contents()
     assert shown == ["tied", "attention norm"]
+
+
+def test_a_deeper_model_is_in_the_table_with_what_it_is(opened):
+    show(opened, "view=models&pair=deep")
+    titles = opened.locator("#view-models thead th").all_text_contents()
+    row = opened.locator('#view-models tbody tr:has([data-key="tick-deep"])')
+    found = dict(zip(titles, row.locator("td").all_text_contents(), strict=True))
+    assert {name: found[name] for name in ("V", "d", "layers", "heads", "positions", "x")} == {
+        "V": "9", "d": "8", "layers": "3", "heads": "2", "positions": "learned", "x": "–",
+    }  # fmt: skip
+    card = opened.locator("#view-models .card").text_content()
+    assert "3 layers of 2 heads, width 8" in card
+    assert "any illegal token" in card
+    assert opened.locator("#view-models .card .maps").count() == 0
+
+
+def test_what_the_page_cannot_compute_is_not_played_and_said(opened):
+    show(opened, "view=play")
+    assert (
+        "Models of several layers are not played here"
+        in opened.locator("#view-play").text_content()
+    )
+    options = opened.locator("#view-play option").all_text_contents()
+    assert "balanced" in options
+    assert "deep" not in options
 
 
 def test_circuits_of_a_model_are_without_gauge(opened):

@@ -17,6 +17,7 @@ import yaml
 from pipeline_tools import OURS, do_all, keep_ours
 
 from gamecircuits.errors import ArtefactError
+from gamecircuits.figures.searches._made_for import is_made_for
 from gamecircuits.games.datasets import GameDataset
 from gamecircuits.kinds import list_modules
 from gamecircuits.pipeline import plan as plan_module
@@ -114,7 +115,9 @@ PLAIN, NORM = ("s:plain-0000", "s:plain-0002"), ("s:norm-0000", "s:norm-0002")
 TRAIN = {f"train_trials:{group}" for group in (*PLAIN, *NORM)}
 MEASURE = {f"measure_trials:{group}" for group in (*PLAIN, *NORM)}
 SEARCH_FIGURES = {  # scatter needs more trials
-    f"plot_search:s:{name}" for name in figures("searches") if name != "scatter"
+    f"plot_search:s:{name}"
+    for name in figures("searches")
+    if name != "scatter" and is_made_for(name, "one_layer")
 }
 COLLECT = {"collect_search:s", *SEARCH_FIGURES}
 RUN = {"describe_run"}
@@ -335,7 +338,7 @@ def test_every_file_is_made_by_one_job(tmp_path):
     plan = make_plan(tmp_path, TINY)
     assert len(plan.files()) == len(set(plan.files()))
     assert {job.stage.name for job in plan.jobs} >= set(STAGES) - {
-        *("import_model", "measure_legality", "plot_board"),
+        *("import_model", "measure_legality", "plot_board", "plot_attention"),
         *("check_hypotheses", "plot_hypotheses"),
     }
     made: set[str] = set()
@@ -626,3 +629,20 @@ def test_a_long_job_travels_by_file(tmp_path):
     (job,) = [j for j in make_plan(tmp_path, many).jobs if j.stage.name == "train_trials"]
     assert len(job.text) > 1 << 17
     assert len(job.task) < 200
+
+
+def test_figures_of_a_search_are_those_of_its_architecture(tmp_path):
+    game = "games: {g: {kind: othello, board_size: 4}}"
+    path = tmp_path / "c.yaml"
+    path.write_text(
+        f"{game}\nmodels: {{m: {{kind: trained, search: s}}}}\n"
+        "searches: {s: {game: g, architecture: gpt, length: 4, trials: 2}}"
+    )
+    plan = Plan(load_config(path))
+    drawn = {
+        job.names["figure"]: set(job.reads) for job in plan.jobs if job.stage.name == "plot_search"
+    }
+    assert {"curves", "dispersion", "effects", "matched", "progress"} <= set(drawn)
+    assert not {"circuits", "mechanisms"} & set(drawn)
+    assert {"matched", "baselines", "attention", "illegal"} <= drawn["curves"]
+    assert {"plot_attention", "plot_model"} <= {job.stage.name for job in plan.jobs}

@@ -22,7 +22,10 @@ OF_MODELS = {  # of the diagnosis: name on the page, quantity, column
     "fails": ("first_failure_found", "measured"),
     "fails_in_plays": ("first_failure_in_plays", "measured"),
 }
-CURVES = ("illegal_token_rate", "last_displacement", "other_displacement")
+CURVES = (
+    *("illegal_token_rate", "last_displacement", "other_displacement"),
+    "lowest_displacement",  # in random plays
+)
 
 
 def encode(column: pd.Series) -> dict:

@@ -12,6 +12,8 @@ CARDS = {  # in order: pattern of the figure's path without suffix, and how many
     "figures/searches/*/curves": 1,
     "figures/searches/*/circuits": 1,
     "figures/searches/*/mechanisms": 1,
+    "figures/searches/*/dispersion": 1,
+    "figures/searches/*/matched": 1,
     "figures/experiments/training_path": 1,
     "figures/experiments/critical_length": 1,
     "figures/experiments/dimensions": 1,

@@ -8,6 +8,7 @@ const TITLES = {
   [RATE]: "Illegal rate by length",
   last_displacement: "Lowest displacement of the last token (nats)",
   other_displacement: "Lowest displacement of the others (nats)",
+  lowest_displacement: "Lowest displacement of any illegal token (nats)",
 };
 
 /** Kinds of numbers in a curve, in the order in which they are drawn, with their look. */

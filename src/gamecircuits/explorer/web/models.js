@@ -11,6 +11,9 @@ const COLUMNS = [
   ["gain", "gain"],
   ["vocab", "V"],
   ["d", "d"],
+  ["layers", "layers"],
+  ["heads", "heads"],
+  ["positions", "positions"],
   ["x", "x"],
   ["beta", "β"],
   ["misfit", "misfit"],
@@ -25,21 +28,43 @@ const MEANINGS =
   "A model fails at the first length where the last token of some context is at least as likely " +
   "as an unseen one. In other games it is the first where an illegal token is at least as likely " +
   "as a legal one. Never means at no measured length. " +
-  "Illegal rate and failure are known of the models that the run diagnoses.";
+  "Illegal rate and failure are known of the models that the run diagnoses. " +
+  "Models of several layers have no x, β and misfit; heads are those of a layer.";
+
+/** What of a model is in the table beside its diagnosis; those of several layers have no x. */
+const describe = (model, isBesideDeep) =>
+  model.tables
+    ? {
+        ...model.form,
+        norm: model.norm,
+        gain: model.norm === "none" ? null : model.gain,
+        d: model.d,
+        ...(isBesideDeep && { layers: 1, heads: 1, positions: "none" }),
+      }
+    : {
+        norm: model.model_norm,
+        d: model.width,
+        layers: model.layers,
+        heads: model.heads,
+        positions: model.positions,
+      };
+
+const allOf = (data) => [...data.models, ...(data.deep_models ?? [])];
 
 /** Rows of the table: models with what their diagnosis says. */
 const makeRows = (data) =>
-  data.models.map((model) => ({
-    ...(data.diagnoses[model.name]?.is_play ? {} : model.form),
-    ...(data.diagnoses[model.name] ?? { curves: {} }),
-    name: model.name,
-    kind: model.kind,
-    norm: model.norm,
-    vocab: model.vocab,
-    d: model.d,
-    model,
-    gain: model.norm === "none" ? null : model.gain,
-  }));
+  allOf(data).map((model) => {
+    const { x, beta, misfit, ...about } = describe(model, data.deep_models?.length > 0);
+    return {
+      ...(data.diagnoses[model.name]?.is_play ? {} : { x, beta, misfit }),
+      ...(data.diagnoses[model.name] ?? { curves: {} }),
+      ...about,
+      name: model.name,
+      kind: model.kind,
+      vocab: model.vocab,
+      model,
+    };
+  });
 
 /** The first length that fails; "never" where lengths were measured and none does. */
 const sayFailure = (row) => ("fails" in row && row.fails == null ? "never" : show(row.fails));
@@ -89,10 +114,10 @@ export function circuitsOf(model) {
   };
 }
 
-function drawModel(row) {
+/** Circuits of a model of one layer, without gauge. */
+function drawCircuits(row) {
   const { model } = row;
   const circuits = circuitsOf(model);
-  const { colour } = model;
   const scale = Math.max(
     ...["values", "direct"].map((name) => largestOf(circuits[name], model.vocab)),
   );
@@ -104,40 +129,62 @@ function drawModel(row) {
     key: `model-${row.name}`,
     circuits,
   });
-  const facts = [
-    `kind ${words(row.kind)}`,
-    `V = ${row.vocab}`,
+  return h(
+    "div",
+    { class: "maps" },
+    Object.values(maps).map((map) => map.element),
+  );
+}
+
+/** What a model is, in words. */
+function listFacts(row) {
+  const { model } = row;
+  const facts = [`kind ${words(row.kind)}`, `V = ${row.vocab}`];
+  if (!model.tables) {
+    const context = model.context ? ` up to ${model.context}` : "";
+    return [
+      ...facts,
+      `${model.layers} layers of ${model.heads} heads`,
+      `width ${model.width}`,
+      model.mlp ? `MLPs of ${model.mlp}` : "no MLP",
+      `${model.positions === "none" ? "no" : words(model.positions)} positions${context}`,
+      model.model_norm === "none" ? "no norm" : model.model_norm,
+    ];
+  }
+  return [
+    ...facts,
     `d = ${row.d}`,
     model.norm === "none" ? "no norm" : `${model.norm} norm, gain ${show(model.gain)}`,
     model.sink > 0 && `sink of weight ${show(model.sink)}`,
   ];
+}
+
+function drawModel(row) {
+  const { model } = row;
+  const { colour } = model;
   return h(
     "section",
     { class: "card", style: `border-top: 4px solid ${colour}` },
     h("h3", {}, words(row.name)),
-    h("p", { class: "soft" }, facts.filter(Boolean).join(", ")),
-    h(
-      "div",
-      { class: "maps" },
-      Object.values(maps).map((map) => map.element),
-    ),
+    h("p", { class: "soft" }, listFacts(row).filter(Boolean).join(", ")),
+    model.tables && drawCircuits(row),
     drawDiagnosis(row, colour),
   );
 }
 
 /** Names of the models that are shown at first: a constructed and a trained one, if there are. */
 function choosePair(data) {
-  const known = data.models.filter((model) => data.diagnoses[model.name]);
+  const known = allOf(data).filter((model) => data.diagnoses[model.name]);
   const isTrained = (model) => model.origin === "trial";
   const pair = [known.find((model) => !isTrained(model)), known.find(isTrained)].filter(Boolean);
-  return (pair.length ? pair : data.models.slice(0, 1)).map((model) => model.name);
+  return (pair.length ? pair : allOf(data).slice(0, 1)).map((model) => model.name);
 }
 
 export const models = {
   id: "models",
   title: "The models, compared",
   short: "Models",
-  isThere: (data) => Boolean(data.diagnoses && data.models.length),
+  isThere: (data) => Boolean(data.diagnoses && allOf(data).length),
   defaults: (page) => ({ msort: "", pair: choosePair(page.data).join(",") }),
   build(element, page) {
     const { data, state } = page;

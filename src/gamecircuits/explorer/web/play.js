@@ -33,6 +33,9 @@ class Play {
     section.append(
       h("p", {}, "Play tokens and see how models with one attention head guess what may come " +
         "next. Orange is probability on tokens that are illegal."),
+      ...(page.data.deep_models?.length ? [h("p", { class: "soft" },
+        "Models of several layers are not played here, as the page cannot compute them. ",
+        "They are under Models.")] : []),
       choices, this.parts.table, models);
     section.addEventListener("keydown", (event) => this.#type(event));
     for (const kind of ["pointermove", "focusin"]) {

@@ -281,6 +281,14 @@ export const searches = {
       const browser = new Browser(page);
       element.append(browser.bar, browser.found);
     }
+    const known = (page.data.courses ?? []).map((course) => course.name);
+    const apart = (effects?.search.names ?? []).filter((name) => !known.includes(name));
+    if (apart.length) {
+      const names = apart.map(words).join(", ");
+      element.append(
+        h("p", { class: "soft" }, `The training of ${names} cannot be followed step by step here.`),
+      );
+    }
     if (hypotheses.length) element.append(...drawHypotheses(hypotheses));
   },
 };

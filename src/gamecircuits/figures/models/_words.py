@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 
-from gamecircuits.figures.models._design import say_design
 from gamecircuits.figures.palette import colour_of, remedy_of
 from gamecircuits.figures.style import readable
 
@@ -44,7 +43,7 @@ def describe(table: pd.DataFrame, model: str, circuits: dict[str, np.ndarray]) -
     sizes = [f"{name} = {whole[key]:.0f}" for name, key in WIDTHS.items() if key in whole]
     kind = "" if first["kind"] == model else f"{readable(first['kind'])}, "
     title = f"{readable(model)}: {kind}{', '.join(sizes)}"
-    facts = [", ".join(say_design(first))] if "layers" in table else []
+    facts = [", ".join(_say_design(first))] if "layers" in table else []
     if any(matrix.size for matrix in circuits.values()):
         facts += _describe_circuits(first, circuits, int(whole["vocab_size"]))
     if "predicted" in table:
@@ -55,6 +54,21 @@ def describe(table: pd.DataFrame, model: str, circuits: dict[str, np.ndarray]) -
         facts.append("lowest displacement 0 at every length")
     text = "; ".join(facts)
     return f"{title}\n{text[:1].upper()}{text[1:]}."
+
+
+def _say_design(row: pd.Series) -> list[str]:
+    """What a deeper model is, from the columns of its table (transformer.describe)."""
+    layers, heads = int(row["layers"]), int(row["heads"])
+    facts = [
+        f"{layers} layer{'s' * (layers != 1)} of {heads} head{'s' * (heads != 1)}",
+        f"width {row['width']:.0f}",
+        f"MLPs of {row['mlp']:.0f}" if row["mlp"] else "no MLP",
+        f"{readable(row['positions'])} positions".replace("none", "no"),
+    ]
+    if row["context"]:
+        facts[-1] += f" up to {row['context']:.0f}"
+    norm = row["model_norm"]
+    return [*facts, "no norm" if norm == "none" else norm]
 
 
 def _describe_silence(table: pd.DataFrame, game: str) -> list[str]:

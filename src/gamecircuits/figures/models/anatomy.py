@@ -13,7 +13,6 @@ from gamecircuits.figures.models._behaviour import (
     draw_strengths,
     explain_lines,
 )
-from gamecircuits.figures.models._design import describe_design
 from gamecircuits.figures.models._words import (
     describe,
     describe_range,
@@ -24,6 +23,7 @@ from gamecircuits.figures.models._words import (
 )
 from gamecircuits.figures.style import FULL, colour_bar, headline, new_panels, panel
 from gamecircuits.transformer.circuits import qk_circuit
+from gamecircuits.transformer.describe import describe_design
 from gamecircuits.transformer.gpt import GPT
 from gamecircuits.transformer.interface import Model
 from gamecircuits.transformer.one_layer import OneLayer

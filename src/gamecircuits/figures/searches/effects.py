@@ -128,8 +128,8 @@ def _label(left: Axes, right: Axes, rows: pd.DataFrame, place: dict, looks: dict
     if are_many := OF_ONE in place:
         weights = readable(rows["average"].iloc[0])
         headings = {HEADING: f"minus {readable(name)}", OF_ONE: f"{weights}{VERSUS[versus]}"}
-    for line, text in headings.items():
-        note(left, text, (0, place.pop(line)), (2, 0), xycoords=left.get_yaxis_transform(),
+    for line, heading in headings.items():
+        note(left, heading, (0, place.pop(line)), (2, 0), xycoords=left.get_yaxis_transform(),
              va="center", style="italic", in_layout=False)  # fmt: skip
     variants = [row if isinstance(row, str) else row[0] if are_many else None for row in place]
     names = [variant or row[1] for variant, row in zip(variants, place, strict=True)]

@@ -24,6 +24,8 @@ from gamecircuits.games.datasets import iter_games
 from gamecircuits.games.game import make_game
 from gamecircuits.storage.files import write_files
 from gamecircuits.storage.tables import read_frame
+from gamecircuits.transformer.describe import describe_design
+from gamecircuits.transformer.gpt import GPT
 from gamecircuits.transformer.one_layer import OneLayer
 from gamecircuits.transformer.weights import read_model
 
@@ -74,7 +76,8 @@ def make_page(
     data = {
         "summary": summarize_run(values, checked),
         "folder": values.get("results", "results"),
-        "models": [_read_model(*pair) for pair in zip(models, model_entries, strict=True)],
+        "models": [],
+        "deep_models": [],
         "games": [_read_game(shards[entry["name"]], entry) for entry in game_entries],
         "diagnoses": {
             name: describe_diagnosis(read_frame(path))
@@ -85,7 +88,14 @@ def make_page(
         "hypotheses": describe_hypotheses(read_frame(hypotheses[0])) if hypotheses else [],
         "courses": [],
     }
-    data["models"] = keep_few([model for model in data["models"] if model])
+    for path, entry in zip(models, model_entries, strict=True):
+        model = read_model(path)
+        if isinstance(model, GPT):
+            design = describe_design(model)
+            data["deep_models"].append({**entry, "vocab": model.vocab_size, **design})
+        elif model.vocab_size <= MAX_TOKENS:
+            data["models"].append(_describe_model(model, entry))
+    data["models"] = keep_few(data["models"])
     data["games"] = [game for game in data["games"] if game]
     if checked is not None:
         data["claims"] = describe_claims(checked, read_theory())
@@ -109,11 +119,8 @@ def make_page(
     write_files({page: write_html(data, title)})
 
 
-def _read_model(path: str, entry: Mapping) -> dict | None:
-    """A model for the page; None if the page cannot run it."""
-    model = read_model(path)
-    if not isinstance(model, OneLayer) or model.vocab_size > MAX_TOKENS:
-        return None
+def _describe_model(model: OneLayer, entry: Mapping) -> dict:
+    """A model that the page can run."""
     return {**entry, **describe_model(model), "form": describe_form(model)}
 
 

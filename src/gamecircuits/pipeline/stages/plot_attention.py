@@ -27,12 +27,14 @@ def plot_attention(
     assert isinstance(read, GPT)  # the graph has this stage for no others
     tokens = next(iter_games(games, make_game(**game)))[:GAMES]
     table = make_table(tokens, read, trained_length)
-    how = {"game": game, "trained_length": trained_length}
-    write_figure(redraw(table, name=name, **how), table, job, files)
+    drawn = redraw(table, name=name, game=game, trained_length=trained_length)
+    write_figure(drawn, table, job, files)
 
 
 def redraw(table: pd.DataFrame, *, name: str, game: dict, trained_length: int) -> Figure:
     """The figure of the table that is written beside it; boards if tokens are squares."""
     rules = make_game(**game)
-    has_board = isinstance(rules, BitboardGame) and rules.vocab_size == rules.num_squares
-    return draw(table, name, rules.shape if has_board else None, trained_length)
+    shape = None
+    if isinstance(rules, BitboardGame) and rules.vocab_size == rules.num_squares:
+        shape = rules.shape
+    return draw(table, name, shape, trained_length)

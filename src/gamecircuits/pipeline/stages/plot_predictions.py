@@ -32,8 +32,8 @@ def plot_predictions(
     mask = rules.get_valid_next_token_mask(tokens)
     read = {model: read_model(path) for model, path in zip(names, models, strict=True)}
     table = predictions.make_table(tokens[0], mask[0], read)
-    how = {"game": game, "names": names, "trained_lengths": trained_lengths}
-    write_figure(redraw(table, name=name, **how), table, job, files)
+    drawn = redraw(table, name=name, game=game, names=names, trained_lengths=trained_lengths)
+    write_figure(drawn, table, job, files)
 
 
 def redraw(

@@ -1,8 +1,5 @@
-"""What a deeper model is: its sizes, positions and norms, in numbers and in words."""
+"""What a GPT is, in numbers and names."""
 
-import pandas as pd
-
-from gamecircuits.figures.style import readable
 from gamecircuits.transformer.gpt import GPT
 
 NORMS = {"layer": "LayerNorm", "rms": "RMSNorm"}
@@ -25,18 +22,3 @@ def describe_design(model: GPT) -> dict[str, str | int]:
         "context": 0 if parameters.W_pos is None else len(parameters.W_pos),
         "model_norm": f"{NORMS[design.norm]} {design.placement} sublayers" if is_normed else "none",
     }
-
-
-def say_design(row: pd.Series) -> list[str]:
-    """The same in words, from the columns of a table."""
-    layers, heads = int(row["layers"]), int(row["heads"])
-    facts = [
-        f"{layers} layer{'s' * (layers != 1)} of {heads} head{'s' * (heads != 1)}",
-        f"width {row['width']:.0f}",
-        f"MLPs of {row['mlp']:.0f}" if row["mlp"] else "no MLP",
-        f"{readable(row['positions'])} positions".replace("none", "no"),
-    ]
-    if row["context"]:
-        facts[-1] += f" up to {row['context']:.0f}"
-    norm = row["model_norm"]
-    return [*facts, "no norm" if norm == "none" else norm]
