@@ -83,10 +83,10 @@ class Design:
 
 
 class Operations(NamedTuple):
-    """The three operations that have faster forms in some libraries."""
+    """The operations that have faster forms in some libraries."""
 
     look_up: Callable[[Array, Array], Array]  # rows (n, d) of a table (V, d) at integers (n,)
-    multiply: Callable[[Array, Array], Array]  # rows (n, d) @ matrix (d, k)
+    multiply: Callable[[Array, Array], Array]  # matrices (..., n, d) @ (..., d, k)
     gelu: Callable[[Array], Array]
     softmax: Callable[[Array], Array]  # over the last axis
 
@@ -256,19 +256,19 @@ def get_operations(xp) -> Operations:
     if xp.__name__.startswith("jax"):
         import jax  # numpy alone needs no JAX
 
-        erf = jax.scipy.special.erf
+        erf, softmax = jax.scipy.special.erf, jax.nn.softmax
     else:
 
         def erf(x: Array) -> Array:
             return xp.asarray(scipy.special.erf(np.asarray(x)))
 
-    def softmax(scores: Array) -> Array:
-        powers = xp.exp(scores - xp.max(scores, axis=-1, keepdims=True))
-        return powers / xp.sum(powers, axis=-1, keepdims=True)
+        def softmax(scores: Array) -> Array:
+            powers = xp.exp(scores - xp.max(scores, axis=-1, keepdims=True))
+            return powers / xp.sum(powers, axis=-1, keepdims=True)
 
     return Operations(
         look_up=lambda table, places: xp.take(table, places, axis=0),
-        multiply=lambda rows, matrix: rows @ matrix,
+        multiply=lambda left, right: left @ right,
         gelu=lambda x: x * 0.5 * (1 + erf(x / 2**0.5)),
         softmax=softmax,
     )
