@@ -28,7 +28,11 @@ from gamecircuits.randomness import get_rng
 from gamecircuits.training.averaging import Average, hold
 from gamecircuits.training.checkpoint import Checkpoint
 from gamecircuits.training.noise import Noise
-from gamecircuits.training.operations import cross_entropy
+from gamecircuits.training.operations import (
+    choose_num_parts,
+    cross_entropy,
+    get_mean_and_gradient,
+)
 from gamecircuits.training.trial import SITES, Trial, Weights
 
 T = TypeVar("T")
@@ -72,16 +76,35 @@ def flatten(weights: Weights) -> np.ndarray:
     return np.concatenate([np.ravel(weight) for weight in weights.values()])
 
 
-def _loss(unflatten, trial: Trial, vector, tokens, legal, dropout, key):
-    """Mean cross-entropy in nats over all prefixes that go on; legal: None for sampled targets.
+def _add_losses(unflatten, trial: Trial, dropout, vector, data):
+    """Sum of the cross-entropies in nats over all prefixes that go on, and their number.
 
-    trial: any of the group, for what they have in common.
+    trial: any of the group, for what they have in common; data: tokens, legal ones (None for
+    sampled targets) and one key of the dropout, in an array.
     """
+    tokens, legal, key = data
     seen, following = jnp.maximum(tokens[:, :-1], 0), tokens[:, 1:]
-    logits = trial.logits(unflatten(vector), seen, Noise(key, dropout))
+    logits = trial.logits(unflatten(vector), seen, Noise(key[0], dropout))
     if legal is None:
         legal = following[..., None] == jnp.arange(logits.shape[-1])  # none at PAD
     return cross_entropy(logits, legal)
+
+
+def _loss(unflatten, trial: Trial, vector, tokens, legal, dropout, key):
+    """Mean cross-entropy in nats over all prefixes that go on; see _add_losses."""
+    total, number = _add_losses(unflatten, trial, dropout, vector, (tokens, legal, key[None]))
+    return total / jnp.maximum(number, 1)
+
+
+def _find(unflatten, trial: Trial, vector, tokens, legal, dropout, key):
+    """The loss and its gradient; of a large model in parts of the batch that fit the cache."""
+    if trial.is_small:
+        get = partial(_loss, unflatten, trial)
+        return jax.value_and_grad(get)(vector, tokens, legal, dropout, key)
+    num_parts = choose_num_parts(len(tokens), tokens.shape[1] - 1)
+    data = (tokens, legal, jax.random.split(key, num_parts))
+    get_sum = partial(_add_losses, unflatten, trial, dropout)
+    return get_mean_and_gradient(get_sum, vector, data, num_parts)
 
 
 def make_optimizer(trial: Trial, clip_norm=1.0) -> optax.GradientTransformation:
@@ -96,8 +119,8 @@ def _make_program(trials: Sequence[Trial], vocab_size: int, context: int):
     unflatten = partial(first.from_vector, vocab_size=vocab_size, context=context)
     shapes = first.get_shapes(vocab_size, context).items()
     decays = flatten({name: np.full(s, first.decays(name), np.float32) for name, s in shapes})
+    find = partial(_find, unflatten, first)
     is_used = [getattr(first, f"{site}_dropout") > 0 for site in SITES]
-    loss = jax.value_and_grad(partial(_loss, unflatten, first))
 
     def advance(state: State, data, knobs: Knobs):
         optimizer = make_optimizer(first, knobs.clip_norm)
@@ -107,7 +130,7 @@ def _make_program(trials: Sequence[Trial], vocab_size: int, context: int):
         def step(state: State, now):
             tokens, legal, learning_rate, share_of_newest = now
             key, mine = jax.random.split(state.key)
-            found, gradient = loss(state.weights, tokens, legal, dropout, mine)
+            found, gradient = find(state.weights, tokens, legal, dropout, mine)
             update, moments = optimizer.update(gradient, state.optimizer)
             update = update + knobs.weight_decay * decays * state.weights
             weights = state.weights - learning_rate * update

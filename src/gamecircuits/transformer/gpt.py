@@ -85,10 +85,10 @@ class Design:
 
 
 class Operations(NamedTuple):
-    """The three operations that have faster forms in some libraries."""
+    """The operations that have faster forms in some libraries."""
 
     look_up: Callable[[Array, Array], Array]  # rows (n, d) of a table (V, d) at integers (n,)
-    multiply: Callable[[Array, Array], Array]  # rows (n, d) @ matrix (d, k)
+    multiply: Callable[[Array, Array], Array]  # matrices (..., n, d) @ (..., d, k)
     gelu: Callable[[Array], Array]
     softmax: Callable[[Array], Array]  # over the last axis
 
@@ -264,27 +264,29 @@ def _embed_positions(
 def get_operations(xp) -> Operations:
     """The operations in a library's own functions; the cdf in GELU is exact, by erf, and to single
     precision for numpy's arrays of that."""
+    erf: Callable[[Array], Array]
+    softmax: Callable[[Array], Array]
     if xp.__name__.startswith("jax"):
         import jax  # numpy alone needs no JAX
 
-        erf = jax.scipy.special.erf
+        erf, softmax = jax.scipy.special.erf, jax.nn.softmax
     else:
 
         def erf(x: Array) -> Array:
             return xp.asarray(scipy.special.erf(np.asarray(x)))
+
+        def softmax(scores: Array) -> Array:
+            powers = xp.exp(scores - xp.max(scores, axis=-1, keepdims=True))
+            return powers / xp.sum(powers, axis=-1, keepdims=True)
 
     def gelu(x: Array) -> Array:
         if isinstance(x, np.ndarray) and x.dtype == np.float32:
             return fill_gelu(x.ravel()).reshape(x.shape)
         return x * 0.5 * (1 + erf(x / 2**0.5))
 
-    def softmax(scores: Array) -> Array:
-        powers = xp.exp(scores - xp.max(scores, axis=-1, keepdims=True))
-        return powers / xp.sum(powers, axis=-1, keepdims=True)
-
     return Operations(
         look_up=lambda table, places: xp.take(table, places, axis=0),
-        multiply=lambda rows, matrix: rows @ matrix,
+        multiply=lambda left, right: left @ right,
         gelu=gelu,
         softmax=softmax,
     )
