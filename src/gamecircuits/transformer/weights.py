@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import overload
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -23,7 +22,7 @@ from gamecircuits.transformer.gpt_weights import (
     name_weights,
     split_heads,
 )
-from gamecircuits.transformer.model import Norm, Parameters, check_parameters
+from gamecircuits.transformer.model import Parameters, check_parameters
 from gamecircuits.transformer.one_layer import OneLayer
 
 ONE_LAYER = ("norm", "gain", "sink")  # what the weights do not tell
@@ -109,21 +108,3 @@ def read_trained_weights(path: Path | str, prefix: str) -> dict[str, np.ndarray]
         if not names:
             raise KeyError(prefix)
         return {name.removeprefix(f"{prefix}/"): file.get_tensor(name) for name in names}
-
-
-@overload
-def read_trained_model(path: Path | str, name: str, how: Norm) -> OneLayer: ...
-@overload
-def read_trained_model(path: Path | str, name: str, how: Design) -> GPT: ...
-def read_trained_model(path: Path | str, name: str, how: Norm | Design) -> OneLayer | GPT:
-    """The model `name` (VARIANT/NUMBER/AVERAGE) among the weights of a search's group.
-
-    Args:
-        how: what the weights do not tell: the design of a GPT, the norm of one layer.
-    """
-    found = read_trained_weights(path, name)
-    with _opened(path):
-        if isinstance(how, Design):
-            return GPT(from_names(found), how)
-        parameters = Parameters(*(found[matrix] for matrix in Parameters._fields))
-        return OneLayer(parameters, how, float(found["gain"]))

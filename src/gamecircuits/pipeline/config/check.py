@@ -54,6 +54,7 @@ from gamecircuits.storage.functions import check_arguments, find_function
 from gamecircuits.training.averaging import AVERAGES, make_average
 from gamecircuits.training.choices import AS_TRAINED, COMPARED
 from gamecircuits.training.grid import ALL, expand_grid, find_variants
+from gamecircuits.training.mechanisms import QUANTITIES
 from gamecircuits.training.trial import (
     ARCHITECTURES,
     Trial,
@@ -657,6 +658,11 @@ class _Checker:
         is_metric = entry.measure in COMPARED
         if is_metric and entry.length is None:
             self.report(path, f"the key 'length' is missing ({entry.measure} needs it)")
+        elif not is_metric:
+            known = QUANTITIES[entry.measure].architectures
+            if search.entry.architecture not in known:
+                message = f"is of architecture {', '.join(known)}; {search.name} trains "
+                self.report((*path, "measure"), message + search.entry.architecture, entry.measure)
         for place, part in ((path, entry), ((*path, "versus"), entry.versus)):
             for key in ("average", "length", "strength"):
                 if not is_metric and part and getattr(part, key, None) is not None:
