@@ -23,18 +23,20 @@ from gamecircuits.explorer.page import make_copy
 from gamecircuits.pipeline.config.load import load_config
 from gamecircuits.pipeline.docs_images import is_current, make_image, redraw
 from gamecircuits.pipeline.notebook import run_notebook
+from gamecircuits.pipeline.page import (
+    join_hypotheses,
+    read_table,
+    split_hypotheses,
+    write_table,
+)
 from gamecircuits.pipeline.plan import Plan
 from gamecircuits.pipeline.training_page import (
     FOLDER,
     compare_runs,
     is_replication,
-    join_hypotheses,
     make_effects,
     make_mechanisms,
-    read_table,
     render_page,
-    split_hypotheses,
-    write_table,
 )
 
 ROOT = Path(__file__).parents[3]
