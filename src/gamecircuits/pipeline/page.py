@@ -24,27 +24,35 @@ MARGIN = 0.01  # of a difference in total variation: errors that are closer are 
 WIDTH = 100  # of the page's text
 _fill = partial(fill, width=WIDTH, break_long_words=False, break_on_hyphens=False)
 AGAIN = "_again"  # ends the columns of the second run
+REPLICATION = {  # quantity: meaning
+    "agree": "differences of two runs that are as close as their intervals allow",
+    "same_sign": "of the differences clear in the first run, those with its sign in the second",
+    "contradicted": "of these, those whose interval in the second run is on the other side of zero",
+}
 OUTCOME = [  # of a run
     *("num_trials", "num_missing", "mean", "std", "skewness", "low", "high", "verdict"),
 ]
 
 
-def join_runs(first: pd.DataFrame, again: pd.DataFrame, values: Sequence[str]) -> pd.DataFrame:
-    """The table of a run with the values of another beside them, in columns `_again`.
+def join_runs(
+    first: pd.DataFrame, again: pd.DataFrame, keys: Sequence[str], values: Sequence[str]
+) -> pd.DataFrame:
+    """The table of a run with values of another beside them, in columns `_again`.
 
     The other's are empty in rows that it does not have.
     """
-    keys = [name for name in first if name not in values]
-    again = again.rename(columns={name: f"{name}{AGAIN}" for name in values})
-    return first.merge(again, how="left", on=keys)
+    names = {name: f"{name}{AGAIN}" for name in values}
+    again = again[[*keys, *values]].rename(columns=names)
+    return first.merge(again, how="left", on=list(keys))
 
 
-def split_runs(joined: pd.DataFrame, values: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """What join_runs has joined; the second one without rows that have no values."""
-    columns = [f"{name}{AGAIN}" for name in values]
-    first = joined.drop(columns=columns)
-    again = joined.drop(columns=list(values)).dropna(subset=columns, how="all")
-    return first, again.rename(columns=dict(zip(columns, values, strict=True)))
+def split_runs(
+    joined: pd.DataFrame, keys: Sequence[str], values: Sequence[str]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """What join_runs has joined; of the second run its values, where it has some."""
+    columns = {f"{name}{AGAIN}": name for name in values}
+    again = joined[[*keys, *columns]].dropna(subset=list(columns), how="all")
+    return joined.drop(columns=list(columns)), again.rename(columns=columns)
 
 
 def join_hypotheses(first: pd.DataFrame, again: pd.DataFrame) -> pd.DataFrame:
@@ -52,12 +60,18 @@ def join_hypotheses(first: pd.DataFrame, again: pd.DataFrame) -> pd.DataFrame:
 
     The other's is empty for hypotheses that it does not have, or that claimed something else there.
     """
-    return join_runs(first, again, OUTCOME)
+    return join_runs(first, again, _list_stated(first), OUTCOME)
 
 
 def split_hypotheses(joined: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """What join_hypotheses has joined."""
-    return split_runs(joined, OUTCOME)
+    return split_runs(joined, _list_stated(joined), OUTCOME)
+
+
+def _list_stated(table: pd.DataFrame) -> list[str]:
+    """Columns of a table of hypotheses that were there before the run."""
+    found = [*OUTCOME, *(f"{name}{AGAIN}" for name in OUTCOME)]
+    return [name for name in table if name not in found]
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:
@@ -138,6 +152,34 @@ def find_estimate(rows: pd.DataFrame, column: str, **keys: str) -> Estimate:
         adjusted = (row[ends[0]], row[ends[1]]) if set(ends) <= set(row.index) else None
         return Estimate(value, low, high, is_difference=True, adjusted=adjusted)
     return Estimate(row[column], row.get("low", np.nan), row.get("high", np.nan))
+
+
+def judge_agreement(
+    first: pd.DataFrame, again: pd.DataFrame
+) -> dict[str, tuple[pd.Series, pd.Series]]:
+    """Whether differences of two runs, in the same rows, are as their intervals allow.
+
+    Two differences agree if they are closer than the root of the sum of squares of their
+    intervals' halves, which is to be expected of 95 %. A difference is clear if its interval
+    excludes zero.
+
+    Args:
+        first, again: difference, low and high.
+
+    Returns:
+        for each of REPLICATION which rows it is about, and in which it holds.
+    """
+    is_there = first["low"].notna() & again["low"].notna()
+    halves = [(run["high"] - run["low"]) / 2 for run in (first, again)]
+    apart = (first["difference"] - again["difference"]).abs()
+    is_clear = is_there & ((first["low"] > 0) | (first["high"] < 0))
+    is_same = first["difference"] * again["difference"] > 0
+    is_clear_again = (again["low"] > 0) | (again["high"] < 0)
+    return {
+        "agree": (is_there, apart <= (halves[0] ** 2 + halves[1] ** 2) ** 0.5),
+        "same_sign": (is_clear, is_same),
+        "contradicted": (is_clear, is_clear_again & ~is_same),
+    }
 
 
 @dataclass(frozen=True)

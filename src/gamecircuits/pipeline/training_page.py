@@ -17,10 +17,13 @@ import numpy as np
 import pandas as pd
 
 from gamecircuits.pipeline.page import (
+    AGAIN,
     MARGIN,
+    REPLICATION,
     Estimate,
     choose_rows,
     find_estimate,
+    judge_agreement,
     make_hypotheses,
     read_table,
     render,
@@ -33,11 +36,6 @@ TEMPLATE = "training.template.md"
 FOLDER = "training"  # of the tables and figures, beside the template
 PAIR_KEYS = ["variant", "average", "eval_length", "metric"]
 DRAWN = ["hyperparameter", "value"]  # what the trials of a row have in common; empty: all trials
-REPLICATION = {  # quantity: meaning
-    "agree": "differences of two runs that are as close as their intervals allow",
-    "same_sign": "of the differences clear in the first run, those with its sign in the second",
-    "contradicted": "of these, those whose interval in the second run is on the other side of zero",
-}
 
 
 def make_effects(
@@ -88,10 +86,6 @@ def compare_runs(
 ) -> pd.DataFrame:
     """How far two runs with different seeds agree on their paired differences.
 
-    Two differences agree if they are closer than the root of the sum of squares of their
-    intervals' halves, which is to be expected of 95 %. A difference is clear if its interval
-    excludes zero.
-
     Args:
         first, again: effects of each run, by name of the search.
 
@@ -102,23 +96,15 @@ def compare_runs(
     counts = []
     for search in first:
         runs = [run[run["strength"] == AS_TRAINED] for run in (first[search], again[search])]
-        pairs = runs[0].merge(runs[1], on=PAIR_KEYS, suffixes=("", "_again"))
+        pairs = runs[0].merge(runs[1], on=PAIR_KEYS, suffixes=("", AGAIN))
         pairs = pairs[pairs["metric"] != "kl_divergence"]
         for versus in ("vs_average", "vs_variant"):
-            ends = {name: pairs[f"{name}_{versus}"] for name in ("low", "high", "difference")}
-            new = {name: pairs[f"{name}_{versus}_again"] for name in ends}
-            is_there = ends["low"].notna() & new["low"].notna()
-            halves = [(run["high"] - run["low"]) / 2 for run in (ends, new)]
-            apart = (ends["difference"] - new["difference"]).abs()
-            agrees = apart <= (halves[0] ** 2 + halves[1] ** 2) ** 0.5
-            is_clear = is_there & ((ends["low"] > 0) | (ends["high"] < 0))
-            is_same = ends["difference"] * new["difference"] > 0
-            is_clear_again = (new["low"] > 0) | (new["high"] < 0)
-            for quantity, among, holds in [
-                ("agree", is_there, agrees),
-                ("same_sign", is_clear, is_same),
-                ("contradicted", is_clear, is_clear_again & ~is_same),
-            ]:
+            names = ("low", "high", "difference")
+            ends, new = (
+                pd.DataFrame({name: pairs[f"{name}_{versus}{suffix}"] for name in names})
+                for suffix in ("", AGAIN)
+            )
+            for quantity, (among, holds) in judge_agreement(ends, new).items():
                 name = f"{quantity}_{versus}"
                 counts.append((search, name, among.sum(), (among & holds).sum(), quantity))
     table = pd.DataFrame(counts, columns=["search", "quantity", "count", "true", "kind"])
