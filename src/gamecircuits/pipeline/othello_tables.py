@@ -93,9 +93,12 @@ def make_language_tables(
 ) -> dict[str, pd.DataFrame]:
     """Tables of a run of languages, by name."""
     factors = make_factors(searches, config.searches, BEYOND)
+    first, averaged = AVERAGES
+    is_total = factors["metric"] == "total_variation"
+    is_shown = (factors["average"] == first) | ((factors["average"] == averaged) & is_total)
     return {
         "language_runs": make_runs(searches, config, results),
-        "languages": factors[factors["average"].isin(AVERAGES)],
+        "languages": factors[is_shown],
     }
 
 
