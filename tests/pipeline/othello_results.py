@@ -73,9 +73,10 @@ def make_search(named: NamedSearch, sign: float, seed: int) -> dict[str, pd.Data
     metrics = metrics.assign(standard_form=np.nan)
     models = metrics[metrics["metric"] == METRICS[0]][keys[:-1]].reset_index(drop=True)
     shift = models["variant"].map(place) / len(variants)
+    late = 1 + 0.1 * models["number"]  # no two draws are alike
     attention = pd.concat(
         models.assign(layer=layer, head=head, count=9,
-                      share_of_uniform=0.9 - 0.2 * sign * shift - 0.1 * layer)
+                      share_of_uniform=0.9 - 0.2 * sign * shift * late - 0.1 * layer)
         for layer in range(next(iter(named.trials.values())).num_layers) for head in range(2)
     )  # fmt: skip
     illegal = pd.concat(
@@ -97,7 +98,7 @@ def make_search(named: NamedSearch, sign: float, seed: int) -> dict[str, pd.Data
     first = models[models["average"] == averages[0]]
     noise = first[["variant", "number", "length"]].assign(
         count=9, num_legal=6 - first["length"] / 10, bias=0.2,
-        noise=0.1 + 0.05 * sign * first["variant"].map(place) / len(variants),
+        noise=0.1 + 0.05 * sign * late[first.index] * first["variant"].map(place) / len(variants),
         variance=0.01, squared_bias=0.02,
     )  # fmt: skip
     trials = pd.DataFrame(product(variants, draws), columns=["variant", "number"])

@@ -105,6 +105,10 @@ class Levels:
     ) -> Estimate:
         return self._find("mean", level, at, average, metric)
 
+    def means(self, level: str) -> list[Estimate]:
+        """Total variation of the last iterate at every length."""
+        return [self.mean(level, at) for at in self.lengths]
+
     def change(
         self,
         level: str,
@@ -199,8 +203,8 @@ class Lengths:
         if len(row) != 1:
             raise ValueError(f"{len(row)} rows of the tables fit, not one")
         names = (f"{metric}{end}{suffix}" for end in ("", "_low", "_high"))
-        values = [row.iloc[0].get(name, np.nan) for name in names]
-        return Estimate(*values, is_difference=metric in ("difference", "matched"))
+        value, low, high = (row.iloc[0].get(name, np.nan) for name in names)
+        return Estimate(value, low, high, is_difference=metric in ("difference", "matched"))
 
     def baseline(self, name: str, length: int, metric: str) -> Estimate:
         return self.of(name, length, metric, None)
@@ -223,16 +227,31 @@ class Mechanisms:
         found = self.rows[self.rows["quantity"] == SHARE].drop_duplicates(["layer", "length"])
         return sorted(zip(found["layer"].astype(int), found["length"].astype(int), strict=True))
 
-    def share(self, level: str, layer: int, length: int) -> Estimate:
-        rows = self.rows[(self.rows["layer"] == layer) & (self.rows["length"] == length)]
-        return find_estimate(rows, "mean", level=level, quantity=SHARE)
+    @property
+    def places(self) -> list[str]:
+        """Headings of the columns of `shares_of`."""
+        return [f"layer {layer} at {length}" for layer, length in self.shares]
 
-    def mean(self, level: str, quantity: str) -> Estimate:
-        return find_estimate(self.rows, "mean", level=level, quantity=quantity)
+    def shares_of(self, level: str) -> list[Estimate]:
+        """Entropy of attention by layer and length."""
+        return [self._share(level, layer, length) for layer, length in self.shares]
+
+    def means(self, level: str, quantities: Iterable[str]) -> list[Estimate]:
+        return [
+            find_estimate(self.rows, "mean", level=level, quantity=quantity)
+            for quantity in quantities
+        ]
+
+    def changes(self, level: str, quantities: Iterable[str]) -> list[Estimate]:
+        """The paired differences from the first level of the factor."""
+        return [self.change(level, quantity) for quantity in quantities]
 
     def change(self, level: str, quantity: str) -> Estimate:
-        """The paired difference from the first level of the factor."""
         return find_estimate(self.rows, "{}_vs_level", level=level, quantity=quantity)
+
+    def _share(self, level: str, layer: int, length: int) -> Estimate:
+        rows = self.rows[(self.rows["layer"] == layer) & (self.rows["length"] == length)]
+        return find_estimate(rows, "mean", level=level, quantity=SHARE)
 
 
 def show(estimate: Estimate, decimals: int = 3) -> str:
@@ -243,8 +262,8 @@ def show(estimate: Estimate, decimals: int = 3) -> str:
     return estimate.interval(decimals) if has_interval else estimate.to(decimals)
 
 
-def shown(estimates: Iterable[Estimate]) -> list[str]:
-    return [show(estimate) for estimate in estimates]
+def shown(estimates: Iterable[Estimate], decimals: int = 3) -> list[str]:
+    return [show(estimate, decimals) for estimate in estimates]
 
 
 def columns(name: str, lengths: Iterable[int]) -> list[str]:

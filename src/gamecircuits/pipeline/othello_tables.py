@@ -251,7 +251,8 @@ def _list_quantities(tables: Search, named: NamedSearch) -> Iterable[tuple[dict,
     of_trials = get_quantities({**tables, "metrics": metrics}, named.entry.length, averages)
     for quantity in INSIDE:
         about = {"quantity": quantity, "layer": np.nan, "length": np.nan}
-        about |= {"unit": QUANTITIES[quantity].unit, "meaning": QUANTITIES[quantity].meaning}
+        unit, meaning, _ = QUANTITIES[quantity]
+        about |= {"unit": unit or np.nan, "meaning": meaning}  # as a table is read
         yield about, of_trials[quantity].unstack("variant").reindex(columns=variants)
     attention = tables["attention"]
     attention = attention[attention["average"] == averages[0]]
