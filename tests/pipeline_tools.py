@@ -19,6 +19,7 @@ OURS = {
     "plot_search",
     "check_hypotheses",
     "plot_hypotheses",
+    "plot_grids",
     "construct_model",
     "extract_model",
     "import_model",

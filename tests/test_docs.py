@@ -19,7 +19,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from gamecircuits.errors import GamecircuitsError
 from gamecircuits.explorer.page import digest_files, list_assets, read_data
-from gamecircuits.pipeline import docs, training_page
+from gamecircuits.pipeline import docs, page, training_page
 from gamecircuits.pipeline.config.load import load_config
 from gamecircuits.pipeline.graph import STAGES
 from gamecircuits.pipeline.plan import Plan
@@ -30,6 +30,7 @@ DOCUMENTS = [
     path
     for path in [*ROOT.glob("*.md"), *ROOT.glob("*/*.md")]
     if not any(part.startswith(".") for part in path.relative_to(ROOT).parts)
+    if not path.name.endswith(".template.md")  # pages are made from these
 ]
 
 
@@ -227,7 +228,7 @@ def get_anchors(document: Path) -> set[str]:
 
 def test_every_figure_is_shown_and_made_by_the_command():
     figures = {str(path.relative_to(DOCS)) for path in DOCS.rglob("*.png")}
-    assert figures == set(docs.FIGURES) | {"throughput.png"}
+    assert figures == set(docs.list_figures(DOCS)) | {"throughput.png"}
     texts = "".join(document.read_text(encoding="utf-8") for document in DOCUMENTS)
     assert [name for name in figures if f"{name})" not in texts] == []
 
@@ -287,19 +288,21 @@ def describe_paths(rows: pd.DataFrame) -> list[str]:
 # The page on training.
 
 
-def test_the_training_page_is_what_its_tables_give(capsys):
+def test_the_pages_are_what_their_tables_give(capsys):
     """Else run: python3 run.py docs"""
-    text = (DOCS / "training.md").read_text(encoding="utf-8")
-    assert text == training_page.render_page(DOCS)
+    pages = docs.render_pages(DOCS)
+    assert "training.md" in pages
+    for name, text in pages.items():
+        assert text == (DOCS / name).read_text(encoding="utf-8"), name
     assert docs.main(["--check"]) == 0
     assert capsys.readouterr().err == ""
 
 
 def test_check_sees_another_number(copied_docs, capsys):
     path = copied_docs / "training/effects.csv"
-    table = training_page.read_table(path)
+    table = page.read_table(path)
     table.loc[0, "mean"] += 0.1  # illegal token rate of v16, plain, last, trained
-    training_page.write_table(table, path)
+    page.write_table(table, path)
     assert docs.main(["--check"]) == 1
     assert "docs/training.md" in capsys.readouterr().err
     new = training_page.render_page(copied_docs).splitlines()
@@ -311,7 +314,8 @@ def test_check_sees_another_number(copied_docs, capsys):
 
 def test_every_decimal_of_the_training_page_is_from_a_table_or_a_config():
     """Results have decimals or percent signs; the template has expressions for them."""
-    text = (DOCS / training_page.TEMPLATE).read_text(encoding="utf-8")
+    names = (training_page.TEMPLATE, "macros.template.md")
+    text = "".join((DOCS / name).read_text(encoding="utf-8") for name in names)
     assert text.count("{{") > 80
     prose = re.sub(
         r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}|`[^`]*`|\]\([^)]*\)", "", text, flags=re.DOTALL
@@ -324,19 +328,19 @@ def test_every_decimal_of_the_training_page_is_from_a_table_or_a_config():
 def test_tables_read_and_written_are_the_same_bytes(tmp_path):
     for name in ("effects", "mechanisms", "hypotheses"):
         path = DOCS / f"training/{name}.csv"
-        training_page.write_table(training_page.read_table(path), tmp_path / "copy.csv")
+        page.write_table(page.read_table(path), tmp_path / "copy.csv")
         assert (tmp_path / "copy.csv").read_bytes() == path.read_bytes()
 
 
-def make_difference(low: float, high: float) -> training_page.Estimate:
+def make_difference(low: float, high: float) -> page.Estimate:
     """A difference whose own interval is half as wide as the corrected one."""
     middle, half = (low + high) / 2, (high - low) / 4
     ends = (middle, middle - half, middle + half)
-    return training_page.Estimate(*ends, is_difference=True, adjusted=(low, high))
+    return page.Estimate(*ends, is_difference=True, adjusted=(low, high))
 
 
 def test_effects_are_said_of_corrected_intervals():
-    margin = training_page.MARGIN
+    margin = page.MARGIN
     for low, high, effect in [
         (-0.3, -0.1, "helps"),
         (0.1, 0.3, "harms"),
@@ -350,25 +354,23 @@ def test_effects_are_said_of_corrected_intervals():
     ]:
         assert make_difference(low, high).effect == effect, (low, high)
     with pytest.raises(ValueError, match="only a difference with a corrected interval"):
-        _ = training_page.Estimate(-0.2, -0.3, -0.1).effect
+        _ = page.Estimate(-0.2, -0.3, -0.1).effect
 
 
 def test_effects_are_grouped_by_what_they_are():
     helps, harms = make_difference(-2, -1), make_difference(1, 2)
-    assert training_page.describe_effects([helps, helps], [6, 12]) == "helps"
-    assert training_page.describe_effects([helps, harms, helps], [6, 12, 15]) == (
-        "helps: 6, 15; harms: 12"
-    )
+    assert page.describe_effects([helps, helps], [6, 12]) == "helps"
+    assert page.describe_effects([helps, harms, helps], [6, 12, 15]) == ("helps: 6, 15; harms: 12")
 
 
 def test_numbers_of_the_page():
-    estimate = training_page.Estimate(0.12345, -0.5, 0.75, is_difference=True)
+    estimate = page.Estimate(0.12345, -0.5, 0.75, is_difference=True)
     assert str(estimate) == "+0.123"
     assert estimate.to(1) == "+0.1"
     assert estimate.interval(2) == "+0.12 [−0.50, +0.75]"
-    assert training_page.Estimate(0.987).percent() == "99 %"
+    assert page.Estimate(0.987).percent() == "99 %"
     with pytest.raises(ValueError, match="not in the tables"):
-        str(training_page.Estimate(np.nan))
+        str(page.Estimate(np.nan))
     searches = training_page.make_searches(*read_tables())
     assert [search.name for search in searches][:2] == ["v16", "v16_longer"]
     with pytest.raises(ValueError, match="0 rows"):
@@ -376,9 +378,7 @@ def test_numbers_of_the_page():
 
 
 def test_text_is_wrapped_and_tables_are_not():
-    wrapped = training_page.wrap(
-        "- word" + " word" * 30 + "\n  end\n- next\n\n| cell" + " cell" * 30
-    )
+    wrapped = page.wrap("- word" + " word" * 30 + "\n  end\n- next\n\n| cell" + " cell" * 30)
     lines = wrapped.splitlines()
     assert [line[:6] for line in lines] == ["- word", "  word", "- next", "", "| cell"]
     assert len(lines[0]) <= 100
@@ -416,10 +416,10 @@ def test_sentences_of_hypotheses_are_made_from_their_rows(tmp_path):
         make_outcome("changed", "contradicted", 2.5, 1.0, region_low=4.0, region_high=np.nan),
         make_outcome("new", "supported", 0.1, 0.05),
     ]
-    joined = training_page.join_hypotheses(pd.DataFrame(first), pd.DataFrame(again))
-    training_page.write_table(joined, tmp_path / "h.csv")
-    table = training_page.read_table(tmp_path / "h.csv")
-    sentences = {n: h.sentence for n, h in training_page.make_hypotheses(table).items()}
+    joined = page.join_hypotheses(pd.DataFrame(first), pd.DataFrame(again))
+    page.write_table(joined, tmp_path / "h.csv")
+    table = page.read_table(tmp_path / "h.csv")
+    sentences = {n: h.sentence for n, h in page.make_hypotheses(table).items()}
     assert sentences == {
         "same": "Supported in both runs: −0.131 [−0.150, −0.112], claimed between −0.2 and 0.2.",
         "other": "Supported in the first run, undecided in the second: 0.10 [0.05, 0.15] and "
@@ -428,9 +428,9 @@ def test_sentences_of_hypotheses_are_made_from_their_rows(tmp_path):
         "changed": "Contradicted: 2.5 [1.5, 3.5] nats, claimed at least 3.",
         "lost": "Undecided in both runs: no value, claimed between −0.2 and 0.2.",
     }
-    split = training_page.split_hypotheses(table)
+    split = page.split_hypotheses(table)
     assert split[1]["hypothesis"].tolist() == ["same", "other", "lost"]
-    pd.testing.assert_frame_equal(training_page.join_hypotheses(*split), table)
+    pd.testing.assert_frame_equal(page.join_hypotheses(*split), table)
 
 
 @pytest.fixture
@@ -477,8 +477,8 @@ def made(tmp_path, monkeypatch):
         rows = rows.drop(columns="search").rename(columns={"count": "num_trials"})
         rows.to_csv(folder / "mechanisms.csv", index=False)
     (tmp_path / "results/tables").mkdir()
-    joined = training_page.read_table(DOCS / "training/hypotheses.csv")
-    hypotheses, _ = training_page.split_hypotheses(joined)
+    joined = page.read_table(DOCS / "training/hypotheses.csv")
+    hypotheses, _ = page.split_hypotheses(joined)
     hypotheses.to_csv(tmp_path / "results/tables/hypotheses.csv", index=False)
     path = tmp_path / "results/figures/experiments/training_path.csv"
     path.parent.mkdir(parents=True)
@@ -501,16 +501,16 @@ def save_png(pixels: np.ndarray, job: str) -> bytes:
 
 def read_tables() -> list[pd.DataFrame]:
     names = ("effects", "mechanisms")
-    return [training_page.read_table(DOCS / f"training/{name}.csv") for name in names]
+    return [page.read_table(DOCS / f"training/{name}.csv") for name in names]
 
 
 def test_the_tables_of_a_run_become_those_of_the_page(copied_docs, made):
     for name in ("effects", "mechanisms"):
         path = copied_docs / f"training/{name}.csv"
-        table = training_page.read_table(path)
+        table = page.read_table(path)
         if name == "effects":
             table["mean"] = 0.5
-        training_page.write_table(table, path)
+        page.write_table(table, path)
     (copied_docs / "training.md").write_text("stale")
     assert docs.main(["--only", "training"]) == 0
     names = [f"training/{part}.csv" for part in ("effects", "mechanisms", "hypotheses")]
@@ -525,16 +525,17 @@ def test_the_tables_of_a_run_become_those_of_the_page(copied_docs, made):
 def test_the_figures_of_other_pages_are_copied(copied_docs, made):
     assert docs.main(["--only", "figures"]) == 0
     assert {name for name, files in made.items() if files} == {"start", "default", "theory"}
-    for copy, (run, _) in docs.FIGURES.items():
-        assert (Image.open(copied_docs / copy).size == (40, 40)) == (run != "search"), copy
+    for copy in docs.list_figures(copied_docs):
+        is_new = docs.FIGURES[copy][0] in ("start", "default", "theory")
+        assert (Image.open(copied_docs / copy).size == (40, 40)) == is_new, copy
 
 
 def test_two_equal_runs_agree(copied_docs, made):
     """And the rest of the table stays."""
     assert docs.main(["--only", "replication"]) == 0
     assert set(made["search"]) == set(made["again"])
-    table = training_page.read_table(copied_docs / "training/mechanisms.csv")
-    old = training_page.read_table(DOCS / "training/mechanisms.csv")
+    table = page.read_table(copied_docs / "training/mechanisms.csv")
+    old = page.read_table(DOCS / "training/mechanisms.csv")
     is_new = training_page.is_replication(table)
     pd.testing.assert_frame_equal(table[~is_new], old[~training_page.is_replication(old)])
     keys = ["search", "quantity", "unit", "meaning"]
@@ -552,7 +553,7 @@ def test_two_equal_runs_agree(copied_docs, made):
         wanted = 0 if quantity.startswith("contradicted") else 1
         assert set(rows["mean"].dropna()) == {wanted}, quantity
     path = copied_docs / "training/hypotheses.csv"
-    hypotheses = training_page.read_table(path)
+    hypotheses = page.read_table(path)
     for name in ("verdict", "mean", "low"):
         assert hypotheses[name].tolist() == hypotheses[f"{name}_again"].tolist()
     written = path.read_bytes()
@@ -590,7 +591,7 @@ def test_the_findings_of_the_readme_are_those_of_the_tables():
     text = (ROOT / "README.md").read_text(encoding="utf-8").partition("## What training finds")[2]
     text = " ".join(text.split())
     folder = DOCS / training_page.FOLDER
-    effects = training_page.read_table(folder / "effects.csv")
+    effects = page.read_table(folder / "effects.csv")
     effects = effects[effects["hyperparameter"].isna() & (effects["strength"] == "as_trained")]
     rows = effects.query(
         "search == 'v16' and average == 'last' and eval_length == 'longest'"
@@ -599,14 +600,14 @@ def test_the_findings_of_the_readme_are_those_of_the_tables():
     rates = rows.set_index("variant")["mean"]
     assert f"{rates['attention_norm']:.2f} instead of {rates['plain']:.2f}" in text
     assert f"({rates['residual_norm']:.2f})" in text
-    mechanisms = training_page.read_table(folder / "mechanisms.csv").query(
+    mechanisms = page.read_table(folder / "mechanisms.csv").query(
         "search == 'v16' and variant == 'plain'"
     )
     means = mechanisms.set_index("quantity")["mean"]
     assert f"{100 * means['unexplained_trained']:.0f} % of the total variation" in text
     errors = means[["prediction_error_trained", "prediction_error_beyond"]]
     assert errors.max() < 0.01, "with a mean error below 1 %"
-    hypotheses = training_page.read_table(folder / "hypotheses.csv")
+    hypotheses = page.read_table(folder / "hypotheses.csv")
     assert f"{len(hypotheses)} hypotheses" in text
     supported = hypotheses.set_index("hypothesis").loc[
         ["little_dropout_matched", "dropout_matched", "more_dropout_matched", "dropout_harms",

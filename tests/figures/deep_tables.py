@@ -1,10 +1,13 @@
 """Further tables of a search, those that collect_search writes of deeper models."""
 
+from itertools import product
+
 import numpy as np
 import pandas as pd
 
 from gamecircuits.figures.searches._search import forget_theory
 from gamecircuits.training.choices import JUDGED, KEYS
+from gamecircuits.training.grid import BETWEEN
 
 LENGTHS = range(1, 5)
 LAYERS, HEADS = 3, 2
@@ -45,3 +48,16 @@ def make_deep(tables, sorts=("seen", "unseen"), settled=False):
     )  # fmt: skip
     further = {"attention": attention, "illegal": illegal, "baselines": baselines}
     return forget_theory(tables) | further | {"matched": matched[:0] if settled else matched}
+
+
+def make_gridded(levels, trained, draws=3, averages=("last", "ema"), seed=0):
+    """Metrics and baselines of a search with a grid, at four lengths up to four times trained."""
+    variants = [BETWEEN.join(parts) for parts in product(*levels.values())]
+    lengths = [trained * n for n in (1, 2, 3, 4)]
+    keys = [*KEYS, "average", "length", "metric"]
+    cells = product(variants, range(draws), averages, lengths, JUDGED)
+    metrics = pd.DataFrame(cells, columns=keys)
+    values = np.random.default_rng(seed).uniform(0.01, 0.9, len(metrics))
+    baselines = pd.DataFrame(product(("uniform", "untrained"), lengths, JUDGED),
+                             columns=["baseline", "length", "metric"])  # fmt: skip
+    return metrics.assign(mean=values), baselines.assign(mean=0.8)

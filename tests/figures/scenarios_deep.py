@@ -4,11 +4,12 @@ import importlib
 from functools import partial
 
 import numpy as np
-from deep_tables import make_deep
+from deep_tables import make_deep, make_gridded
 from scenarios_plots import HARD, LONG
 from test_training_figures import make_tables
 from twins import random_gpt
 
+from gamecircuits.figures.grids import extrapolation
 from gamecircuits.figures.models import attention
 
 HARD = HARD | {"sixteen variants": {"variants": tuple(f"variant_{n}" for n in range(16))}}
@@ -38,6 +39,20 @@ def draw_attention(V, heads, shape=None, length=4):
     )
 
 
+def draw_grid(searches, factors, levels):
+    """Searches of long names, with factors of so many levels."""
+    names = [[f"factor_{n}", [f"level_{n}_{k}" for k in range(levels)]] for n in range(factors)]
+    about = {"game": LONG, "length": 100, "levels": names}
+    metrics, baselines = make_gridded(dict(names), trained=100)
+    named = [(f"{LONG}_{n}", about) for n in range(searches)]
+    of_searches = ({name: table for name, _ in named} for table in (metrics, baselines))
+    return extrapolation.draw(extrapolation.make_table(*of_searches, named))
+
+
+SCENARIOS |= {
+    f"{searches} grids of {factors} by {levels}": partial(draw_grid, searches, factors, levels)
+    for searches, factors, levels in [(1, 1, 2), (1, 2, 5), (2, 3, 2), (7, 2, 5)]
+}
 SCENARIOS |= {
     "attention of a head": partial(draw_attention, 2, 1, length=None),
     "attention over a board": partial(draw_attention, 36, 3, (6, 6)),

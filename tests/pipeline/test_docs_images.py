@@ -27,7 +27,7 @@ def save_png(pixels: np.ndarray, job: str) -> bytes:
     return buffer.getvalue()
 
 
-@pytest.mark.parametrize("name", docs.FIGURES)
+@pytest.mark.parametrize("name", docs.list_figures(docs.DOCS))
 def test_images_have_their_colours_and_are_drawn_by_the_present_code(name):
     png = (DOCS / name).read_bytes()
     assert Image.open(io.BytesIO(png)).mode == "RGB"

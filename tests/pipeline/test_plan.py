@@ -339,7 +339,7 @@ def test_every_file_is_made_by_one_job(tmp_path):
     assert len(plan.files()) == len(set(plan.files()))
     assert {job.stage.name for job in plan.jobs} >= set(STAGES) - {
         *("import_model", "measure_legality", "plot_board", "plot_attention"),
-        *("check_hypotheses", "plot_hypotheses"),
+        *("check_hypotheses", "plot_hypotheses", "plot_grids"),
     }
     made: set[str] = set()
     for job in plan.jobs:

@@ -210,6 +210,7 @@ def test_rules_have_the_names_of_stages_and_parts(finished):
         "plot_search",
         "check_hypotheses",
         "plot_hypotheses",
+        "plot_grids",
         "measure_legality",
         "plot_board",
     }

@@ -11,6 +11,7 @@ files. The folder says what both are given and which wildcards the caption has:
     boards       make_table(..., game)           draw(table, game)            game
     models       make_table(...)                 draw(table, name)            model, or game
     searches     make_table(tables, length)      draw(table, game, length)    search
+    grids        make_table(..., searches)       draw(table)
     hypotheses   make_table(hypotheses)          draw(table)
     experiments  (the experiment's own table)    draw(table)                  experiment
 """

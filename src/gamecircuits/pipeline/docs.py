@@ -1,40 +1,45 @@
 """Make all numbers and figures under docs/ anew.
 
     python3 run.py docs                 run the pipeline, then copy figures and tables, render pages
-    python3 run.py docs --only PART     figures, tour, page, training or replication alone
-    python3 run.py docs --check         say whether docs/training.md is what its tables give
+    python3 run.py docs --only PART     one part alone: figures, tour, page, training, replication,
+                                        othello, othello_again or languages
+    python3 run.py docs --check         say whether pages are what their tables give
     python3 run.py docs --redraw        draw figures anew from results that are there, of any code
 
 A run is resumed, and what is there is not made again. `training` takes half an hour on two cores,
-`replication` (the same with another seed) as long, `figures` ten minutes.
+`replication` (the same with another seed) as long, `figures` ten minutes. `othello` takes an hour
+and a half, `othello_again` (with another seed) as long, `languages` half an hour.
 """
 
 import argparse
 import contextlib
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
 
 from gamecircuits.explorer.page import make_copy
+from gamecircuits.pipeline import othello_page, othello_tables, training_page
 from gamecircuits.pipeline.config.load import load_config
+from gamecircuits.pipeline.config.named import Config
 from gamecircuits.pipeline.docs_images import is_current, make_image, redraw
 from gamecircuits.pipeline.notebook import run_notebook
+from gamecircuits.pipeline.page import (
+    join_hypotheses,
+    read_table,
+    split_hypotheses,
+    write_table,
+)
 from gamecircuits.pipeline.plan import Plan
 from gamecircuits.pipeline.training_page import (
     FOLDER,
     compare_runs,
     is_replication,
-    join_hypotheses,
     make_effects,
     make_mechanisms,
-    read_table,
-    render_page,
-    split_hypotheses,
-    write_table,
 )
 
 ROOT = Path(__file__).parents[3]
@@ -48,17 +53,20 @@ class Run:
     config: str
     settings: dict[str, object] = field(default_factory=dict)  # in place of those in the config
 
+    def load(self) -> Config:
+        return load_config(ROOT / self.config, overrides=self.settings)
+
     @property
     def results(self) -> str:
-        return load_config(ROOT / self.config, overrides=self.settings).results
+        return self.load().results
 
     @property
     def plan(self) -> Plan:
-        return Plan(load_config(ROOT / self.config, overrides=self.settings))
+        return Plan(self.load())
 
     @property
     def searches(self) -> list[str]:
-        return list(load_config(ROOT / self.config).searches)
+        return list(self.load().searches)
 
     def make(self, files: Iterable[str]) -> Path:
         """Make files of the results folder, unless they are there and current; that folder.
@@ -81,7 +89,18 @@ RUNS = {
     "theory": Run("config/theory.yaml"),
     "search": Run("config/search.yaml"),
     "again": Run("config/search.yaml", {"seed": 3, "results": "results/search_again"}),
+    "othello": Run("config/othello_gpt.yaml"),
+    "othello_again": Run(
+        "config/othello_gpt.yaml", {"seed": 1, "results": "results/othello_gpt_again"}
+    ),
+    "languages": Run("config/languages.yaml"),
 }
+PAGES: dict[str, Callable[[Path], str]] = {  # in docs, with what renders them
+    "training.md": training_page.render_page,
+    "othello.md": othello_page.render_page,
+}
+OTHELLO = othello_page.FOLDER
+HYPOTHESES = "hypotheses"  # the table of this name
 START = "start"  # the folder of the first page's figures
 FIGURES = {  # file in docs: run, and file in its results; throughput.png is made by benchmarks/
     f"{START}/averaging.png": ("start", "figures/experiments/averaging.png"),
@@ -101,10 +120,38 @@ FIGURES = {  # file in docs: run, and file in its results; throughput.png is mad
     "training_curves.png": ("default", "figures/searches/complement_12/curves.png"),
     f"{FOLDER}/mechanisms_v16.png": ("search", "figures/searches/v16/mechanisms.png"),
     f"{FOLDER}/circuits_v16.png": ("search", "figures/searches/v16/circuits.png"),
+    f"{OTHELLO}/positions.png": ("othello", "figures/grids/extrapolation.png"),
+    f"{OTHELLO}/curves_large.png": ("othello", "figures/searches/large/curves.png"),
+    f"{OTHELLO}/dispersion_large.png": ("othello", "figures/searches/large/dispersion.png"),
+    f"{OTHELLO}/languages.png": ("languages", "figures/grids/extrapolation.png"),
+}
+MADE_LATER = {  # run: its table in docs; where that is not there, neither are its page and figures
+    "othello": f"{OTHELLO}/factors.csv",
+    "languages": f"{OTHELLO}/languages.csv",
 }
 TABLES = ("effects", "mechanisms", "moderators")  # of every search
 PAGE = "index.html"  # in docs: the page of the default run
 PATHS = "training_path.csv"  # in docs: where predicted and measured trainings end
+
+
+def is_made(run: str, docs: Path) -> bool:
+    """Whether docs/ shows the run; if not, its page and figures are left out."""
+    return run not in MADE_LATER or (docs / MADE_LATER[run]).is_file()
+
+
+def list_figures(docs: Path) -> list[str]:
+    """The copies of figures that are to be in docs/."""
+    return [copy for copy, (run, _) in FIGURES.items() if is_made(run, docs)]
+
+
+def render_pages(docs: Path) -> dict[str, str]:
+    """The texts of the pages that are made from tables, by file in docs/."""
+    pages = {page: PAGES[page] for page in PAGES if is_made(page.removesuffix(".md"), docs)}
+    return {page: make(docs) for page, make in pages.items()}
+
+
+def read_page(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.is_file() else ""
 
 
 def copy_figures(run: str, docs: Path) -> None:
@@ -117,8 +164,9 @@ def copy_figures(run: str, docs: Path) -> None:
 
 def redraw_figures(docs: Path) -> None:
     """Draw the images that other code has drawn, if what they show is there: no job is run."""
-    plans = {name: RUNS[name].plan for name in {run for run, _ in FIGURES.values()}}
-    for copy, (run, file) in FIGURES.items():
+    shown = {copy: FIGURES[copy] for copy in list_figures(docs)}
+    plans = {name: RUNS[name].plan for name in {run for run, _ in shown.values()}}
+    for copy, (run, file) in shown.items():
         path = docs / copy
         if path.is_file() and is_current(path.read_bytes()):
             continue
@@ -183,6 +231,62 @@ def update_replication(docs: Path) -> None:
     write_table(join_hypotheses(*hypotheses), docs / FOLDER / "hypotheses.csv")
 
 
+def read_gpts(run: str, *files: str) -> tuple[Path, dict[str, dict[str, pd.DataFrame]]]:
+    """Results of a run, which is made first, with these files; tables by search."""
+    searches = RUNS[run].searches
+    tables = (f"searches/{s}/{t}.parquet" for s in searches for t in othello_tables.TABLES)
+    results = RUNS[run].make([*tables, *files])
+    return results, {search: othello_tables.read_search(results, search) for search in searches}
+
+
+def read_othello(run: str) -> dict[str, pd.DataFrame]:
+    """Tables of docs/othello.md from one run, which is made first."""
+    file = "tables/hypotheses.csv"
+    results, searches = read_gpts(run, file)
+    tables = othello_tables.make_tables(searches, RUNS[run].load(), results)
+    return tables | {HYPOTHESES: read_table(results / file)}
+
+
+def update_othello(docs: Path) -> None:
+    """Tables and figures of the page on OthelloGPT; those of the second run stay as they are."""
+    (docs / OTHELLO).mkdir(exist_ok=True)
+    for name, first in read_othello("othello").items():
+        path, again = docs / OTHELLO / f"{name}.csv", first[:0]
+        if path.is_file() and name == HYPOTHESES:
+            _, again = split_hypotheses(read_table(path))
+        elif path.is_file():
+            again = othello_tables.split_again(name, read_table(path))
+        write_joined(docs, name, first, again)
+    copy_figures("othello", docs)
+
+
+def update_othello_again(docs: Path) -> None:
+    """The same tables from two runs with different seeds."""
+    first, again = read_othello("othello"), read_othello("othello_again")
+    for name in first:
+        write_joined(docs, name, first[name], again[name])
+
+
+def write_joined(docs: Path, name: str, first: pd.DataFrame, again: pd.DataFrame) -> None:
+    """Write a table of docs/othello.md, with two runs beside each other."""
+    if name == HYPOTHESES:
+        table = join_hypotheses(first, again)
+    else:
+        table = othello_tables.join_tables(name, first, again)
+    write_table(table, docs / OTHELLO / f"{name}.csv")
+
+
+def update_languages(docs: Path) -> None:
+    """Tables and figure of the languages."""
+    (docs / OTHELLO).mkdir(exist_ok=True)
+    results, searches = read_gpts("languages")
+    for name, table in othello_tables.make_language_tables(
+        searches, RUNS["languages"].load(), results
+    ).items():
+        write_table(table, docs / OTHELLO / f"{name}.csv")
+    copy_figures("languages", docs)
+
+
 def update_page(docs: Path) -> None:
     """The page of the default run; the images are those beside it."""
     page = RUNS["default"].make(["index.html"]) / "index.html"
@@ -204,6 +308,9 @@ PARTS = {
     "page": update_page,
     "training": update_training,
     "replication": update_replication,
+    "othello": update_othello,
+    "othello_again": update_othello_again,
+    "languages": update_languages,
 }
 
 
@@ -215,12 +322,11 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--check", action="store_true", help="compare and change nothing")
     parser.add_argument("--redraw", action="store_true", help="draw again without any run")
     options = parser.parse_args(arguments)
-    page = DOCS / f"{FOLDER}.md"
     if options.check:
-        is_current = page.read_text(encoding="utf-8") == render_page(DOCS)
-        if not is_current:
-            print("docs/training.md is not what its template and tables give.", file=sys.stderr)
-        return 0 if is_current else 1
+        old = [page for page, text in render_pages(DOCS).items() if read_page(DOCS / page) != text]
+        for page in old:
+            print(f"docs/{page} is not what its template and tables give.", file=sys.stderr)
+        return 1 if old else 0
     try:
         with contextlib.chdir(ROOT):  # paths in the configurations are relative to it
             if options.redraw:
@@ -231,7 +337,8 @@ def main(arguments: list[str]) -> int:
                     update(DOCS)
     except subprocess.CalledProcessError as error:
         return error.returncode
-    page.write_text(render_page(DOCS), encoding="utf-8")
+    for page, text in render_pages(DOCS).items():
+        (DOCS / page).write_text(text, encoding="utf-8")
     return 0
 
 

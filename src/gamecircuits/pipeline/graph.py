@@ -353,6 +353,39 @@ def _once(things: object) -> list[Names]:
     return [{}] if things else []
 
 
+def _gridded(config: Config) -> list[str]:
+    return [search.name for search in config.searches.values() if search.levels]
+
+
+@stage(
+    "figures",
+    "training",
+    writes=figure("figures/grids/{figure}"),
+    each=lambda config: [{"figure": name} for name in _figures("grids") if _gridded(config)],
+    shown="Training",
+)
+def plot_grids(config: Config, figure: str) -> Work:
+    """All searches with a grid, by the levels of their first factors"""
+    named = [config.searches[name] for name in _gridded(config)]
+    reads: dict[str, File | list[File]] = {
+        table: [file_of("collect_search", table, search=search.name) for search in named]
+        for table in ("metrics", "baselines")
+    }
+    searches = [  # in order, which a dict would lose
+        [
+            search.name,
+            {
+                "game": search.game.name,
+                "length": search.entry.length,
+                "levels": list(search.levels.items()),
+            },
+        ]
+        for search in named
+    ]
+    settings = {"figure": f"gamecircuits.figures.grids.{figure}", "searches": searches}
+    return Work(reads, settings, caption=f"grids/{figure}.rst")
+
+
 @stage(
     "training",
     writes={"paths": ["tables/hypotheses.parquet", "tables/hypotheses.csv"]},

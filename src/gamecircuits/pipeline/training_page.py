@@ -7,37 +7,35 @@ number of the page; docs/training.template.md says which number stands where.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
-from textwrap import fill
 from typing import Any
 
-import jinja2
 import numpy as np
 import pandas as pd
 
+from gamecircuits.pipeline.page import (
+    AGAIN,
+    MARGIN,
+    REPLICATION,
+    Estimate,
+    choose_rows,
+    find_estimate,
+    judge_agreement,
+    make_hypotheses,
+    read_table,
+    render,
+)
 from gamecircuits.theory.path import path_loss
 from gamecircuits.training.choices import AS_TRAINED
 from gamecircuits.training.eval_lengths import EVAL_LENGTHS
-from gamecircuits.training.hypotheses import describe_interval
 
 TEMPLATE = "training.template.md"
 FOLDER = "training"  # of the tables and figures, beside the template
-MARGIN = 0.01  # of a difference in total variation: errors that are closer are called equal
-WIDTH = 100  # of the page's text
-_fill = partial(fill, width=WIDTH, break_long_words=False, break_on_hyphens=False)
 PAIR_KEYS = ["variant", "average", "eval_length", "metric"]
-OUTCOME = [  # of a run
-    *("num_trials", "num_missing", "mean", "std", "skewness", "low", "high", "verdict"),
-]
 DRAWN = ["hyperparameter", "value"]  # what the trials of a row have in common; empty: all trials
-REPLICATION = {  # quantity: meaning
-    "agree": "differences of two runs that are as close as their intervals allow",
-    "same_sign": "of the differences clear in the first run, those with its sign in the second",
-    "contradicted": "of these, those whose interval in the second run is on the other side of zero",
-}
 
 
 def make_effects(
@@ -88,10 +86,6 @@ def compare_runs(
 ) -> pd.DataFrame:
     """How far two runs with different seeds agree on their paired differences.
 
-    Two differences agree if they are closer than the root of the sum of squares of their
-    intervals' halves, which is to be expected of 95 %. A difference is clear if its interval
-    excludes zero.
-
     Args:
         first, again: effects of each run, by name of the search.
 
@@ -102,23 +96,15 @@ def compare_runs(
     counts = []
     for search in first:
         runs = [run[run["strength"] == AS_TRAINED] for run in (first[search], again[search])]
-        pairs = runs[0].merge(runs[1], on=PAIR_KEYS, suffixes=("", "_again"))
+        pairs = runs[0].merge(runs[1], on=PAIR_KEYS, suffixes=("", AGAIN))
         pairs = pairs[pairs["metric"] != "kl_divergence"]
         for versus in ("vs_average", "vs_variant"):
-            ends = {name: pairs[f"{name}_{versus}"] for name in ("low", "high", "difference")}
-            new = {name: pairs[f"{name}_{versus}_again"] for name in ends}
-            is_there = ends["low"].notna() & new["low"].notna()
-            halves = [(run["high"] - run["low"]) / 2 for run in (ends, new)]
-            apart = (ends["difference"] - new["difference"]).abs()
-            agrees = apart <= (halves[0] ** 2 + halves[1] ** 2) ** 0.5
-            is_clear = is_there & ((ends["low"] > 0) | (ends["high"] < 0))
-            is_same = ends["difference"] * new["difference"] > 0
-            is_clear_again = (new["low"] > 0) | (new["high"] < 0)
-            for quantity, among, holds in [
-                ("agree", is_there, agrees),
-                ("same_sign", is_clear, is_same),
-                ("contradicted", is_clear, is_clear_again & ~is_same),
-            ]:
+            names = ("low", "high", "difference")
+            ends, new = (
+                pd.DataFrame({name: pairs[f"{name}_{versus}{suffix}"] for name in names})
+                for suffix in ("", AGAIN)
+            )
+            for quantity, (among, holds) in judge_agreement(ends, new).items():
                 name = f"{quantity}_{versus}"
                 counts.append((search, name, among.sum(), (among & holds).sum(), quantity))
     table = pd.DataFrame(counts, columns=["search", "quantity", "count", "true", "kind"])
@@ -129,87 +115,9 @@ def compare_runs(
     return table.drop(columns=["true", "kind"]).assign(unit="share", meaning=meaning)
 
 
-def join_hypotheses(first: pd.DataFrame, again: pd.DataFrame) -> pd.DataFrame:
-    """The hypotheses of a run, with the outcome of another beside it, in columns `_again`.
-
-    The other's is empty for hypotheses that it does not have, or that claimed something else there.
-    """
-    stated = [name for name in first if name not in OUTCOME]
-    again = again.rename(columns={name: f"{name}_again" for name in OUTCOME})
-    return first.merge(again, how="left", on=stated)
-
-
-def split_hypotheses(joined: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """What join_hypotheses has joined."""
-    columns = [f"{name}_again" for name in OUTCOME]
-    first = joined.drop(columns=columns)
-    again = joined.drop(columns=OUTCOME).dropna(subset="verdict_again")
-    return first, again.rename(columns=dict(zip(columns, OUTCOME, strict=True)))
-
-
 def is_replication(mechanisms: pd.DataFrame) -> pd.Series:
     """Rows about the agreement of two runs."""
     return mechanisms["variant"].isna()
-
-
-def write_table(table: pd.DataFrame, path: Path) -> None:
-    """Write a table with six significant digits, so that writing what was read changes nothing."""
-    table.to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
-
-
-def read_table(path: Path) -> pd.DataFrame:
-    return pd.read_csv(path, keep_default_na=False, na_values=[""])
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A number of the page, with its interval where it has one; a difference shows its sign."""
-
-    value: float
-    low: float = np.nan
-    high: float = np.nan
-    is_difference: bool = False
-    adjusted: tuple[float, float] | None = None  # the interval, corrected for the number of such
-
-    def __str__(self) -> str:
-        return self.to(3)
-
-    def to(self, decimals: int) -> str:
-        return self._format(self.value, decimals)
-
-    def percent(self, decimals: int = 0) -> str:
-        return f"{self._format(100 * self.value, decimals)} %"
-
-    def interval(self, decimals: int = 3) -> str:
-        """The value and, in brackets, its interval."""
-        value, low, high = (self._format(x, decimals) for x in (self.value, self.low, self.high))
-        return f"{value} [{low}, {high}]"
-
-    @property
-    def effect(self) -> str:
-        """What a difference in an error means, by its corrected interval; see MARGIN."""
-        if self.adjusted is None:
-            raise ValueError("only a difference with a corrected interval helps or harms")
-        low, high = self.adjusted
-        if low >= -MARGIN and high <= MARGIN:
-            return "equal"
-        return "helps" if high < 0 else "harms" if low > 0 else "undecided"
-
-    def _format(self, number: float, decimals: int) -> str:
-        if np.isnan(number):
-            raise ValueError("this number is not in the tables")
-        sign = "+" if self.is_difference and number > 0 else ""
-        return f"{sign}{number:.{decimals}f}".replace("-", "−")
-
-
-def describe_effects(estimates: Iterable[Estimate], places: Iterable[object]) -> str:
-    """What differences mean, by where each was measured: `helps: 12, 15; equal: 6`."""
-    found: dict[str, list[str]] = {}
-    for estimate, place in zip(estimates, places, strict=True):
-        found.setdefault(estimate.effect, []).append(str(place))
-    if len(found) == 1:
-        return next(iter(found))
-    return "; ".join(f"{effect}: {', '.join(where)}" for effect, where in found.items())
 
 
 @dataclass(frozen=True)
@@ -239,7 +147,7 @@ class Search:
     @cached_property
     def as_trained(self) -> pd.DataFrame:
         """Of these, those of weights as they were trained."""
-        return _choose(self.all_draws, strength=AS_TRAINED)
+        return choose_rows(self.all_draws, strength=AS_TRAINED)
 
     @property
     def num_draws(self) -> int:
@@ -249,7 +157,7 @@ class Search:
     def num_diverged(self) -> int:
         """Trials that diverged, in all variants."""
         keys = {"average": self.averages[0], "eval_length": "trained", "metric": "total_variation"}
-        return int(_choose(self.as_trained, **keys)["num_diverged"].sum())
+        return int(choose_rows(self.as_trained, **keys)["num_diverged"].sum())
 
     @property
     def lengths(self) -> list[int]:
@@ -273,12 +181,12 @@ class Search:
 
     def _error(self, metric: str, variant: str, at: str, average: str = "last") -> Estimate:
         keys = {"metric": metric, "variant": variant, "average": average, "eval_length": at}
-        return _estimate(self.as_trained, "mean", **keys)
+        return find_estimate(self.as_trained, "mean", **keys)
 
     def best(self, variant: str, at: str, average: str = "last") -> Estimate:
         """Mean total variation of the best quarter of the draws."""
         keys = {"variant": variant, "average": average, "eval_length": at}
-        return _estimate(self.as_trained, "best_mean", metric="total_variation", **keys)
+        return find_estimate(self.as_trained, "best_mean", metric="total_variation", **keys)
 
     def change(
         self,
@@ -298,20 +206,20 @@ class Search:
             strength: of both; `as_trained`, `rescaled` or `matched`.
             schedule: of the draws with this schedule only.
         """
-        rows = _choose(self.effects, value=schedule) if schedule else self.all_draws
+        rows = choose_rows(self.effects, value=schedule) if schedule else self.all_draws
         keys = {"variant": variant, "average": average, "eval_length": at, "strength": strength}
-        return _estimate(rows, f"{{}}_{versus}", metric="total_variation", **keys)
+        return find_estimate(rows, f"{{}}_{versus}", metric="total_variation", **keys)
 
     def changes(self, variant: str, average: str = "last", **kind: Any) -> list[Estimate]:
         """`change` at every evaluation length."""
         return [self.change(variant, at, average, **kind) for at in EVAL_LENGTHS]
 
     def mechanism(self, variant: str, quantity: str) -> Estimate:
-        return _estimate(self.mechanisms, "mean", variant=variant, quantity=quantity)
+        return find_estimate(self.mechanisms, "mean", variant=variant, quantity=quantity)
 
     def mechanism_change(self, variant: str, quantity: str) -> Estimate:
         """The paired difference of a quantity from that of the first variant."""
-        return _estimate(self.mechanisms, "{}_vs_variant", variant=variant, quantity=quantity)
+        return find_estimate(self.mechanisms, "{}_vs_variant", variant=variant, quantity=quantity)
 
     def strength(self, variant: str) -> Estimate:
         return self.mechanism(variant, "x_mean")
@@ -357,101 +265,14 @@ class Replication:
 
     def count(self, quantity: str, search: str = "all") -> int:
         """Number of differences that the share is of."""
-        return int(_choose(self.rows, search=search, quantity=quantity)["count"].iloc[0])
+        return int(choose_rows(self.rows, search=search, quantity=quantity)["count"].iloc[0])
 
     def true(self, quantity: str) -> int:
         """Number of differences for which it holds."""
         return round(self.share(quantity).value * self.count(quantity))
 
     def share(self, quantity: str, search: str = "all") -> Estimate:
-        return _estimate(self.rows, "mean", search=search, quantity=quantity)
-
-
-@dataclass(frozen=True)
-class Hypothesis:
-    """What two runs say of a hypothesis: a row of hypotheses.csv."""
-
-    row: Mapping[str, Any]
-
-    @property
-    def claim(self) -> str:
-        return self.row["claim"]
-
-    @property
-    def verdicts(self) -> list[str]:
-        """Of the first run and, if there was one, the second."""
-        found = [self.row["verdict"], self.row["verdict_again"]]
-        return [verdict for verdict in found if isinstance(verdict, str)]
-
-    @property
-    def verdict(self) -> str | None:
-        """That of all runs; None where they differ."""
-        first, *others = self.verdicts
-        return first if all(other == first for other in others) else None
-
-    @property
-    def outcomes(self) -> list[str]:
-        """Verdict and numbers of each run, two cells of a table."""
-        pairs = zip(self.verdicts, self.numbers, strict=True)
-        found = [f"{verdict}: {numbers}" for verdict, numbers in pairs]
-        return ([*found, ""])[:2]
-
-    @property
-    def numbers(self) -> list[str]:
-        """Mean and interval of each run."""
-        names = ("mean", "low", "high")
-        return [
-            describe_interval(*(self.row[name + suffix] for name in names))
-            for suffix in ("", "_again")[: len(self.verdicts)]
-        ]
-
-    @property
-    def region(self) -> str:
-        low, high = (f"{self.row[f'region_{end}']:.4g}" for end in ("low", "high"))
-        if low == "nan":
-            text = f"at most {high}"
-        else:
-            text = f"at least {low}" if high == "nan" else f"between {low} and {high}"
-        return text.replace("-", "−")
-
-    @property
-    def sentence(self) -> str:
-        """Verdicts, numbers and region; the numbers of both runs where the verdicts differ."""
-        first, *again = self.verdicts
-        where, numbers = "", self.numbers[:1]
-        if again == [first]:
-            where = " in both runs"
-        elif again:
-            where, numbers = f" in the first run, {again[0]} in the second", self.numbers
-        unit = self.row["unit"]
-        has_unit = isinstance(unit, str) and unit != "probability" and np.isfinite(self.row["low"])
-        unit = f" {unit}" if has_unit else ""
-        return f"{first.capitalize()}{where}: {' and '.join(numbers)}{unit}, claimed {self.region}."
-
-
-def make_hypotheses(table: pd.DataFrame) -> dict[str, Hypothesis]:
-    """Hypotheses by name, in the order of the table."""
-    return {row["hypothesis"]: Hypothesis(row) for row in table.to_dict("records")}
-
-
-def _choose(rows: pd.DataFrame, **keys: str) -> pd.DataFrame:
-    for key, value in keys.items():
-        rows = rows[rows[key] == value]
-    return rows
-
-
-def _estimate(rows: pd.DataFrame, column: str, **keys: str) -> Estimate:
-    """The number in the only row; `{}` in the column stands for difference, low and high."""
-    rows = _choose(rows, **keys)
-    if len(rows) != 1:
-        raise ValueError(f"{len(rows)} rows of the tables fit, not one")
-    row = rows.iloc[0]
-    if "{}" in column:
-        value, low, high = (row[column.format(name)] for name in ("difference", "low", "high"))
-        ends = [column.format(f"adjusted_{end}") for end in ("low", "high")]
-        adjusted = (row[ends[0]], row[ends[1]]) if set(ends) <= set(row.index) else None
-        return Estimate(value, low, high, is_difference=True, adjusted=adjusted)
-    return Estimate(row[column], row.get("low", np.nan), row.get("high", np.nan))
+        return find_estimate(self.rows, "mean", search=search, quantity=quantity)
 
 
 def make_searches(effects: pd.DataFrame, mechanisms: pd.DataFrame) -> list[Search]:
@@ -469,18 +290,6 @@ def render_page(docs: Path) -> str:
         for name in ("effects", "mechanisms", "hypotheses")
     )
     searches = make_searches(effects, mechanisms)
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(docs),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,
-    )
-    environment.filters |= {
-        "intervals": lambda estimates: [estimate.interval() for estimate in estimates],
-        "effect": describe_effects,
-    }
     names: dict[str, object] = {search.name: search for search in searches}
     names |= {
         "searches": searches,
@@ -490,20 +299,4 @@ def render_page(docs: Path) -> str:
         "num_diverged": sum(search.num_diverged for search in searches),
         "replication": Replication(mechanisms[is_replication(mechanisms)]),
     }
-    return wrap(environment.get_template(TEMPLATE).render(names))
-
-
-def wrap(markdown: str) -> str:
-    """Markdown with paragraphs and list items at most WIDTH wide; tables and code stay."""
-    blocks: list[tuple[str, bool]] = []  # text, and whether it can be wrapped
-    for line in markdown.splitlines():
-        is_prose = bool(line) and not line.startswith(("|", "#", "    "))
-        if is_prose and not line.startswith("- ") and blocks and blocks[-1][1]:
-            blocks[-1] = (f"{blocks[-1][0]} {line.strip()}", True)
-        else:
-            blocks.append((line, is_prose))
-    lines = []
-    for text, is_prose in blocks:
-        indent = "  " if text.startswith("- ") else ""
-        lines.append(_fill(text, subsequent_indent=indent) if is_prose else text)
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines).strip()) + "\n"
+    return render(docs, TEMPLATE, names)
