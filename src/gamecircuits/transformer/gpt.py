@@ -10,6 +10,7 @@ width of the residual stream, H heads. A norm before a sublayer is GPT-2's order
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -251,8 +252,14 @@ def _embed_positions(
     return xp.reshape(rows, (*places.shape, d))
 
 
+def _softmax(xp, scores: Array) -> Array:
+    powers = xp.exp(scores - xp.max(scores, axis=-1, keepdims=True))
+    return powers / xp.sum(powers, axis=-1, keepdims=True)
+
+
 def get_operations(xp) -> Operations:
     """The operations in a library's own functions; the cdf in GELU is exact, by erf."""
+    softmax: Callable[[Array], Array]
     if xp.__name__.startswith("jax"):
         import jax  # numpy alone needs no JAX
 
@@ -262,9 +269,7 @@ def get_operations(xp) -> Operations:
         def erf(x: Array) -> Array:
             return xp.asarray(scipy.special.erf(np.asarray(x)))
 
-        def softmax(scores: Array) -> Array:
-            powers = xp.exp(scores - xp.max(scores, axis=-1, keepdims=True))
-            return powers / xp.sum(powers, axis=-1, keepdims=True)
+        softmax = partial(_softmax, xp)
 
     return Operations(
         look_up=lambda table, places: xp.take(table, places, axis=0),
