@@ -4,9 +4,10 @@
 
 A step is forward, backward, clipping, AdamW and two running averages of the weights, in float32, on
 sampled targets. Every line is a process of its own. They take turns, a few steps each, and what
-stands is the median over the rounds. "Products" is the time of a step's matrix products at the
-speed of one product of rows with a layer's widest matrix, by JAX with as many threads. PyTorch is
-left out if it is not installed, and compiled if it does not compile.
+stands is the median over the rounds. Ratios are of CPU time on one core, which holds on a machine
+that others use, and of the clock on two; two trials at once count half the clock each. "Products"
+is the time of a step's matrix products at the speed of products of all rows with the matrices of an
+MLP, by JAX with as many threads. What is not installed or does not compile is left out.
 """
 
 import importlib.util
@@ -124,7 +125,7 @@ def make_jax(size: Size, plain: bool = False):
 
     def advance(tokens):
         state[0], losses = run(state[0], tokens)
-        return float(losses[0]), float(losses[-1])
+        jax.block_until_ready(losses)
 
     return advance
 
@@ -176,7 +177,6 @@ def make_torch(size: Size, compiled: bool = False):
     loss = torch.compile(get_loss) if compiled else get_loss
 
     def advance(games):
-        losses = []
         for tokens in torch.from_numpy(games).long():
             optimizer.zero_grad()
             found = loss(tokens)
@@ -185,28 +185,26 @@ def make_torch(size: Size, compiled: bool = False):
             optimizer.step()
             for average, share in zip(averages, (0.1, 0.01), strict=True):
                 torch._foreach_lerp_(average, values, share)
-            losses.append(found.detach())
-        return float(losses[0]), float(losses[-1])
 
     return advance
 
 
 def make_products(size: Size):
-    """As many products of rows with a layer's widest matrix as have a step's arithmetic."""
+    """Rows through the two matrices of an MLP and back, until a step's arithmetic is done."""
     import jax
 
-    rng, rows = np.random.default_rng(0), size.games * size.length
-    rows_and_matrix = [
-        jax.device_put(rng.standard_normal(shape, np.float32))
-        for shape in ((rows, size.d), (size.d, size.d_mlp))
-    ]
-    product = jax.jit(lambda left, right: left @ right)
-    number = round(size.flops / (2 * rows * size.d * size.d_mlp))
+    rng, rows, widths = np.random.default_rng(0), size.games * size.length, (size.d, size.d_mlp)
+    start = jax.device_put(rng.standard_normal((rows, size.d), np.float32))
+    there, back = (
+        jax.device_put(rng.standard_normal(shape, np.float32) / shape[0] ** 0.5)
+        for shape in (widths, widths[::-1])
+    )
+    number = round(size.flops / (4 * rows * size.d * size.d_mlp))
+    step = jax.jit(lambda x: jax.lax.fori_loop(0, number, lambda _, x: x @ there @ back, x))
 
     def advance(games):
-        for _ in range(len(games) * number):
-            found = product(*rows_and_matrix)
-        return (float(found[0, 0]),) * 2
+        for _ in games:
+            step(start).block_until_ready()
 
     return advance
 
@@ -227,13 +225,13 @@ LINES = {  # what, options, threads, processes at once
 
 
 def serve(label: str, name: str) -> None:
-    """Answer every line with the seconds and CPU seconds of a step, the first also with losses."""
+    """Answer every line with the seconds of a step by the clock and of the CPU."""
     make, options, _, _ = LINES[label]
     size = SIZES[name]
     start = time.perf_counter()
     advance = make(size, **options)
     tokens = draw_tokens(size, 2)
-    losses = advance(tokens)
+    advance(tokens)
     first = time.perf_counter() - start
     start = time.perf_counter()
     advance(tokens)
@@ -241,7 +239,7 @@ def serve(label: str, name: str) -> None:
     tokens = draw_tokens(size, max(2, round(SECONDS / a_step)))
     start = time.perf_counter()
     advance(tokens)  # JAX compiles again for another number of steps
-    print(json.dumps({"first": first, "losses": losses}), flush=True)
+    print(json.dumps({"first": first}), flush=True)
     for _ in sys.stdin:
         start, cpu = time.perf_counter(), time.process_time()
         advance(tokens)
@@ -254,8 +252,10 @@ class Line:
 
     def __init__(self, label: str, name: str):
         _, _, threads, number = LINES[label]
+        # XLA_FLAGS alone leave products a second thread.
+        count = {name: str(threads) for name in ("NPROC", "OMP_NUM_THREADS")}
         flags = "--xla_cpu_multi_thread_eigen=false" if threads == 1 else ""
-        environment = os.environ | {"XLA_FLAGS": flags, "OMP_NUM_THREADS": str(threads)}
+        environment = os.environ | count | {"XLA_FLAGS": flags}
         command = [sys.executable, __file__, "--serve", label, name]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
         self.processes = [
@@ -266,7 +266,7 @@ class Line:
         ]
         self.turns: list[list[float]] = []
         answers = [process.stdout.readline() for process in self.processes]
-        self.about = json.loads(answers[0]) if answers[0] else None  # None: it failed
+        self.about = json.loads(answers[0] or "{}")  # empty if it failed
 
     def take_turn(self) -> None:
         for process in self.processes:
@@ -282,27 +282,30 @@ class Line:
 
 def measure(name: str, labels: list[str]) -> None:
     lines = {label: Line(label, name) for label in labels}
-    for label in [label for label, line in lines.items() if line.about is None]:
+    for label in [label for label, line in lines.items() if not line.about]:
         print(f"{label}: does not run here; left out")
         lines.pop(label).close()
     for _ in range(ROUNDS):
         for line in lines.values():
             line.take_turn()
     found = {label: np.median(line.turns, axis=0) for label, line in lines.items()}
-    print(f"\n| {name}: {SIZES[name].flops / 1e9:.2f} GFLOP a step | ms per trial-step | of which "
-          "CPU | × PyTorch eager | share of products | first two steps, s | loss |")  # fmt: skip
-    print("|---|---|---|---|---|---|---|")
-    for label, (seconds, cpu) in found.items():
-        threads, number = LINES[label][2:]
-        eager = found.get(f"PyTorch eager, {threads} thread{'s' * (threads > 1)}")
-        most = found[f"products, {max(threads, number)} thread{'s' * (max(threads, number) > 1)}"]
-        about = lines[label].about
-        cells = [f"{seconds * 1e3:.1f}", f"{cpu * 1e3:.1f}"]
-        cells += [f"{eager[0] / seconds:.2f}" if eager is not None else ""]
-        cells += [f"{most[0] / seconds:.0%}", f"{about['first']:.1f}"]
-        cells += ["" if "products" in label else f"{about['losses'][0]:.3f}"]
+    print(f"\n| {name}: {SIZES[name].flops / 1e9:.2f} GFLOP a step | ms, clock | ms, CPU "
+          "| × PyTorch eager | share of products | first two steps, s |")  # fmt: skip
+    print("|---|---|---|---|---|---|")
+    for label, line in lines.items():
+        cores = LINES[label][2] * LINES[label][3]
+        which = int(cores == 1)  # of clock and CPU
+
+        def compare(other: str, label=label, which=which, cores=cores) -> float | None:
+            of_other = found.get(f"{other}, {cores} thread{'s' * (cores > 1)}")
+            return None if of_other is None else of_other[which] / found[label][which]
+
+        eager, products = compare("PyTorch eager"), compare("products")
+        clock, cpu = found[label] * 1e3
+        cells = [f"{clock:.1f}", f"{cpu:.1f}", f"{eager:.2f}" if eager else ""]
+        cells += [f"{products:.0%}" if products else "", f"{line.about['first']:.1f}"]
         print(f"| {label} | {' | '.join(cells)} |", flush=True)
-        lines[label].close()
+        line.close()
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ width of the residual stream, H heads. A norm before a sublayer is GPT-2's order
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -261,6 +262,11 @@ def _embed_positions(
     return xp.reshape(rows, (*places.shape, d))
 
 
+def _softmax(xp, scores: Array) -> Array:
+    powers = xp.exp(scores - xp.max(scores, axis=-1, keepdims=True))
+    return powers / xp.sum(powers, axis=-1, keepdims=True)
+
+
 def get_operations(xp) -> Operations:
     """The operations in a library's own functions; the cdf in GELU is exact, by erf, and to single
     precision for numpy's arrays of that."""
@@ -275,9 +281,7 @@ def get_operations(xp) -> Operations:
         def erf(x: Array) -> Array:
             return xp.asarray(scipy.special.erf(np.asarray(x)))
 
-        def softmax(scores: Array) -> Array:
-            powers = xp.exp(scores - xp.max(scores, axis=-1, keepdims=True))
-            return powers / xp.sum(powers, axis=-1, keepdims=True)
+        softmax = partial(_softmax, xp)
 
     def gelu(x: Array) -> Array:
         if isinstance(x, np.ndarray) and x.dtype == np.float32:
