@@ -1,14 +1,21 @@
 """Figures of searches with a grid: what a line is, and grids of any shape."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from deep_tables import make_gridded
 from matplotlib.colors import to_hex
 
 from gamecircuits.figures.grids.extrapolation import draw, make_table
+from gamecircuits.pipeline.config.load import load_config
+from gamecircuits.pipeline.plan import Plan
+from gamecircuits.pipeline.stages.plot_grids import plot_grids
+from gamecircuits.storage.tables import write_frame
 
-LEVELS = {"positions": ["none", "rotary"], "placement": ["before", "after"], "rate": ["a", "b"]}
+LEVELS = {"positions": ["learned", "rotary"], "placement": ["before", "after"], "rate": ["a", "b"]}
 
 
 def tabulate(metrics, baselines, levels, trained=5):
@@ -67,3 +74,28 @@ def test_a_search_that_diverged_does_not_hide_another():
     table = make_table(both, dict.fromkeys(both, baselines), [(name, about) for name in both])
     assert set(table["search"]) == {"s"}
     pd.testing.assert_frame_equal(table, tabulate(metrics, baselines, LEVELS), check_dtype=False)
+
+
+def test_the_stage_draws_the_searches_in_the_order_of_the_settings(tmp_path):
+    """Its job reads the tables of all searches with a grid."""
+    grid = {factor: {level: {} for level in names} for factor, names in LEVELS.items()}
+    search = {"game": "g", "architecture": "gpt", "length": 3, "steps": 2, "checkpoints": 1}
+    config = {
+        "results": str(tmp_path / "results"),
+        "games": {"g": {"kind": "set_complement", "vocab_size": 8}},
+        "searches": {"z": search | {"grid": grid}, "a": search | {"grid": grid}, "other": search},
+    }
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    job = Plan(load_config(tmp_path / "c.yaml")).job("plot_grids", figure="extrapolation")
+    for name, tables in job.reads.items():
+        assert [Path(path).parent.name for path, _ in tables] == ["z", "a"]
+        for seed, (path, _) in enumerate(tables):
+            metrics, baselines = make_gridded(LEVELS, trained=3, seed=seed)
+            write_frame({"metrics": metrics, "baselines": baselines}[name], "", path)
+    paths = {name: [path for path, _ in tables] for name, tables in job.reads.items()}
+    plot_grids(**paths, **job.work.settings, files=job.files[:4], job="{}")
+    table = pd.read_csv(tmp_path / "results/figures/grids/extrapolation.csv")
+    assert list(table["search"].unique()) == ["z", "a"]
+    metrics, baselines = make_gridded(LEVELS, trained=3, seed=1)
+    wanted = tabulate(metrics, baselines, LEVELS, trained=3)
+    np.testing.assert_allclose(table.loc[table["search"] == "a", "mean"], wanted["mean"])

@@ -249,7 +249,6 @@ def read_othello(run: str) -> dict[str, pd.DataFrame]:
 
 def update_othello(docs: Path) -> None:
     """Tables and figures of the page on OthelloGPT; those of the second run stay as they are."""
-    (docs / OTHELLO).mkdir(exist_ok=True)
     for name, first in read_othello("othello").items():
         path, again = docs / OTHELLO / f"{name}.csv", first[:0]
         if path.is_file() and name == HYPOTHESES:
@@ -265,6 +264,7 @@ def update_othello_again(docs: Path) -> None:
     first, again = read_othello("othello"), read_othello("othello_again")
     for name in first:
         write_joined(docs, name, first[name], again[name])
+    copy_figures("othello", docs)
 
 
 def write_joined(docs: Path, name: str, first: pd.DataFrame, again: pd.DataFrame) -> None:
@@ -273,6 +273,7 @@ def write_joined(docs: Path, name: str, first: pd.DataFrame, again: pd.DataFrame
         table = join_hypotheses(first, again)
     else:
         table = othello_tables.join_tables(name, first, again)
+    (docs / OTHELLO).mkdir(exist_ok=True)
     write_table(table, docs / OTHELLO / f"{name}.csv")
 
 

@@ -145,7 +145,7 @@ class Levels:
     def lowest(self, factor: str, at: str, metric: str = "illegal_token_rate") -> str:
         """The level with the lowest mean: chosen by the result."""
         means = {level: self.mean(level, at, metric=metric).value for level in self.factors[factor]}
-        return min(means, key=lambda level: means[level])
+        return min(means, key=lambda level: (np.isnan(means[level]), means[level]))
 
     def _find(self, column: str, level: str, at: str, average: str, metric: str) -> Estimate:
         keys = {"level": level, "eval_length": at, "average": average, "metric": metric}
@@ -284,6 +284,8 @@ def illegal(top1_legal: Estimate) -> str:
 
 def direct(estimate: Estimate) -> str:
     """Where the interval of a difference lies."""
+    if np.isnan(estimate.low):
+        return "not there"
     if estimate.low > 0:
         return "above zero"
     return "below zero" if estimate.high < 0 else "not clear of zero"

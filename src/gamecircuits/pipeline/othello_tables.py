@@ -129,8 +129,8 @@ def _sum_hours(results: Path, search: NamedSearch) -> float:
         for group in search.groups:
             log = results / f"logs/{stage}/{search.name}-{group}.log"
             text = log.read_text(encoding="utf-8") if log.is_file() else ""
-            found = re.search(r"^done in ([\d.]+) s", text, flags=re.MULTILINE)
-            seconds.append(float(found[1]) if found else np.nan)
+            found = re.findall(r"^done in ([\d.]+) s", text, flags=re.MULTILINE)
+            seconds.append(float(found[-1]) if found else np.nan)
     return float(np.sum(seconds)) / 3600
 
 
