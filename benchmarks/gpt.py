@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-ROUNDS, SECONDS = 15, 0.5  # of a turn, or two steps
+ROUNDS, SECONDS = 9, 1.5  # of a turn, or two steps
 
 
 class Size(NamedTuple):
