@@ -7,6 +7,7 @@ import pandas as pd
 
 # One thread: a job is one core, and sums are the same whatever the number of cores.
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_multi_thread_eigen=false"
+os.environ["NPROC"] = "1"  # else products wake a second thread, for a third more time
 # On a GPU: sums in one order, and of single precision.
 os.environ["XLA_FLAGS"] += " --xla_gpu_deterministic_ops=true"
 os.environ["JAX_DEFAULT_MATMUL_PRECISION"] = "highest"
