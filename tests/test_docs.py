@@ -38,7 +38,7 @@ DOCUMENTS = [
 PLACES = {
     "src/gamecircuits/analysis/metrics.py": "}\n\n\ndef probabilities",
     "src/gamecircuits/training/trial.py": "\n    def __post_init__",
-    "src/gamecircuits/training/program.py": "    return losses.sum()",
+    "src/gamecircuits/training/program.py": "    return cross_entropy(logits, legal)",
     "src/gamecircuits/training/averaging.py": "def describe_average",
     "src/gamecircuits/pipeline/graph.py": "# Training. A group",
 }
@@ -91,7 +91,9 @@ search |= {"variants": {"plain": {}, "dropped": {"embedding_dropout": 0.9}}}
 games = {"g": {"kind": "set_complement", "vocab_size": 6}}
 Path("bag.yaml").write_text(yaml.safe_dump({"games": games, "searches": {"b": search}}))
 plan = Plan(load_config("bag.yaml"))
-do_all(plan, "train_trials")
+do_all(plan, *STAGES)
+metrics = read_frame("results/searches/b/metrics.parquet")
+assert set(metrics["variant"]) == {"plain", "dropped"}
 jobs = [plan.job("train_trials", search="b", group=f"{v}-0000") for v in ("plain", "dropped")]
 plain, dropped = (read_frame(job.writes["trials"])["final_loss"][0] for job in jobs)
 best = np.log([5, 4, 3]).mean()

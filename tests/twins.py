@@ -7,8 +7,6 @@ from functools import cache
 
 import numpy as np
 
-from gamecircuits.transformer.gpt import GPT, MLP, Attention, Block, Design, GPTParameters, Norm
-
 
 def legal_after(kind: str, settings: dict, prefix: list[int]) -> set[int] | None:
     """Legal next tokens by the rules as one would say them; None for kinds without a twin."""
@@ -236,30 +234,3 @@ def random_parameters(rng, V, d=5, d_k=3, d_v=4, scale=1.0):
 
     shapes = [(V, d), (d, d_k), (d, d_k), (d, d_v), (d_v, d), (d, V)]
     return Parameters(*(scale * rng.normal(size=shape) for shape in shapes))
-
-
-# Models of several layers.
-
-
-def random_gpt(vocab_size, context, rng, *, layers=2, heads=2, width=8, scale=1.0, **design):
-    """A GPT of random weights of standard deviation scale / √rows, in single precision."""
-
-    def draw(*shape):
-        return (scale * rng.normal(size=shape) / shape[0] ** 0.5).astype(np.float32)
-
-    def norm():
-        return Norm(1 + 0.1 * draw(width), 0.1 * draw(width))
-
-    def block():
-        attention = Attention(*(draw(width, width) for _ in range(4)))
-        mlp = MLP(draw(width, 4 * width), draw(4 * width, width), draw(4 * width), draw(width))
-        return Block(attention, mlp, norm(), norm())
-
-    parameters = GPTParameters(
-        draw(vocab_size, width),
-        tuple(block() for _ in range(layers)),
-        draw(width, vocab_size),
-        W_pos=draw(context, width),
-        ln_final=norm(),
-    )
-    return GPT(parameters, Design(heads, **{"positions": "learned", **design}))

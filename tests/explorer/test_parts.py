@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from explorer.browser import needs_browser, open_page
+from gpts import make_gpt
 from PIL import Image
-from twins import random_gpt
 
 from gamecircuits.analysis.diagnosis import diagnose, diagnose_on, fit_at_length_1
 from gamecircuits.analysis.metrics import probabilities
@@ -56,7 +56,7 @@ def describe_models() -> list[dict]:
 
 
 def describe_deep() -> dict:
-    design = describe_design(random_gpt(9, 9, np.random.default_rng(0), layers=3, heads=2))
+    design = describe_design(make_gpt(np.random.default_rng(0), V=9, num_layers=3, d=8, d_mlp=32))
     look = {"name": "deep", "kind": "trained", "origin": "trial", "colour": "#0072b2"}
     return look | {"games": ["noughts_and_crosses"], "vocab": 9} | design
 
@@ -65,7 +65,7 @@ def measure_deep() -> pd.DataFrame:
     """Its diagnosis, on a game of which the theory does not speak."""
     rng = np.random.default_rng(0)
     game = make_game("mnk", rows=3, columns=3, in_a_row=3)
-    return diagnose_on(game, random_gpt(9, 9, rng, layers=3, heads=2), rng)
+    return diagnose_on(game, make_gpt(rng, V=9, num_layers=3), rng)
 
 
 def describe_games() -> list[dict]:

@@ -5,9 +5,9 @@ from functools import partial
 
 import numpy as np
 from deep_tables import make_deep, make_gridded
+from gpts import make_gpt
 from scenarios_plots import HARD, LONG
 from test_training_figures import make_tables
-from twins import random_gpt
 
 from gamecircuits.figures.grids import extrapolation
 from gamecircuits.figures.models import attention
@@ -33,7 +33,7 @@ SCENARIOS |= {
 
 def draw_attention(V, heads, shape=None, length=4):
     rng = np.random.default_rng(0)
-    model = random_gpt(V, 12, rng, heads=heads, width=2 * heads)
+    model = make_gpt(rng, V=V, num_heads=heads, d_k=2, num_positions=12, scale=0.5)
     return attention.draw(
         attention.make_table(rng.integers(0, V, (80, 12)), model, length), LONG, shape, length
     )

@@ -5,8 +5,8 @@ from functools import cache, partial
 import numpy as np
 import pandas as pd
 from bigram import LogitsOnly
+from gpts import make_gpt
 from matplotlib.figure import Figure
-from twins import random_gpt
 
 from gamecircuits.analysis.diagnosis import diagnose_on
 from gamecircuits.figures.models.anatomy import draw, make_table
@@ -64,7 +64,8 @@ SCENARIOS = {
         draw_model, LogitsOnly(make_random(8, 0.5)), "deep", game=WINDOWED
     ),
     "a GPT": partial(
-        draw_model, random_gpt(8, 30, np.random.default_rng(0)), "trained", LONG, WINDOWED, 4
+        draw_model, make_gpt(np.random.default_rng(0), V=8, num_positions=30), "trained", LONG,
+        WINDOWED, 4,
     ),
     "all is legal": partial(draw_model, make_random(4, 0.5), "file", game=FREE),
 }  # fmt: skip

@@ -4,7 +4,7 @@ from collections import defaultdict
 
 import numpy as np
 import pytest
-from twins import random_gpt
+from gpts import make_gpt
 
 from gamecircuits.figures.models import attention
 from gamecircuits.games.game import PAD
@@ -16,7 +16,7 @@ V, L, TRAINED = 4, 5, 3
 def case():
     """A model, games that end early and late, and the table."""
     rng = np.random.default_rng(0)
-    model = random_gpt(V, L, rng, layers=2, heads=2, width=8, scale=2.0)
+    model = make_gpt(rng, V=V, num_positions=L)
     tokens = rng.integers(0, V, (60, L))
     tokens[::3, 2:] = PAD
     return model, tokens, attention.make_table(tokens, model, TRAINED)

@@ -78,6 +78,27 @@ def test_differences_are_in_pairs_and_what_is_missing_is_counted(tables):
     assert row.compared == ("normed, matched minus plain, as_trained; ema; at the longest length")
 
 
+def test_levels_are_compared_in_settings_that_are_otherwise_the_same():
+    """Levels of two factors have a variant in common, and no settings to go by."""
+    values = {"a.x": 1.0, "a.y": 2.0, "b.y": 7.0, "b.x": np.nan}
+    metrics = pd.DataFrame(
+        CELL | {"variant": variant, "number": n, "metric": "total_variation", "length": 3}
+        | {"mean": value + n}
+        for variant, value in values.items() for n in range(DRAWS) if np.isfinite(value)
+    )  # fmt: skip
+    searches = {"s": SEARCHES["s"] | {"levels": [["ab", ["a", "b"]], ["xy", ["x", "y"]]]}}
+
+    def compare(variant, versus):
+        cells = {"cell": CELL | {"variant": variant}, "versus": CELL | {"variant": versus}}
+        found = judge_hypotheses([STATED | cells], {"s": {"metrics": metrics}}, searches)
+        return found["mean"][0]
+
+    assert compare("b", "a") == pytest.approx(7 - 2)
+    assert compare("x", "y") == pytest.approx(1 - 2)
+    assert compare("a", "y") == pytest.approx((1 + 2) / 2 - (2 + 7) / 2)
+    assert compare("a", "b.y") == pytest.approx((1 + 2) / 2 - 7)
+
+
 def test_quantities_are_those_of_the_mechanism(tables):
     stated = {"measure": "x_mean", "length": None, "cell": CELL | {"variant": "normed"}}
     versus = {"versus": CELL, "where": {"schedule": "constant"}}

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from gpts import make_gpt
 
 from gamecircuits.training.operations import (
     MOST_POSITIONS,
@@ -12,16 +13,7 @@ from gamecircuits.training.operations import (
     cross_entropy,
     get_mean_and_gradient,
 )
-from gamecircuits.transformer.gpt import (
-    MLP,
-    Attention,
-    Block,
-    Design,
-    GPTParameters,
-    Norm,
-    forward,
-    get_operations,
-)
+from gamecircuits.transformer.gpt import forward, get_operations, map_weights
 
 TOLERANCE = {np.float32: 1e-6, np.float64: 1e-12}
 DTYPES = pytest.mark.parametrize("dtype", TOLERANCE)
@@ -66,27 +58,18 @@ def test_product(dtype, shapes):
     assert_equal(look(OPERATIONS.multiply), look(jnp.matmul), dtype)
 
 
-def make_gpt(rng, dtype, V=5, d=8, wide=12):
-    def norm():
-        return Norm(1 + draw(rng, dtype, d), draw(rng, dtype, d))
-
-    square = [draw(rng, dtype, d, d) for _ in range(4)]
-    attn = Attention(*square, *(draw(rng, dtype, d) for _ in range(4)))
-    mlp = MLP(draw(rng, dtype, d, wide), draw(rng, dtype, wide, d), draw(rng, dtype, wide))
-    block = Block(attn, mlp, norm(), norm())
-    return GPTParameters(draw(rng, dtype, V, d), (block,), ln_final=norm())
-
-
 @DTYPES
 def test_a_gpt_and_its_gradient(dtype):
     rng = np.random.default_rng(1)
-    parameters, tokens = make_gpt(rng, dtype), rng.integers(0, 5, (3, 4))
+    gpt = make_gpt(rng, num_layers=1, positions="none", tied=True)
+    parameters = map_weights(lambda weight: jnp.asarray(weight, dtype), gpt.parameters)
+    tokens = rng.integers(0, 5, (3, 4))
     weights = draw(rng, dtype, 3, 4, 5)
 
     def look(operations):
         def total(parameters):
-            how = Design(num_heads=2)
-            return jnp.sum(weights * forward(parameters, tokens, how, operations=operations))
+            logits = forward(parameters, tokens, gpt.design, operations=operations)
+            return jnp.sum(weights * logits)
 
         return jax.jit(jax.value_and_grad(total))(parameters)
 

@@ -82,6 +82,17 @@ def test_minGPT_and_nanoGPT(tmp_path, to):
         read_any_model(path, num_heads=4)
 
 
+def test_minGPT_since_2022_has_another_GELU(tmp_path):
+    """It has nanoGPT's names, masks, and an unembedding of its own."""
+    mask = {"transformer.h.0.attn.bias": np.ones((1, 1, 9, 9))}
+    path = write(tmp_path, to_nanogpt(without_b_U(make())) | mask)
+    with pytest.raises(ArtefactError, match="are of minGPT since 2022; its GELU, by tanh, is ano"):
+        read_any_model(path, num_heads=2)
+    wanted = without_b_U(make(tied=True))  # nanoGPT on a PyTorch without flash attention
+    tensors = to_nanogpt(wanted) | mask | {"lm_head.weight": wanted.parameters.W_E}
+    close(read_any_model(write(tmp_path, tensors), num_heads=2), wanted)
+
+
 def test_what_a_tensor_has_no_place_for_is_named(tmp_path):
     tensors = to_mingpt(without_b_U(make()))
     path = write(tmp_path, tensors | {"blocks.0.attn.rel.weight": np.ones((2, 2))})
@@ -176,6 +187,11 @@ def test_exports_come_back(tmp_path, name, positions):
         ("hugging_face", {"biases": False, "d_mlp": None}, "a layer has no MLP"),
         ("hugging_face", {"biases": False, "positions": "rotary", "d_k": 2}, "rotary positions"),
         ("transformer_lens", {"placement": "after"}, "norms are after the sublayers"),
+        (
+            "transformer_lens",
+            {"placement": "after", "final_norm": False},
+            "norms are after the sublayers",
+        ),
         ("transformer_lens", {"norm": "rms"}, r"ln1\.b is not zero, and TransformerLens's RMS"),
         (
             "hugging_fase",

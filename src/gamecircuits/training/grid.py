@@ -76,7 +76,9 @@ def get_factors(
                 for n, average in enumerate(averages):
                     own, of_last = values[..., n], values[..., 0]
                     row = {**about, **place, "average": average, "strength": AS_TRAINED}
-                    row |= {"num_trials": np.isfinite(own).sum(), "mean": np.nanmean(own)}
+                    there = own[np.isfinite(own)]
+                    mean = there.mean() if len(there) else np.nan
+                    row |= {"num_trials": len(there), "mean": mean}
                     row |= {"_vs_level": own - first[..., n], "_vs_average": own - of_last}
                     rows.append(row)
     table = pd.DataFrame(rows)

@@ -122,10 +122,11 @@ def describe_comparison(stated: Mapping) -> str:
 
 
 def _compare(values: pd.DataFrame, subtracted: pd.DataFrame | None = None) -> pd.DataFrame:
-    """Differences by draw (rows): variant by variant if they are as many, else of their means."""
+    """Differences by draw (rows): in settings that are otherwise the same, else of their means."""
     if subtracted is None:
         return values
-    if values.shape == subtracted.shape:
+    shared = values.columns.intersection(subtracted.columns)  # some: levels of two factors
+    if values.shape == subtracted.shape and len(shared) in (0, values.shape[1]):
         return values - subtracted.to_numpy()
     return (values.mean(axis=1) - subtracted.mean(axis=1)).to_frame()
 

@@ -244,7 +244,7 @@ BROKEN = [  # (replace, by, line, message)
              "h.length = 'twice': only with a metric: illegal_token_rate, total_variation"),
             ("x_mean, versus: {average: bema}, between: [0, 1]",
              "h.versus.average = 'bema': only with a metric"),
-            ("x_maen, between: [0, 1]", "prediction_error_beyond; did you mean 'x_mean'?"),
+            ("x_maen, between: [0, 1]", "unseen_exponent; did you mean 'x_mean'?"),
             ("x_mean", "hypotheses.h: the key 'between' is missing (ends of the region that is"),
             ("x_mean, between: 1", "hypotheses.h.between = 1: must be a list"),
             ("x_mean, between: [a, 1]", "hypotheses.h.between[0] = 'a': must be a number"),
@@ -257,7 +257,7 @@ BROKEN = [  # (replace, by, line, message)
             ("x_mean, versus: {}, between: [0, 1]", "h.versus: is what it would be subtracted fr"),
             ("x_mean, versus: {variant: w}, between: [0, 1]", "h.versus.variant = 'w': no such va"),
             ("x_mean, versus: {length: twice}, between: [0, 1]", "h.versus.length: unknown key; d"),
-            ("total_variation, length: long, between: [0, 1]", "allowed: trained, twice, longest"),
+            ("total_variation, length: long, between: [0, 1]", "allowed: trained, twice, halfway"),
             ("x_mean, where: {schedule: cosine}, between: [0, 1]",
              "hypotheses.h.where.schedule = 'cosine': was never drawn; drawn: constant"),
             ("x_mean, where: {schedul: cosine}, between: [0, 1]", "did you mean 'schedule'?"),
@@ -492,6 +492,7 @@ def test_a_model_from_a_file(load, tmp_path):
     write_model(path, gpt, "{}")
     with pytest.raises(ConfigError, match=r"a figure needs a OneLayer .* figures: false"):
         load(text)
+    text = text.replace("contexts: all", "contexts: sampled")
     whole = text.replace("safetensors'}", "safetensors', num_heads: 2, figures: false}")
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     settings = {"kind": "file", "path": path.name, "sha256": digest, "num_heads": 2}
@@ -593,7 +594,7 @@ def test_what_a_deeper_model_cannot_be_asked_is_refused_before_it_is_trained(loa
     load(text)
     with pytest.raises(ConfigError, match="needs models of one layer, and t is another; allowed"):
         load(text.replace("models: [m], contexts: all", "models: [m, t], contexts: all"))
-    told = "the model has positions for 7 tokens, the game w has prefixes of 15"
+    told = "the model has positions for 8 tokens, the game w has prefixes of 15"
     for longer in (
         text.replace("models: [m], lengths: [1, 4]", "models: [m, t]"),
         text.replace("search: s}", "search: s, game: w}"),
@@ -601,6 +602,25 @@ def test_what_a_deeper_model_cannot_be_asked_is_refused_before_it_is_trained(loa
         with pytest.raises(ConfigError, match=told):
             load(longer)
         load(longer.replace("gpt, space: {}", "gpt, space: {positions: rotary}"))
+        beside = longer.replace("{v: {}}", "{v: {positions: rotary}, w: {}}")
+        load(beside)  # the model is of v
+        with pytest.raises(ConfigError, match=told):
+            load(beside.replace("search: s", "search: s, variant: w"))
+
+
+def test_what_a_gpt_of_a_file_cannot_be_asked_is_refused_before_the_run(load, tmp_path):
+    write_model(tmp_path / "gpt", make_gpt(np.random.default_rng(0), V=8, num_positions=9), "{}")
+    text = GOOD.replace("  m:\n", "  g: {kind: file, path: gpt, figures: false}\n  m:\n")
+    load(text)
+    with pytest.raises(ConfigError, match="needs models of one layer, and g is another; allowed"):
+        load(text.replace("models: [m], contexts: all", "models: [m, g], contexts: all"))
+    told = "the model has positions for 9 tokens, the game w has prefixes of 15"
+    longer = text.replace("models: [m], lengths: [1, 4]", "models: [m, g]")
+    with pytest.raises(ConfigError, match=told):
+        load(longer)
+    rotary = make_gpt(np.random.default_rng(0), V=8, positions="rotary")
+    write_model(tmp_path / "gpt", rotary, "{}")
+    load(longer)
 
 
 def test_orbits_of_a_trained_model_are_refused_before_it_is_trained(load):
@@ -611,6 +631,47 @@ def test_orbits_of_a_trained_model_are_refused_before_it_is_trained(load):
         load(text.replace("vocab_size: 8", "vocab_size: 18"))
     message = "t is trained and tells its 18 tokens apart, which leaves more than 1,048,576 kinds"
     assert f"{message} of contexts; allowed: sampled" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("grid", "message"),
+    [
+        ("{p: {}}", "grid.p: needs at least two levels"),
+        ("{p: {x: {}}}", "grid.p: needs at least two levels"),
+        ("{p: {x: null, y: {}}}", "grid.p.x = None: must be a mapping"),
+        ("{p: {x: {d_mlp: [1, 2]}, y: {}}}", "a variant has one value for each"),
+        ("{p: {x.1: {}, y: {}}}", "x.1: names start with a letter and go on with at most 29 lett"),
+        ("{p/q: {x: {}, y: {}}}", "p/q: names start with a letter and go on with at most 59 lett"),
+        ("{p: {all: {}, y: {}}}", "grid.p.all: is taken; choose another name"),
+        ("{p: {x: {}, y: {}}, q: {y: {}, z: {}}}", "grid.q.y: is also a level of p; choose"),
+        ("{p: {x: {}, y: {d_mlp: 0}}, q: {z: {d_mlp: 1}, u: {}}}", "q: and p set the same: d_mlp"),
+        ("{p: {x: {}, y: {}}}, variants: {v: {}}", "grid: takes the place of variants"),
+    ],
+)
+def test_grids_that_make_no_variants_are_refused(load, grid, message):
+    text = GOOD.replace("space: {learning_rate: 1e-3}", "architecture: gpt, space: {}")
+    assert [*load(text.replace("variants: {v: {}}", "grid: {p: {x: {}, y: {d_mlp: 0}}}"))
+            .searches["s"].entry.variants] == ["x", "y"]  # fmt: skip
+    with pytest.raises(ConfigError, match=r"^1 problem in") as error:
+        load(text.replace("variants: {v: {}}", f"grid: {grid}"))
+    assert message in str(error.value)
+
+
+def test_hypotheses_on_deeper_models_ask_for_what_they_have(load):
+    text = GOOD.replace("space: {learning_rate: 1e-3}", "architecture: gpt, space: {}")
+    text = text.replace("variants: {v: {}}", "grid: {p: {x: {}, y: {d_mlp: 0}}}")
+    text = text.replace("length: twice", "length: halfway, variant: y, versus: {variant: x}")
+    assert load(text).hypotheses["h"].settings["versus"]["variant"] == "x"
+    for strength in ("rescaled", "matched"):
+        message = (
+            rf"h\.strength = '{strength}': allowed: as_trained, since s trains no models of one"
+        )
+        with pytest.raises(ConfigError, match=message):
+            load(text.replace("between:", f"strength: {strength}, between:"))
+    with pytest.raises(
+        ConfigError, match=r"h\.measure = 'x_mean': is of architecture one_layer; s"
+    ):
+        load(text.replace("total_variation, length: halfway", "x_mean"))
 
 
 def test_a_variant_put_in_the_middle_renames_no_group(load):

@@ -10,9 +10,13 @@ from pipeline_tools import do, do_all
 from safetensors.numpy import load_file
 
 from gamecircuits.explorer.page import read_data
+from gamecircuits.games.game import make_game
 from gamecircuits.pipeline.config.load import load_config
 from gamecircuits.pipeline.plan import Plan
 from gamecircuits.pipeline.run.workflow import Workflow
+from gamecircuits.pipeline.stages.collect_search import join
+from gamecircuits.storage.tables import write_frame
+from gamecircuits.training.baselines import join_baselines, measure_games
 
 SEARCH = {
     "game": "g",
@@ -179,6 +183,18 @@ def test_a_search_that_diverged_as_a_whole_is_recorded_as_such(results):
     for table in ("metrics", "effects", "mechanisms", "moderators"):
         assert read(folder, "lost", table).empty
     assert read_curves(folder, "lost")["diverged"].all()
+
+
+def test_games_are_a_baseline_where_no_start_can_be_used(tmp_path):
+    game = make_game(kind="set_complement", vocab_size=5)
+    tokens = game.play(9, np.random.default_rng(0))
+    games = measure_games(tokens, game.get_valid_next_token_mask(tokens), [1, 2])
+    paths = [str(tmp_path / f"{n}.parquet") for n in range(2)]
+    for path in paths:
+        write_frame(games, "{}", path)
+    table = join_baselines(join(paths, {"variant": ["plain"]}))
+    assert table["mean"].tolist() == games["mean"].tolist()
+    assert (table["num_trials"] == 0).all()
 
 
 def test_a_trial_that_diverges_in_its_last_step_is_told(results):

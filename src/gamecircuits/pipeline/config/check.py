@@ -66,11 +66,13 @@ from gamecircuits.training.trial import (
 )
 from gamecircuits.transformer.constructions.construction import CONSTRUCTIONS
 from gamecircuits.transformer.foreign import read_any_model
-from gamecircuits.transformer.one_layer import require_one_layer
+from gamecircuits.transformer.gpt import GPT
+from gamecircuits.transformer.one_layer import OneLayer, require_one_layer
 from gamecircuits.transformer.weights import list_weights
 
 MAX_PROBLEMS = 30  # that are shown
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,59}")
+IN_NAME = "59 letters, digits and _"  # after the first letter
 LEVEL = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,29}")  # of factors in a grid
 MAX_VARIANTS = 200  # of a grid
 LABEL = re.compile(r"[A-Za-z][A-Za-z0-9_.]{0,59}")  # of variants and averages: ema_0.99
@@ -217,9 +219,13 @@ class _Checker:
     # Names.
 
     def check_names(
-        self, path: KeyPath, names: Collection[str], pattern: re.Pattern, letters: str
+        self, path: KeyPath, names: Collection[str], pattern: re.Pattern, rest: str
     ) -> list[str]:
-        """The names that can be used in file names and tables; the others are reported."""
+        """The names that can be used in file names and tables; the others are reported.
+
+        Args:
+            rest: what may follow a letter, in words.
+        """
         usable: list[str] = []
         seen: dict[str, str] = {}
         for name in names:
@@ -227,7 +233,7 @@ class _Checker:
                 message = f"differs from {first!r} in case alone; on some systems files would clash"
                 self.report((*path, name), message)
             if not pattern.fullmatch(name):
-                message = f"names start with a letter and go on with at most 59 letters, {letters}"
+                message = f"names start with a letter and go on with at most {rest}"
                 self.report((*path, name), message)
             elif PERIODIC.search(name):
                 message = "ends in twenty times the same; choose another name"
@@ -247,7 +253,7 @@ class _Checker:
     def read(self, section: str, make: Callable[[str, Any], Any]) -> dict[str, Any]:
         """Make the entries of a section that have usable names."""
         values, self.made[section] = self.section(section), {}
-        for name in self.check_names((section,), values, NAME, "digits and _"):
+        for name in self.check_names((section,), values, NAME, IN_NAME):
             before = len(self.problems)
             found = make(name, values[name])
             if found is not None and len(self.problems) == before:
@@ -368,7 +374,7 @@ class _Checker:
                 self.report_parameter(at, error)
         named_here = {} if entry.grid else entry.variants
         for section, names in (("variants", named_here), ("averages", entry.averages)):
-            self.check_names((*path, section), names, LABEL, "digits, _ and .")
+            self.check_names((*path, section), names, LABEL, "59 letters, digits, _ and .")
         if START in entry.averages:
             message = "means the weights before training; choose another name"
             self.report((*path, "averages", START), message)
@@ -397,10 +403,11 @@ class _Checker:
         if "variants" in entry.model_fields_set:
             message = "takes the place of variants; leave one of the two out"
             self.report(path, message)
+        self.check_names(path, entry.grid, NAME, IN_NAME)
         seen: dict[str, str] = {}  # factor by level
         for factor, levels in entry.grid.items():
             at = (*path, factor)
-            self.check_names(at, levels, LEVEL, "digits and _")
+            self.check_names(at, levels, LEVEL, "29 letters, digits and _")
             if len(levels) < 2:
                 self.report(at, "needs at least two levels")
             own = {key for values in levels.values() for key in values}
@@ -508,12 +515,12 @@ class _Checker:
                 f"the game {game.name} has {game.game.vocab_size}; they must be equal"
             )
             self.report(path, message, value)
-        search = self._search_of(model)
-        if search and any(trial.is_bounded for trial in search.trials.values()):
-            context, longest = search.game.game.max_length - 1, game.game.max_length - 1
-            if longest > context:
-                message = f"the model has positions for {context} tokens, the game {game.name} has"
-                self.report(path, f"{message} prefixes of {longest}", value)
+        longest = game.game.max_length - 1  # the last token is never seen
+        if model.context is not None and longest > model.context:
+            message = (
+                f"the model has positions for {model.context} tokens, the game {game.name} has"
+            )
+            self.report(path, f"{message} prefixes of {longest}", value)
 
     def _find_trial(self, name: str, entry: TrainedEntry) -> NamedModel | None:
         path = ("models", name)
@@ -532,8 +539,18 @@ class _Checker:
             "variant": variant,
             "average": average,
         }
-        size, game = search.game.game.vocab_size, search.game
-        return NamedModel(name, entry.kind, settings, size, "trial", entry.figures, game)
+        game, trial = search.game, search.trials.get((variant, entry.number))
+        return NamedModel(
+            name,
+            entry.kind,
+            settings,
+            game.game.vocab_size,
+            "trial",
+            entry.figures,
+            game,
+            is_one_layer=search.entry.architecture == "one_layer",
+            context=game.game.max_length if trial and trial.is_bounded else None,
+        )
 
     def _find_function(self, name: str, entry: FileEntry) -> NamedModel | None:
         """The model of a function, which is looked for and not called."""
@@ -568,7 +585,7 @@ class _Checker:
             self.report(("models", name, "path"), message, entry.path)
             return None
         try:
-            size, digest = _read_file(entry, is_drawn=entry.figures)
+            model, digest = _read_file(entry, is_drawn=entry.figures)
         except (GamecircuitsError, OSError) as error:
             # Of a file of ours the error says to delete it and run again, which is no advice here.
             message = f"is damaged ({error.__cause__})" if error.__cause__ else str(error)
@@ -576,7 +593,17 @@ class _Checker:
             return None
         settings = {"kind": entry.kind, "path": entry.path, "sha256": digest}
         settings |= entry.model_dump(include={"num_heads", "norm"}, exclude_none=True)
-        return NamedModel(name, entry.kind, settings, size, "file", entry.figures)
+        table = model.parameters.W_pos if isinstance(model, GPT) else None
+        return NamedModel(
+            name,
+            entry.kind,
+            settings,
+            model.vocab_size,
+            "file",
+            entry.figures,
+            is_one_layer=isinstance(model, OneLayer),
+            context=None if table is None else len(table),
+        )
 
     def make_evaluation(self, name: str, value: Any) -> NamedEvaluation | None:
         path = ("evaluations", name)
@@ -617,8 +644,7 @@ class _Checker:
     ) -> None:
         size = game.game.vocab_size
         for model in filter(None, models):
-            search = self._search_of(model)
-            if search and search.entry.architecture != "one_layer":
+            if not model.is_one_layer:
                 message = f"needs models of one layer, and {model.name} is another"
                 self.report(path, f"{message}; allowed: sampled", contexts)
         if game.kind != "set_complement":
@@ -634,10 +660,6 @@ class _Checker:
                 message += f"than {MAX_ORBITS:,} kinds of contexts"
                 others = "sampled, all" if size <= MAX_EXHAUSTIVE_VOCAB_SIZE else "sampled"
                 self.report(path, f"{message}; allowed: {others}", contexts)
-
-    def _search_of(self, model: NamedModel) -> NamedSearch | None:
-        """The search that trains the model, if one does."""
-        return self.made["searches"][model.settings["search"]] if model.origin == "trial" else None
 
     def make_experiment(self, name: str, value: Any) -> NamedExperiment | None:
         made = self.make_kind("experiments", name, value, EXPERIMENTS, ExperimentEntry)
@@ -698,6 +720,10 @@ class _Checker:
             self.look_up((*path, key), cell[key], f"{key} of {search.name}", names)
         meant = find_variants(cell["variant"], search.levels)
         trials = [trial for (variant, _), trial in search.trials.items() if variant in meant]
+        if search.entry.architecture != "one_layer" and cell["strength"] != AS_TRAINED:
+            message = f"allowed: {AS_TRAINED}, since {search.name} trains no models of one layer"
+            self.report((*path, "strength"), message, cell["strength"])
+            return
         norms = {getattr(trial, "norm", "none") for trial in trials}
         if cell["strength"] == "matched" and trials and "none" not in norms:
             message = f"{cell['variant']} has a norm, under which strengths are not matched"
@@ -725,8 +751,8 @@ class _Checker:
         return list(draws)
 
 
-def _read_file(entry: FileEntry, *, is_drawn: bool) -> tuple[int, str]:
-    """Vocabulary and SHA-256 of a model's file; GamecircuitsError if it cannot be used."""
+def _read_file(entry: FileEntry, *, is_drawn: bool) -> tuple[OneLayer | GPT, str]:
+    """A model and the SHA-256 of its file; GamecircuitsError if it cannot be used."""
     path = entry.path
     if os.path.exists(path) and not os.path.isfile(path):
         raise GamecircuitsError("is not a file")
@@ -744,7 +770,7 @@ def _read_file(entry: FileEntry, *, is_drawn: bool) -> tuple[int, str]:
             get_circuits(require_one_layer(model, "a figure"))
         except GamecircuitsError as error:
             raise GamecircuitsError(f"{error}; allowed with figures: false") from None
-    return size, hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    return model, hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
 def _annotation_at(annotation: Any, path: Sequence[str | int]) -> Any:

@@ -45,6 +45,8 @@ class NamedModel:
     origin: Origin
     figures: bool  # whether it is diagnosed and drawn
     game: NamedGame | None = None  # that it is made for, if that is known
+    is_one_layer: bool = True  # of which the theory speaks, and all contexts can be evaluated
+    context: int | None = None  # longest prefix that it takes (tokens); None is no limit
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Stage: the tables of a search's groups as one of each, the effects of its remedies, and what
 these do to the mechanism."""
 
+import numpy as np
 import pandas as pd
 
 from gamecircuits.storage.tables import read_frame, write_frame
@@ -101,6 +102,8 @@ def join(paths: list[str], order: dict[str, list[str]]) -> pd.DataFrame:
     table = pd.concat([part for part in tables if len(part)] or tables, ignore_index=True)
     if table.empty:  # then it has no columns, either
         return table
+    if "number" not in table:  # baselines of games alone: no start could be used
+        table = table.assign(number=np.nan)
     places = {"number": table["number"]}
     for key, names in order.items():
         if key in table:

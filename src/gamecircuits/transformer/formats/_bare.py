@@ -44,8 +44,8 @@ def require_norms(model: GPT) -> Literal["none", "layer", "rms"]:
     sublayers = [b.ln1 for b in model.parameters.blocks]
     sublayers += [b.ln2 for b in model.parameters.blocks if b.mlp is not None]
     have = [norm is not None for norm in (*sublayers, model.parameters.ln_final)]
-    if any(have) and not all(have):
-        raise GamecircuitsError("some sublayers have a norm and others have none")
     if any(have[:-1]) and model.design.placement == "after":
         raise GamecircuitsError("norms are after the sublayers; that software has them before")
+    if any(have) and not all(have):
+        raise GamecircuitsError("some sublayers have a norm and others have none")
     return model.design.norm if any(have) else "none"

@@ -1,5 +1,8 @@
-"""nanoGPT, and minGPT since 2022: transformer.h.0.attn.c_attn.weight (3d, d)."""
+"""nanoGPT: transformer.h.0.attn.c_attn.weight (3d, d)."""
 
+import numpy as np
+
+from gamecircuits.errors import GamecircuitsError
 from gamecircuits.transformer.formats._translate import Rule, Tensors, Told, assemble, translate
 from gamecircuits.transformer.gpt import GPT
 
@@ -55,6 +58,17 @@ def recognise(tensors: Tensors) -> bool:
 
 
 def read(tensors: Tensors, told: Told) -> GPT:
-    """A GPT with norms before sublayers and the exact GELU of `nn.GELU()`."""
-    named = translate(RULES, tensors)
-    return assemble(named, told.find_heads())
+    """A GPT with norms before sublayers and the exact GELU of `nn.GELU()`.
+
+    minGPT since 2022 has the same names, and GELU by tanh, which is another function. It is known
+    by its masks beside an unembedding of its own, and refused.
+    """
+    model = assemble(translate(RULES, tensors), told.find_heads())
+    W_E, W_U = model.parameters.W_E, model.parameters.W_U
+    has_masks = any(name.endswith(".attn.bias") for name in tensors)
+    if has_masks and W_U is not None and not np.array_equal(W_U.T, W_E):
+        raise GamecircuitsError(
+            "masks, and lm_head apart from wte, are of minGPT since 2022; its GELU, by tanh, is "
+            "another function than the exact one"
+        )
+    return model
