@@ -162,14 +162,14 @@ def test_training_a_gpt_equals_its_twin(changes):
     games = make_game("mnk", **STRIP).play(6 * 8, np.random.default_rng(3)).reshape(6, 8, 5)
     averages = [Last(), Ema(0.8), Earlier(0.5)]  # of an age of (1/2)/(1 − 1/2) = 1 step
     run = train(trial, batches=games, averages=averages)
-    start = trial.from_vector(run.start[0], 5, 4)
+    start = trial.from_vector(run.start[0], 5, 5)
     with jax.enable_x64(True):
         double = {name: weight.astype(float) for name, weight in start.items()}
         iterates, losses = twin_train_gpt(trial, double, games)
     np.testing.assert_allclose(run.losses[0], losses, rtol=2e-5)
     shares = 0.8 ** np.arange(5, -1, -1) / sum(0.8 ** np.arange(6))
-    found = trial.from_vector(run.averages[0], 5, 4)
-    on_the_way = trial.from_vector(run.trajectory[0], 5, 4)
+    found = trial.from_vector(run.averages[0], 5, 5)
+    on_the_way = trial.from_vector(run.trajectory[0], 5, 5)
     for name in start:
         if name.endswith("b_K") and trial.positions != "rotary":
             continue  # scores do not depend on it: Adam follows the rounding of a gradient of 0
@@ -197,10 +197,10 @@ def test_a_gpt_has_the_same_bits_in_any_company():
 def test_positions_beyond_the_trained_length_are_trained_by_random_offsets_alone(positions):
     trial = replace(GPT, positions=positions, num_layers=1, weight_decay=1.0, batch_size=64)
     run = train(trial, length=2, num_checkpoints=1)
-    ends = [trial.from_vector(of[0], 5, 4)["pos_embed.W_pos"] for of in run[:1]]
-    ends.append(trial.from_vector(run.trajectory[0, -1], 5, 4)["pos_embed.W_pos"])
+    ends = [trial.from_vector(of[0], 5, 5)["pos_embed.W_pos"] for of in run[:1]]
+    ends.append(trial.from_vector(run.trajectory[0, -1], 5, 5)["pos_embed.W_pos"])
     has_moved = (ends[1] != ends[0]).all(axis=1).tolist()
-    assert has_moved == [True, True, *[positions == "random_offset"] * 2]
+    assert has_moved == [True, True, *[positions == "random_offset"] * 3]
 
 
 @pytest.mark.parametrize("changes", [
@@ -482,9 +482,8 @@ def test_a_gpt_learns_the_legal_moves_of_othello():
     game = make_game("othello", **settings)
     tokens = game.play(300, np.random.default_rng(0))
     mask = game.get_valid_next_token_mask(tokens)[:, :6]
-    model = trial.make_model(
-        trial.from_vector(run.averages[0, 0], game.vocab_size, game.max_length - 1)
-    )
+    vector = run.averages[0, 0]
+    model = trial.make_model(trial.from_vector(vector, game.vocab_size, game.max_length))
     chances = probabilities(model.logits(tokens[:, :6]))
     illegal = np.where(mask, 0, chances).sum(axis=-1).mean(axis=0)
     assert illegal.max() < 0.1
