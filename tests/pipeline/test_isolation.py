@@ -30,6 +30,7 @@ CONFIG = {
         "trained": {"kind": "trained", "search": "s"},
         "own": {"kind": "file", "path": FOUR, "function": "get_parameters", "vocab_size": 5},
         "on_board": {"kind": "untrained", "vocab_size": 6},
+        "deep": {"kind": "trained", "search": "deep"},
     },
     "evaluations": {
         "whole": {"game": "sets", "models": ["constructed", "foreign"], "contexts": "all"},
@@ -46,7 +47,17 @@ CONFIG = {
             "space": {"batch_size": 4, "d_model": 4, "d_k": 4, "d_v": 4},
             "variants": {"plain": {}, "norm": {"norm": "attention", "gain": 3.0}},
             "averages": {"last": {"kind": "last"}, "ema": {"kind": "ema", "decay": 0.5}},
-        }
+        },
+        "deep": {
+            "game": "board", "architecture": "gpt", "length": 2, "steps": 4, "checkpoints": 2,
+            "trials": 1, "test_games": 10,
+            "space": {"batch_size": 4, "num_layers": 1, "num_heads": 1, "d_model": 4, "d_mlp": 4},
+            "grid": {
+                "positions": {"learned": {}, "rotary": {"positions": "rotary"}},
+                "placement": {"before": {}, "after": {"placement": "after"}},
+            },
+            "averages": {"last": {"kind": "last"}, "ema": {"kind": "ema", "decay": 0.5}},
+        },
     },
     "hypotheses": {
         "h": {

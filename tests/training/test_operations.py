@@ -12,6 +12,7 @@ from gamecircuits.training.operations import (
     choose_num_parts,
     cross_entropy,
     get_mean_and_gradient,
+    make_operations,
 )
 from gamecircuits.transformer.gpt import forward, get_operations, map_weights
 
@@ -74,6 +75,30 @@ def test_a_gpt_and_its_gradient(dtype):
         return jax.jit(jax.value_and_grad(total))(parameters)
 
     assert_equal(look(OPERATIONS), look(get_operations(jnp)), dtype)
+
+
+@pytest.mark.parametrize("shapes", [((6, 4), (4, 8)), ((6, 8), (8, 4)), ((3, 6, 4), (3, 4, 8))])
+def test_products_of_halves(shapes):
+    """All three products, forward and back, take bfloat16 and give float32."""
+    rng = np.random.default_rng(0)
+    left, right, weights = (
+        jnp.asarray(rng.random(shape), jnp.float32)
+        for shape in (*shapes, (*shapes[0][:-1], shapes[1][-1]))
+    )
+    found, back = jax.vjp(make_operations("bfloat16").multiply, left, right)
+    expected, back_of_all = jax.vjp(make_operations("float32").multiply, left, right)
+    pairs = zip((found, *back(weights)), (expected, *back_of_all(weights)), strict=True)
+    for one, other in pairs:
+        assert one.dtype == jnp.float32
+        np.testing.assert_allclose(one, other, rtol=2**-7)
+        assert not jnp.array_equal(one, other)
+    text = str(
+        jax.make_jaxpr(lambda *a: jax.vjp(make_operations("bfloat16").multiply, *a)[1](weights))(
+            left, right
+        )
+    )
+    assert text.count("dot_general") == text.count("preferred_element_type=float32") >= 2
+    assert "bf16" in text
 
 
 @DTYPES

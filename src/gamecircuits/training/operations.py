@@ -34,7 +34,7 @@ def _get_changes(factors: tuple[Array, Array], change: Array) -> tuple[Array, Ar
 
 _multiply.defvjp(lambda left, right: (left @ right, (left, right)), _get_changes)
 
-OPERATIONS: Operations = get_operations(jnp)._replace(multiply=_multiply)
+OPERATIONS: Operations = get_operations(jnp)._replace(multiply=_multiply, softmax=jax.nn.softmax)
 
 
 def make_operations(products: str) -> Operations:
@@ -44,9 +44,30 @@ def make_operations(products: str) -> Operations:
     return OPERATIONS._replace(multiply=_multiply_in_half)
 
 
-def _multiply_in_half(left: Array, right: Array) -> Array:
-    left, right = left.astype(jnp.bfloat16), right.astype(jnp.bfloat16)
+def _halve(values: Array) -> Array:
+    return values.astype(jnp.bfloat16)
+
+
+def _product_of_halves(left: Array, right: Array) -> Array:
     return jnp.matmul(left, right, preferred_element_type=jnp.float32)
+
+
+@jax.custom_vjp
+def _multiply_in_half(left: Array, right: Array) -> Array:
+    return _product_of_halves(_halve(left), _halve(right))
+
+
+def _multiply_and_keep(left: Array, right: Array) -> tuple[Array, tuple[Array, Array]]:
+    halves = _halve(left), _halve(right)
+    return _product_of_halves(*halves), halves
+
+
+def _get_changes_in_half(halves: tuple[Array, Array], change: Array) -> tuple[Array, Array]:
+    (left, right), half = halves, _halve(change)
+    return _product_of_halves(half, right.mT), _product_of_halves(left.mT, half)
+
+
+_multiply_in_half.defvjp(_multiply_and_keep, _get_changes_in_half)
 
 
 def cross_entropy(logits: Array, legal: Array) -> tuple[Array, Array]:

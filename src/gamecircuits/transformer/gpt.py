@@ -8,10 +8,10 @@ width of the residual stream, H heads. A norm before a sublayer is GPT-2's order
 ("post-norm").
 """
 
+import importlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -262,31 +262,23 @@ def _embed_positions(
     return xp.reshape(rows, (*places.shape, d))
 
 
-def _softmax(xp, scores: Array) -> Array:
-    powers = xp.exp(scores - xp.max(scores, axis=-1, keepdims=True))
-    return powers / xp.sum(powers, axis=-1, keepdims=True)
-
-
 def get_operations(xp) -> Operations:
     """The operations in a library's own functions; the cdf in GELU is exact, by erf, and to single
     precision for numpy's arrays of that."""
-    erf: Callable[[Array], Array]
-    softmax: Callable[[Array], Array]
-    if xp.__name__.startswith("jax"):
-        import jax  # numpy alone needs no JAX
 
-        erf, softmax = jax.scipy.special.erf, jax.nn.softmax
-    else:
-
-        def erf(x: Array) -> Array:
-            return xp.asarray(scipy.special.erf(np.asarray(x)))
-
-        softmax = partial(_softmax, xp)
+    def erf(x: Array) -> Array:
+        if xp.__name__ == "jax.numpy":  # it has its own, and is not imported for numpy
+            return importlib.import_module("jax.scipy.special").erf(x)
+        return xp.asarray(scipy.special.erf(np.asarray(x)))
 
     def gelu(x: Array) -> Array:
         if isinstance(x, np.ndarray) and x.dtype == np.float32:
             return fill_gelu(x.ravel()).reshape(x.shape)
         return x * 0.5 * (1 + erf(x / 2**0.5))
+
+    def softmax(scores: Array) -> Array:
+        powers = xp.exp(scores - xp.max(scores, axis=-1, keepdims=True))
+        return powers / xp.sum(powers, axis=-1, keepdims=True)
 
     return Operations(
         look_up=lambda table, places: xp.take(table, places, axis=0),
