@@ -92,13 +92,6 @@ def test_products_of_halves(shapes):
         assert one.dtype == jnp.float32
         np.testing.assert_allclose(one, other, rtol=2**-7)
         assert not jnp.array_equal(one, other)
-    text = str(
-        jax.make_jaxpr(lambda *a: jax.vjp(make_operations("bfloat16").multiply, *a)[1](weights))(
-            left, right
-        )
-    )
-    assert text.count("dot_general") == text.count("preferred_element_type=float32") >= 2
-    assert "bf16" in text
 
 
 @DTYPES
