@@ -21,6 +21,7 @@ from gamecircuits.figures.style import (
     integer_ticks,
     key,
     new_panels,
+    note,
     nth_look,
     panel,
     readable,
@@ -197,6 +198,16 @@ def _draw_distances(axes: Axes, rows: pd.DataFrame, heads: list[int]) -> None:
         axes.plot(line, color=_colour(head, heads), **style)
     axes.set_ylabel("over uniform")
     axes.set_ylim(bottom=0)
+    if rows.empty:
+        note(
+            axes,
+            f"fewer than {FEWEST} pairs\nat any distance",
+            (0.5, 0.5),
+            xycoords="axes fraction",
+            ha="center",
+        )
+        axes.set_xticks([])
+        return
     integer_ticks(axes, rows["distance"].astype(int))
 
 
