@@ -145,6 +145,14 @@ def test_a_gpt_starts_as_its_scale_says():
     assert np.unique([w.flat[0] for n, w in weights.items() if ".W_" in n]).size == 3 * 6 + 3
 
 
+@pytest.mark.parametrize("positions", ["none", "sinusoidal", "rotary", "random_offset"])
+def test_gpts_that_differ_in_positions_have_all_other_weights_in_common(positions):
+    learned, other = init(GptTrial(d_model=8)), init(GptTrial(d_model=8, positions=positions))
+    assert {*learned} - {*other} <= {"pos_embed.W_pos"}
+    for name, weight in other.items():
+        np.testing.assert_array_equal(weight, learned[name])
+
+
 def test_a_gpt_has_the_weights_that_it_says():
     bare = GptTrial(d_model=8, d_mlp=0, norm="none", positions="rotary", biases=False, tied=True)
     of_layer = [f"attn.W_{name}" for name in "QKVO"]

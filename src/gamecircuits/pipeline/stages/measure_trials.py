@@ -1,5 +1,7 @@
 """Stage: measure one group of trained trials."""
 
+from collections import defaultdict
+
 import numpy as np
 import pandas as pd
 from safetensors.numpy import load_file
@@ -27,10 +29,12 @@ from gamecircuits.training.measure import (
 )
 from gamecircuits.training.streams import iter_split
 from gamecircuits.training.strengths import measure_strengths
-from gamecircuits.training.trial import ARCHITECTURES, get_hyperparameters
+from gamecircuits.training.trial import ARCHITECTURES, Trial, Weights, get_hyperparameters
 from gamecircuits.transformer.interface import Model
 from gamecircuits.transformer.one_layer import OneLayer
 from gamecircuits.transformer.weights import read_trained_weights
+
+Played = tuple[np.ndarray, np.ndarray]  # tokens (N, L) and masks (N, L, V)
 
 
 def measure_trials(
@@ -70,10 +74,10 @@ def measure_trials(
         reference: the variant of these trials, and of each trial of the group the place in
             `references` and the hyperparameters of that of the same number.
     """
-    rules = make_game(**game)
+    rules, known = make_game(**game), get_hyperparameters(architecture)
     dataset = GameDataset(games, num_games) if games else None
 
-    def take(split: str) -> tuple[np.ndarray, np.ndarray]:
+    def take(split: str) -> Played:
         rng = get_rng(seed, f"{search} {split}")
         if dataset:
             batch = next(dataset.batches(test_games, split=split, rng=rng), None)
@@ -85,82 +89,135 @@ def measure_trials(
             tokens = next(iter_split(rules, split, test_games, splits, rng))
         return tokens, rules.get_valid_next_token_mask(tokens)
 
-    (tokens, mask), validation = take("test"), take("validation")
-    lengths = np.flatnonzero(mask.any(axis=(0, 2))) + 1  # after which some game goes on
-    named = name_lengths(length, lengths[-1])
+    found = _Found(take("test"), take("validation"), length)
     on_the_way = load_file(trajectory)
-    steps = on_the_way["steps"]
+    is_first = group[0]["variant"] == reference["variant"]
+    if is_first:  # its trials stand for all untrained ones
+        found.add("baselines", measure_games(*found.games, found.lengths), search=search)
+    for n, row in enumerate(group):
+        log(f"measuring trial {n + 1} of {len(group)}")
+        trial = ARCHITECTURES.make(architecture, **{name: row[name] for name in known})
+        key = {"search": search, "variant": row["variant"], "number": row["number"]}
+        prefix = f"{row['variant']}/{row['number']}"
+        other = ARCHITECTURES.make(architecture, **reference["trials"][n]).from_tensors(
+            read_trained_weights(
+                references[reference["files"][n]],
+                f"{reference['variant']}/{row['number']}/{averages[0]}",
+            )
+        )
+        models = {
+            average: trial.from_tensors(read_trained_weights(weights, f"{prefix}/{average}"))
+            for average in ("start", *averages)
+        }
+        usable = {name: m for name, m in models.items() if is_usable(m, found.games[0])}
+        of_averages = {average: usable[average] for average in averages if average in usable}
+        compared = other if is_usable(other, found.games[0]) else None
+        looked_into = {averages[0], choose_middle(averages)}
+        _measure_averages(found, trial, of_averages, compared, looked_into, key)
+        if is_first and "start" in usable:
+            table = measure_average(usable["start"], *found.games, found.lengths)
+            found.add("baselines", select_untrained(table), **key)
+        if row["number"] == 0:  # of one trial, so that the table stays small
+            for state, average in {"start": "start", "learned": averages[0]}.items():
+                if isinstance(model := usable.get(average), OneLayer):
+                    found.add("circuits", measure_circuits(model), **key, state=state)
+        names = trial.get_shapes(rules.vocab_size, rules.max_length)
+        iterates = {name: on_the_way[f"{prefix}/{name}"] for name in names}
+        steps, losses = on_the_way["steps"], on_the_way[f"{prefix}/loss"]
+        _measure_course(found, trial, iterates, steps, losses, key)
     paths = {"metrics": metrics, "scaled": scaled, "dynamics": dynamics, "noise": noise}
     paths |= {"circuits": circuits, "matched": matched, "baselines": baselines}
     paths |= {"attention": attention, "illegal": illegal}
-    tables: dict[str, list[pd.DataFrame]] = {name: [] for name in paths}
-    is_first = group[0]["variant"] == reference["variant"]
-    if is_first:  # its trials stand for all untrained ones
-        tables["baselines"].append(measure_games(tokens, mask, lengths).assign(search=search))
-    looked_into = {averages[0], choose_middle(averages)}
-    for n, row in enumerate(group):
-        log(f"measuring trial {n + 1} of {len(group)}")
-        known = get_hyperparameters(architecture)
-        trial = ARCHITECTURES.make(architecture, **{name: row[name] for name in known})
-        key = {"search": search, "variant": row["variant"], "number": row["number"]}
-        prefix = f"{row['variant']}/{row['number']}/"
-        other_trial = ARCHITECTURES.make(architecture, **reference["trials"][n])
-        name_of_other = f"{reference['variant']}/{row['number']}/{averages[0]}"
-        compared = other_trial.from_tensors(
-            read_trained_weights(references[reference["files"][n]], name_of_other)
-        )
-        other = compared if is_usable(compared, tokens) else None
-        for average in averages:
-            model = trial.from_tensors(read_trained_weights(weights, f"{prefix}{average}"))
-            if not is_usable(model, tokens):
-                continue
-            of_average = {**key, "average": average}
-            if average in looked_into:
-                for name, table in _look_at(model, tokens, mask).items():
-                    tables[name].append(table.assign(**of_average))
-            at_strengths = measure_strengths(trial, model, other, (tokens, mask), validation, named)
-            for strength, factor, variation, at_named in at_strengths:
-                names = {**of_average, "validation": variation}
-                if at_named is not None:
-                    names |= {"strength": strength, "factor": factor}
-                    tables["scaled"].append(at_named.assign(**names))
-                    continue
-                counts = LegalCounts(JUDGED, lengths[-1], rules.vocab_size)
-                table = measure_average(model, tokens, mask, lengths, counts.add)
-                tables["metrics"].append(table.assign(**names))
-                if not counts.is_settled():
-                    tables["matched"].append(counts.match(length).assign(**of_average))
-        start = trial.from_tensors(read_trained_weights(weights, f"{prefix}start"))
-        if is_first and is_usable(start, tokens):
-            table = select_untrained(measure_average(start, tokens, mask, lengths))
-            tables["baselines"].append(table.assign(**key))
-        if row["number"] == 0:  # of one trial, so that the table stays small
-            learned = trial.from_tensors(read_trained_weights(weights, f"{prefix}{averages[0]}"))
-            for state, model in {"start": start, "learned": learned}.items():
-                if isinstance(model, OneLayer) and is_usable(model, tokens):
-                    table = measure_circuits(model)
-                    tables["circuits"].append(table.assign(**key, state=state))
-        losses = on_the_way[f"{prefix}loss"].astype(np.float64).reshape(len(steps), -1)
-        late = []
-        for index, step in enumerate(steps):
-            shapes = trial.get_shapes(rules.vocab_size, rules.max_length)
-            iterate = {name: on_the_way[f"{prefix}{name}"][index] for name in shapes}
-            model = trial.make_model(iterate)
-            if not is_usable(model, tokens):
-                break
-            measured = measure_checkpoint(model, tokens, mask, named)
-            measured = {**key, "step": step, "loss": losses[index].mean()} | measured
-            tables["dynamics"].append(pd.DataFrame([measured]))
-            if step > steps[-1] * (1 - 1 / LATE):
-                late.append(model)
-        else:
-            some = slice(GAMES_OF_NOISE)
-            table = measure_noise(late, tokens[some], mask[some], lengths)
-            tables["noise"].append(table.assign(**key))
     for name, path in paths.items():
-        parts = tables[name]
-        table = _order(pd.concat(parts, ignore_index=True) if parts else pd.DataFrame())
-        write_frame(table, job, path)
+        write_frame(found.join(name), job, path)
+
+
+class _Found:
+    """The games that models are measured on, and the tables of what was found.
+
+    Attributes:
+        games, validation: tokens (N, L) and masks (N, L, V).
+        trained: longest length in training; lengths: all after which some game goes on; named: the
+            lengths with a name.
+    """
+
+    def __init__(self, games: Played, validation: Played, trained: int):
+        self.games, self.validation, self.trained = games, validation, trained
+        self.lengths = np.flatnonzero(games[1].any(axis=(0, 2))) + 1
+        self.named = name_lengths(trained, self.lengths[-1])
+        self._parts: dict[str, list[pd.DataFrame]] = defaultdict(list)
+
+    def add(self, name: str, table: pd.DataFrame, **columns: object) -> None:
+        """Take in rows of a table, with further columns that are the same in all of them."""
+        self._parts[name].append(table.assign(**columns))
+
+    def join(self, name: str) -> pd.DataFrame:
+        """The table, with the columns that name its rows in front."""
+        if name not in self._parts:
+            return pd.DataFrame()
+        table = pd.concat(self._parts[name], ignore_index=True)
+        names = ("search", "baseline", *KEYS, "average", "strength", "state", "step")
+        front = [column for column in names if column in table]
+        return table[front + [column for column in table if column not in front]]
+
+
+def _measure_averages(
+    found: _Found,
+    trial: Trial,
+    models: dict[str, Model],
+    compared: Model | None,
+    looked_into: set[str | None],
+    key: dict,
+) -> None:
+    """Metrics of a trial's averages at all lengths, and what some of them do inside."""
+    for average, model in models.items():
+        of_average = {**key, "average": average}
+        if average in looked_into:
+            for name, table in _look_at(model, *found.games).items():
+                found.add(name, table, **of_average)
+        at_strengths = measure_strengths(
+            trial, model, compared, found.games, found.validation, found.named
+        )
+        for strength, factor, variation, at_named in at_strengths:
+            names = {**of_average, "validation": variation}
+            if at_named is not None:
+                found.add("scaled", at_named, **names, strength=strength, factor=factor)
+                continue
+            counts = LegalCounts(JUDGED, found.lengths[-1], model.vocab_size)
+            table = measure_average(model, *found.games, found.lengths, counts.add)
+            found.add("metrics", table, **names)
+            if not counts.is_settled():
+                found.add("matched", counts.match(found.trained), **of_average)
+
+
+def _measure_course(
+    found: _Found,
+    trial: Trial,
+    iterates: Weights,
+    steps: np.ndarray,
+    losses: np.ndarray,
+    key: dict,
+) -> None:
+    """A trial's iterates on the way, up to the first unusable one, and the noise of late ones.
+
+    Args:
+        iterates: weights by name, each with an axis of the checkpoints `steps` (C,) in front.
+        losses: of every step, nats.
+    """
+    of_checkpoints = losses.astype(np.float64).reshape(len(steps), -1).mean(axis=1)
+    late = []
+    for index, step in enumerate(steps):
+        model = trial.make_model({name: weights[index] for name, weights in iterates.items()})
+        if not is_usable(model, found.games[0]):
+            return
+        measured = measure_checkpoint(model, *found.games, found.named)
+        row = {"step": step, "loss": of_checkpoints[index]} | measured
+        found.add("dynamics", pd.DataFrame([row]), **key)
+        if step > steps[-1] * (1 - 1 / LATE):
+            late.append(model)
+    some = slice(GAMES_OF_NOISE)
+    tokens, mask = found.games
+    found.add("noise", measure_noise(late, tokens[some], mask[some], found.lengths), **key)
 
 
 def _look_at(model: Model, tokens: np.ndarray, mask: np.ndarray) -> dict[str, pd.DataFrame]:
@@ -172,10 +229,3 @@ def _look_at(model: Model, tokens: np.ndarray, mask: np.ndarray) -> dict[str, pd
         "attention": describe_attention(inside.entropies, goes_on),
         "illegal": split_illegal(inside.logits, games, legal),
     }
-
-
-def _order(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with the columns that name its rows in front."""
-    names = ("search", "baseline", *KEYS, "average", "strength", "state", "step")
-    front = [column for column in names if column in table]
-    return table[front + [column for column in table if column not in front]]

@@ -19,7 +19,8 @@ DROPPED = {  # sites of dropout, by the end of the names of the places that `for
     "mlp_out": "residual",
 }
 WITH_TABLE = ("learned", "random_offset")  # positions that are weights
-TABLES = ("embed.W_E", "pos_embed.W_pos")
+POSITIONS = "pos_embed.W_pos"
+TABLES = ("embed.W_E", POSITIONS)
 TO_RESIDUAL = ("W_O", "W_out")  # matrices that write into the residual stream
 
 
@@ -104,7 +105,7 @@ class GptTrial(Trial):
         }
         shapes: dict[str, tuple[int, ...]] = {"embed.W_E": (V, d)}
         if self.is_bounded:
-            shapes["pos_embed.W_pos"] = (context, d)
+            shapes[POSITIONS] = (context, d)
         for i in range(self.num_layers):
             for part, weights in layer.items():
                 shapes |= {f"blocks.{i}.{part}.{name}": s for name, s in weights.items()}
@@ -119,10 +120,14 @@ class GptTrial(Trial):
         }
 
     def init_weights(self, vocab_size: int, context: int, rng: np.random.Generator) -> Weights:
-        """Independent normal matrices as `init_scale` says, gains of 1, biases of 0."""
-        found: Weights = {}
-        for name, shape in self.get_shapes(vocab_size, context).items():
-            last = _last(name)
+        """Independent normal matrices as `init_scale` says, gains of 1, biases of 0.
+
+        Positions are drawn last: trials of one number have all other weights in common.
+        """
+        shapes = self.get_shapes(vocab_size, context)
+        found: Weights = dict.fromkeys(shapes)
+        for name in sorted(shapes, key=POSITIONS.__eq__):
+            shape, last = shapes[name], _last(name)
             if last == "w" or last.startswith("b"):
                 found[name] = np.full(shape, float(last == "w"), np.float32)
                 continue
@@ -148,7 +153,7 @@ class GptTrial(Trial):
 
         parameters, offset = from_names(weights), None
         if self.positions == "random_offset":
-            free = weights["pos_embed.W_pos"].shape[0] - tokens.shape[1]
+            free = weights[POSITIONS].shape[0] - tokens.shape[1]
             offset = noise.draw_integers(tokens.shape[:1], free + 1)
         return forward(
             parameters,
