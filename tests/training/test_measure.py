@@ -5,8 +5,9 @@ import pytest
 from bigram import Bigram
 from gpts import make_gpt
 from scipy.special import softmax
+from standard_models import BETA, DIRECT, EXACT, GAUGE, RANDOM, SCORES, R, V, X, play
 
-from gamecircuits.games.game import PAD, make_game
+from gamecircuits.games.game import PAD
 from gamecircuits.training import measure
 from gamecircuits.training.choices import COMPARED
 from gamecircuits.training.strengths import measure_scaled
@@ -14,22 +15,12 @@ from gamecircuits.transformer.circuits import from_circuits
 from gamecircuits.transformer.model import forward
 from gamecircuits.transformer.one_layer import OneLayer
 
-V, LENGTHS = 6, range(1, 6)
-RNG = np.random.default_rng(0)
-SCORES = RNG.normal(size=(V, V))
-X, BETA, R = RNG.uniform(2, 6, V), RNG.normal(size=V), RNG.normal(size=V)
-GAUGE = RNG.normal(size=(2, V, 1))  # c and c'
-OV, DIRECT = GAUGE[0] + R - np.diag(X), GAUGE[1] - R - np.diag(BETA)
-EXACT = OneLayer(from_circuits(SCORES, OV, DIRECT))
-RANDOM = OneLayer(from_circuits(SCORES, *RNG.normal(size=(2, V, V))))
+LENGTHS = range(1, 6)
 
 
 @pytest.fixture(scope="module")
 def games():
-    """Tokens and legal next tokens."""
-    game = make_game("set_complement", vocab_size=V)
-    tokens = game.play(40, np.random.default_rng(1))
-    return tokens, game.get_valid_next_token_mask(tokens)
+    return play()
 
 
 @pytest.mark.parametrize("parameters", [EXACT.parameters, RANDOM.parameters], ids=["exact", "any"])
@@ -111,7 +102,7 @@ def test_circuits_in_numbers(games):
     found = measure.measure_checkpoint(alike, *games, {"trained": 2})
     assert found["ov_effective_rank"] == pytest.approx(V - 1)
     assert found["score_spread"] == 0
-    centred = RNG.normal(size=V)
+    centred = np.random.default_rng(2).normal(size=V)
     one = np.outer(centred - centred.mean(), [1, -1, 0, 0, 0, 0])  # of rank one
     found = measure.measure_checkpoint(
         OneLayer(from_circuits(SCORES, one + GAUGE[0] + R, DIRECT)), *games, {"trained": 2}

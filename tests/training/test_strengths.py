@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from gpts import make_gpt
+from standard_models import BETA, DIRECT, EXACT, OV, RANDOM, SCORES, V, X, play
 
 from gamecircuits.analysis.standard_form import fit_model
-from gamecircuits.games.game import make_game
 from gamecircuits.training import measure, strengths
 from gamecircuits.training.architectures.gpt import GptTrial
 from gamecircuits.training.architectures.one_layer import OneLayerTrial
@@ -14,22 +14,10 @@ from gamecircuits.training.choices import COMPARED
 from gamecircuits.transformer.circuits import from_circuits
 from gamecircuits.transformer.one_layer import OneLayer
 
-V = 6
-RNG = np.random.default_rng(0)
-SCORES = RNG.normal(size=(V, V))
-X, BETA, R = RNG.uniform(2, 6, V), RNG.normal(size=V), RNG.normal(size=V)
-GAUGE = RNG.normal(size=(2, V, 1))  # c and c'
-OV, DIRECT = GAUGE[0] + R - np.diag(X), GAUGE[1] - R - np.diag(BETA)
-EXACT = OneLayer(from_circuits(SCORES, OV, DIRECT))
-RANDOM = OneLayer(from_circuits(SCORES, *RNG.normal(size=(2, V, V))))
-
 
 @pytest.fixture(scope="module")
 def games():
-    """Tokens and legal next tokens."""
-    game = make_game("set_complement", vocab_size=V)
-    tokens = game.play(40, np.random.default_rng(1))
-    return tokens, game.get_valid_next_token_mask(tokens)
+    return play()
 
 
 def test_strengths_are_those_wanted(games):
