@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 
 from gamecircuits.errors import GameError
-from gamecircuits.games.game import PAD, Game, check_token_array
+from gamecircuits.games.game import PAD, Feature, Game, check_token_array, label
 from gamecircuits.games.masks import unpack_mask
 
 
@@ -95,6 +95,17 @@ class BitboardGame(Game):
         viewer = np.where(side == PAD, 1 - last, side)  # at the end the last mover's opponent
         states = self.get_board_states(tokens)
         return np.where(states == 0, np.int8(PAD), (states == 2) ^ viewer[..., None])
+
+    def get_features(self, tokens: np.ndarray) -> dict[str, Feature]:
+        """`owner`, as the side to move sees it, and `colour` of every square."""
+        states, side = self.get_board_states(tokens)[:, 1:], self.get_side_to_move(tokens)[:, 1:]
+        goes_on = side != PAD
+        is_second = (states == 2) ^ (side == 1)[..., None]
+        colours = np.where(states == 0, 0, 1 + is_second)
+        return {
+            "owner": Feature(("empty", "mine", "theirs"), label(states, goes_on)),
+            "colour": Feature(("empty", *self.players), label(colours, goes_on)),
+        }
 
     def get_legal_squares(self, tokens: np.ndarray) -> np.ndarray:
         """Squares that a legal token would occupy after 0..L tokens: bool (N, L+1, num_squares).

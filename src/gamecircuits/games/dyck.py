@@ -15,7 +15,7 @@ import numpy as np
 from annotated_types import Interval, MultipleOf
 
 from gamecircuits.games._causal_game import Language
-from gamecircuits.games.game import PAD, token_dtype
+from gamecircuits.games.game import PAD, Feature, label, token_dtype
 
 MAX_LENGTH = 1024  # the exact counts of uniform_word then take a quarter of a second, and 40 MB
 
@@ -71,9 +71,7 @@ class Dyck(Language):
 
     def compute_mask(self, tokens: np.ndarray) -> np.ndarray:
         k, is_pad = self.num_brackets, tokens == PAD
-        opens = (tokens < k) & ~is_pad
-        step = np.where(is_pad, 0, np.where(opens, 1, -1))
-        depth = np.cumsum(step, axis=1, dtype=np.int16)
+        opens, depth = self._count_open(tokens)
         remaining = self.length - 1 - np.arange(tokens.shape[1])
         # Depth and remaining tokens are both odd or both even, so one more bracket leaves enough.
         max_depth = min(self.max_depth, self.length)
@@ -84,6 +82,24 @@ class Dyck(Language):
         closing = k + self._innermost(tokens, opens, depth)
         np.put_along_axis(mask, closing[..., None], may_close[..., None], axis=2)
         return mask
+
+    def get_features(self, tokens: np.ndarray) -> dict[str, Feature]:
+        """`depth`: how many brackets are open; `top`: the kind of the one opened last."""
+        opens, depth = self._count_open(tokens)
+        goes_on = (tokens != PAD) & (np.arange(tokens.shape[1]) < self.length - 1)
+        top = np.where(depth > 0, 1 + self._innermost(tokens, opens, depth), 0)
+        depths = range(min(self.max_depth, self.length // 2) + 1)
+        kinds = (f"bracket {kind}" for kind in range(self.num_brackets))
+        return {
+            "depth": Feature(tuple(map(str, depths)), label(depth[..., None], goes_on)),
+            "top": Feature(("none", *kinds), label(top[..., None], goes_on)),
+        }
+
+    def _count_open(self, tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Which tokens (N, L) open a bracket, and how many are open after each, int16."""
+        opens = (tokens < self.num_brackets) & (tokens != PAD)
+        step = np.where(tokens == PAD, 0, np.where(opens, 1, -1))
+        return opens, np.cumsum(step, axis=1, dtype=np.int16)
 
     def _innermost(self, tokens: np.ndarray, opens: np.ndarray, depth: np.ndarray) -> np.ndarray:
         """Kind of the bracket opened last among those open after each token, (N, L).

@@ -13,7 +13,7 @@ import numpy as np
 from annotated_types import Interval, MultipleOf
 
 from gamecircuits.games._causal_game import Language
-from gamecircuits.games.game import MAX_LENGTH, PAD, token_dtype
+from gamecircuits.games.game import MAX_LENGTH, PAD, Feature, label, token_dtype
 
 NAMES = ("w", "i", "r", "0", "1")
 WRITE, IGNORE, READ, ZERO, ONE = range(5)
@@ -63,6 +63,13 @@ class FlipFlop(Language):
         mask[:, self.length - 1 :] = False
         mask[tokens == PAD] = False
         return mask
+
+    def get_features(self, tokens: np.ndarray) -> dict[str, Feature]:
+        """`bit`: the one written last, which the next read must find."""
+        place = np.arange(tokens.shape[1])
+        goes_on = (tokens != PAD) & (place < self.length - 1)
+        bit = np.where(place > 0, 1 + _last_written(tokens) - ZERO, 0)
+        return {"bit": Feature(("none", *NAMES[ZERO:]), label(bit[..., None], goes_on))}
 
     def why_illegal(self, prefix: list[int], token: int) -> str:
         if len(prefix) % 2 and token >= ZERO:

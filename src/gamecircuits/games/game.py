@@ -9,7 +9,7 @@ override is derived from the mask, slowly but correctly; fast games override `pl
 """
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import numpy as np
 from annotated_types import Interval
@@ -42,12 +42,30 @@ def token_dtype(vocab_size: int) -> np.dtype:
     return np.min_scalar_type(-vocab_size)
 
 
+def label(values: np.ndarray, goes_on: np.ndarray) -> np.ndarray:
+    """Labels of a `Feature` from integers (N, L, places): PAD where the game does not go on."""
+    return np.where(goes_on[..., None], values, PAD).astype(np.int16)
+
+
 def sample_true(choices: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Uniformly random index of a True in every row of `choices` (N, V); PAD if there is none."""
     count = choices.sum(axis=1)
     nth = np.floor(rng.random(len(choices)) * count)
     index = np.argmax(np.cumsum(choices, axis=1) > nth[:, None], axis=1)
     return np.where(count > 0, index, PAD)
+
+
+class Feature(NamedTuple):
+    """Something about a position that probes may read: what each of its places holds.
+
+    Attributes:
+        values: names of what a place may hold.
+        labels: index of what it holds after each token, int16 (N, L, places); PAD once the game is
+            over.
+    """
+
+    values: tuple[str, ...]
+    labels: np.ndarray
 
 
 class Game(ABC):
@@ -88,6 +106,14 @@ class Game(ABC):
         says which games have others, and what a split means there.
         """
         return np.arange(self.vocab_size)[None]
+
+    def get_features(self, tokens: np.ndarray) -> dict[str, Feature]:
+        """What positions consist of, after tokens (N, L) of legal games; by default nothing.
+
+        The legal tokens follow from it, and models are not told it: probes ask whether they find
+        it by themselves.
+        """
+        return {}
 
     def play(self, num_games: int, rng: np.random.Generator) -> np.ndarray:
         """Return tokens (N, max_length) of games of uniformly random legal tokens.

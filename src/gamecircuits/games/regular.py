@@ -13,7 +13,7 @@ from annotated_types import Interval
 
 from gamecircuits.errors import ParameterError
 from gamecircuits.games._causal_game import Language
-from gamecircuits.games.game import MAX_LENGTH, token_dtype
+from gamecircuits.games.game import MAX_LENGTH, PAD, Feature, label, token_dtype
 from gamecircuits.kinds import list_names, suggest
 
 MAX_TABLE = 1 << 26  # length × states × tokens: bytes of the table of legal tokens
@@ -162,6 +162,12 @@ class Regular(Language):
     def compute_mask(self, tokens: np.ndarray) -> np.ndarray:
         states = self._walk(tokens)
         return self._legal[1 + np.arange(tokens.shape[1]), states]
+
+    def get_features(self, tokens: np.ndarray) -> dict[str, Feature]:
+        """`state` of the automaton."""
+        goes_on = (tokens != PAD) & (np.arange(tokens.shape[1]) < self.length - 1)
+        states = label(self._walk(tokens)[..., None], goes_on)
+        return {"state": Feature(tuple(self.transitions), states)}
 
     def _walk(self, tokens: np.ndarray) -> np.ndarray:
         """States (N, L) after each token."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gamecircuits.games.game import Game, token_dtype
+from gamecircuits.games.game import Feature, Game, label, token_dtype
 from gamecircuits.games.masks import get_valid_next_token_mask
 from gamecircuits.parameters import VocabSize
 
@@ -26,6 +26,11 @@ class SetComplement(Game):
 
     def get_valid_next_token_mask(self, tokens: np.ndarray) -> np.ndarray:
         return get_valid_next_token_mask(tokens, self.vocab_size)
+
+    def get_features(self, tokens: np.ndarray) -> dict[str, Feature]:
+        """`seen`: which tokens were played."""
+        mask = self.get_valid_next_token_mask(tokens)
+        return {"seen": Feature(("absent", "seen"), label(~mask, mask.any(axis=2)))}
 
     def why_illegal(self, prefix: list[int], token: int) -> str:
         return f"it was played at position {prefix.index(token)}"
