@@ -11,6 +11,7 @@ four moves.
 import hashlib
 from collections.abc import Mapping
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -75,3 +76,19 @@ def assign_splits(
     bounds = np.cumsum([fractions[name] for name in SPLITS])[:-1]
     uniform = (hashes >> np.uint64(11)) * 2.0**-53  # in [0, 1), without rounding
     return np.searchsorted(bounds, uniform, side="right").astype(np.int8)
+
+
+class SplitGames(NamedTuple):
+    """Games (N, L) of each side of a split: to fit on, to choose with, to report on."""
+
+    train: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
+
+
+def split_games(
+    tokens: np.ndarray, symmetries: np.ndarray, fractions: Mapping[str, float]
+) -> SplitGames:
+    """Games apart by `assign_splits`, in the order they have."""
+    sides = assign_splits(tokens, symmetries, fractions)
+    return SplitGames(*(tokens[sides == number] for number in range(len(SPLITS))))
