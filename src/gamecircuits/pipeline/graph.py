@@ -527,10 +527,9 @@ def plot_model(config: Config, model: str) -> Work:
 def _deep_models(config: Config) -> list[Names]:
     """Drawn models of several layers."""
     return [
-        {"model": m.name}
-        for m in config.models.values()
-        if m.figures and m.origin == "trial"
-        if config.searches[m.settings["search"]].entry.architecture == "gpt"
+        {"model": model.name}
+        for model in config.models.values()
+        if model.figures and not model.is_one_layer and config.find_game(model)
     ]
 
 
@@ -538,7 +537,8 @@ def _deep_models(config: Config) -> list[Names]:
 def plot_attention(config: Config, model: str) -> Work:
     """What the heads of a model's first layer attend to, by pairs of tokens and by distance"""
     chosen = config.models[model]
-    game = config.searches[chosen.settings["search"]].game
+    game = config.find_game(chosen)
+    assert game is not None  # see _deep_models
     return Work(
         reads={
             "model": _model(config, model),

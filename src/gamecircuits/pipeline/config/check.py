@@ -3,28 +3,28 @@
 import hashlib
 import os
 import re
-import typing
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import prod
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from gamecircuits.analysis.contexts import MAX_EXHAUSTIVE_VOCAB_SIZE, MAX_ORBITS
 from gamecircuits.analysis.diagnosis import get_circuits
 from gamecircuits.errors import GamecircuitsError, ParameterError
 from gamecircuits.experiments.experiment import EXPERIMENTS
 from gamecircuits.games.file import File
-from gamecircuits.games.game import GAMES, check_size
-from gamecircuits.kinds import Registry, find_nearest, list_modules, list_names, suggest
-from gamecircuits.parameters import VocabSize, describe_allowed, fits, is_union
+from gamecircuits.games.game import GAMES, Game, check_size
+from gamecircuits.kinds import Registry, list_modules, list_names, suggest
+from gamecircuits.parameters import VocabSize, describe_allowed, fits
 from gamecircuits.pipeline.config.entries import (
     MAX_GROUPS,
     MAX_SHARDS,
     OTHER_MODELS,
+    AuditEntry,
     AverageEntry,
     EvaluationEntry,
     ExperimentEntry,
@@ -35,12 +35,12 @@ from gamecircuits.pipeline.config.entries import (
     SearchEntry,
     TopLevel,
     TrainedEntry,
-    annotate,
     entry_model,
 )
 from gamecircuits.pipeline.config.limits import MAX_MEMORY, explain_missing_games, list_needs
 from gamecircuits.pipeline.config.named import (
     Config,
+    NamedAudit,
     NamedEvaluation,
     NamedExperiment,
     NamedGame,
@@ -48,8 +48,9 @@ from gamecircuits.pipeline.config.named import (
     NamedModel,
     NamedSearch,
 )
+from gamecircuits.pipeline.config.problems import IN_NAME, NAME, Problems
 from gamecircuits.pipeline.config.results import explain_refusal
-from gamecircuits.pipeline.config.yaml_lines import ConfigError, KeyPath, Source, dotted, shorten
+from gamecircuits.pipeline.config.yaml_lines import KeyPath, Source
 from gamecircuits.storage.functions import check_arguments, find_function
 from gamecircuits.training.averaging import AVERAGES, make_average
 from gamecircuits.training.choices import AS_TRAINED, COMPARED
@@ -70,26 +71,10 @@ from gamecircuits.transformer.gpt import GPT
 from gamecircuits.transformer.one_layer import OneLayer, require_one_layer
 from gamecircuits.transformer.weights import list_weights
 
-MAX_PROBLEMS = 30  # that are shown
-NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,59}")
-IN_NAME = "59 letters, digits and _"  # after the first letter
 LEVEL = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,29}")  # of factors in a grid
 MAX_VARIANTS = 200  # of a grid
 LABEL = re.compile(r"[A-Za-z][A-Za-z0-9_.]{0,59}")  # of variants and averages: ema_0.99
-PERIODIC = re.compile(r"(.+)\1{19}$")  # Snakemake takes these for endless
-NOTHING = {"na", "nan", "none", "null"}  # in tables, readers take these for missing values
 START = "start"  # in place of an average: the weights before training
-TYPES = {
-    "int_type": "an integer",
-    "float_type": "a number",
-    "string_type": "text",
-    "list_type": "a list",
-    "dict_type": "a mapping of keys to values",
-    "model_type": "a mapping of keys to values",
-    "bool_type": "true or false",
-}
-OUT_OF_RANGE = {"greater_than_equal", "greater_than", "less_than_equal", "less_than"}
-OUT_OF_RANGE |= {"multiple_of", "finite_number"}
 
 
 def check_config(source: Source) -> Config:
@@ -111,6 +96,7 @@ def check_config(source: Source) -> Config:
         "searches": checker.read("searches", checker.make_search),
         "models": checker.read("models", checker.make_model),
         "evaluations": checker.read("evaluations", checker.make_evaluation),
+        "audits": checker.read("audits", checker.make_audit),
         "experiments": checker.read("experiments", checker.make_experiment),
         "hypotheses": checker.read("hypotheses", checker.make_hypothesis),
     }
@@ -120,157 +106,10 @@ def check_config(source: Source) -> Config:
     return Config(top.seed, results, claims=top.claims, raw=dict(source.values), **made)
 
 
-class _Checker:
-    """Collects problems; `made` holds the entries of the sections that were read, by name.
-
-    The methods `make_*` return what an entry describes, or None after they have reported a problem.
+class _Checker(Problems):
+    """The methods `make_*` return what an entry describes, or None after they have reported a
+    problem.
     """
-
-    def __init__(self, source: Source):
-        self.source = source
-        self.problems = list(source.problems)
-        self.top: TopLevel | None = None
-        self.made: dict[str, dict[str, Any]] = {}
-
-    # Problems.
-
-    def report(
-        self, path: KeyPath, message: str, value: Any = ..., at: KeyPath | None = None
-    ) -> None:
-        """Note a problem of a key; it is shown at the place of `at`, or else of the key itself."""
-        at = at or path
-        while at and at not in self.source.places:
-            at = at[:-1]
-        shown = "" if value is ... else f" = {shorten(value)}"
-        text = f"{dotted(path) or 'config'}{shown}: {message}"
-        self.problems.append((path, self.source.places[at], text))
-
-    def report_parameter(self, path: KeyPath, error: ParameterError) -> None:
-        self.report((*path, error.key), f"allowed: {error.allowed}", error.value)
-
-    def report_unknown(self, path: KeyPath, known: Collection[str]) -> None:
-        there = self.keys_at(path[:-1])
-        hint = suggest(path[-1], [key for key in known if key not in there])
-        self.report(path, f"unknown key{hint}; known: {', '.join(known)}")
-
-    def keys_at(self, path: KeyPath) -> Collection[str]:
-        """The keys of the mapping at a path of keys, none if there is no mapping."""
-        values = self.source.values
-        for key in path:
-            values = values.get(key) if isinstance(values, Mapping) else None
-        return values if isinstance(values, Mapping) else ()
-
-    def is_misspelt(self, path: KeyPath, known: Collection[str]) -> bool:
-        """Whether a missing key is meant by an unknown one, which is reported anyway."""
-        there = self.keys_at(path[:-1])
-        absent = [key for key in known if key not in there]
-        return any(find_nearest(key, absent) == path[-1] for key in there if key not in known)
-
-    def error(self) -> ConfigError:
-        """The first problem of each key, in the order of the file."""
-
-        def order(problem: tuple[str, str]) -> tuple[str, int]:
-            file, _, line = problem[0].rpartition(":")
-            return (file, int(line)) if line.isdigit() else (problem[0], 0)
-
-        first: dict[KeyPath, tuple[str, str]] = {}
-        for path, *problem in self.problems:
-            first.setdefault(path, (problem[0], problem[1]))
-        lines = [f"{place}: {message}" for place, message in sorted(first.values(), key=order)]
-        count = "1 problem" if len(lines) == 1 else f"{len(lines)} problems"
-        if more := len(lines[MAX_PROBLEMS:]):
-            lines[MAX_PROBLEMS:] = [f"and {more} more"]
-        return ConfigError(f"{count} in the configuration:\n  " + "\n  ".join(lines))
-
-    # Types and ranges.
-
-    def fit(self, model: type[BaseModel], value: Any, path: KeyPath) -> Any:
-        """The value as an instance of a pydantic model, None if it has a problem."""
-        try:
-            return model.model_validate(value)
-        except ValidationError as error:
-            for problem in error.errors(include_url=False):
-                self._translate(model, problem, path)
-            return None
-
-    def _translate(self, model: type[BaseModel], problem: Mapping, path: KeyPath) -> None:
-        kind, value, where = problem["type"], problem["input"], path + tuple(problem["loc"])
-        *outer, key = problem["loc"] or [None]
-        if kind == "missing":
-            fields = _model_at(model, outer).model_fields
-            if not self.is_misspelt(where, fields):
-                message = f"the key {key!r} is missing ({fields[key].description})"
-                self.report(where[:-1], message, at=where)  # there it was removed, if it was
-        elif kind == "extra_forbidden":
-            self.report_unknown(where, list(_model_at(model, outer).model_fields))
-        elif kind in TYPES:
-            self.report(where, f"must be {TYPES[kind]}", value)
-        elif kind in ("too_short", "string_too_short"):
-            self.report(where, "must not be empty", value)
-        elif kind == "literal_error" or kind in OUT_OF_RANGE:
-            allowed = describe_allowed(_annotation_at(model, problem["loc"]))
-            hint = suggest(value, allowed.split(", ")) if kind == "literal_error" else ""
-            if str(value) in allowed.split(", ") and isinstance(value, str):
-                hint = ", without quotes"
-            self.report(where, f"allowed: {allowed}{hint}", value)
-        else:
-            self.report(where, problem["msg"], value)
-
-    # Names.
-
-    def check_names(
-        self, path: KeyPath, names: Collection[str], pattern: re.Pattern, rest: str
-    ) -> list[str]:
-        """The names that can be used in file names and tables; the others are reported.
-
-        Args:
-            rest: what may follow a letter, in words.
-        """
-        usable: list[str] = []
-        seen: dict[str, str] = {}
-        for name in names:
-            if (first := seen.setdefault(name.lower(), name)) != name:
-                message = f"differs from {first!r} in case alone; on some systems files would clash"
-                self.report((*path, name), message)
-            if not pattern.fullmatch(name):
-                message = f"names start with a letter and go on with at most {rest}"
-                self.report((*path, name), message)
-            elif PERIODIC.search(name):
-                message = "ends in twenty times the same; choose another name"
-                self.report((*path, name), message)
-            elif name.lower() in NOTHING:
-                message = "means a missing value to those who read tables; choose another name"
-                self.report((*path, name), message)
-            else:
-                usable.append(name)
-        return usable
-
-    def section(self, name: str) -> Mapping[str, Any]:
-        """A section as it was read, empty if it is no mapping."""
-        values = self.source.values.get(name)
-        return values if isinstance(values, Mapping) else {}
-
-    def read(self, section: str, make: Callable[[str, Any], Any]) -> dict[str, Any]:
-        """Make the entries of a section that have usable names."""
-        values, self.made[section] = self.section(section), {}
-        for name in self.check_names((section,), values, NAME, IN_NAME):
-            before = len(self.problems)
-            found = make(name, values[name])
-            if found is not None and len(self.problems) == before:
-                self.made[section][name] = found
-        return self.made[section]
-
-    def look_up(self, path: KeyPath, wanted: str, noun: str, known: Collection[str]) -> None:
-        """Report a name that is not among the known ones."""
-        if wanted not in known:
-            message = f"no such {noun}; known: {list_names(known)}"
-            self.report(path, message + suggest(wanted, known), wanted)
-
-    def find(self, path: KeyPath, wanted: str, noun: str, section: str) -> Any:
-        """An entry of another section; None if there is none or it has a problem of its own."""
-        if section in self.source.values or not self.is_misspelt((section,), TopLevel.model_fields):
-            self.look_up(path, wanted, noun, self.section(section))
-        return self.made[section].get(wanted)
 
     # Sections.
 
@@ -611,15 +450,7 @@ class _Checker:
         if not entry:
             return None
         game = self.find((*path, "game"), entry.game, "entry of games", "games")
-        chosen = []
-        for index, wanted in enumerate(entry.models):
-            at = (*path, "models", index)
-            model = self.find(at, wanted, "entry of models", "models")
-            if wanted in entry.models[:index]:
-                self.report(at, "is listed twice", wanted)
-            if model and game:
-                self._check_pair(at, model, game, wanted)
-            chosen.append(model)
+        chosen = self._find_models((*path, "models"), entry.models, game)
         if not game:
             return None
         longest = game.game.max_length - 1  # after the last token there is nothing to predict
@@ -638,6 +469,41 @@ class _Checker:
         return NamedEvaluation(
             name, game, tuple(chosen), entry.contexts, tuple(lengths), entry.dtype
         )
+
+    def _find_models(
+        self, path: KeyPath, names: Sequence[str], game: NamedGame | None
+    ) -> list[Any]:
+        """A NamedModel for each name, which must go with the game; None for each with a problem."""
+        found = []
+        for index, wanted in enumerate(names):
+            at = (*path, index)
+            model = self.find(at, wanted, "entry of models", "models")
+            if wanted in names[:index]:
+                self.report(at, "is listed twice", wanted)
+            if model and game:
+                self._check_pair(at, model, game, wanted)
+            found.append(model)
+        return found
+
+    def make_audit(self, name: str, value: Any) -> NamedAudit | None:
+        path = ("audits", name)
+        entry = self.fit(AuditEntry, value, path)
+        if not entry:
+            return None
+        game = self.find((*path, "game"), entry.game, "entry of games", "games")
+        chosen = self._find_models((*path, "models"), entry.models, game)
+        for index, model in enumerate(chosen):
+            if model and model.is_one_layer:
+                message = "has one layer, which its diagnosis reads; allowed: models of several"
+                self.report((*path, "models", index), message, model.name)
+        if game and not all(game.splits.values()):
+            self.report((*path, "game"), "needs games of all three splits", entry.game)
+        if game and type(game.game).get_features is Game.get_features:
+            message = f"positions of {game.kind} consist of nothing that a probe could read"
+            self.report((*path, "game"), message, entry.game)
+        if not game or not all(chosen):
+            return None
+        return NamedAudit(name, game, tuple(chosen), entry.fit_games, entry.test_games)
 
     def _check_exhaustive(
         self, path: KeyPath, game: NamedGame, contexts: str, models: list[NamedModel | None]
@@ -765,31 +631,9 @@ def _read_file(entry: FileEntry, *, is_drawn: bool) -> tuple[OneLayer | GPT, str
     with np.errstate(over="ignore", invalid="ignore"):
         if not np.isfinite(model.logits(np.arange(size)[:, None])).all():
             raise GamecircuitsError("has weights so large that logits are not finite")
-    if is_drawn:
+    if is_drawn and isinstance(model, OneLayer):
         try:
-            get_circuits(require_one_layer(model, "a figure"))
+            get_circuits(model)
         except GamecircuitsError as error:
             raise GamecircuitsError(f"{error}; allowed with figures: false") from None
     return model, hashlib.sha256(Path(path).read_bytes()).hexdigest()
-
-
-def _annotation_at(annotation: Any, path: Sequence[str | int]) -> Any:
-    """The annotation that keys and indices lead to from a model, None if there is none."""
-    if not path:
-        return annotation
-    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
-    if origin is Annotated:
-        return _annotation_at(arguments[0], path)
-    if is_union(annotation):
-        found = (_annotation_at(part, path) for part in arguments)
-        return next((part for part in found if part is not None), None)
-    if origin in (list, dict):
-        return _annotation_at(arguments[-1], path[1:])
-    field = getattr(annotation, "model_fields", {}).get(path[0])
-    return field and _annotation_at(annotate(field), path[1:])
-
-
-def _model_at(model: type[BaseModel], path: Sequence[str | int]) -> type[BaseModel]:
-    found = _annotation_at(model, path)
-    parts = typing.get_args(found) if is_union(found) else [found]
-    return next(part for part in parts if hasattr(part, "model_fields"))

@@ -175,6 +175,30 @@ class EvaluationEntry(Strict):
     )
 
 
+class AuditEntry(Strict):
+    """What models of several layers know of a game, whether they use it, and which parts do it."""
+
+    game: str = Field(
+        description="name of an entry of games: one whose positions consist of something, such as "
+        "the squares of a board"
+    )
+    models: list[str] = Field(
+        min_length=1,
+        description="names of entries of models of several layers; the others are compared with "
+        "the first",
+    )
+    fit_games: int = Field(
+        default=1000, ge=10, le=10**6, description="games of the split train to fit probes on"
+    )
+    test_games: int = Field(
+        default=300,
+        ge=10,
+        le=10**6,
+        description="games of the split validation to choose edits on, and as many of the split "
+        "test to report on",
+    )
+
+
 class AverageEntry(Strict):
     """An average of the weights; further keys are those of the kind."""
 
@@ -343,6 +367,7 @@ class TopLevel(Strict):
     games: dict[str, Any] = Field(min_length=1, description="games by name")
     models: dict[str, Any] = Field(default={}, description="models by name")
     evaluations: dict[str, Any] = Field(default={}, description="evaluations by name")
+    audits: dict[str, Any] = Field(default={}, description="audits of deeper models by name")
     experiments: dict[str, Any] = Field(default={}, description="experiments on the theory by name")
     searches: dict[str, Any] = Field(default={}, description="searches over training by name")
     hypotheses: dict[str, Any] = Field(

@@ -1,4 +1,4 @@
-"""What a checked configuration holds: games, models, evaluations, experiments, searches by name."""
+"""What a checked configuration holds: games, models, evaluations and other entries by name."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -60,6 +60,15 @@ class NamedEvaluation:
 
 
 @dataclass(frozen=True)
+class NamedAudit:
+    name: str
+    game: NamedGame
+    models: tuple[NamedModel, ...]
+    fit_games: int
+    test_games: int
+
+
+@dataclass(frozen=True)
 class NamedExperiment:
     name: str
     kind: str
@@ -109,6 +118,7 @@ class Config:
     games: dict[str, NamedGame]
     models: dict[str, NamedModel]
     evaluations: dict[str, NamedEvaluation]
+    audits: dict[str, NamedAudit]
     experiments: dict[str, NamedExperiment]
     searches: dict[str, NamedSearch]
     hypotheses: dict[str, NamedHypothesis]

@@ -11,6 +11,7 @@ from gamecircuits.games.game import GAMES
 from gamecircuits.kinds import Registry
 from gamecircuits.pipeline.config.entries import (
     OTHER_MODELS,
+    AuditEntry,
     AverageEntry,
     EvaluationEntry,
     ExperimentEntry,
@@ -48,6 +49,7 @@ def make_schema() -> dict:
         games=_make_section(_entries(GAMES, GameEntry)),
         models=_make_section([*_entries(CONSTRUCTIONS, ModelEntry), *OTHER_MODELS.values()]),
         evaluations=dict[str, EvaluationEntry],
+        audits=dict[str, AuditEntry],
         experiments=_make_section(_entries(EXPERIMENTS, ExperimentEntry)),
         searches=_by_name(searches),
         hypotheses=dict[str, HypothesisEntry],

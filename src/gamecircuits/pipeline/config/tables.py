@@ -14,6 +14,7 @@ from gamecircuits.kinds import Registry
 from gamecircuits.parameters import Parameter, get_parameters, show_number
 from gamecircuits.pipeline.config.entries import (
     OTHER_MODELS,
+    AuditEntry,
     ClaimsEntry,
     EvaluationEntry,
     GameEntry,
@@ -49,6 +50,7 @@ def make_tables() -> dict[str, str]:
         "splits": Splits,
         "models": ModelEntry,
         "evaluations": EvaluationEntry,
+        "audits": AuditEntry,
         "claims": ClaimsEntry,
         "searches": SearchEntry,
         "hypotheses": HypothesisEntry,

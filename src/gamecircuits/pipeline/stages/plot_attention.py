@@ -20,7 +20,7 @@ def plot_attention(
     job: str,
     name: str,
     game: dict,
-    trained_length: int,
+    trained_length: int | None,
 ) -> None:
     """Draw one model, on the first games of the dataset."""
     read = read_model(model)
@@ -31,7 +31,7 @@ def plot_attention(
     write_figure(drawn, table, job, files)
 
 
-def redraw(table: pd.DataFrame, *, name: str, game: dict, trained_length: int) -> Figure:
+def redraw(table: pd.DataFrame, *, name: str, game: dict, trained_length: int | None) -> Figure:
     """The figure of the table that is written beside it; boards if tokens are squares."""
     rules = make_game(**game)
     shape = None
