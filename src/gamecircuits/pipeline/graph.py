@@ -9,7 +9,7 @@ what they do, so it is in no job's code.
 import hashlib
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from typing import Any
 
@@ -20,7 +20,8 @@ from gamecircuits.experiments.experiment import EXPERIMENTS
 from gamecircuits.explorer.page import digest_files, list_assets, read_theory
 from gamecircuits.figures.palette import colour_of, colours_of
 from gamecircuits.figures.searches._made_for import is_made_for
-from gamecircuits.games.game import GAMES, token_dtype
+from gamecircuits.games.game import GAMES, Game, token_dtype
+from gamecircuits.games.set_complement import SetComplement
 from gamecircuits.kinds import list_modules
 from gamecircuits.pipeline.captions import make_renderer
 from gamecircuits.pipeline.config.limits import (
@@ -551,6 +552,197 @@ def plot_attention(config: Config, model: str) -> Work:
         },
         caption="models/attention.rst",
     )
+
+
+# Audits: what models of several layers know of a game, whether they use it, which parts do it.
+
+AUDITED = {  # figure: the stage that it is drawn from, and that stage's tables
+    "probes": ("probe_model", ("by_length", "overall", "by_place", "fits", "by_game")),
+    "edits": ("edit_model", ("cases", "choices", "counts", "example", "effects")),
+    "attribution": (
+        "attribute_model",
+        ("attributed", "squares", "ablated", "neurons", "paths"),
+    ),
+    "first_layer": ("read_first_layer", ("heads", "circuit", "lengths", "rescaled", "layers")),
+}
+COLLECTED = {  # table of an audit: the figure and the table that it joins
+    "probes": ("probes", "overall"),
+    "edits": ("edits", "effects"),
+    "attribution": ("attribution", "attributed"),
+    "ablation": ("attribution", "ablated"),
+    "heads": ("first_layer", "heads"),
+    "first_layer": ("first_layer", "lengths"),
+}
+
+
+def _has(game: Game, figure: str) -> bool:
+    """Whether an audit on this game has the figure."""
+    from gamecircuits.games._bitboard_game import BitboardGame  # brings numba
+
+    is_board = isinstance(game, BitboardGame)
+    if figure == "edits":
+        return is_board
+    if figure == "first_layer":  # a token fills a place
+        is_square = is_board and game.num_squares == game.vocab_size
+        return is_square or isinstance(game, SetComplement)
+    return True
+
+
+def _audited(config: Config, figure: str) -> list[Names]:
+    """The models of all audits, on games that have the figure."""
+    return [
+        {"audit": audit.name, "model": model.name}
+        for audit in config.audits.values()
+        for model in audit.models
+        if _has(audit.game.game, figure)
+    ]
+
+
+def _describe_audit(config: Config, audit: str, model: str) -> Work:
+    """What all stages of an audit are given."""
+    named = config.audits[audit]
+    settings = {
+        "audit": audit,
+        "seed": config.seed,
+        "game": named.game.settings,
+        "splits": named.game.splits,
+        "fit_games": named.fit_games,
+        "test_games": named.test_games,
+        "name": model,
+        "trained_length": config.find_trained_length(config.models[model]),
+    }
+    return Work({"model": _model(config, model)}, settings, memory=1500, seconds=60)
+
+
+def _audit_tables(figure: str) -> list[str]:
+    return [f"audits/{{audit}}/{{model}}/{figure}/{name}.parquet" for name in AUDITED[figure][1]]
+
+
+def _audit_files(figure: str, table: str | None = None, **names: str) -> list[File]:
+    """Tables of one model: of these names, or all."""
+    known, tables = AUDITED[figure]
+    wanted = [table] if table else tables
+    return [file_of(known, "tables", f"/{name}.parquet", **names) for name in wanted]
+
+
+@stage(
+    "audits",
+    writes={
+        "tables": _audit_tables("probes"),
+        "probes": "audits/{audit}/{model}/probes.safetensors",
+    },
+    each=lambda config: _audited(config, "probes"),
+)
+def probe_model(config: Config, audit: str, model: str) -> Work:
+    """What linear probes and MLPs read of the positions, beside controls; the probes"""
+    return _describe_audit(config, audit, model)
+
+
+@stage(
+    "audits",
+    writes={"tables": _audit_tables("edits")},
+    each=lambda config: _audited(config, "edits"),
+)
+def edit_model(config: Config, audit: str, model: str) -> Work:
+    """What a model predicts after edits of the board in its residual stream, beside controls"""
+    work = _describe_audit(config, audit, model)
+    probes = file_of("probe_model", "probes", audit=audit, model=model)
+    return replace(work, reads={**work.reads, "probes": probes})
+
+
+@stage(
+    "audits",
+    writes={"tables": _audit_tables("attribution")},
+    each=lambda config: _audited(config, "attribution"),
+)
+def attribute_model(config: Config, audit: str, model: str) -> Work:
+    """What heads, MLPs and neurons add, predictions without them, and the paths between them"""
+    return _describe_audit(config, audit, model)
+
+
+@stage(
+    "audits",
+    writes={"tables": _audit_tables("first_layer")},
+    each=lambda config: _audited(config, "first_layer"),
+)
+def read_first_layer(config: Config, audit: str, model: str) -> Work:
+    """The first layer as a transformer that solves set complement; predicted and measured"""
+    return _describe_audit(config, audit, model)
+
+
+@stage(
+    "audits",
+    writes={
+        "paths": [f"audits/{{audit}}/tables/{{table}}.{suffix}" for suffix in ("parquet", "csv")]
+    },
+    each=lambda config: [
+        {"audit": audit.name, "table": table}
+        for audit in config.audits.values()
+        for table, (figure, _) in COLLECTED.items()
+        if _has(audit.game.game, figure)
+    ],
+)
+def collect_audit(config: Config, audit: str, table: str) -> Work:
+    """A table of all models of an audit"""
+    names = [model.name for model in config.audits[audit].models]
+    figure, of_model = COLLECTED[table]
+    reads: dict[str, File | list[File]] = {
+        "of_models": [
+            file
+            for name in names
+            for file in _audit_files(figure, of_model, audit=audit, model=name)
+        ]
+    }
+    return Work(reads, {"models": names})
+
+
+@stage(
+    "audits",
+    writes={"paths": [f"audits/{{audit}}/comparison.{suffix}" for suffix in ("parquet", "csv")]},
+    each=lambda config: [
+        {"audit": audit.name} for audit in config.audits.values() if len(audit.models) > 1
+    ],
+)
+def compare_probes(config: Config, audit: str) -> Work:
+    """How well probes read each model of an audit, less how well they read the first"""
+    models = config.audits[audit].models
+    reads: dict[str, File | list[File]] = {
+        "by_game": [
+            file
+            for model in models
+            for file in _audit_files("probes", "by_game", audit=audit, model=model.name)
+        ]
+    }
+    settings = {
+        "models": [model.name for model in models],
+        "trained_lengths": [config.find_trained_length(model) for model in models],
+    }
+    return Work(reads, settings)
+
+
+@stage(
+    "figures",
+    "audits",
+    writes=figure("figures/audits/{audit}/{model}/{figure}"),
+    each=lambda config: [
+        {**names, "figure": figure}
+        for figure in AUDITED
+        for names in _audited(config, figure)
+        if config.models[names["model"]].figures
+    ],
+    shown="Inside the models",
+)
+def plot_audit(config: Config, audit: str, model: str, figure: str) -> Work:
+    """What an audit found of a model: probes, edits, attribution, the first layer"""
+    game = config.audits[audit].game
+    settings = {
+        "figure": f"gamecircuits.figures.audits.{figure}",
+        "name": model,
+        "game": game.settings,
+        "trained_length": config.find_trained_length(config.models[model]),
+    }
+    tables = _audit_files(figure, audit=audit, model=model)
+    return Work({"tables": tables}, settings, caption=f"audits/{figure}.rst")
 
 
 # Metrics.

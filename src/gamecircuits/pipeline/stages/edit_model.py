@@ -1,0 +1,48 @@
+"""Stage: whether a model uses the board that probes read: edits of its residual stream."""
+
+from gamecircuits.analysis.edit_effects import summarise_edits
+from gamecircuits.analysis.edits import edit_model as edit
+from gamecircuits.analysis.activations import list_sites
+from gamecircuits.analysis.probes import name_probe, read_probes
+from gamecircuits.pipeline.run.progress import log
+from gamecircuits.pipeline.stages._audit import open_audit, write_tables
+from gamecircuits.randomness import get_rng
+
+FEATURE = "owner"  # of squares, which edits change
+
+
+def edit_model(
+    model: str,
+    probes: str,
+    tables: list[str],
+    *,
+    job: str,
+    name: str,
+    trained_length: int | None,
+    audit: str,
+    seed: int,
+    **about: object,
+) -> None:
+    """Edit one model of an audit.
+
+    Args:
+        about: further arguments of `open_audit`.
+    """
+    opened = open_audit(model, audit, seed, **about)  # type: ignore[arg-type]
+    fitted = read_probes(probes)
+    of_labels = {
+        labels: {
+            site: fitted[name_probe(site, FEATURE, labels)] for site in list_sites(opened.model)
+        }
+        for labels in ("true", "random")
+    }
+    found = edit(
+        *opened,
+        of_labels["true"],
+        random_probes=of_labels["random"],
+        trained_length=trained_length,
+        rng=get_rng(seed, f"edits of {name} in audit {audit}"),
+        say=log,
+    )
+    effects = summarise_edits(found.cases)
+    write_tables({**found._asdict(), "effects": effects}, tables, job)

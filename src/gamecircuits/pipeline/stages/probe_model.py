@@ -1,0 +1,31 @@
+"""Stage: what can be read of the game's positions in a model, by probes beside their controls."""
+
+from gamecircuits.analysis.probes import write_probes
+from gamecircuits.analysis.probing import probe_model as probe
+from gamecircuits.pipeline.run.progress import log
+from gamecircuits.pipeline.stages._audit import open_audit, write_tables
+from gamecircuits.randomness import get_rng
+
+
+def probe_model(
+    model: str,
+    tables: list[str],
+    probes: str,
+    *,
+    job: str,
+    name: str,
+    trained_length: int | None,
+    audit: str,
+    seed: int,
+    **about: object,
+) -> None:
+    """Probe one model of an audit.
+
+    Args:
+        about: further arguments of `open_audit`.
+    """
+    opened = open_audit(model, audit, seed, **about)  # type: ignore[arg-type]
+    rng = get_rng(seed, f"probes of {name} in audit {audit}")
+    found = probe(*opened, trained_length=trained_length, rng=rng, say=log)
+    write_tables(found._asdict(), tables, job)
+    write_probes(probes, found.probes, found.values, job)
