@@ -68,7 +68,7 @@ from gamecircuits.training.trial import (
 from gamecircuits.transformer.constructions.construction import CONSTRUCTIONS
 from gamecircuits.transformer.foreign import read_any_model
 from gamecircuits.transformer.gpt import GPT
-from gamecircuits.transformer.one_layer import OneLayer, require_one_layer
+from gamecircuits.transformer.one_layer import OneLayer
 from gamecircuits.transformer.weights import list_weights
 
 LEVEL = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,29}")  # of factors in a grid
