@@ -65,6 +65,7 @@ from gamecircuits.training.trial import (
     has_range,
 )
 from gamecircuits.transformer.constructions.construction import CONSTRUCTIONS
+from gamecircuits.transformer.describe import get_context
 from gamecircuits.transformer.foreign import read_any_model
 from gamecircuits.transformer.gpt import GPT
 from gamecircuits.transformer.one_layer import OneLayer, require_one_layer
@@ -593,7 +594,6 @@ class _Checker:
             return None
         settings = {"kind": entry.kind, "path": entry.path, "sha256": digest}
         settings |= entry.model_dump(include={"num_heads", "norm"}, exclude_none=True)
-        table = model.parameters.W_pos if isinstance(model, GPT) else None
         return NamedModel(
             name,
             entry.kind,
@@ -602,7 +602,7 @@ class _Checker:
             "file",
             entry.figures,
             is_one_layer=isinstance(model, OneLayer),
-            context=None if table is None else len(table),
+            context=get_context(model),
         )
 
     def make_evaluation(self, name: str, value: Any) -> NamedEvaluation | None:
