@@ -109,6 +109,71 @@ def test_what_a_tensor_has_no_place_for_is_named(tmp_path):
         read_any_model(write(tmp_path, tensors), num_heads=2)
 
 
+def spoil(tensor, value):
+    return np.where(np.arange(tensor.size).reshape(tensor.shape) == 1, value, tensor)
+
+
+def test_what_cannot_be_a_model_is_named(tmp_path):
+    """Weights that are no numbers, files cut off, layers left out, heads that contradict."""
+    tensors = to_mingpt(without_b_U(make()))
+
+    def refused(message, path=None, **changed):
+        path = path or write(tmp_path, {**tensors, **changed})
+        with pytest.raises(ArtefactError, match=message) as error:
+            read_any_model(path, num_heads=2)
+        assert str(path) in str(error.value)
+
+    for value in (np.nan, np.inf):
+        bad = {"blocks.1.mlp.0.bias": spoil(tensors["blocks.1.mlp.0.bias"], value)}
+        refused(rf"blocks\.1\.mlp\.b_in has weights .* not finite, .* {value} at \(1,\)", **bad)
+    for key in [key for key in tensors if key.startswith("blocks.1.attn.")]:
+        tensors.pop(key)
+    refused(r"no weight blocks\.1\.attn\.W_Q")
+    tensors = {key: w for key, w in tensors.items() if not key.startswith("blocks.0.")}
+    refused(r"blocks\.1\.")
+    tensors = to_mingpt(without_b_U(make()))
+    refused(r"pos_embed\.W_pos has shape \(9, 4\); expected \(9, 6\)", pos_emb=np.ones((1, 9, 4)))
+    content = write(tmp_path, tensors).read_bytes()
+    for size in (0, 5, 300, len(content) - 1):
+        (tmp_path / "cut").write_bytes(content[:size])
+        refused("is cut off or damaged|is no safetensors file", tmp_path / "cut")
+    (tmp_path / "old").write_bytes(b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.more")
+    refused("of a PyTorch before 1.6", tmp_path / "old")
+
+
+def test_heads_that_contradict_the_file_are_refused(tmp_path):
+    named = split_heads(name_weights(make(d_k=4).parameters), 2)
+    path = write(tmp_path, named)
+    with pytest.raises(ArtefactError, match="num_heads is 4, and the tensors have 2"):
+        read_any_model(path, num_heads=4)
+    path = write(tmp_path, to_nanogpt(without_b_U(make())), {"n_head": 2})
+    with pytest.raises(ArtefactError, match="num_heads is 3, and its settings say 2"):
+        read_any_model(path, num_heads=3)
+
+
+def test_half_precision_is_read_exactly(tmp_path):
+    """bfloat16 too, which numpy has not: the upper halves of float32."""
+    wanted = without_b_U(make()).cast(np.float16).cast(np.float32)
+    tensors = {n: w.astype(np.float16) for n, w in to_mingpt(wanted).items()}
+    found = read_any_model(write(tmp_path, tensors), num_heads=2)
+    for name, weight in name_weights(found.parameters).items():
+        assert weight.dtype == np.float32
+        np.testing.assert_array_equal(weight, name_weights(wanted.parameters)[name])
+    header, content = {}, b""
+    for name, tensor in to_mingpt(wanted).items():
+        halves = (np.ascontiguousarray(tensor, "<f4").view("<u4") >> 16).astype("<u2").tobytes()
+        offsets = [len(content), len(content) + len(halves)]
+        header[name] = {"dtype": "BF16", "shape": tensor.shape, "data_offsets": offsets}
+        content += halves
+    text = json.dumps(header).encode()
+    (tmp_path / "b.safetensors").write_bytes(len(text).to_bytes(8, "little") + text + content)
+    found = read_any_model(tmp_path / "b.safetensors", num_heads=2)
+    for name, weight in name_weights(found.parameters).items():
+        was = name_weights(wanted.parameters)[name]
+        np.testing.assert_allclose(weight, was, rtol=2**-7)  # 8 bits of the significand
+        np.testing.assert_array_equal(weight.view("u4") & 0xFFFF, 0)
+
+
 def fold(model):
     """What TransformerLens's fold_ln and center_writing_weights do, by their definitions."""
     p = model.parameters

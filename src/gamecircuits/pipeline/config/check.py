@@ -69,7 +69,6 @@ from gamecircuits.transformer.describe import get_context
 from gamecircuits.transformer.foreign import read_any_model
 from gamecircuits.transformer.gpt import GPT
 from gamecircuits.transformer.one_layer import OneLayer, require_one_layer
-from gamecircuits.transformer.weights import list_weights
 
 MAX_PROBLEMS = 30  # that are shown
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,59}")
@@ -760,8 +759,6 @@ def _read_file(entry: FileEntry, *, is_drawn: bool) -> tuple[OneLayer | GPT, str
     size = model.vocab_size
     if not fits(VocabSize, size):
         raise GamecircuitsError(f"has {size} tokens; allowed: {describe_allowed(VocabSize)}")
-    if not all(np.isfinite(weight).all() for weight in list_weights(model)):
-        raise GamecircuitsError("has weights that are not finite")
     with np.errstate(over="ignore", invalid="ignore"):
         if not np.isfinite(model.logits(np.arange(size)[:, None])).all():
             raise GamecircuitsError("has weights so large that logits are not finite")
