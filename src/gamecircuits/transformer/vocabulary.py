@@ -7,6 +7,7 @@ conditional on a token of the game: what the model puts on padding and on a pass
 """
 
 from dataclasses import replace
+from typing import Literal, get_args
 
 import numpy as np
 import scipy
@@ -21,7 +22,7 @@ from gamecircuits.transformer.formats._translate import as_gpt
 from gamecircuits.transformer.gpt import GPT
 from gamecircuits.transformer.one_layer import OneLayer
 
-CONVENTIONS = (
+Convention = Literal[
     "tokens",
     "pad_tokens",
     "tokens_pad",
@@ -29,7 +30,8 @@ CONVENTIONS = (
     "playable",
     "pad_playable",
     "playable_pad",
-)
+]
+CONVENTIONS: tuple[Convention, ...] = get_args(Convention)
 # Logit of tokens that the model has not: e^−10000 is 0 in every floating-point type, and sums and
 # differences of logits stay finite, which −inf would turn into NaN.
 NEVER = -1e4
@@ -38,7 +40,7 @@ TOKENS = 20  # of each, at most
 CLEAR = 0.5  # illegal mass of the right reading, at most, as a share of the next one's
 
 
-def list_conventions(num_tokens: int, game: Game) -> list[str]:
+def list_conventions(num_tokens: int, game: Game) -> list[Convention]:
     """The conventions by which a model of so many tokens may be one of this game.
 
     Raises:
@@ -57,7 +59,7 @@ def list_conventions(num_tokens: int, game: Game) -> list[str]:
     return found
 
 
-def recognise_vocabulary(model: OneLayer | GPT, game: Game, rng: np.random.Generator) -> str:
+def recognise_vocabulary(model: OneLayer | GPT, game: Game, rng: np.random.Generator) -> Convention:
     """The convention by which a model's tokens are the game's.
 
     The number of tokens tells, but for padding first or last. Of two readings the right one is that
