@@ -406,3 +406,12 @@ def test_one_layer_in_transformer_lens(tmp_path, d_k):
     again = read_any_model(tmp_path / "model.safetensors")
     assert isinstance(again, OneLayer)
     close(again.logits(tokens), model.logits(tokens))
+
+
+def test_a_normed_layer_in_transformer_lens(tmp_path):
+    """Its variance is taken in float32 there."""
+    model = OneLayer(random_parameters(np.random.default_rng(0), 5), "residual", 2.5)
+    export_model(model, "transformer_lens", tmp_path)
+    tokens = draw_tokens()
+    with torch.no_grad():
+        close(boot(tmp_path, torch.float64)(torch.tensor(tokens)), model.logits(tokens), 1e-5)

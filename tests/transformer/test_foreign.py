@@ -151,6 +151,23 @@ def test_heads_that_contradict_the_file_are_refused(tmp_path):
         read_any_model(path, num_heads=3)
 
 
+def test_settings_beside_a_file_are_believed(tmp_path):
+    named = split_heads(name_weights(make(d_k=4).parameters), 2)
+    for config, message in (
+        ({"n_layers": 3}, "weights of 2 layers, and its settings say 3"),
+        ({"eps": 1e-6}, "eps is 1e-06; only 1e-05 is read"),
+        ({"act_fn": "gelu_new"}, "act_fn is 'gelu_new'; only 'gelu' is read"),
+        ({"positional_embedding_type": "rotary"}, "is 'rotary'; only 'standard' is read"),
+        ({"final_rms": True}, r"eps is 1e-05; only 1e-30"),
+        (
+            {"final_rms": True, "eps": 1e-30},
+            r"final_rms is read with one gain in ln_final\.w alone",
+        ),
+    ):
+        with pytest.raises(ArtefactError, match=message):
+            read_any_model(write(tmp_path, named, config))
+
+
 def test_half_precision_is_read_exactly(tmp_path):
     """bfloat16 too, which numpy has not: the upper halves of float32."""
     wanted = without_b_U(make()).cast(np.float16).cast(np.float32)
@@ -225,6 +242,21 @@ def test_one_layer_stays_one_layer(tmp_path):
     tensors["unembed.b_U"] = np.ones(5)
     found = read_any_model(write(tmp_path, tensors), norm="none")
     np.testing.assert_allclose(found.logits(TOKENS), wanted.logits(TOKENS) + 1, atol=1e-12)
+
+
+def test_one_layer_with_a_norm_of_the_residual_stream(tmp_path):
+    """The file's own numbers give the model by the formulas of an RMS norm."""
+    parameters = random_parameters(np.random.default_rng(0), 5, d_k=4, d_v=4)
+    wanted = OneLayer(parameters, "residual", 2.5)
+    export_model(wanted, "transformer_lens", tmp_path)
+    found = read_any_model(tmp_path / "model.safetensors")
+    assert found.norm == "residual"
+    close(found, wanted)
+    tensors, config = transformer_lens.write(wanted)
+    plain = OneLayer(parameters._replace(W_U=np.eye(len(parameters.W_U))))
+    rows = plain.logits(TOKENS)  # the residual stream
+    rows = rows / np.sqrt((rows**2).mean(-1, keepdims=True) + config["eps"]) * tensors["ln_final.w"]
+    np.testing.assert_allclose(rows @ parameters.W_U, wanted.logits(TOKENS), atol=1e-12)
 
 
 def test_our_own_gpt(tmp_path):

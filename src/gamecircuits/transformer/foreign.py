@@ -80,10 +80,13 @@ def _read(path: Path | str, num_heads: int | None, norm: str | None) -> OneLayer
                 return read_model(path)
             tensors, config = _read_tensors(path, file), _read_config(path)
     told = Told(num_heads, norm, config)  # type: ignore[arg-type]  # checked by the caller
-    for kind in FORMATS:
-        if kind.recognise(tensors):
-            return kind.read(tensors, told)
-    return one_layer.read(tensors, told)  # which names what is missing
+    # One that no format knows is read as one layer, which names what is missing.
+    kind = next((kind for kind in FORMATS if kind.recognise(tensors)), one_layer)
+    model = kind.read(tensors, told)
+    said = config.get("n_layer", config.get("n_layers"))
+    if isinstance(model, GPT) and said not in (None, found := len(model.parameters.blocks)):
+        raise GamecircuitsError(f"there are weights of {found} layers, and its settings say {said}")
+    return model
 
 
 def _begins(path: Path | str, magic: bytes, place: int = 0) -> bool:

@@ -51,8 +51,8 @@ def write_model(path: Path | str, model: OneLayer | GPT, job: str) -> None:
 
 def check_finite(model: OneLayer | GPT) -> None:
     """Raise GamecircuitsError at a weight that is NaN or infinite."""
-    is_gpt = isinstance(model, GPT)
-    named = name_weights(model.parameters) if is_gpt else dict(model.parameters._asdict())
+    parameters = model.parameters
+    named = parameters._asdict() if isinstance(parameters, Parameters) else name_weights(parameters)
     for name, weight in named.items():
         if len(bad := np.argwhere(~np.isfinite(weight))):
             place = tuple(bad[0].tolist())

@@ -641,7 +641,9 @@ def test_the_tokens_of_a_file_are_those_of_its_game(load, tmp_path):
     assert (model.vocab_size, model.context) == (16, 11)
     assert model.settings.items() >= {"vocabulary": "pad_tokens_pass", **told}.items()
     save(13)
-    with pytest.raises(ConfigError, match=r"13 tokens may be read in 2 ways; .* pad_playable or pl"):
+    with pytest.raises(
+        ConfigError, match=r"13 tokens may be read in 2 ways; .* pad_playable or pl"
+    ):
         load(text)
     named = text.replace("game: b}", "game: b, vocabulary: playable_pad, transposed: true}")
     told = {"vocabulary": "playable_pad", **told, "transposed": True}

@@ -40,6 +40,17 @@ class Told:
         return heads
 
 
+def require_settings(config: Mapping[str, Any], meant: Mapping[str, tuple[Any, Any]]) -> None:
+    """GamecircuitsError if settings say that it is another model.
+
+    Args:
+        meant: by key what it must say, and what it says unless given.
+    """
+    for key, (wanted, default) in meant.items():
+        if (found := config.get(key, default)) != wanted:
+            raise GamecircuitsError(f"config.json: {key} is {found!r}; only {wanted!r} is read")
+
+
 class Rule(NamedTuple):
     """Where a tensor goes.
 

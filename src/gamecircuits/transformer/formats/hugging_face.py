@@ -11,6 +11,7 @@ from gamecircuits.transformer.formats._translate import (
     Told,
     as_gpt,
     assemble,
+    require_settings,
     translate,
 )
 from gamecircuits.transformer.formats.nanogpt import make_rules, shape_of_c_attn
@@ -19,7 +20,7 @@ from gamecircuits.transformer.gpt_weights import name_weights
 from gamecircuits.transformer.one_layer import OneLayer
 
 RULES = make_rules(is_turned=False)
-MEANT = {  # keys of config.json, what they must say, and what they say unless given
+MEANT = {  # as for require_settings
     "activation_function": ("gelu", "gelu_new"),
     "layer_norm_epsilon": (EPS, EPS),
     "scale_attn_weights": (True, True),
@@ -38,9 +39,7 @@ def read(tensors: Tensors, told: Told) -> GPT:
     """A GPT-2 with the exact GELU; its own, by tanh, is another function and refused."""
     if not told.config:
         raise GamecircuitsError("there is no config.json beside it, which says what GELU is meant")
-    for key, (wanted, default) in MEANT.items():
-        if (found := told.config.get(key, default)) != wanted:
-            raise GamecircuitsError(f"config.json: {key} is {found!r}; only {wanted!r} is read")
+    require_settings(told.config, MEANT)
     named = translate(RULES, tensors)
     return assemble(named, told.find_heads())
 
