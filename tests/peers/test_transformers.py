@@ -347,8 +347,9 @@ def test_export_to_hugging_face(tmp_path, settings, dtype):
     assert not info["missing_keys"]
     assert not info["unexpected_keys"]
     tokens, tolerance = draw_tokens(), 1e-5 if dtype == "float32" else 1e-10
-    close(net.eval()(torch.tensor(tokens)).logits, model.logits(tokens), tolerance)
-    close(read_any_model(tmp_path / "model.safetensors").logits(tokens), model.logits(tokens))
+    wanted = model.logits(tokens)
+    close(net.eval()(torch.tensor(tokens)).logits, wanted, tolerance)
+    close(read_any_model(tmp_path / "model.safetensors").logits(tokens), wanted, tolerance)
 
 
 # TransformerLens
