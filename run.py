@@ -8,6 +8,7 @@
     python3 run.py figure NAME             draw a figure for a paper, as PDF (--help: options)
     python3 run.py diagnose FILE           read a model in the terms of the theory (--help: options)
     python3 run.py audit FILE              what a model of several layers knows (--help: options)
+    python3 run.py export FILE             write a model for other software (--help: options)
     python3 run.py course [ARGUMENTS]      problems to learn from, checked (--help: options)
     python3 run.py docs                    make the numbers and figures of docs/ anew
     python3 run.py test [ARGUMENTS]        run the fast tests (-m slow: the slow ones, -m '': all)
@@ -145,6 +146,7 @@ def main(arguments: list[str]) -> None:
         "docs": "gamecircuits.pipeline.docs",
         "audit": "gamecircuits.pipeline.run.audit",
         "diagnose": "gamecircuits.pipeline.run.diagnose",
+        "export": "gamecircuits.pipeline.run.export",
         "figure": "gamecircuits.pipeline.run.figure",
     }
     module = ("-P", "-m")  # -P: no module is taken from the folder that the user is in

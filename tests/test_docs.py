@@ -14,15 +14,19 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from gpts import make_gpt
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from gamecircuits.errors import GamecircuitsError
 from gamecircuits.explorer.page import digest_files, list_assets, read_data
+from gamecircuits.games.game import make_game
 from gamecircuits.pipeline import docs, page, training_page
 from gamecircuits.pipeline.config.load import load_config
 from gamecircuits.pipeline.graph import STAGES
 from gamecircuits.pipeline.plan import Plan
+from gamecircuits.transformer.vocabulary import CONVENTIONS, list_conventions
+from gamecircuits.transformer.weights import write_model
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -192,6 +196,35 @@ def test_the_first_five_files_of_extending_are_what_is_run():
     assert read == {Path(files[3]).stem}
     for stage in re.findall(r"`(\w+)`", text.partition("The way leads")[2].partition("4. ")[0]):
         assert stage in STAGES
+
+
+def test_the_page_of_your_model_works(tmp_path, monkeypatch):
+    """Its configuration and its Python, on a checkpoint with the padding first."""
+    text = (DOCS / "your_model.md").read_text(encoding="utf-8")
+    blocks = dict(re.findall(r"^```(\w+)\n(.*?)^```$", text, flags=re.DOTALL | re.MULTILINE))
+    monkeypatch.chdir(tmp_path)
+    sizes = {"V": 61, "d": 8, "num_layers": 1, "num_heads": 8, "d_k": 1, "d_v": 1}
+    model = make_gpt(np.random.default_rng(0), num_positions=59, biases=False, **sizes)
+    write_model("theirs.pth", model, "{}")
+    Path("c.yaml").write_text(blocks["yaml"], encoding="utf-8")
+    plan = Plan(load_config("c.yaml"))
+    settings = plan.job("import_model", model="theirs").work.settings
+    assert settings["vocabulary"] == "pad_playable"
+    chosen = "gamecircuits.transformer.vocabulary.recognise_vocabulary"
+    monkeypatch.setattr(chosen, lambda *_: "pad_playable")  # which these weights do not tell
+    found: dict = {}
+    exec(blocks["python"], found)
+    assert found["logits"].shape == (10, 59, 64)
+
+
+def test_the_conventions_of_the_page_are_those_there_are():
+    text = (DOCS / "your_model.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d+), (\d+), (\d+) \| `(\w+)`", text, flags=re.MULTILINE)
+    assert sorted(name for *_, name in rows) == sorted(CONVENTIONS)
+    for *sizes, name in rows:
+        for board_size, size in zip((8, 6, 4), sizes, strict=True):
+            game = make_game("othello", board_size=board_size)
+            assert name in list_conventions(int(size), game)
 
 
 def test_the_error_of_the_readme_is_the_one_that_is_shown(tmp_path):

@@ -339,8 +339,6 @@ def test_another_gpt2_is_refused(tmp_path, settings, message):
 def test_export_to_hugging_face(tmp_path, settings, dtype):
     transformers = require("transformers")
     model = make_gpt(np.random.default_rng(0), d_k=3, d_v=3, **settings)
-    if model.parameters.b_U is not None:
-        model.parameters.b_U[:] = 0
     model = model.cast(dtype)
     export_model(model, "hugging_face", tmp_path)
     net, info = transformers.GPT2LMHeadModel.from_pretrained(
@@ -349,8 +347,9 @@ def test_export_to_hugging_face(tmp_path, settings, dtype):
     assert not info["missing_keys"]
     assert not info["unexpected_keys"]
     tokens, tolerance = draw_tokens(), 1e-5 if dtype == "float32" else 1e-10
-    close(net.eval()(torch.tensor(tokens)).logits, model.logits(tokens), tolerance)
-    close(read_any_model(tmp_path / "model.safetensors").logits(tokens), model.logits(tokens))
+    wanted = model.logits(tokens)
+    close(net.eval()(torch.tensor(tokens)).logits, wanted, tolerance)
+    close(read_any_model(tmp_path / "model.safetensors").logits(tokens), wanted, tolerance)
 
 
 # TransformerLens
@@ -406,3 +405,12 @@ def test_one_layer_in_transformer_lens(tmp_path, d_k):
     again = read_any_model(tmp_path / "model.safetensors")
     assert isinstance(again, OneLayer)
     close(again.logits(tokens), model.logits(tokens))
+
+
+def test_a_normed_layer_in_transformer_lens(tmp_path):
+    """Its variance is taken in float32 there."""
+    model = OneLayer(random_parameters(np.random.default_rng(0), 5), "residual", 2.5)
+    export_model(model, "transformer_lens", tmp_path)
+    tokens = draw_tokens()
+    with torch.no_grad():
+        close(boot(tmp_path, torch.float64)(torch.tensor(tokens)), model.logits(tokens), 1e-5)

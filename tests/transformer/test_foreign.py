@@ -109,6 +109,88 @@ def test_what_a_tensor_has_no_place_for_is_named(tmp_path):
         read_any_model(write(tmp_path, tensors), num_heads=2)
 
 
+def spoil(tensor, value):
+    return np.where(np.arange(tensor.size).reshape(tensor.shape) == 1, value, tensor)
+
+
+def test_what_cannot_be_a_model_is_named(tmp_path):
+    """Weights that are no numbers, files cut off, layers left out, heads that contradict."""
+    tensors = to_mingpt(without_b_U(make()))
+
+    def refused(message, path=None, **changed):
+        path = path or write(tmp_path, {**tensors, **changed})
+        with pytest.raises(ArtefactError, match=message) as error:
+            read_any_model(path, num_heads=2)
+        assert str(path) in str(error.value)
+
+    for value in (np.nan, np.inf):
+        bad = {"blocks.1.mlp.0.bias": spoil(tensors["blocks.1.mlp.0.bias"], value)}
+        refused(rf"blocks\.1\.mlp\.b_in has weights .* not finite, .* {value} at \(1,\)", **bad)
+    for key in [key for key in tensors if key.startswith("blocks.1.attn.")]:
+        tensors.pop(key)
+    refused(r"no weight blocks\.1\.attn\.W_Q")
+    tensors = {key: w for key, w in tensors.items() if not key.startswith("blocks.0.")}
+    refused(r"blocks\.1\.")
+    tensors = to_mingpt(without_b_U(make()))
+    refused(r"pos_embed\.W_pos has shape \(9, 4\); expected \(9, 6\)", pos_emb=np.ones((1, 9, 4)))
+    content = write(tmp_path, tensors).read_bytes()
+    for size in (0, 5, 300, len(content) - 1):
+        (tmp_path / "cut").write_bytes(content[:size])
+        refused("is cut off or damaged|is no safetensors file", tmp_path / "cut")
+    (tmp_path / "old").write_bytes(b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.more")
+    refused("of a PyTorch before 1.6", tmp_path / "old")
+
+
+def test_heads_that_contradict_the_file_are_refused(tmp_path):
+    named = split_heads(name_weights(make(d_k=4).parameters), 2)
+    path = write(tmp_path, named)
+    with pytest.raises(ArtefactError, match="num_heads is 4, and the tensors have 2"):
+        read_any_model(path, num_heads=4)
+    path = write(tmp_path, to_nanogpt(without_b_U(make())), {"n_head": 2})
+    with pytest.raises(ArtefactError, match="num_heads is 3, and its settings say 2"):
+        read_any_model(path, num_heads=3)
+
+
+def test_settings_beside_a_file_are_believed(tmp_path):
+    named = split_heads(name_weights(make(d_k=4).parameters), 2)
+    for config, message in (
+        ({"n_layers": 3}, "weights of 2 layers, and its settings say 3"),
+        ({"eps": 1e-6}, "eps is 1e-06; only 1e-05 is read"),
+        ({"act_fn": "gelu_new"}, "act_fn is 'gelu_new'; only 'gelu' is read"),
+        ({"positional_embedding_type": "rotary"}, "is 'rotary'; only 'standard' is read"),
+        ({"final_rms": True}, r"eps is 1e-05; only 1e-30"),
+        (
+            {"final_rms": True, "eps": 1e-30},
+            r"final_rms is read with one gain in ln_final\.w alone",
+        ),
+    ):
+        with pytest.raises(ArtefactError, match=message):
+            read_any_model(write(tmp_path, named, config))
+
+
+def test_half_precision_is_read_exactly(tmp_path):
+    """bfloat16 too, which numpy has not: the upper halves of float32."""
+    wanted = without_b_U(make()).cast(np.float16).cast(np.float32)
+    tensors = {n: w.astype(np.float16) for n, w in to_mingpt(wanted).items()}
+    found = read_any_model(write(tmp_path, tensors), num_heads=2)
+    for name, weight in name_weights(found.parameters).items():
+        assert weight.dtype == np.float32
+        np.testing.assert_array_equal(weight, name_weights(wanted.parameters)[name])
+    header, content = {}, b""
+    for name, tensor in to_mingpt(wanted).items():
+        halves = (np.ascontiguousarray(tensor, "<f4").view("<u4") >> 16).astype("<u2").tobytes()
+        offsets = [len(content), len(content) + len(halves)]
+        header[name] = {"dtype": "BF16", "shape": tensor.shape, "data_offsets": offsets}
+        content += halves
+    text = json.dumps(header).encode()
+    (tmp_path / "b.safetensors").write_bytes(len(text).to_bytes(8, "little") + text + content)
+    found = read_any_model(tmp_path / "b.safetensors", num_heads=2)
+    for name, weight in name_weights(found.parameters).items():
+        was = name_weights(wanted.parameters)[name]
+        np.testing.assert_allclose(weight, was, rtol=2**-7)  # 8 bits of the significand
+        np.testing.assert_array_equal(weight.view("u4") & 0xFFFF, 0)
+
+
 def fold(model):
     """What TransformerLens's fold_ln and center_writing_weights do, by their definitions."""
     p = model.parameters
@@ -162,6 +244,21 @@ def test_one_layer_stays_one_layer(tmp_path):
     np.testing.assert_allclose(found.logits(TOKENS), wanted.logits(TOKENS) + 1, atol=1e-12)
 
 
+def test_one_layer_with_a_norm_of_the_residual_stream(tmp_path):
+    """The file's own numbers give the model by the formulas of an RMS norm."""
+    parameters = random_parameters(np.random.default_rng(0), 5, d_k=4, d_v=4)
+    wanted = OneLayer(parameters, "residual", 2.5)
+    export_model(wanted, "transformer_lens", tmp_path)
+    found = read_any_model(tmp_path / "model.safetensors")
+    assert found.norm == "residual"
+    close(found, wanted)
+    tensors, config = transformer_lens.write(wanted)
+    plain = OneLayer(parameters._replace(W_U=np.eye(len(parameters.W_U))))
+    rows = plain.logits(TOKENS)  # the residual stream
+    rows = rows / np.sqrt((rows**2).mean(-1, keepdims=True) + config["eps"]) * tensors["ln_final.w"]
+    np.testing.assert_allclose(rows @ parameters.W_U, wanted.logits(TOKENS), atol=1e-12)
+
+
 def test_our_own_gpt(tmp_path):
     wanted = make(positions="rotary", d_k=2)
     write_model(tmp_path / "m.safetensors", wanted, "{}")
@@ -171,7 +268,7 @@ def test_our_own_gpt(tmp_path):
 @pytest.mark.parametrize("positions", ["none", "learned", "sinusoidal"])
 @pytest.mark.parametrize("name", ["hugging_face", "transformer_lens"])
 def test_exports_come_back(tmp_path, name, positions):
-    wanted = without_b_U(make(positions=positions))
+    wanted = make(positions=positions)
     export_model(wanted, name, tmp_path)
     close(read_any_model(tmp_path / "model.safetensors"), wanted)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["config.json", "model.safetensors"]
@@ -180,7 +277,7 @@ def test_exports_come_back(tmp_path, name, positions):
 @pytest.mark.parametrize(
     ("name", "settings", "message"),
     [
-        ("hugging_face", {}, r"unembed\.b_U is not zero"),
+        ("hugging_face", {"V": 9}, r"unembed\.b_U is not zero, .* no bias of the final norm does"),
         ("hugging_face", {"biases": False, "d_v": 2}, "heads are 4 wide in all; .* the stream, 6"),
         ("hugging_face", {"biases": False, "norm": "rms"}, "LayerNorm before each sublayer"),
         ("hugging_face", {"biases": False, "final_norm": False}, "others have none"),

@@ -142,14 +142,33 @@ def tensor(offset, shape, strides):
         code(b"\x82\x01"),  # an object from the registry of extensions
         code(b"Pm\n"),  # a storage by a name alone
         code(b"(" * 10_000),
+        b"cos\nsystem\n(S'touch ran'\ntR.",  # protocol 0
+        b"(S'touch ran'\nios\nsystem\n.",  # INST
+        b"(cos\nsystem\nS'touch ran'\no.",  # OBJ
+        code(b"cbuiltins\neval\n", text("open('ran', 'w')"), b"\x85R"),
+        code(text("os"), text("system"), b"\x93", text("touch ran"), b"\x85}\x92"),  # NEWOBJ_EX
+        code(b"cgamecircuits.transformer.torch_file\npickle\n"),
+        code(text("torch"), text("FloatStorage"), b"\x93)R"),  # the name of a type is called
+        code(REBUILD, b"}", text("x"), b"K\x01sb"),
         b"",
         b"\x80\x09.",
         b"junk",
     ],
     ids=lambda content: repr(content[-24:]),
 )
-def test_pickles_that_make_no_tensors_are_refused(save, tmp_path, content):
+def test_pickles_that_make_no_tensors_are_refused(save, tmp_path, monkeypatch, content):
+    monkeypatch.chdir(tmp_path)
     save.write(tmp_path / "m.pt", content, **NUMBERS)
+    with pytest.raises(ArtefactError):
+        read_any_model(tmp_path / "m.pt")
+    assert os.listdir() == ["m.pt"]
+
+
+def test_names_that_fill_a_computer_are_not_looked_up(save, tmp_path):
+    """A tuple of tuples, each twice in the next, has a hash and a repr without end."""
+    tuples = b"q\x000h\x00".join([b")", *[b"h\x00\x86"] * 60])
+    content = code(b"(", text("storage"), tuples, text("0"), text("cpu"), b"K\x06tQ")
+    save.write(tmp_path / "m.pt", content)
     with pytest.raises(ArtefactError):
         read_any_model(tmp_path / "m.pt")
 

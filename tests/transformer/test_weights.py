@@ -146,16 +146,14 @@ def write_raw(path, tensors):
 SHAPES = {"W_E": [4, 3], "W_Q": [3, 2], "W_K": [3, 2], "W_V": [3, 3], "W_O": [3, 3], "W_U": [3, 4]}
 
 
-@pytest.mark.parametrize(
-    ("dtype", "size"), [("C64", 8), ("F8_E4M3", 1), ("BF16", 2), ("I32", 4), ("BOOL", 1)]
-)
+@pytest.mark.parametrize(("dtype", "size"), [("C64", 8), ("F8_E4M3", 1), ("I32", 4), ("BOOL", 1)])
 def test_numbers_that_are_no_weights_are_named(tmp_path, dtype, size):
     path, tensors = tmp_path / "m.safetensors", {n: ("F32", s, 4) for n, s in SHAPES.items()}
     write_raw(path, tensors)
     read_any_model(path)
     named = {"I32": "int32", "BOOL": "bool"}.get(dtype, dtype)
     write_raw(path, tensors | {"W_K": (dtype, SHAPES["W_K"], size)})
-    with pytest.raises(ArtefactError, match=f"W_K is {named}; allowed: float16, float32, float64"):
+    with pytest.raises(ArtefactError, match=f"W_K is {named}; allowed: float16, bfloat16, fl"):
         read_any_model(path)
     write_raw(path, tensors | {"steps": ("I64", [], 8), "hook.mask": (dtype, [2], size)})
     read_any_model(path)  # zero, and no weight

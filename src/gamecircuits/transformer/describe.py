@@ -1,6 +1,7 @@
 """What a GPT is, in numbers and names."""
 
 from gamecircuits.transformer.gpt import GPT
+from gamecircuits.transformer.interface import Model
 
 NORMS = {"layer": "LayerNorm", "rms": "RMSNorm"}
 
@@ -19,6 +20,12 @@ def describe_design(model: GPT) -> dict[str, str | int]:
         "width": parameters.W_E.shape[1],
         "mlp": first.mlp.W_in.shape[1] if first is not None and first.mlp is not None else 0,
         "positions": design.positions,
-        "context": 0 if parameters.W_pos is None else len(parameters.W_pos),
+        "context": get_context(model) or 0,
         "model_norm": f"{NORMS[design.norm]} {design.placement} sublayers" if is_normed else "none",
     }
+
+
+def get_context(model: Model) -> int | None:
+    """The longest prefix that a model takes (tokens), None if any length will do."""
+    table = model.parameters.W_pos if isinstance(model, GPT) else None
+    return None if table is None else len(table)

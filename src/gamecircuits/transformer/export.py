@@ -18,6 +18,7 @@ WRITTEN: dict[str, ModuleType] = {
     "hugging_face": hugging_face,
     "transformer_lens": transformer_lens,
 }
+FILES = ("model.safetensors", "config.json")
 
 
 def export_model(model: OneLayer | GPT, name: str, folder: Path | str) -> None:
@@ -35,8 +36,5 @@ def export_model(model: OneLayer | GPT, name: str, folder: Path | str) -> None:
         )
     tensors, config = WRITTEN[name].write(model)
     content = save({n: np.ascontiguousarray(t) for n, t in tensors.items()}, {"format": "pt"})
-    files = {
-        "model.safetensors": content,
-        "config.json": (json.dumps(config, indent=2) + "\n").encode(),
-    }
-    write_files({Path(folder) / file: content for file, content in files.items()})
+    contents = content, (json.dumps(config, indent=2) + "\n").encode()
+    write_files({Path(folder) / file: c for file, c in zip(FILES, contents, strict=True)})

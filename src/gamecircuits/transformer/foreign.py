@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError, deserialize, safe_open
 
 from gamecircuits.errors import ArtefactError, GamecircuitsError
 from gamecircuits.transformer.formats import (
@@ -18,18 +18,20 @@ from gamecircuits.transformer.formats import (
     one_layer,
     transformer_lens,
 )
-from gamecircuits.transformer.formats._translate import Told
+from gamecircuits.transformer.formats._translate import FLOATS, Told
 from gamecircuits.transformer.gpt import GPT
 from gamecircuits.transformer.one_layer import OneLayer
-from gamecircuits.transformer.torch_file import read_torch_file
-from gamecircuits.transformer.weights import read_model
+from gamecircuits.transformer.torch_file import read_torch_file, widen_bfloat16
+from gamecircuits.transformer.weights import check_finite, read_model
 
 FORMATS = (one_layer, transformer_lens, mingpt, nanogpt, hugging_face)
 READABLE = {
     **{"F16": "float16", "F32": "float32", "F64": "float64"},  # the format's names, and numpy's
+    "BF16": "bfloat16",
     **{name: name for name in ("BOOL", "U8", "I8", "I16", "I32", "I64")},  # masks and counters
 }
 MASKS = ("mask", "IGNORE")  # what TransformerLens saves beside the weights
+OLD = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # how torch.save began before version 1.6
 PREFIXES = r"^(_orig_mod\.|module\.)*"  # of torch.compile and DataParallel
 PARTS = ("model", "state_dict", "model_state_dict")  # where a checkpoint has its weights
 SETTINGS = ("model_args", "config")  # and what they do not tell
@@ -52,21 +54,39 @@ def read_any_model(
     """
     if not Path(path).exists():
         raise ArtefactError(f"{path} does not exist")
+    try:
+        model = _read(path, num_heads, norm)
+        check_finite(model)
+        heads = model.design.num_heads if isinstance(model, GPT) else 1
+        if num_heads not in (None, heads):
+            raise GamecircuitsError(f"num_heads is {num_heads}, and the tensors have {heads}")
+    except ArtefactError:  # which names the file
+        raise
+    except GamecircuitsError as error:
+        raise ArtefactError(f"{path}: {error}") from None
+    return model
+
+
+def _read(path: Path | str, num_heads: int | None, norm: str | None) -> OneLayer | GPT:
     if _begins(path, b"PK"):
         tensors, config = _find_weights(path, read_torch_file(path))
+    elif _begins(path, OLD):
+        raise ArtefactError(
+            f"{path} is of a PyTorch before 1.6, whose files are not read; load it and save it anew"
+        )
     else:
         with _open(path) as file:
             if "gamecircuits" in (file.metadata() or {}):
                 return read_model(path)
             tensors, config = _read_tensors(path, file), _read_config(path)
-    try:
-        told = Told(num_heads, norm, config)  # type: ignore[arg-type]  # checked by the caller
-        for kind in FORMATS:
-            if kind.recognise(tensors):
-                return kind.read(tensors, told)
-        return one_layer.read(tensors, told)  # which names what is missing
-    except GamecircuitsError as error:
-        raise ArtefactError(f"{path}: {error}") from None
+    told = Told(num_heads, norm, config)  # type: ignore[arg-type]  # checked by the caller
+    # One that no format knows is read as one layer, which names what is missing.
+    kind = next((kind for kind in FORMATS if kind.recognise(tensors)), one_layer)
+    model = kind.read(tensors, told)
+    said = config.get("n_layer", config.get("n_layers"))
+    if isinstance(model, GPT) and said not in (None, found := len(model.parameters.blocks)):
+        raise GamecircuitsError(f"there are weights of {found} layers, and its settings say {said}")
+    return model
 
 
 def _begins(path: Path | str, magic: bytes, place: int = 0) -> bool:
@@ -89,15 +109,22 @@ def _open(path: Path | str):
 
 def _read_tensors(path: Path | str, file) -> Tensors:
     """All tensors but masks; ArtefactError if one has numbers of a strange type."""
-    tensors = {}
-    for key in file.keys():  # noqa: SIM118
-        if key.endswith(MASKS):
-            continue
-        dtype = file.get_slice(key).get_dtype()
+    types = {
+        key: file.get_slice(key).get_dtype()
+        for key in file.keys()  # noqa: SIM118
+        if not key.endswith(MASKS)
+    }
+    for key, dtype in types.items():
         if dtype not in READABLE:
-            raise ArtefactError(f"{path}: {key} is {dtype}; allowed: float16, float32, float64")
-        tensors[key] = file.get_tensor(key)
-    return tensors
+            raise ArtefactError(f"{path}: {key} is {dtype}; allowed: {FLOATS}")
+    # numpy has no bfloat16, so the library cannot give such tensors.
+    raw = dict(deserialize(Path(path).read_bytes())) if "BF16" in types.values() else {}
+    return {
+        key: widen_bfloat16(raw[key]["data"]).reshape(raw[key]["shape"])
+        if dtype == "BF16"
+        else file.get_tensor(key)
+        for key, dtype in types.items()
+    }
 
 
 def _read_config(path: Path | str) -> Mapping[str, Any]:

@@ -21,7 +21,7 @@ STORAGES = {
     "DoubleStorage": "<f8",
     "FloatStorage": "<f4",
     "HalfStorage": "<f2",
-    "BFloat16Storage": "<u2",  # the upper halves of float32, which numpy has not
+    "BFloat16Storage": "<u2",
     "LongStorage": "<i8",
     "IntStorage": "<i4",
     "ShortStorage": "<i2",
@@ -34,6 +34,11 @@ STORAGES = {
 class _Storage(NamedTuple):
     dtype: np.dtype
     content: bytes
+
+
+def widen_bfloat16(content: bytes) -> np.ndarray:
+    """Numbers of a type that numpy has not: the upper halves of float32, (n,)."""
+    return (np.frombuffer(content, "<u2").astype("<u4") << 16).view("<f4")
 
 
 def read_torch_file(path: Path | str) -> Any:
@@ -101,13 +106,14 @@ class _Reader(pickle._Unpickler):
 
     def persistent_load(self, pid: Any) -> _Storage:
         kind, storage, key, _, _ = pid
-        if kind != "storage" or not isinstance(key, str) or storage not in STORAGES:
-            raise ArtefactError(f"names a storage of an unknown kind, {storage!r}")
+        names = isinstance(key, str) and isinstance(storage, str)
+        if kind != "storage" or not names or storage not in STORAGES:
+            raise ArtefactError("names a storage of an unknown kind")
         if key not in self._storages:
             dtype, content = np.dtype(STORAGES[storage]), self._read_storage(key)
             if storage == "BFloat16Storage":
-                content = (np.frombuffer(content, dtype).astype("<u4") << 16).tobytes()
-                dtype = np.dtype("<f4")
+                widened = widen_bfloat16(content)
+                dtype, content = widened.dtype, widened.tobytes()
             self._storages[key] = _Storage(dtype, content)
         return self._storages[key]
 

@@ -11,7 +11,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from gamecircuits.errors import ArtefactError
+from gamecircuits.errors import ArtefactError, GamecircuitsError
 from gamecircuits.storage.files import REPAIR, write_atomically
 from gamecircuits.transformer.formats.one_layer import NAMES
 from gamecircuits.transformer.gpt import GPT, Design
@@ -49,11 +49,16 @@ def write_model(path: Path | str, model: OneLayer | GPT, job: str) -> None:
         temporary.write_bytes(save(tensors, metadata=entries))
 
 
-def list_weights(model: OneLayer | GPT) -> list[np.ndarray]:
-    """All weights that are there."""
-    if isinstance(model, GPT):
-        return [*name_weights(model.parameters).values()]
-    return [*model.parameters]
+def check_finite(model: OneLayer | GPT) -> None:
+    """Raise GamecircuitsError at a weight that is NaN or infinite."""
+    parameters = model.parameters
+    named = parameters._asdict() if isinstance(parameters, Parameters) else name_weights(parameters)
+    for name, weight in named.items():
+        if len(bad := np.argwhere(~np.isfinite(weight))):
+            place = tuple(bad[0].tolist())
+            raise GamecircuitsError(
+                f"{name} has weights that are not finite, the first {weight[place]} at {place}"
+            )
 
 
 def _is_gpt(metadata: dict) -> bool:

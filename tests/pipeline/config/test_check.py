@@ -623,6 +623,42 @@ def test_what_a_gpt_of_a_file_cannot_be_asked_is_refused_before_the_run(load, tm
     load(longer)
 
 
+def test_the_tokens_of_a_file_are_those_of_its_game(load, tmp_path):
+    """By their number alone where it tells, and else by a key; the job is told how."""
+    entry = "  g: {kind: file, path: gpt, figures: false, game: b}\n  m:\n"
+    board = "  b: {kind: othello, board_size: 4}\n  w: {"
+    text = GOOD.replace("  m:\n", entry).replace("  w: {", board, 1)
+
+    def save(num_tokens):
+        write_model(tmp_path / "gpt", make_gpt(np.random.default_rng(0), V=num_tokens,
+                                               num_positions=11), "{}")  # fmt: skip
+
+    save(16)
+    assert load(text).models["g"].settings.keys() == {"kind", "path", "sha256"}
+    told = {"transposed": False, "game": {"kind": "othello", "board_size": 4}}
+    save(18)
+    model = load(text).models["g"]
+    assert (model.vocab_size, model.context) == (16, 11)
+    assert model.settings.items() >= {"vocabulary": "pad_tokens_pass", **told}.items()
+    save(13)
+    with pytest.raises(
+        ConfigError, match=r"13 tokens may be read in 2 ways; .* pad_playable or pl"
+    ):
+        load(text)
+    named = text.replace("game: b}", "game: b, vocabulary: playable_pad, transposed: true}")
+    told = {"vocabulary": "playable_pad", **told, "transposed": True}
+    assert load(named).models["g"].settings.items() >= told.items()
+    for old, new, message in (
+        ("playable_pad", "tokens", "tokens has 16 tokens in this game, and the model has 13; all"),
+        ("playable_pad", "pad_first", "vocabulary = 'pad_first'"),
+        ("game: b, ", "", "vocabulary and transposed need the key game, which is missing"),
+        ("game: b, ", "game: c, ", r"models\.g\.game = 'c'"),
+    ):
+        with pytest.raises(ConfigError, match=r"^1 problem in") as error:
+            load(named.replace(old, new))
+        assert re.search(message, str(error.value)), str(error.value)
+
+
 def test_orbits_of_a_trained_model_are_refused_before_it_is_trained(load):
     text = GOOD.replace("  m:\n", "  t: {kind: trained, search: s}\n  m:\n")
     text = text.replace("models: [m], contexts: all", "models: [m, t], contexts: orbits")

@@ -1,25 +1,20 @@
 """From the values of a configuration to typed objects; all problems are reported at once."""
 
-import hashlib
 import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import prod
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 from pydantic import BaseModel
 
 from gamecircuits.analysis.contexts import MAX_EXHAUSTIVE_VOCAB_SIZE, MAX_ORBITS
-from gamecircuits.analysis.diagnosis import get_circuits
 from gamecircuits.errors import GamecircuitsError, ParameterError
 from gamecircuits.experiments.experiment import EXPERIMENTS
 from gamecircuits.games.file import File
 from gamecircuits.games.game import GAMES, Game, check_size
 from gamecircuits.kinds import Registry, list_modules, list_names, suggest
-from gamecircuits.parameters import VocabSize, describe_allowed, fits
 from gamecircuits.pipeline.config.entries import (
     MAX_GROUPS,
     MAX_SHARDS,
@@ -50,6 +45,7 @@ from gamecircuits.pipeline.config.named import (
 )
 from gamecircuits.pipeline.config.problems import IN_NAME, NAME, Problems
 from gamecircuits.pipeline.config.results import explain_refusal
+from gamecircuits.pipeline.config.weights_file import read_weights_file
 from gamecircuits.pipeline.config.yaml_lines import KeyPath, Source
 from gamecircuits.storage.functions import check_arguments, find_function
 from gamecircuits.training.averaging import AVERAGES, make_average
@@ -66,11 +62,10 @@ from gamecircuits.training.trial import (
     has_range,
 )
 from gamecircuits.transformer.constructions.construction import CONSTRUCTIONS
-from gamecircuits.transformer.foreign import read_any_model
-from gamecircuits.transformer.gpt import GPT
+from gamecircuits.transformer.describe import get_context
 from gamecircuits.transformer.one_layer import OneLayer
-from gamecircuits.transformer.weights import list_weights
 
+OF_WEIGHTS = ("num_heads", "norm", "vocabulary", "transposed")  # keys of files, but not of code
 LEVEL = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,29}")  # of factors in a grid
 MAX_VARIANTS = 200  # of a grid
 LABEL = re.compile(r"[A-Za-z][A-Za-z0-9_.]{0,59}")  # of variants and averages: ema_0.99
@@ -327,19 +322,21 @@ class _Checker(Problems):
         if not made:
             return None
         entry, construction, settings = made
+        path = ("models", name, "game")
+        game = entry.game and self.find(path, entry.game, "entry of games", "games")
         model: NamedModel | None
         if isinstance(entry, TrainedEntry):
             model = self._find_trial(name, entry)
         elif isinstance(entry, FileEntry):
             is_code = entry.path.endswith(".py")
-            model = (self._find_function if is_code else self._open_file)(name, entry)
+            model = (
+                self._find_function(name, entry) if is_code else self._open_file(name, entry, game)
+            )
         else:
             size = construction.vocab_size
             model = NamedModel(name, entry.kind, settings, size, "construction", entry.figures)
         if entry.game is None:
             return model
-        path = ("models", name, "game")
-        game = self.find(path, entry.game, "entry of games", "games")
         if model is None or game is None:
             return None
         self._check_pair(path, model, game, entry.game)
@@ -398,8 +395,8 @@ class _Checker(Problems):
             if getattr(entry, key) is None:
                 about = FileEntry.model_fields[key].description
                 self.report(path, f"the key {key!r} is missing ({about})", at=(*path, key))
-        if {"num_heads", "norm"} & entry.model_fields_set:
-            message = "num_heads and norm are keys of files of weights alone"
+        if entry.model_fields_set.intersection(OF_WEIGHTS):
+            message = f"{', '.join(OF_WEIGHTS)} are keys of files of weights alone"
             self.report((*path, "path"), message, entry.path)
             return None
         if entry.function is None or entry.vocab_size is None:
@@ -413,26 +410,21 @@ class _Checker(Problems):
         except GamecircuitsError as error:
             self.report(path, str(error))
             return None
-        settings = entry.model_dump(exclude={"figures", "game", "num_heads", "norm"}) | {
-            "sha256": digest
-        }
+        settings = entry.model_dump(exclude={"figures", "game", *OF_WEIGHTS}) | {"sha256": digest}
         return NamedModel(name, entry.kind, settings, entry.vocab_size, "file", entry.figures)
 
-    def _open_file(self, name: str, entry: FileEntry) -> NamedModel | None:
+    def _open_file(self, name: str, entry: FileEntry, game: NamedGame | None) -> NamedModel | None:
         if {"function", "vocab_size", "arguments"} & entry.model_fields_set:
             message = "function, vocab_size and arguments are keys of .py files alone"
             self.report(("models", name, "path"), message, entry.path)
             return None
         try:
-            model, digest = _read_file(entry, is_drawn=entry.figures)
+            model, settings = read_weights_file(entry, game)
         except (GamecircuitsError, OSError) as error:
             # Of a file of ours the error says to delete it and run again, which is no advice here.
             message = f"is damaged ({error.__cause__})" if error.__cause__ else str(error)
             self.report(("models", name, "path"), message, entry.path)
             return None
-        settings = {"kind": entry.kind, "path": entry.path, "sha256": digest}
-        settings |= entry.model_dump(include={"num_heads", "norm"}, exclude_none=True)
-        table = model.parameters.W_pos if isinstance(model, GPT) else None
         return NamedModel(
             name,
             entry.kind,
@@ -441,7 +433,7 @@ class _Checker(Problems):
             "file",
             entry.figures,
             is_one_layer=isinstance(model, OneLayer),
-            context=None if table is None else len(table),
+            context=get_context(model),
         )
 
     def make_evaluation(self, name: str, value: Any) -> NamedEvaluation | None:
@@ -615,25 +607,3 @@ class _Checker(Problems):
                 )
             draws = {n: trial for n, trial in draws.items() if getattr(trial, key) == wanted}
         return list(draws)
-
-
-def _read_file(entry: FileEntry, *, is_drawn: bool) -> tuple[OneLayer | GPT, str]:
-    """A model and the SHA-256 of its file; GamecircuitsError if it cannot be used."""
-    path = entry.path
-    if os.path.exists(path) and not os.path.isfile(path):
-        raise GamecircuitsError("is not a file")
-    model = read_any_model(path, entry.num_heads, entry.norm).cast(np.float64)
-    size = model.vocab_size
-    if not fits(VocabSize, size):
-        raise GamecircuitsError(f"has {size} tokens; allowed: {describe_allowed(VocabSize)}")
-    if not all(np.isfinite(weight).all() for weight in list_weights(model)):
-        raise GamecircuitsError("has weights that are not finite")
-    with np.errstate(over="ignore", invalid="ignore"):
-        if not np.isfinite(model.logits(np.arange(size)[:, None])).all():
-            raise GamecircuitsError("has weights so large that logits are not finite")
-    if is_drawn and isinstance(model, OneLayer):
-        try:
-            get_circuits(model)
-        except GamecircuitsError as error:
-            raise GamecircuitsError(f"{error}; allowed with figures: false") from None
-    return model, hashlib.sha256(Path(path).read_bytes()).hexdigest()

@@ -26,6 +26,7 @@ from gamecircuits.parameters import Parameter, VocabSize, get_parameters
 from gamecircuits.training.averaging import DEFAULT_AVERAGES
 from gamecircuits.training.choices import COMPARED, STRENGTHS
 from gamecircuits.training.hypotheses import LENGTHS, MEASURES
+from gamecircuits.transformer.vocabulary import Convention
 
 MAX_SHARDS = 10_000  # each is two jobs, and Snakemake plans about a thousand a second
 MAX_GROUPS = 2000
@@ -89,7 +90,8 @@ class ModelEntry(Strict):
     figures: bool = Field(default=True, description="whether to diagnose it and draw its figure")
     game: str | None = Field(
         default=None,
-        description="entry of games that it is diagnosed on; the default is given below",
+        description="entry of games that it is diagnosed on, and whose tokens those of a file are; "
+        "the default is given below",
     )
 
 
@@ -125,6 +127,13 @@ class FileEntry(ModelEntry):
     norm: Literal["none", "layer", "rms"] | None = Field(
         default=None,
         description="norm whose weights were folded into others, where the weights do not tell",
+    )
+    vocabulary: Convention | None = Field(
+        default=None,
+        description="order of its tokens, where their number and the game do not tell",
+    )
+    transposed: bool = Field(
+        default=False, description="whether it numbers the game's squares column by column"
     )
     function: str | None = Field(
         default=None, description="name of a function in a .py file: function(vocab_size)"

@@ -13,6 +13,7 @@ from gamecircuits.transformer.gpt_weights import check_weights, from_names
 from gamecircuits.transformer.one_layer import OneLayer
 
 Tensors = Mapping[str, np.ndarray]
+FLOATS = "float16, bfloat16, float32, float64"
 
 
 @dataclass(frozen=True)
@@ -30,10 +31,24 @@ class Told:
     config: Mapping[str, Any] = field(default_factory=dict)
 
     def find_heads(self) -> int:
-        heads = self.num_heads or self.config.get("n_head")
+        said = self.config.get("n_head")
+        if None not in (self.num_heads, said) and self.num_heads != said:
+            raise GamecircuitsError(f"num_heads is {self.num_heads}, and its settings say {said}")
+        heads = self.num_heads or said
         if not isinstance(heads, int) or heads < 1:
             raise GamecircuitsError("the tensors do not tell the number of heads; give num_heads")
         return heads
+
+
+def require_settings(config: Mapping[str, Any], meant: Mapping[str, tuple[Any, Any]]) -> None:
+    """GamecircuitsError if settings say that it is another model.
+
+    Args:
+        meant: by key what it must say, and what it says unless given.
+    """
+    for key, (wanted, default) in meant.items():
+        if (found := config.get(key, default)) != wanted:
+            raise GamecircuitsError(f"config.json: {key} is {found!r}; only {wanted!r} is read")
 
 
 class Rule(NamedTuple):
@@ -73,7 +88,7 @@ def translate(rules: Sequence[Rule], tensors: Tensors) -> dict[str, np.ndarray]:
 def require_float(name: str, tensor: np.ndarray) -> None:
     """GamecircuitsError if a weight is of another type than real numbers."""
     if tensor.dtype.kind != "f":
-        raise GamecircuitsError(f"{name} is {tensor.dtype}; allowed: float16, float32, float64")
+        raise GamecircuitsError(f"{name} is {tensor.dtype}; allowed: {FLOATS}")
 
 
 def unify(named: Tensors) -> dict[str, np.ndarray]:

@@ -11,6 +11,7 @@ from gamecircuits.transformer.formats._translate import (
     Told,
     as_gpt,
     assemble,
+    require_settings,
     translate,
 )
 from gamecircuits.transformer.formats.nanogpt import make_rules, shape_of_c_attn
@@ -19,13 +20,14 @@ from gamecircuits.transformer.gpt_weights import name_weights
 from gamecircuits.transformer.one_layer import OneLayer
 
 RULES = make_rules(is_turned=False)
-MEANT = {  # keys of config.json, what they must say, and what they say unless given
+MEANT = {  # as for require_settings
     "activation_function": ("gelu", "gelu_new"),
     "layer_norm_epsilon": (EPS, EPS),
     "scale_attn_weights": (True, True),
     "scale_attn_by_inverse_layer_idx": (False, False),
     "add_cross_attention": (False, False),
 }
+ROUNDING = 100  # of b_U, in units of the last place
 VECTORS = {"w": "weight", "b": "bias"}
 
 
@@ -38,9 +40,7 @@ def read(tensors: Tensors, told: Told) -> GPT:
     """A GPT-2 with the exact GELU; its own, by tanh, is another function and refused."""
     if not told.config:
         raise GamecircuitsError("there is no config.json beside it, which says what GELU is meant")
-    for key, (wanted, default) in MEANT.items():
-        if (found := told.config.get(key, default)) != wanted:
-            raise GamecircuitsError(f"config.json: {key} is {found!r}; only {wanted!r} is read")
+    require_settings(told.config, MEANT)
     named = translate(RULES, tensors)
     return assemble(named, told.find_heads())
 
@@ -53,8 +53,7 @@ def write(model: OneLayer | GPT) -> tuple[dict[str, np.ndarray], dict[str, Any]]
     named = fill_biases(name_weights(gpt.parameters))
     V, d = named["embed.W_E"].shape
     layers = len(gpt.parameters.blocks)
-    if np.any(named.pop("unembed.b_U")):
-        raise GamecircuitsError("unembed.b_U is not zero, and GPT-2 has none")
+    named["ln_final.b"] = _take_bias(named)
     if any(block.mlp is None for block in gpt.parameters.blocks):
         raise GamecircuitsError("a layer has no MLP, and all of GPT-2's have one")
     widths = {named[f"blocks.{i}.attn.W_{n}"].shape[1] for i in range(layers) for n in "QV"}
@@ -102,3 +101,21 @@ def write(model: OneLayer | GPT) -> tuple[dict[str, np.ndarray], dict[str, Any]]
         "eos_token_id": None,
     }
     return tensors, config
+
+
+def _take_bias(named: dict[str, np.ndarray]) -> np.ndarray:
+    """A bias of the final norm that also does what b_U does, as GPT-2 has none.
+
+    Raises:
+        GamecircuitsError: b_U is no combination of the rows of W_U, to rounding.
+    """
+    b, W_U, b_U = (named[name] for name in ("ln_final.b", "unembed.W_U", "unembed.b_U"))
+    if not np.any(b_U):
+        return b
+    share = np.linalg.lstsq(W_U.T.astype(np.float64), b_U.astype(np.float64))[0].astype(b.dtype)
+    error = np.abs(share.astype(np.float64) @ W_U - b_U).max()
+    if error > ROUNDING * np.finfo(b.dtype).eps * np.abs(b_U).max():
+        raise GamecircuitsError(
+            "unembed.b_U is not zero, GPT-2 has none, and no bias of the final norm does the same"
+        )
+    return b + share

@@ -1,10 +1,12 @@
 """TransformerLens, raw or folded: blocks.0.attn.W_Q (H, d, d_head), which are our names on disk."""
 
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
 
 from gamecircuits.errors import GamecircuitsError
+from gamecircuits.transformer.formats import one_layer
 from gamecircuits.transformer.formats._bare import (
     LONGEST,
     bake_positions,
@@ -17,6 +19,7 @@ from gamecircuits.transformer.formats._translate import (
     as_gpt,
     assemble,
     require_float,
+    require_settings,
     unify,
 )
 from gamecircuits.transformer.gpt import EPS, GPT, LONGEST_WAVE
@@ -25,6 +28,8 @@ from gamecircuits.transformer.one_layer import OneLayer
 
 MASKS = (".mask", ".IGNORE")  # what TransformerLens saved beside the weights before version 4
 NORMS = {"none": None, "layer": "LN", "rms": "RMS"}
+MEANT = {"eps": (EPS, EPS), "positional_embedding_type": ("standard", "standard")}
+NO_EPS = 1e-30  # under the root of a norm that is one of length
 CENTRED = 1e-4  # mean of a row, as a share of its root mean square, up to which it counts as 0
 
 
@@ -32,8 +37,16 @@ def recognise(tensors: Tensors) -> bool:
     return {"embed.W_E", "unembed.W_U", "blocks.0.attn.W_Q"} <= tensors.keys()
 
 
-def read(tensors: Tensors, told: Told) -> GPT:
-    """A GPT with norms before sublayers: by their weights, or without weights if it is folded."""
+def read(tensors: Tensors, told: Told) -> OneLayer | GPT:
+    """A GPT with norms before sublayers: by their weights, or without weights if it is folded.
+
+    One layer with a norm of the residual stream alone is a OneLayer, if settings say so.
+    """
+    if told.config.get("final_rms"):
+        return _read_one_layer(tensors, told)
+    require_settings(told.config, MEANT)
+    if any(".mlp." in name for name in tensors):
+        require_settings(told.config, {"act_fn": ("gelu", "gelu")})
     split = {name: tensor for name, tensor in tensors.items() if not name.endswith(MASKS)}
     for name, tensor in split.items():
         require_float(name, tensor)
@@ -46,6 +59,16 @@ def read(tensors: Tensors, told: Told) -> GPT:
     num_heads = len(split["blocks.0.attn.W_Q"])
     norm, weights = _find_norm(named, told)
     return assemble(named | weights, num_heads, norm)
+
+
+def _read_one_layer(tensors: Tensors, told: Told) -> OneLayer:
+    """The inverse of `write` for a layer whose residual stream is normed."""
+    require_settings(told.config, {"eps": (NO_EPS, EPS)})
+    others = dict(tensors)
+    w = others.pop("ln_final.w", None)
+    if w is None or w.ndim != 1 or not (w == w[0]).all():
+        raise GamecircuitsError("config.json: final_rms is read with one gain in ln_final.w alone")
+    return replace(one_layer.read(others, told), norm="residual", gain=float(w[0]) * len(w) ** 0.5)
 
 
 def _find_norm(named: Tensors, told: Told) -> tuple[Literal["layer", "rms"], dict[str, np.ndarray]]:
@@ -80,7 +103,15 @@ def _is_centred(named: Tensors) -> bool:
 
 
 def write(model: OneLayer | GPT) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Tensors, and a configuration for boot_native and for HookedTransformer before version 4."""
+    """Tensors, and a configuration for boot_native and for HookedTransformer before version 4.
+
+    A norm of the residual stream alone is TransformerLens's final RMS, which only boot_native has.
+    """
+    if isinstance(model, OneLayer) and model.norm == "residual":
+        tensors, config = write(replace(model, norm="none"))
+        d = config["d_model"]
+        gains = {"ln_final.w": np.full(d, model.gain / d**0.5, tensors["embed.W_E"].dtype)}
+        return tensors | gains, config | {"final_rms": True, "eps": NO_EPS}
     gpt = as_gpt(model)
     is_rotary = gpt.design.positions == "rotary"
     gpt = gpt if is_rotary else bake_positions(gpt)
