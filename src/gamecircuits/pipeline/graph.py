@@ -579,12 +579,11 @@ def _has(game: Game, figure: str) -> bool:
     """Whether an audit on this game has the figure."""
     from gamecircuits.games._bitboard_game import BitboardGame  # brings numba
 
-    is_board = isinstance(game, BitboardGame)
     if figure == "edits":
-        return is_board
-    if figure == "first_layer":  # a token fills a place
-        is_square = is_board and game.num_squares == game.vocab_size
-        return is_square or isinstance(game, SetComplement)
+        return isinstance(game, BitboardGame)
+    if figure == "first_layer":  # where each token fills a place
+        has_squares = isinstance(game, BitboardGame) and game.num_squares == game.vocab_size
+        return has_squares or isinstance(game, SetComplement)
     return True
 
 

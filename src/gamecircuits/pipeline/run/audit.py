@@ -5,20 +5,30 @@ python3 run.py audit MODEL.pt --game othello --set board_size=6 --num-heads 8 --
 """
 
 import argparse
+import contextlib
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import yaml
 
 from gamecircuits.errors import GamecircuitsError
+from gamecircuits.games.game import Game
+from gamecircuits.games.othello import Othello
 from gamecircuits.parameters import get_parameters
 from gamecircuits.pipeline.config.load import load_config
 from gamecircuits.pipeline.run.diagnose import make_named_game
+from gamecircuits.randomness import get_rng
 from gamecircuits.storage.files import write_files
 from gamecircuits.transformer.foreign import read_any_model
 from gamecircuits.transformer.gpt import GPT
+from gamecircuits.transformer.vocabulary import (
+    CONVENTIONS,
+    list_conventions,
+    recognise_vocabulary,
+)
 
 WRITTEN = "# Written by run.py audit, which may write it again. Rename it to keep your changes.\n"
 NUM_GAMES = 4000
@@ -30,19 +40,26 @@ def name_model(path: str) -> str:
     return name[:60] if name[:1].isalpha() else f"model_{name}"[:60]
 
 
-def make_config(arguments: argparse.Namespace, vocab_size: int) -> dict:
-    """The configuration of a run that audits one file on one game.
-
-    Args:
-        vocab_size: of the model, which some games take.
+def choose_game(kind: str, given: list[str], num_tokens: int) -> Game:
+    """The game of this kind; of Othello the board that a model of so many tokens may play on.
 
     Raises:
         GamecircuitsError: there is no such game, or it is not possible.
     """
+    if kind == "othello" and not any(text.startswith("board_size=") for text in given):
+        for size in get_args(get_type_hints(Othello)["board_size"]):
+            with contextlib.suppress(GamecircuitsError):
+                list_conventions(num_tokens, Othello(size))
+                return make_named_game(kind, [*given, f"board_size={size}"], num_tokens)
+    return make_named_game(kind, given, num_tokens)
+
+
+def make_config(arguments: argparse.Namespace, game: Game, vocabulary: str) -> dict:
+    """The configuration of a run that audits one file on one game."""
     kind, model = arguments.game, name_model(arguments.file)
-    game = make_named_game(kind, arguments.keys, vocab_size)
     keys = {key: getattr(game, key) for key in get_parameters(type(game))}
     given = {key: getattr(arguments, key) for key in ("num_heads", "norm")}
+    given |= {"vocabulary": vocabulary, "transposed": arguments.transposed or None}
     given = {key: value for key, value in given.items() if value is not None}
     return {
         "seed": arguments.seed,
@@ -95,6 +112,12 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--norm", choices=("none", "layer", "rms"), help="norm whose weights were folded"
     )
+    parser.add_argument(
+        "--vocabulary", choices=CONVENTIONS, help="what its tokens are; recognised unless given"
+    )
+    parser.add_argument(
+        "--transposed", action="store_true", help="its squares are numbered column by column"
+    )
     parser.add_argument("--out", metavar="FOLDER", help="of the results; audit_MODEL by default")
     parser.add_argument("--seed", type=int, default=0)
     for key, default, what in (
@@ -114,7 +137,12 @@ def main(argv: list[str] | None = None) -> int:
         if not isinstance(model, GPT):
             message = f"{arguments.file} has one layer, which run.py diagnose reads"
             raise GamecircuitsError(message)
-        values = make_config(arguments, model.vocab_size)
+        game = choose_game(arguments.game, arguments.keys, model.vocab_size)
+        vocabulary = arguments.vocabulary
+        if vocabulary is None:
+            vocabulary = recognise_vocabulary(model, game, get_rng(arguments.seed, "vocabulary"))
+            print(f"{model.vocab_size} tokens, read as vocabulary: {vocabulary}", file=sys.stderr)
+        values = make_config(arguments, game, vocabulary)
         path = write_config(values)
         load_config(path)  # which says what is wrong, before anything runs
     except (GamecircuitsError, OSError) as error:
