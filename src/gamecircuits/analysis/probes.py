@@ -73,7 +73,7 @@ def fit_probe(
     n, places = labels.shape
     rows = np.asarray(rows, dtype=np.float64)
     mean = rows.mean(axis=0)
-    whiten = _find_whitening(rows - mean)
+    whiten = find_whitening(rows - mean)
     inputs = np.column_stack([(rows - mean) @ whiten, np.ones(n)])
     shape = (inputs.shape[1], places, num_values)
     bound = np.inf
@@ -136,7 +136,7 @@ def take_gradient(scores, labels):
     return total
 
 
-def _find_whitening(rows: np.ndarray) -> np.ndarray:
+def find_whitening(rows: np.ndarray) -> np.ndarray:
     """(d, rank) such that rows @ it, of rows of mean 0, has the identity as covariance."""
     values, vectors = np.linalg.eigh(rows.T @ rows / max(len(rows), 1))
     held = values > FLAT * max(values.max(), 1e-300)
@@ -156,7 +156,7 @@ def write_probes(
         values: what the places of each feature may hold, by the feature's name.
         job: that made them.
     """
-    tensors = {}
+    tensors: dict[str, np.ndarray] = {}
     for name, probe in probes.items():
         tensors |= {f"{name}.W": probe.W, f"{name}.b": probe.b}
     fitted = {name: {key: asdict(probe)[key] for key in FITTED} for name, probe in probes.items()}
