@@ -40,21 +40,23 @@ COMPARED = ("accuracy", "whole")  # of two models
 
 
 class Probed(NamedTuple):
-    """What probes found; docs/formats.md has the columns.
+    """What probes found: tidy tables, the probes themselves, and names of values.
 
-    The columns site, layer, feature, probe, labels, weights, fitted_on say which probe it is.
-    `layer` counts the layers passed; .5 is an attention without its MLP. `accuracy` is the share of
-    places that are read right, `whole` that of positions with all places right, `loss` in nats per
-    place. Standard errors are over games.
+    All tables say which probe it is: site, layer (layers passed; .5 is an attention without its
+    MLP), feature, probe (linear, mlp), labels (true, random), weights (trained, shuffled),
+    fitted_on (all lengths, trained lengths). Measures on test games are accuracy (share of places
+    that are read right), whole (share of prefixes of which all places are), loss (nats per place),
+    base_accuracy and base_whole (of the base rate); NAME_error is a standard error over games.
 
     Attributes:
-        by_length: measures on test games for each length of the prefix.
-        overall: the same over `lengths`: all, trained, beyond.
-        by_place: accuracy and base_accuracy for each place, over all lengths.
-        fits: positions, gradient, excess, iterations, loss (nats per place) of each probe.
-        by_game: accuracy and whole of linear probes for each test game and length, to compare
-            models on the same games.
-        probes: linear probes on trained weights, fitted on all lengths, by `name_probe`.
+        by_length: measures by length of the prefix (tokens); count of prefixes, games.
+        overall: the same by `lengths`: all, trained, beyond.
+        by_place: count, accuracy and base_accuracy by place (from 0), over all lengths.
+        fits: positions, loss (nats per place), iterations; of linear probes gradient (nats per unit
+            of a weight) and excess (nats per place), as of `Probe`.
+        by_game: accuracy and whole by test game (from 0) and length, of linear probes on trained
+            weights fitted on all lengths: to compare models.
+        probes: these probes, and those of random labels, by `name_probe`.
         values: of each feature.
     """
 
