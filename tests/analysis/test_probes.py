@@ -136,6 +136,11 @@ def test_probes_come_back_from_their_file(tmp_path):
     assert path.read_bytes() == first
 
 
+def test_names_of_probes():
+    assert name_probe("embed", "top") == "embed.top"
+    assert name_probe("embed", "top", fitted_on="trained lengths") == "embed.top.trained"
+
+
 def test_files_without_probes_are_refused(tmp_path):
     with pytest.raises(ArtefactError, match="does not exist"):
         read_probes(tmp_path / "none")

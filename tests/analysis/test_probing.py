@@ -105,7 +105,7 @@ def test_every_probe_is_there_and_at_its_best(case):
     assert (
         fits[fits["fitted_on"] == "trained lengths"]["positions"] < linear["positions"].max()
     ).all()
-    assert len(found.probes) == 2 * 2 * 5  # true and random labels
+    assert len(found.probes) == 2 * 3 * 5  # of true labels, on trained lengths, of random labels
     assert found.values["top"] == ("none", "bracket 0", "bracket 1")
     assert sorted(fits["layer"].unique()) == [0, 0.5, 1, 1.5, 2]
 

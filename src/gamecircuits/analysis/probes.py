@@ -91,7 +91,7 @@ def fit_probe(
         if bound <= EXCESS:
             raise StopIteration
 
-    options = {"maxiter": STEPS, "maxfun": 2 * STEPS, "gtol": 0, "ftol": 0, "maxcor": 20}
+    options = {"maxiter": STEPS, "maxfun": 2 * STEPS, "gtol": 0, "ftol": 0}
     start = np.zeros(np.prod(shape))
     found = scipy.optimize.minimize(
         measure, start, jac=True, method="L-BFGS-B", options=options, callback=stop
@@ -182,6 +182,11 @@ def read_probes(path: Path | str) -> dict[str, Probe]:
         raise ArtefactError(f"{path} holds no probes ({error}); {REPAIR}") from error
 
 
-def name_probe(site: str, feature: str, labels: str = "true") -> str:
-    """Name of a probe: SITE.FEATURE, or of one that was fitted to other labels, with their word."""
-    return f"{site}.{feature}" + ("" if labels == "true" else f".{labels}")
+def name_probe(
+    site: str, feature: str, labels: str = "true", fitted_on: str = "all lengths"
+) -> str:
+    """Name of a probe: SITE.FEATURE, and .random (labels) or .trained (lengths alone)."""
+    words = [site, feature]
+    words += [labels] if labels != "true" else []
+    words += ["trained"] if fitted_on == "trained lengths" else []
+    return ".".join(words)

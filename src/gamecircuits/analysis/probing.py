@@ -54,9 +54,9 @@ class Probed(NamedTuple):
         by_place: count, accuracy and base_accuracy by place (from 0), over all lengths.
         fits: positions, loss (nats per place), iterations; of linear probes gradient (nats per unit
             of a weight) and excess (nats per place), as of `Probe`.
-        by_game: accuracy and whole by test game (from 0) and length, of linear probes on trained
-            weights fitted on all lengths: to compare models.
-        probes: these probes, and those of random labels, by `name_probe`.
+        by_game: accuracy and whole by test game (from 0) and length, of linear probes of true
+            labels on trained weights: to compare models.
+        probes: linear probes on trained weights, by `name_probe`.
         values: of each feature.
     """
 
@@ -194,8 +194,8 @@ class _Findings:
             probe = fit_probe(rows, labels, size)
             fitted |= {"loss": probe.loss / places, "iterations": probe.iterations}
             fitted |= {"gradient": probe.gradient, "excess": probe.excess}
-            if kind == Kind(feature, labels=kind.labels):
-                self.probes[name_probe(site, feature, kind.labels)] = probe
+            if kind.weights == "trained":
+                self.probes[name_probe(site, feature, kind.labels, kind.fitted_on)] = probe
         tables = self.measure(probe.score(test_rows), kind) | {"fits": pd.DataFrame([fitted])}
         keys = {"site": site, "layer": count_layers(site), **kind._asdict()}
         for name, table in tables.items():
@@ -222,7 +222,7 @@ class _Findings:
             "overall": summarise_overall(measured, game, length, self.trained_length),
             "by_place": pd.DataFrame(by_place),
         }
-        if kind == Kind(kind.feature):
+        if kind == Kind(kind.feature, fitted_on=kind.fitted_on):
             of_games = {name: measured[name] for name in COMPARED}
             tables["by_game"] = pd.DataFrame({"game": game, "length": length} | of_games)
         return tables
@@ -325,28 +325,29 @@ def compare_probed(
         first, second: `Probed.by_game` of either, with the same games, sites and features.
 
     Returns:
-        one row per site, feature and `lengths` (all, trained, beyond, or a number as text): count,
-        games, and for accuracy and whole the difference, its error, and low and high of its 95 %
-        interval, over games.
+        one row per site, feature, fitted_on and `lengths` (all, trained, beyond, or a number as
+        text): count, games, and for accuracy and whole the difference, its error, and low and high
+        of its 95 % interval, over games.
     """
-    keys = ["site", "layer", "feature", "game", "length"]
-    both = first.merge(second, on=keys, suffixes=("_first", "_second"), validate="one_to_one")
+    keys = ["site", "layer", "feature", "fitted_on"]
+    of_both = {"on": [*keys, "game", "length"], "suffixes": ("_first", "_second")}
+    both = first.merge(second, **of_both, validate="one_to_one")
     if not len(first) == len(second) == len(both):
         raise GamecircuitsError("models can be compared on the same games, sites and features only")
-    names = COMPARED
     tables = []
-    for (site, layer, feature), rows in both.groupby(keys[:3], sort=False):
+    for found, rows in both.groupby(keys, sort=False):
         game, length = rows["game"].to_numpy(), rows["length"].to_numpy()
-        values = {n: (rows[f"{n}_second"] - 1.0 * rows[f"{n}_first"]).to_numpy() for n in names}
+        values = {
+            name: rows[f"{name}_second"].to_numpy(float) - rows[f"{name}_first"].to_numpy(float)
+            for name in COMPARED
+        }
         by_length = summarise(values, game, length).rename(columns={"group": "lengths"})
         by_length["lengths"] = by_length["lengths"].astype(str)
         table = pd.concat([summarise_overall(values, game, length, trained_length), by_length])
-        table.insert(0, "site", site)
-        table.insert(1, "layer", layer)
-        table.insert(2, "feature", feature)
-        tables.append(table)
+        words = pd.DataFrame(dict(zip(keys, found, strict=True)), index=range(len(table)))
+        tables.append(words.join(table.reset_index(drop=True)))
     table = pd.concat(tables, ignore_index=True)
-    for name in names:
+    for name in COMPARED:
         half = NORMAL * table[f"{name}_error"]
         table[f"{name}_low"], table[f"{name}_high"] = table[name] - half, table[name] + half
     return table
