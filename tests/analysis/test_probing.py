@@ -66,11 +66,12 @@ def test_tables_are_those_of_plain_loops(case):
             rows = read_activations(model, tokens[None], np.ones((1, 8), bool), [site])[site]
             scores = found.probes[f"{site}.{feature}"].score(rows)[:, 0]
             for s in range(7):
+                is_seen = (games.train[:, : s + 1] == tokens[: s + 1]).all(axis=1).any()
                 p = np.exp(scores[s]) / np.exp(scores[s]).sum()
                 guess = base[feature, s + 1].most_common(1)[0][0]
                 label = of_game[s, 0]
                 sums[feature, s + 1].append(
-                    (p.argmax() == label, -np.log(p[label]), guess == label)
+                    (p.argmax() == label, -np.log(p[label]), guess == label, is_seen)
                 )
     table = pick(found.by_length, site=site).set_index(["feature", "length"])
     assert set(table.index) == set(sums)
@@ -78,7 +79,7 @@ def test_tables_are_those_of_plain_loops(case):
         row = table.loc[place]
         wanted = np.mean(values, axis=0)
         assert row["count"] == row["games"] == len(values)
-        found_here = row[["accuracy", "loss", "base_accuracy"]].to_numpy(float)
+        found_here = row[["accuracy", "loss", "base_accuracy", "seen"]].to_numpy(float)
         np.testing.assert_allclose(found_here, wanted, rtol=1e-9)
         assert row["whole"] == row["accuracy"]  # of one place
     overall = pick(found.overall, site=site, feature="top").set_index("lengths")

@@ -30,7 +30,7 @@ from gamecircuits.analysis.mlp_probe import STEPS, MLPProbe, fit_mlp_probe
 from gamecircuits.analysis.probes import Probe, fit_probe, name_probe
 from gamecircuits.errors import GamecircuitsError, ParameterError
 from gamecircuits.games.game import GAMES, PAD, Game
-from gamecircuits.games.splits import SplitGames
+from gamecircuits.games.splits import SplitGames, hash_games
 from gamecircuits.kinds import suggest
 from gamecircuits.transformer.gpt import GPT
 
@@ -46,7 +46,8 @@ class Probed(NamedTuple):
     MLP), feature, probe (linear, mlp), labels (true, random), weights (trained, shuffled),
     fitted_on (all lengths, trained lengths). Measures on test games are accuracy (share of places
     that are read right), whole (share of prefixes of which all places are), loss (nats per place),
-    base_accuracy and base_whole (of the base rate); NAME_error is a standard error over games.
+    base_accuracy and base_whole (of the base rate), seen (share of prefixes that a training game
+    begins with, too); NAME_error is a standard error over games.
 
     Attributes:
         by_length: measures by length of the prefix (tokens); count of prefixes, games.
@@ -113,6 +114,7 @@ def probe_model(
         features: of `Game.get_features`; all unless given.
         sites: of `list_sites`; all unless given.
         positions: at most so many prefixes of either side are used, those of the first games.
+            Prefixes longer than a table of learned positions are left out.
         rng: draws random labels, shuffled weights, and starts and batches of MLPs.
         say: takes lines on the progress.
 
@@ -123,7 +125,7 @@ def probe_model(
     chosen = check_features(game, features)
     sites = list(sites or list_sites(model))
     check_sites(model, sites)
-    of_labels, of_weights, of_mlps = rng.spawn(3)
+    of_weights, of_probes = rng.spawn(2)
     table = model.parameters.W_pos
     longest = None if table is None else len(table)
     train, test = (
@@ -132,7 +134,8 @@ def probe_model(
     if trained_length is not None and trained_length < 1:
         raise ParameterError("trained_length", trained_length, "1 or more tokens, or None")
     values = {f: game.get_features(games.train[:1])[f].values for f in chosen}
-    found = _Findings(train, test, values, trained_length, of_labels, of_mlps)
+    is_seen = np.isin(*(hash_prefixes(side, game.vocab_size) for side in (test, train)))
+    found = _Findings(train, test, is_seen, values, trained_length, of_probes)
     models = {"trained": model, "shuffled": shuffle_weights(model, of_weights)}
     number = 0
     for weights, which in models.items():
@@ -152,12 +155,13 @@ class _Findings:
         self,
         train: Prefixes,
         test: Prefixes,
+        is_seen: np.ndarray,
         values: dict[str, tuple[str, ...]],
         trained_length: int | None,
-        of_labels: np.random.Generator,
-        of_mlps: np.random.Generator,
+        rng: np.random.Generator,
     ):
-        self.values, self.trained_length, self.of_mlps = values, trained_length, of_mlps
+        of_labels, self.of_mlps = rng.spawn(2)
+        self.is_seen, self.values, self.trained_length = is_seen, values, trained_length
         self.train = {"true": train, "random": shuffle_labels(train, of_labels)}
         self.test = {"true": test, "random": shuffle_labels(test, of_labels)}
         self.is_trained = train.length <= (trained_length or np.inf)
@@ -214,6 +218,7 @@ class _Findings:
             "loss": -logs.mean(axis=(1, 2)),
             "base_accuracy": of_base.mean(axis=1),
             "base_whole": of_base.all(axis=1),
+            "seen": self.is_seen,
         }
         by_place = {"place": np.arange(labels.shape[1]), "count": len(right)}
         by_place |= {"accuracy": right.mean(axis=0), "base_accuracy": of_base.mean(axis=0)}
@@ -277,6 +282,12 @@ def take_prefixes(
     where, place = np.nonzero(keep)
     labels = {f: found[f].labels[where, place] for f in features}
     return Prefixes(tokens[:used, : keep.shape[1]], keep, where, place + 1, labels)
+
+
+def hash_prefixes(prefixes: Prefixes, vocab_size: int) -> np.ndarray:
+    """Hash of the tokens of each prefix, uint64 (n,)."""
+    is_past = np.arange(prefixes.tokens.shape[1]) < prefixes.length[:, None]
+    return hash_games(np.where(is_past, prefixes.tokens[prefixes.game], PAD), vocab_size)
 
 
 def shuffle_labels(prefixes: Prefixes, rng: np.random.Generator) -> Prefixes:
