@@ -30,7 +30,7 @@ LOOKS: dict[str, Style] = {
     "MLP probe": {"color": "#E69F00", "marker": "s", "zorder": 3},
     "shuffled weights": {"color": "#6b6b6b", "marker": "^", "zorder": 2},
     "random labels": {"color": "#D55E00", "marker": "v", "zorder": 2},
-    BASE: {"color": "black", "linestyle": (0, (1, 1.3)), "linewidth": 1.0},
+    BASE: {"color": "black", "linestyle": (0, (1, 1.3)), "linewidth": 1.0, "zorder": 5},
 }
 DASH = (0, (4, 2))  # of probes that were fitted on trained lengths alone
 WHOLE = {"squares": "boards", "places": "positions"}
@@ -90,7 +90,7 @@ def draw(table: pd.DataFrame, name: str, trained_length: int | None, places: str
     features = list(dict.fromkeys(table["feature"]))
     panels = [part for feature in features for part in _list_panels(table, feature, places)]
     per_line = max(len(_list_panels(table, feature, places)) for feature in features)
-    figure, grid = new_panels(len(panels), per_line, FULL / per_line, 1.85)
+    figure, grid = new_panels(len(panels), per_line, FULL / per_line, 2.05)
     for index, (axes, shown) in enumerate(zip(grid.flat, panels, strict=False)):
         rows = table[(table["feature"] == shown.feature) & (table["part"] == shown.part)]
         panel(axes, index, shown.title, ylabel=shown.ylabel)
