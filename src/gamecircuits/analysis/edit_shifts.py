@@ -1,53 +1,72 @@
 """Directions of the residual stream that stand for squares, and predictions after moves along them.
 
-A shift of a square is the difference of the mean activations of two of its values, or its part
+A shift of a square is the difference of what activations hold of two of its values, or its part
 along the direction in which a probe tells them apart.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from gamecircuits.analysis.activations import POSITIONS, read_activations
 from gamecircuits.analysis.metrics import probabilities
+from gamecircuits.analysis.probes import FLAT
 from gamecircuits.games._bitboard_game import BitboardGame
 from gamecircuits.games.game import PAD
 from gamecircuits.transformer.gpt import GPT
 
 FEWEST = 30  # positions that the mean of a value is taken over
 CHUNK = 256  # games at once
+MEANS, REGRESSION = "class means", "regression"  # kinds of what activations hold
 Shifts = Mapping[str, np.ndarray]  # by site, (n, d)
 
 
-def find_class_means(
-    model: GPT, game: BitboardGame, tokens: np.ndarray, sites: list[str], longest: int
-) -> dict[str, np.ndarray]:
-    """Mean activations where a square holds a value: float64 (squares, 3, d) by site.
+def find_values(
+    model: GPT, game: BitboardGame, tokens: np.ndarray, sites: Sequence[str], longest: int
+) -> dict[str, dict[str, np.ndarray]]:
+    """What activations hold where a square has a value: float64 (squares, 3, d) by site.
 
-    NaN where fewer than FEWEST prefixes of tokens (N, L) up to the longest are of that value.
+    Args:
+        tokens: games (N, L), of which prefixes of up to the longest length count.
+
+    Returns:
+        `class means`: means over all prefixes in which the square has the value. `regression`: the
+        parts of the value in the least-squares sum of a part for each length and for the value of
+        each square; differences of a square's parts hold length and other squares fixed. Of parts
+        that explain as much, as the length tells how many squares are empty, those of least norm.
+        NaN where fewer than FEWEST prefixes are of a value.
     """
-    places, width = 3 * game.num_squares, model.parameters.W_E.shape[1]
-    sums = {site: np.zeros((places, width)) for site in sites}
-    counts = np.zeros(places)
+    squares, width = game.num_squares, model.parameters.W_E.shape[1]
+    size = 3 * squares + longest
+    gram, sums = np.zeros((size, size)), {site: np.zeros((size, width)) for site in sites}
     for start in range(0, len(tokens), CHUNK):
         some = tokens[start : start + CHUNK, :longest]
         labels = game.get_features(some)["owner"].labels
         keep = labels[..., 0] != PAD
-        is_value = (labels[keep][..., None] == np.arange(3)).reshape(-1, places)
-        counts += is_value.sum(axis=0)
+        _, place = np.nonzero(keep)
+        of_values = (labels[keep][..., None] == np.arange(3)).reshape(len(place), -1)
+        inputs = np.column_stack([of_values, place[:, None] == np.arange(longest)]).astype(float)
+        gram += inputs.T @ inputs
         for site, rows in read_activations(model, some, keep, sites).items():
-            sums[site] += is_value.T.astype(rows.dtype) @ rows
-    counts[counts < FEWEST] = np.nan
-    return {site: (of / counts[:, None]).reshape(-1, 3, width) for site, of in sums.items()}
+            sums[site] += inputs.T @ rows
+    counts = np.diag(gram)[: 3 * squares].reshape(squares, 3, 1)
+    enough = np.where(counts < FEWEST, np.nan, 1.0)
+    found: dict[str, dict[str, np.ndarray]] = {MEANS: {}, REGRESSION: {}}
+    for site, of_site in sums.items():
+        parts = np.linalg.lstsq(gram, of_site, rcond=FLAT)[0]
+        of_values, parts = (x[: 3 * squares].reshape(squares, 3, width) for x in (of_site, parts))
+        found[MEANS][site] = of_values * enough / np.maximum(counts, 1)
+        found[REGRESSION][site] = parts * enough
+    return found
 
 
-def find_shifts(means: np.ndarray, W: np.ndarray | None = None) -> np.ndarray:
+def find_shifts(held: np.ndarray, W: np.ndarray | None = None) -> np.ndarray:
     """What moves a square from one value to another: (squares, from, to, d).
 
-    The difference of the means (squares, values, d); with a probe's W (d, squares, values) only its
-    part along the difference of the probe's weights. 0 where a mean is NaN.
+    The difference of what is held of the values (squares, values, d); with a probe's W (d, squares,
+    values) only its part along the difference of the probe's weights. 0 where it is NaN.
     """
-    difference = np.nan_to_num(means[:, None] - means[:, :, None])
+    difference = np.nan_to_num(held[:, None] - held[:, :, None])
     if W is None:
         return difference
     unit = resize(differ(W), np.ones(1))

@@ -4,10 +4,10 @@ At the last token of a prefix, a direction is added to the residual stream, whic
 holds of one square from one value to another. If the model uses that, its next moves are those of
 the edited board (Li et al. 2023, arXiv 2210.13382; Nanda et al. 2023, arXiv 2309.00941).
 
-A direction is the difference of two rows of a probe's weights, or of the means of the activations
-of two values. An edit of strength x adds x times the distance of these means along the direction,
-at every site from a first one on; so what several sites add up to is more than x. Controls have
-the length of the edit at every site.
+A direction is the difference of two rows of a probe's weights, of the means of the activations of
+two values, or of their parts in a regression on the whole board. An edit of strength x adds x times
+the distance of the means along the direction, in equal parts at every site from a first one on. The
+last site is left out: no layer reads there, so an edit would only move the predictions themselves.
 """
 
 import itertools
@@ -27,10 +27,11 @@ from gamecircuits.analysis.edit_cases import (
     tell_reachable,
 )
 from gamecircuits.analysis.edit_shifts import (
+    MEANS,
     Shifts,
     differ,
-    find_class_means,
     find_shifts,
+    find_values,
     predict_edited,
     resize,
 )
@@ -41,19 +42,22 @@ from gamecircuits.games.game import PAD, Game
 from gamecircuits.games.splits import SplitGames
 from gamecircuits.transformer.gpt import GPT
 
-PROBE, MEANS = "probe", "class means"  # kinds of directions
-STRENGTHS = (0.25, 0.5, 1.0, 2.0, 4.0)
+PROBE = "probe"  # a kind of directions; others are those of `find_values`
+STRENGTHS = (0.5, 0.75, 1.0, 1.5, 2.0, 4.0, 8.0)
 MOST_FIRST_SITES = 8  # that are tried
 GAMES = 4000  # that means are taken over, the first ones
 NO_EDIT, EDIT = "no edit", "the edit"
-CONTROLS = ("random direction", "random labels", "other layer", "other square")
+AFTER = "after the last layer"
+CONTROLS = ("random direction", "random labels", "other square", "other layer", AFTER)
 MEASURES = {  # unit
     "errors": "tokens",
     "newly_legal": "probability",
     "newly_illegal": "probability",
     "others": "probability",
     "illegal": "probability",
+    "total_variation": "probability",
 }
+JUDGES = ("errors", "total_variation")  # of what is chosen; the second where the first ties
 
 
 class Edits(NamedTuple):
@@ -66,10 +70,10 @@ class Edits(NamedTuple):
             and MEASURES. Errors are the false positives and negatives of the N most likely tokens
             against the N tokens that are legal on the edited board. Masses are of tokens that the
             edit makes legal, makes illegal, and does neither to, and of all that are illegal on the
-            edited board.
+            edited board; the total variation is from the uniform choice among those legal there.
         choices: one row per edit, direction, first_site and strength: count of validation cases
-            of trained lengths whose legal moves change, their mean errors and illegal mass, and
-            whether it is chosen, for having the fewest errors.
+            of trained lengths whose legal moves change, their mean errors and total_variation,
+            and whether it is chosen: for the fewest errors, and of these the least total variation.
         counts: one row per edit, length and moves (also `none left`, which is not measured): count
             of test cases.
         example: one case before and after the edit: the flip at trained lengths whose newly legal
@@ -93,7 +97,7 @@ def edit_model(
     rng: np.random.Generator,
     random_probes: Mapping[str, Probe] | None = None,
     trained_length: int | None = None,
-    per_length: int = 100,
+    per_length: int = 300,
     strengths: tuple[float, ...] = STRENGTHS,
     say: Callable[[str], None] = lambda _: None,
 ) -> Edits:
@@ -101,7 +105,7 @@ def edit_model(
 
     Args:
         games: means of activations are of the training games.
-        probes: of the feature `owner`, by site; edits are made at these sites but the first one.
+        probes: of the feature `owner`, by site; edits are made at these but the first and last.
         random_probes: the same, fitted to random labels; without them that control is left out.
         trained_length: longest prefix in training (tokens); None: all count as such. Directions and
             choices see no longer ones.
@@ -113,25 +117,25 @@ def edit_model(
         GamecircuitsError: the game has no board or another vocabulary, a site does not exist, or
             a probe is of another width or board.
     """
-    board_game = _check(model, game, {**(random_probes or {}), **probes})
-    sites = [site for site in list_sites(model)[1:] if site in probes]
+    board_game = _check(model, game, [*probes.items(), *(random_probes or {}).items()])
+    _, *inner, final = list_sites(model)
+    sites = [site for site in inner if site in probes]
     if not sites:
-        allowed = ", ".join(list_sites(model)[1:])
-        raise GamecircuitsError(f"no probe is of a site that can be edited; allowed: {allowed}")
+        raise GamecircuitsError(
+            f"no probe is of a site that an edit is made at: {', '.join(inner) or 'there is none'}"
+        )
     table = model.parameters.W_pos
     longest = game.max_length if table is None else min(game.max_length, len(table))
     trained = min(trained_length or longest, longest)
     say("reading what activations hold of each square")
-    means = find_class_means(model, board_game, games.train[:GAMES], sites, trained)
-    directions = {
-        PROBE: {site: find_shifts(means[site], probes[site].W) for site in sites},
-        MEANS: {site: find_shifts(means[site]) for site in sites},
-    }
+    held = find_values(model, board_game, games.train[:GAMES], [*sites, final], trained)
+    directions = {kind: {s: find_shifts(of[s]) for s in of} for kind, of in held.items()}
+    directions[PROBE] = {s: find_shifts(held[MEANS][s], probes[s].W) for s in sites}
+    known = ~np.isnan(held[MEANS][final][..., 0])
     labels = {site: differ(probe.W) for site, probe in (random_probes or {}).items()}
-    known = ~np.isnan(means[sites[0]][..., 0])
     choosing = sample_cases(board_game, games.validation, known, per_length, trained, rng)
     testing = sample_cases(board_game, games.test, known, per_length, longest, rng)
-    choices = _choose(model, choosing, directions, strengths, say)
+    choices = _choose(model, choosing, directions, sites, strengths, say)
     reachable = tell_reachable(board_game, testing, rng)
     moves = testing.moves
     tables = []
@@ -139,9 +143,9 @@ def edit_model(
     for chosen in choices[choices["chosen"]].itertuples():
         rows = np.flatnonzero((testing.edit == EDITS.index(chosen.edit)) & (moves != NONE_LEFT))
         part = testing.select(rows)
-        edited = sites[sites.index(chosen.first_site) :]
         of_edit = directions[chosen.direction]
-        shifts = {site: chosen.strength * _take(of_edit[site], part) for site in edited}
+        edited = sites[sites.index(chosen.first_site) :]
+        shifts = _move(of_edit, edited, chosen.strength, part)
         about = {
             "case": rows,
             "game": part.game,
@@ -153,7 +157,8 @@ def edit_model(
             "moves": moves[rows],
         }
         interventions: dict[str, Shifts] = {NO_EDIT: {}, EDIT: shifts}
-        interventions |= _make_controls(shifts, part, of_edit, labels, rng)
+        interventions |= _make_controls(shifts, part, of_edit, sites, labels, rng)
+        interventions[AFTER] = _move(of_edit, [final], chosen.strength, part)
         for name, wanted in interventions.items():
             say(f"{chosen.edit}: {name}")
             found = predict_edited(model, part.tokens, part.length, wanted)
@@ -164,7 +169,7 @@ def edit_model(
     return Edits(cases, choices, _count(testing, moves), _show(board_game, cases, testing, seen))
 
 
-def _check(model: GPT, game: Game, probes: Mapping[str, Probe]) -> BitboardGame:
+def _check(model: GPT, game: Game, probes: list[tuple[str, Probe]]) -> BitboardGame:
     if not isinstance(game, BitboardGame):
         raise GamecircuitsError(
             f"{type(game).__name__} has no board to edit; games on boards are othello, mnk and "
@@ -174,9 +179,9 @@ def _check(model: GPT, game: Game, probes: Mapping[str, Probe]) -> BitboardGame:
         raise GamecircuitsError(
             f"the model has {model.vocab_size} tokens, and the game {game.vocab_size}"
         )
-    check_sites(model, list(probes))
+    check_sites(model, [site for site, _ in probes])
     wanted = model.parameters.W_E.shape[1], game.num_squares, 3
-    for site, probe in probes.items():
+    for site, probe in probes:
         if probe.W.shape != wanted:
             raise GamecircuitsError(
                 f"the probe of {site} has shape {probe.W.shape}; expected {wanted}: the model's "
@@ -190,20 +195,27 @@ def _take(shifts: np.ndarray, cases: Cases, square: np.ndarray | None = None) ->
     return shifts[cases.square if square is None else square, cases.before, cases.after]
 
 
+def _move(
+    of_kind: Mapping[str, np.ndarray], sites: list[str], strength: float, cases: Cases
+) -> Shifts:
+    """What an edit adds at each of the sites."""
+    return {site: strength / len(sites) * _take(of_kind[site], cases) for site in sites}
+
+
 def _make_controls(
     shifts: Shifts,
     cases: Cases,
     of_edit: Mapping[str, np.ndarray],
+    sites: list[str],
     labels: Mapping[str, np.ndarray],
     rng: np.random.Generator,
 ) -> dict[str, Shifts]:
     """Shifts as long as those of the edit at every site, in other directions.
 
     Args:
-        of_edit: shifts of the edit's kind at all sites, (squares, from, to, d).
+        of_edit: shifts of the edit's kind at the sites, (squares, from, to, d).
         labels: the same from probes of random labels, at some sites; the control needs all.
     """
-    sites = list(of_edit)
     away = {site: sites[(n + len(sites) // 2) % len(sites)] for n, site in enumerate(sites)}
     width = next(iter(of_edit.values())).shape[-1]
     anywhere = rng.standard_normal((len(cases.square), width))
@@ -240,18 +252,20 @@ def measure(found: np.ndarray, cases: Cases) -> dict[str, np.ndarray]:
         name: np.where(of_sort.any(axis=1), (found * of_sort).sum(axis=1), np.nan)
         for name, of_sort in sorts.items()
     }
-    return {"errors": (is_top != after).sum(axis=1)} | masses
+    uniform = after / np.maximum(after.sum(axis=1, keepdims=True), 1)
+    distance = np.abs(found - uniform).sum(axis=1) / 2
+    return {"errors": (is_top != after).sum(axis=1)} | masses | {"total_variation": distance}
 
 
 def _choose(
     model: GPT,
     cases: Cases,
     directions: Mapping[str, Mapping[str, np.ndarray]],
+    sites: list[str],
     strengths: tuple[float, ...],
     say: Callable[[str], None],
 ) -> pd.DataFrame:
     """The table `choices` of Edits."""
-    sites = list(directions[PROBE])
     first_sites = sites[:: -(-len(sites) // MOST_FIRST_SITES)]
     grid = list(itertools.product(directions, first_sites, strengths))
     moves, tables = cases.moves, []
@@ -263,13 +277,13 @@ def _choose(
         rows = []
         for direction, first_site, strength in grid:
             edited = sites[sites.index(first_site) :]
-            shifts = {site: strength * _take(directions[direction][site], part) for site in edited}
+            shifts = _move(directions[direction], edited, strength, part)
             found = measure(predict_edited(model, part.tokens, part.length, shifts), part)
-            means = {measure: np.nanmean(found[measure]) for measure in ("errors", "illegal")}
-            rows.append((name, direction, first_site, strength, len(part.square), *means.values()))
-        columns = ["edit", "direction", "first_site", "strength", "count", "errors", "illegal"]
+            means = [found[of].mean() for of in JUDGES]
+            rows.append((name, direction, first_site, strength, len(part.square), *means))
+        columns = ["edit", "direction", "first_site", "strength", "count", *JUDGES]
         table = pd.DataFrame(rows, columns=columns)
-        best = table.sort_values(["errors", "strength"], kind="stable").index[0]
+        best = table.sort_values(list(JUDGES), kind="stable").index[0]
         tables.append(table.assign(chosen=table.index == best))
     if not tables:
         raise GamecircuitsError(
