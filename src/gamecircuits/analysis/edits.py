@@ -105,7 +105,8 @@ def edit_model(
 
     Args:
         games: means of activations are of the training games.
-        probes: of the feature `owner`, by site; edits are made at these but the first and last.
+        probes: of the feature `owner`, by site. Edits are made at these but the first and last
+            site of a model; without a probe of the last one the control after it may be left out.
         random_probes: the same, fitted to random labels; without them that control is left out.
         trained_length: longest prefix in training (tokens); None: all count as such. Directions and
             choices see no longer ones.
@@ -130,7 +131,8 @@ def edit_model(
     say("reading what activations hold of each square")
     held = find_values(model, board_game, games.train[:GAMES], [*sites, final], trained)
     directions = {kind: {s: find_shifts(of[s]) for s in of} for kind, of in held.items()}
-    directions[PROBE] = {s: find_shifts(held[MEANS][s], probes[s].W) for s in sites}
+    with_probes = [site for site in (*sites, final) if site in probes]
+    directions[PROBE] = {s: find_shifts(held[MEANS][s], probes[s].W) for s in with_probes}
     known = ~np.isnan(held[MEANS][final][..., 0])
     labels = {site: differ(probe.W) for site, probe in (random_probes or {}).items()}
     choosing = sample_cases(board_game, games.validation, known, per_length, trained, rng)
@@ -158,7 +160,8 @@ def edit_model(
         }
         interventions: dict[str, Shifts] = {NO_EDIT: {}, EDIT: shifts}
         interventions |= _make_controls(shifts, part, of_edit, sites, labels, rng)
-        interventions[AFTER] = _move(of_edit, [final], chosen.strength, part)
+        if final in of_edit:
+            interventions[AFTER] = _move(of_edit, [final], chosen.strength, part)
         for name, wanted in interventions.items():
             say(f"{chosen.edit}: {name}")
             found = predict_edited(model, part.tokens, part.length, wanted)
