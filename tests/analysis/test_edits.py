@@ -6,20 +6,14 @@ import pytest
 from edits_by_hand import GAME, SITES, V, make_board_gpt, make_board_probe
 from gpts import make_gpt
 
-from gamecircuits.analysis.edit_cases import STAY, sample_cases
-from gamecircuits.analysis.edits import (
-    AFTER,
-    CONTROLS,
-    EDIT,
-    MEASURES,
-    NO_EDIT,
-    edit_model,
-    measure,
-)
+from gamecircuits.analysis.edit_cases import MEASURES, STAY, measure, sample_cases
+from gamecircuits.analysis.edit_shifts import AFTER, CONTROLS
+from gamecircuits.analysis.edits import EDIT, NO_EDIT, edit_model
 from gamecircuits.analysis.probes import Probe
 from gamecircuits.errors import GamecircuitsError
 from gamecircuits.games.game import make_game
 from gamecircuits.games.splits import split_games
+from gamecircuits.transformer.gpt import GPT
 
 OTHELLO = make_game("othello", board_size=4)
 
@@ -177,3 +171,6 @@ def test_what_cannot_be_edited_is_said():
         "no edit of a square changes the legal moves",
         games=games._replace(validation=games.test[:0]),
     )
+    fails("the test games have no position", games=games._replace(test=games.test[:0]))
+    broken = model.parameters._replace(b_U=None, W_pos=np.nan * model.parameters.W_pos)
+    fails("activations at .* are not finite", model=GPT(broken, model.design))

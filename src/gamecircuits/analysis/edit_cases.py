@@ -16,6 +16,14 @@ EMPTY, MINE, THEIRS = range(3)  # values of a square, as in the feature `owner`
 CHANGE, STAY, NONE_LEFT = "change", "stay", "none left"  # what an edit does to the legal moves
 MOST = 50_000  # distinct positions of a length that are enumerated
 RANDOM_GAMES = 20_000  # that are played where there are more
+MEASURES = {  # unit
+    "errors": "tokens",
+    "newly_legal": "probability",
+    "newly_illegal": "probability",
+    "others": "probability",
+    "illegal": "probability",
+    "total_variation": "probability",
+}
 
 
 class Cases(NamedTuple):
@@ -121,6 +129,27 @@ def _put(board: np.ndarray, square: np.ndarray, value: np.ndarray) -> np.ndarray
     edited = board.copy()
     edited[np.arange(len(board)), square] = value
     return edited
+
+
+def measure(found: np.ndarray, cases: Cases) -> dict[str, np.ndarray]:
+    """MEASURES of predictions (n, V), each (n,); NaN for the mass of tokens of a sort of which a
+    case has none."""
+    before, after = cases.legal_before, cases.legal_after
+    rank = np.argsort(np.argsort(-found, axis=1, kind="stable"), axis=1)
+    is_top = rank < after.sum(axis=1, keepdims=True)
+    sorts = {
+        "newly_legal": after & ~before,
+        "newly_illegal": before & ~after,
+        "others": before == after,
+        "illegal": ~after,
+    }
+    masses = {
+        name: np.where(of_sort.any(axis=1), (found * of_sort).sum(axis=1), np.nan)
+        for name, of_sort in sorts.items()
+    }
+    uniform = after / np.maximum(after.sum(axis=1, keepdims=True), 1)
+    distance = np.abs(found - uniform).sum(axis=1) / 2
+    return {"errors": (is_top != after).sum(axis=1)} | masses | {"total_variation": distance}
 
 
 def tell_reachable(game: BitboardGame, cases: Cases, rng: np.random.Generator) -> np.ndarray:

@@ -4,13 +4,15 @@ A shift of a square is the difference of what activations hold of two of its val
 along the direction in which a probe tells them apart.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 from gamecircuits.analysis.activations import POSITIONS, read_activations
+from gamecircuits.analysis.edit_cases import Cases
 from gamecircuits.analysis.metrics import probabilities
 from gamecircuits.analysis.probes import FLAT
+from gamecircuits.errors import GamecircuitsError
 from gamecircuits.games._bitboard_game import BitboardGame
 from gamecircuits.games.game import PAD
 from gamecircuits.transformer.gpt import GPT
@@ -18,6 +20,8 @@ from gamecircuits.transformer.gpt import GPT
 FEWEST = 30  # positions that the mean of a value is taken over
 CHUNK = 256  # games at once
 MEANS, REGRESSION = "class means", "regression"  # kinds of what activations hold
+AFTER = "after the last layer"
+CONTROLS = ("random direction", "random labels", "other square", "other layer", AFTER)
 Shifts = Mapping[str, np.ndarray]  # by site, (n, d)
 
 
@@ -48,6 +52,8 @@ def find_values(
         inputs = np.column_stack([of_values, place[:, None] == np.arange(longest)]).astype(float)
         gram += inputs.T @ inputs
         for site, rows in read_activations(model, some, keep, sites).items():
+            if not np.isfinite(rows).all():
+                raise GamecircuitsError(f"activations at {site} are not finite")
             sums[site] += inputs.T @ rows
     counts = np.diag(gram)[: 3 * squares].reshape(squares, 3, 1)
     enough = np.where(counts < FEWEST, np.nan, 1.0)
@@ -83,6 +89,52 @@ def resize(vectors: np.ndarray, size: np.ndarray) -> np.ndarray:
     """Vectors (..., d) of those lengths (...); none where a vector is 0."""
     lengths = np.linalg.norm(vectors, axis=-1)
     return vectors * (size / np.where(lengths > 0, lengths, np.inf))[..., None]
+
+
+def take(shifts: np.ndarray, cases: Cases, square: np.ndarray | None = None) -> np.ndarray:
+    """The shifts (squares, from, to, d) that cases need, (n, d); of other squares if given."""
+    return shifts[cases.square if square is None else square, cases.before, cases.after]
+
+
+def move(
+    of_kind: Mapping[str, np.ndarray], sites: list[str], strength: float, cases: Cases
+) -> Shifts:
+    """What an edit adds at each of the sites."""
+    return {site: strength / len(sites) * take(of_kind[site], cases) for site in sites}
+
+
+def make_controls(
+    shifts: Shifts,
+    cases: Cases,
+    of_edit: Mapping[str, np.ndarray],
+    sites: list[str],
+    labels: Mapping[str, np.ndarray],
+    rng: np.random.Generator,
+) -> dict[str, Shifts]:
+    """CONTROLS of that edit but AFTER: as long as it at every site, in other directions.
+
+    Args:
+        of_edit: shifts of the edit's kind at the sites, (squares, from, to, d).
+        labels: the same from probes of random labels, at some sites; the control needs all.
+    """
+    away = {site: sites[(n + len(sites) // 2) % len(sites)] for n, site in enumerate(sites)}
+    width = next(iter(of_edit.values())).shape[-1]
+    anywhere = rng.standard_normal((len(cases.square), width))
+    other: dict[str, Callable[[str], np.ndarray]] = {
+        "random direction": lambda site: anywhere,  # the same at all sites, so that they add up
+        "random labels": lambda site: take(labels[site], cases),
+        "other layer": lambda site: take(of_edit[away[site]], cases),
+        "other square": lambda site: take(of_edit[site], cases, cases.other),
+    }
+    if not shifts.keys() <= labels.keys():
+        del other["random labels"]
+    if len(sites) == 1:
+        del other["other layer"]
+    sizes = {site: np.linalg.norm(rows, axis=-1) for site, rows in shifts.items()}
+    return {
+        name: {site: resize(direct(site), size) for site, size in sizes.items()}
+        for name, direct in other.items()
+    }
 
 
 def predict_edited(

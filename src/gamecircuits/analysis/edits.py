@@ -6,8 +6,8 @@ the edited board (Li et al. 2023, arXiv 2210.13382; Nanda et al. 2023, arXiv 230
 
 A direction is the difference of two rows of a probe's weights, of the means of the activations of
 two values, or of their parts in a regression on the whole board. An edit of strength x adds x times
-the distance of the means along the direction, in equal parts at every site from a first one on. The
-last site is left out: no layer reads there, so an edit would only move the predictions themselves.
+the distance of the values along the direction, in equal parts at every site from a first one on.
+The last site is left out: no layer reads there, and an edit moves the predictions themselves.
 """
 
 import itertools
@@ -23,17 +23,20 @@ from gamecircuits.analysis.edit_cases import (
     EDITS,
     NONE_LEFT,
     Cases,
+    measure,
     sample_cases,
     tell_reachable,
 )
 from gamecircuits.analysis.edit_shifts import (
+    AFTER,
     MEANS,
     Shifts,
     differ,
     find_shifts,
     find_values,
+    make_controls,
+    move,
     predict_edited,
-    resize,
 )
 from gamecircuits.analysis.probes import Probe
 from gamecircuits.errors import GamecircuitsError
@@ -47,16 +50,6 @@ STRENGTHS = (0.5, 0.75, 1.0, 1.5, 2.0, 4.0, 8.0)
 MOST_FIRST_SITES = 8  # that are tried
 GAMES = 4000  # that means are taken over, the first ones
 NO_EDIT, EDIT = "no edit", "the edit"
-AFTER = "after the last layer"
-CONTROLS = ("random direction", "random labels", "other square", "other layer", AFTER)
-MEASURES = {  # unit
-    "errors": "tokens",
-    "newly_legal": "probability",
-    "newly_illegal": "probability",
-    "others": "probability",
-    "illegal": "probability",
-    "total_variation": "probability",
-}
 JUDGES = ("errors", "total_variation")  # of what is chosen; the second where the first ties
 
 
@@ -129,47 +122,35 @@ def edit_model(
     longest = game.max_length if table is None else min(game.max_length, len(table))
     trained = min(trained_length or longest, longest)
     say("reading what activations hold of each square")
-    held = find_values(model, board_game, games.train[:GAMES], [*sites, final], trained)
-    directions = {kind: {s: find_shifts(of[s]) for s in of} for kind, of in held.items()}
-    with_probes = [site for site in (*sites, final) if site in probes]
-    directions[PROBE] = {s: find_shifts(held[MEANS][s], probes[s].W) for s in with_probes}
-    known = ~np.isnan(held[MEANS][final][..., 0])
+    directions, known = _find_directions(model, board_game, games.train, probes, sites, trained)
     labels = {site: differ(probe.W) for site, probe in (random_probes or {}).items()}
     choosing = sample_cases(board_game, games.validation, known, per_length, trained, rng)
     testing = sample_cases(board_game, games.test, known, per_length, longest, rng)
     choices = _choose(model, choosing, directions, sites, strengths, say)
     reachable = tell_reachable(board_game, testing, rng)
-    moves = testing.moves
     tables = []
     seen = {name: np.zeros(testing.legal_after.shape) for name in (NO_EDIT, EDIT)}
     for chosen in choices[choices["chosen"]].itertuples():
-        rows = np.flatnonzero((testing.edit == EDITS.index(chosen.edit)) & (moves != NONE_LEFT))
-        part = testing.select(rows)
-        of_edit = directions[chosen.direction]
+        is_measured = testing.moves != NONE_LEFT
+        rows = np.flatnonzero(is_measured & (testing.edit == EDITS.index(chosen.edit)))
+        part, of_edit = testing.select(rows), directions[chosen.direction]
         edited = sites[sites.index(chosen.first_site) :]
-        shifts = _move(of_edit, edited, chosen.strength, part)
-        about = {
-            "case": rows,
-            "game": part.game,
-            "length": part.length,
-            "lengths": np.where(part.length <= trained, "trained", "beyond"),
-            "edit": chosen.edit,
-            "square": part.square,
-            "reachable": reachable[rows],
-            "moves": moves[rows],
-        }
+        shifts = move(of_edit, edited, chosen.strength, part)
         interventions: dict[str, Shifts] = {NO_EDIT: {}, EDIT: shifts}
-        interventions |= _make_controls(shifts, part, of_edit, sites, labels, rng)
+        interventions |= make_controls(shifts, part, of_edit, sites, labels, rng)
         if final in of_edit:
-            interventions[AFTER] = _move(of_edit, [final], chosen.strength, part)
+            interventions[AFTER] = move(of_edit, [final], chosen.strength, part)
+        about = _describe(part, trained).assign(case=rows, reachable=reachable[rows])
         for name, wanted in interventions.items():
             say(f"{chosen.edit}: {name}")
             found = predict_edited(model, part.tokens, part.length, wanted)
-            tables.append(pd.DataFrame(about | {"intervention": name} | measure(found, part)))
+            tables.append(about.assign(intervention=name, **measure(found, part)))
             if name in seen:
                 seen[name][rows] = found
     cases = pd.concat(tables, ignore_index=True)
-    return Edits(cases, choices, _count(testing, moves), _show(board_game, cases, testing, seen))
+    if cases.empty:
+        raise GamecircuitsError("the test games have no position to edit; more games may have some")
+    return Edits(cases, choices, _count(testing), _show(board_game, cases, testing, seen))
 
 
 def _check(model: GPT, game: Game, probes: list[tuple[str, Probe]]) -> BitboardGame:
@@ -193,71 +174,22 @@ def _check(model: GPT, game: Game, probes: list[tuple[str, Probe]]) -> BitboardG
     return game
 
 
-def _take(shifts: np.ndarray, cases: Cases, square: np.ndarray | None = None) -> np.ndarray:
-    """The shifts (squares, from, to, d) that cases need, (n, d); of other squares if given."""
-    return shifts[cases.square if square is None else square, cases.before, cases.after]
-
-
-def _move(
-    of_kind: Mapping[str, np.ndarray], sites: list[str], strength: float, cases: Cases
-) -> Shifts:
-    """What an edit adds at each of the sites."""
-    return {site: strength / len(sites) * _take(of_kind[site], cases) for site in sites}
-
-
-def _make_controls(
-    shifts: Shifts,
-    cases: Cases,
-    of_edit: Mapping[str, np.ndarray],
+def _find_directions(
+    model: GPT,
+    game: BitboardGame,
+    tokens: np.ndarray,
+    probes: Mapping[str, Probe],
     sites: list[str],
-    labels: Mapping[str, np.ndarray],
-    rng: np.random.Generator,
-) -> dict[str, Shifts]:
-    """Shifts as long as those of the edit at every site, in other directions.
-
-    Args:
-        of_edit: shifts of the edit's kind at the sites, (squares, from, to, d).
-        labels: the same from probes of random labels, at some sites; the control needs all.
-    """
-    away = {site: sites[(n + len(sites) // 2) % len(sites)] for n, site in enumerate(sites)}
-    width = next(iter(of_edit.values())).shape[-1]
-    anywhere = rng.standard_normal((len(cases.square), width))
-    other: dict[str, Callable[[str], np.ndarray]] = {
-        "random direction": lambda site: anywhere,  # the same at all sites, so that they add up
-        "random labels": lambda site: _take(labels[site], cases),
-        "other layer": lambda site: _take(of_edit[away[site]], cases),
-        "other square": lambda site: _take(of_edit[site], cases, cases.other),
-    }
-    if not shifts.keys() <= labels.keys():
-        del other["random labels"]
-    if len(sites) == 1:
-        del other["other layer"]
-    sizes = {site: np.linalg.norm(rows, axis=-1) for site, rows in shifts.items()}
-    return {
-        name: {site: resize(direct(site), size) for site, size in sizes.items()}
-        for name, direct in other.items()
-    }
-
-
-def measure(found: np.ndarray, cases: Cases) -> dict[str, np.ndarray]:
-    """MEASURES of predictions (n, V), each (n,); NaN for the mass of tokens of a sort of which a
-    case has none."""
-    before, after = cases.legal_before, cases.legal_after
-    rank = np.argsort(np.argsort(-found, axis=1, kind="stable"), axis=1)
-    is_top = rank < after.sum(axis=1, keepdims=True)
-    sorts = {
-        "newly_legal": after & ~before,
-        "newly_illegal": before & ~after,
-        "others": before == after,
-        "illegal": ~after,
-    }
-    masses = {
-        name: np.where(of_sort.any(axis=1), (found * of_sort).sum(axis=1), np.nan)
-        for name, of_sort in sorts.items()
-    }
-    uniform = after / np.maximum(after.sum(axis=1, keepdims=True), 1)
-    distance = np.abs(found - uniform).sum(axis=1) / 2
-    return {"errors": (is_top != after).sum(axis=1)} | masses | {"total_variation": distance}
+    longest: int,
+) -> tuple[dict[str, dict[str, np.ndarray]], np.ndarray]:
+    """Shifts (squares, from, to, d) by kind and site, at the model's last site too; and which
+    values are known, bool (squares, 3)."""
+    final = list_sites(model)[-1]
+    held = find_values(model, game, tokens[:GAMES], [*sites, final], longest)
+    directions = {kind: {s: find_shifts(of[s]) for s in of} for kind, of in held.items()}
+    means = held[MEANS]
+    directions[PROBE] = {s: find_shifts(means[s], probes[s].W) for s in means if s in probes}
+    return directions, ~np.isnan(means[final][..., 0])
 
 
 def _choose(
@@ -280,7 +212,7 @@ def _choose(
         rows = []
         for direction, first_site, strength in grid:
             edited = sites[sites.index(first_site) :]
-            shifts = _move(directions[direction], edited, strength, part)
+            shifts = move(directions[direction], edited, strength, part)
             found = measure(predict_edited(model, part.tokens, part.length, shifts), part)
             means = [found[of].mean() for of in JUDGES]
             rows.append((name, direction, first_site, strength, len(part.square), *means))
@@ -296,11 +228,25 @@ def _choose(
     return pd.concat(tables, ignore_index=True)
 
 
-def _count(cases: Cases, moves: np.ndarray) -> pd.DataFrame:
+def _describe(cases: Cases, trained: int) -> pd.DataFrame:
+    """The columns of the table `cases` that tell what is edited."""
+    return pd.DataFrame(
+        {
+            "game": cases.game,
+            "length": cases.length,
+            "lengths": np.where(cases.length <= trained, "trained", "beyond"),
+            "edit": np.array(EDITS)[cases.edit],
+            "square": cases.square,
+            "moves": cases.moves,
+        }
+    )
+
+
+def _count(cases: Cases) -> pd.DataFrame:
     """The table `counts` of Edits."""
-    names = np.array(EDITS)[cases.edit]
-    table = pd.DataFrame({"edit": names, "length": cases.length, "moves": moves})
-    return table.value_counts(["edit", "length", "moves"], sort=False).reset_index(name="count")
+    names = ["edit", "length", "moves"]
+    found = _describe(cases, 0).value_counts(names, sort=False)
+    return found.reset_index(name="count")
 
 
 def _show(

@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
 from gamecircuits.analysis.edit_cases import CHANGE, EDITS
-from gamecircuits.analysis.edits import CONTROLS, EDIT, NO_EDIT
+from gamecircuits.analysis.edit_shifts import CONTROLS
+from gamecircuits.analysis.edits import EDIT, NO_EDIT
 from gamecircuits.figures.boards._squares import Point, draw_on
 from gamecircuits.figures.layout import FIXED
 from gamecircuits.figures.models.board_predictions import LEGAL, draw_board, locate
@@ -141,7 +142,9 @@ def _draw_lengths(axes: Axes, rows: pd.DataFrame, trained_length: int | None) ->
     for intervention, colour in ((NO_EDIT, GREY), (EDIT, COLOURS[0])):
         part = rows[rows["intervention"] == intervention].sort_values("length")
         ends = part[["low", "high"]].sub(part["mean"], axis=0).abs().T
+        every = max(1, len(part) // 12)
         style: Style = {"marker": "o", "markersize": 2.5, "linewidth": 1.0}
+        style |= {"markevery": every, "errorevery": every}
         axes.errorbar(part["length"], part["mean"], yerr=ends.to_numpy(), color=colour, **style)
     integer_ticks(axes, rows["length"].astype(int))
 
