@@ -36,6 +36,22 @@ def legal_after(kind: str, settings: dict, prefix: list[int]) -> set[int] | None
     return None
 
 
+def legal_on(settings: dict, board: list[int], shape: tuple[int, int]) -> set[int]:
+    """Legal tokens on any board (0 empty, 1 mine, 2 theirs), whether a game reaches it or not."""
+    rows, columns = shape
+    if settings["kind"] == "othello":
+        return naive_legal([{0: None, 1: 0, 2: 1}[x] for x in board], rows, 0)
+    k = naive_board(settings)[2]
+    for player in (1, 2):
+        stones = [divmod(square, columns) for square, x in enumerate(board) if x == player]
+        if naive_has_line(stones, k):
+            return set()
+    empty = {square for square, x in enumerate(board) if x == 0}
+    if settings["kind"] == "mnk":
+        return empty
+    return {column for column in range(columns) if (rows - 1) * columns + column in empty}
+
+
 # Formal languages, by trying all sequences.
 
 

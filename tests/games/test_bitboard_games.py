@@ -6,6 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from twins import legal_on
+
 from gamecircuits.errors import GameError
 from gamecircuits.games import _line_kernels, _othello_kernels
 from gamecircuits.games.game import PAD, make_game
@@ -57,6 +59,35 @@ def test_legal_tokens_occupy_one_empty_square_each(settings):
     np.testing.assert_array_equal(squares[:, 1:].sum(axis=2), num_legal)
     is_new = (boards[:, 1:] != 0) & (boards[:, :-1] == 0)
     assert squares[:, :-1][is_new].all()
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        *GAMES,
+        {"kind": "othello", "board_size": 4},
+        {"kind": "connect_four", "rows": 4, "columns": 2, "in_a_row": 3},
+        {"kind": "mnk", "rows": 2, "columns": 3, "in_a_row": 2},
+    ],
+    ids=str,
+)
+def test_legal_tokens_on_any_board(settings):
+    """Boards of games have those of the mask; boards at random those of the rules as one says."""
+    game, rng = make_game(**settings), np.random.default_rng(5)
+    tokens = game.play(64, rng)
+    goes_on = game.get_side_to_move(tokens)[:, 1:] != PAD
+    on_boards = game.get_legal_tokens_on(game.get_board_states(tokens)[:, 1:][goes_on])
+    mask = game.get_valid_next_token_mask(tokens)
+    np.testing.assert_array_equal(on_boards, mask[goes_on])
+    boards = rng.choice(3, p=(0.5, 0.3, 0.2), size=(100, game.num_squares)).astype(np.int8)
+    legal = game.get_legal_tokens_on(boards)
+    assert legal.shape == (100, game.vocab_size)
+    for board, found in zip(boards.tolist(), legal, strict=True):
+        assert set(np.flatnonzero(found)) == legal_on(settings, board, game.shape)
+    assert legal.any()
+    assert game.get_legal_tokens_on(boards[:0]).shape == (0, game.vocab_size)
+    with pytest.raises(GameError, match=r"boards must have shape \(n, "):
+        game.get_legal_tokens_on(boards[:, 1:])
 
 
 def test_stones_belong_to_who_put_them_there(game, tokens):

@@ -18,7 +18,7 @@ from gamecircuits.games.masks import unpack_mask
 
 
 class BitboardGame(Game):
-    """A game whose kernels have `play` and `replay` as `_line_kernels` has them."""
+    """A game whose kernels have `play`, `replay` and `find_legal` as `_line_kernels` has them."""
 
     kernels: ClassVar[ModuleType]
     players: ClassVar[tuple[str, str]] = ("black", "white")  # who begins, and the other
@@ -115,6 +115,22 @@ class BitboardGame(Game):
         mine, theirs, legal, _ = self._replay(tokens, with_boards=True)
         squares = self._to_squares(legal, mine | theirs)
         return unpack_mask(_to_bytes(squares, self.num_squares), self.num_squares)
+
+    def get_legal_tokens_on(self, boards: np.ndarray) -> np.ndarray:
+        """Legal tokens of the side to move on any boards: bool (n, V).
+
+        No game need reach a board. Where a stone hangs in the air, a column is legal while its top
+        is free; nothing is legal beside a line that wins.
+
+        Args:
+            boards: (n, num_squares) as of `get_board_states`: 0 is empty, 1 mine, 2 theirs.
+        """
+        if boards.ndim != 2 or boards.shape[1] != self.num_squares:
+            raise GameError(f"boards must have shape (n, {self.num_squares}), not {boards.shape}")
+        bits = np.uint64(1) << np.arange(self.num_squares, dtype=np.uint64)
+        mine, theirs = ((boards == player) @ bits for player in (1, 2))
+        legal = self.kernels.find_legal(mine, theirs, self.board)
+        return unpack_mask(_to_bytes(legal, self.vocab_size), self.vocab_size)
 
     def get_result(self, owners: np.ndarray) -> tuple[str, np.ndarray]:
         """What the end of a game means, in words, and the squares that decided it.

@@ -99,6 +99,16 @@ def get_legal(mine, theirs, board):
     return (board.squares & ~(mine | theirs)) >> board.last_rank
 
 
+@njit(cache=True, nogil=True)
+def find_legal(mine, theirs, board):
+    """Legal tokens on many boards, uint64 (n,), whether a game reaches them or not."""
+    legal = np.empty_like(mine)
+    for n in range(len(mine)):
+        is_over = has_line(mine[n], board) or has_line(theirs[n], board)
+        legal[n] = ZERO if is_over else get_legal(mine[n], theirs[n], board)
+    return legal
+
+
 @inlined
 def advance(file, mine, theirs, board):
     """Play a legal token, given as its file's squares; if it is ZERO, no token.

@@ -100,6 +100,15 @@ def get_legal(mine, theirs, board):
     return reached & board.squares & ~(mine | theirs)
 
 
+@njit(cache=True, nogil=True)
+def find_legal(mine, theirs, board):
+    """`get_legal` of many boards, uint64 (n,), whether a game reaches them or not."""
+    legal = np.empty_like(mine)
+    for n in range(len(mine)):
+        legal[n] = get_legal(mine[n], theirs[n], board)
+    return legal
+
+
 @inlined
 def get_flips(move, mine, theirs, board):
     """Discs of `theirs` that `move`, one bit, turns."""

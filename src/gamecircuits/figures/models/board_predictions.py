@@ -74,7 +74,7 @@ def draw(
         trained = trained_lengths.get(names[0])
         for length, axes in zip(lengths, strip, strict=True):
             part = table[(table["model"] == names[0]) & (table["length"] == length)]
-            _draw_board(axes, part, positions[0][length], game)
+            draw_board(axes, part, positions[0][length], game)
             _say_mass(axes, part, trained is not None and length <= trained)
     for length, axes in zip(lengths, grid[0], strict=True):
         axes.set_title(_describe(length, *positions, game), fontsize=7, linespacing=1.2)
@@ -115,17 +115,22 @@ def find_squares(owner: np.ndarray, game: BitboardGame) -> np.ndarray:
     return np.minimum(height, rows - 1) * columns + np.arange(columns)
 
 
-def _draw_board(axes: Axes, part: pd.DataFrame, owner: np.ndarray, game: BitboardGame) -> None:
-    """Stones, probabilities of the next token, which are legal, and mistakes."""
+def draw_board(axes: Axes, part: pd.DataFrame, owner: np.ndarray, game: BitboardGame) -> None:
+    """Stones, probabilities of the next token, which are legal, and mistakes.
+
+    Args:
+        part: one row per token, with columns token, probability and legal.
+        owner: whose stone is on each square, PAD where there is none.
+    """
     show_board(axes, game)
     axes.set(xticks=[], yticks=[])
     part = part.sort_values("token")
-    places = _locate(find_squares(owner, game), game)
-    draw_on(axes, _locate(np.arange(game.num_squares), game), square, "white", **LINE)
+    places = locate(find_squares(owner, game), game)
+    draw_on(axes, locate(np.arange(game.num_squares), game), square, "white", **LINE)
     colours = ScalarMappable(PROBABILITY, "Blues").to_rgba(part["probability"].to_numpy())
     draw_on(axes, places, square, colours, **LINE)
     for index, player in enumerate(game.players):
-        draw_stones(axes, _locate(np.flatnonzero(owner == index), game), player, game)
+        draw_stones(axes, locate(np.flatnonzero(owner == index), game), player, game)
     legal = part["legal"].to_numpy()
     is_wrong = ~legal & (part["probability"] >= MISTAKE).to_numpy()
     draw_on(axes, places[legal], _spot, LEGAL["facecolor"], **_edges(LEGAL))
@@ -136,7 +141,8 @@ def _edges(style: Style) -> Style:
     return {name: value for name, value in style.items() if name != "facecolor"}
 
 
-def _locate(squares: np.ndarray, game: BitboardGame) -> pd.DataFrame:
+def locate(squares: np.ndarray, game: BitboardGame) -> pd.DataFrame:
+    """Row and column of squares."""
     row, column = np.divmod(squares, game.shape[1])
     return pd.DataFrame({"row": row, "column": column})
 
