@@ -12,12 +12,11 @@ from gamecircuits.analysis.ablation import ablate, change_output, patch_paths
 from gamecircuits.analysis.attribution import attribute, attribute_model, weigh_displacement
 from gamecircuits.analysis.components import (
     list_components,
-    pool,
-    prepare_prefixes,
     trace,
     write,
 )
 from gamecircuits.analysis.metrics import context_metrics
+from gamecircuits.analysis.prefixes import pool, prepare_prefixes
 from gamecircuits.analysis.scales import Chains
 from gamecircuits.errors import GamecircuitsError
 from gamecircuits.games.game import PAD, make_game

@@ -11,10 +11,8 @@ import pandas as pd
 from gamecircuits.analysis.components import (
     TOKENS,
     Component,
-    Prefixes,
     Say,
     Trace,
-    average,
     get_rest,
     list_components,
     put_on,
@@ -23,6 +21,7 @@ from gamecircuits.analysis.components import (
     write,
 )
 from gamecircuits.analysis.metrics import context_metrics
+from gamecircuits.analysis.prefixes import Prefixes, average
 
 METRICS = ("illegal_token_rate", "total_variation", "kl_divergence", "displacement")
 END = "logits"  # the receiver at the end

@@ -16,15 +16,13 @@ from gamecircuits.analysis.components import (
     POSITIONS,
     TOKENS,
     Component,
-    Prefixes,
     Say,
     Trace,
-    average,
     list_components,
-    prepare_prefixes,
     trace,
 )
 from gamecircuits.analysis.neurons import describe_neurons
+from gamecircuits.analysis.prefixes import Prefixes, average, prepare_prefixes
 from gamecircuits.analysis.scales import Chains
 from gamecircuits.games.game import Game
 from gamecircuits.transformer.gpt import GPT
@@ -133,8 +131,8 @@ def attribute(
             logits = chains.push(run.get_output(component), component.point) @ W_U
         added[index] = np.einsum("nlv,nlv->nl", logits, weights)
         logits = logits - np.einsum("nlv,nlv->nl", logits, legal_share)[..., None]
-        for part, mask in enumerate(there):
-            additions[index, part] = np.where(mask, logits, 0).sum(axis=(0, 1), dtype=float)
+        for number, mask in enumerate(there):
+            additions[index, number] = np.where(mask, logits, 0).sum(axis=(0, 1), dtype=float)
     which, part, token = (n.ravel() for n in np.indices(additions.shape))
     first, last = (np.repeat(ends, len(STATES)) for ends in zip(*list_ends(prefixes), strict=True))
     columns = {"first_length": first[part], "last_length": last[part]}

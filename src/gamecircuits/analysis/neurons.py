@@ -4,14 +4,8 @@ import numpy as np
 import pandas as pd
 
 from gamecircuits.analysis.ablation import METRICS, average_games, change_output, measure
-from gamecircuits.analysis.components import (
-    Component,
-    Prefixes,
-    Say,
-    Trace,
-    list_components,
-    pool,
-)
+from gamecircuits.analysis.components import Component, Say, Trace, list_components
+from gamecircuits.analysis.prefixes import Prefixes, pool
 from gamecircuits.analysis.scales import Chains
 from gamecircuits.games.game import Feature, Game
 
