@@ -1,13 +1,17 @@
 """Figure: which heads and MLPs of a model set legal tokens apart, from the tokens to the logits."""
 
 from collections.abc import Callable
+from functools import partial
+from itertools import product
 
+import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import FuncNorm, Normalize
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from gamecircuits.analysis.attribution import Attribution
 from gamecircuits.figures.style import (
@@ -24,17 +28,17 @@ from gamecircuits.figures.style import (
 )
 
 PER_LINE = 5  # boards in a line
-MAX_SHOWN = 20  # components that are drawn, those of the largest values
+MAX_SHOWN = 15  # components that are drawn, those of the largest values
 MAX_NUMBERS = 9  # columns of paths in which numbers have room
 SIGMAS = 1.96  # standard errors of a 95 % interval
 NEVER = "#d9d9d9"  # squares without such tokens, and pairs without a path
 COLOURMAP = "RdBu_r"  # blue: below 0
-BELOW, ASIDE, LINE = 0.3, 0.12, 0.13  # inches: between lines of boards, boards, and lines of text
-ROW = 0.21  # inches of a row of components
+WIDTH, ASIDE, BELOW = 0.44, 0.12, 0.3  # inches: of a board, beside it, and below it
+ROW, SPREAD = 0.19, 0.17  # inches of a row of components; share of it between points
 AROUND = 0.75  # inches of titles and ticks of a panel
 METRIC = "illegal_token_rate"
 SUM, SQUARES, ABLATED, PATHS = "sum", "squares", "ablated", "paths"  # parts of the table
-STATES = {"seen": "tokens already played", "unseen": "other illegal tokens"}
+STATES = {"seen": "already played", "unseen": "not played"}  # illegal tokens
 WAYS: dict[str, Style] = {"resampled": {}, "mean": {"markerfacecolor": "white"}}
 SCOPES = {True: (COLOURS[0], "lengths in training"), False: (COLOURS[2], "beyond them")}
 COLUMNS = [
@@ -79,8 +83,7 @@ def draw(table: pd.DataFrame, name: str, shape: tuple[int, int] | None) -> Figur
 
     Args:
         name: of the model.
-        shape: rows and columns of the board, if tokens are its squares; else a strip of all tokens
-            stands for each component.
+        shape: rows and columns of the board, if tokens are its squares.
     """
     now = table[table["is_trained"]]
     squares, paths = (now[now["part"] == part] for part in (SQUARES, PATHS))
@@ -88,36 +91,31 @@ def draw(table: pd.DataFrame, name: str, shape: tuple[int, int] | None) -> Figur
     scale = _make_scale(pd.concat([squares, paths])["value"])
     shown = _choose(squares)
     states = {state: text for state, text in STATES.items() if (squares["state"] == state).any()}
-    draws: list[tuple[str, Callable[[Axes], None]]] = [
-        (
-            f"added to {text}",
-            lambda axes, s=state: _draw_boards(
-                axes, squares[squares["state"] == s], shown, shape, scale
-            ),
+    draw_squares = _draw_matrix if shape is None else partial(_draw_boards, shape=shape)
+    draws: dict[str, Callable[[Axes], None]] = {
+        f"added to illegal tokens, {text}": partial(
+            draw_squares, rows=squares[squares["state"] == state], shown=shown, scale=scale
         )
         for state, text in states.items()
-    ]
+    }
     if len(ablated):
-        draws.append(("an output replaced", lambda axes: _draw_ablated(axes, ablated)))
-    draws.append(
-        (
-            "a path replaced",
-            lambda axes: _draw_paths(axes, paths, scale),
-        )
-    )
-    lines = -(-len(shown) // _per_line(shape))
-    of_boards = lines * (_board_height(shape) * _board_width(shape) + BELOW)
-    of_rows = ROW * max(len(_choose(paths)), len(_choose(ablated)))
-    figure, grid = new_panels(len(draws), 2, FULL / 2, max(of_boards, of_rows) + AROUND)
+        draws["an output replaced"] = partial(_draw_ablated, rows=ablated)
+    draws["a path replaced"] = partial(_draw_paths, rows=paths, scale=scale)
+    height = ROW * max(len(shown), len(_choose(paths)))
+    if shape is not None:
+        lines = -(-len(shown) // PER_LINE)
+        height = max(height, lines * (WIDTH * shape[0] / shape[1] + BELOW))
+    figure, grid = new_panels(len(draws), 2, FULL / 2, height + AROUND)
     panels = list(grid.flat)[: len(draws)]
-    for index, (axes, (title, fill)) in enumerate(zip(panels, draws, strict=True)):
+    for index, (axes, title) in enumerate(zip(panels, draws, strict=True)):
         panel(axes, index, title)
-        fill(axes)
+        draws[title](axes)
     limit = scale.vmax or 1.0
     colour_bar(
         figure, ScalarMappable(scale, COLOURMAP), panels,
         "added to logits, or change of the displacement (nats)", location="bottom", aspect=45,
-        pad=0.02, shrink=0.5, anchor=(0, 0), ticks=[-limit, -limit / 4, 0, limit / 4, limit],
+        pad=0.02, shrink=0.5, anchor=(0, 0), panchor=False,
+        ticks=[-limit, -limit / 4, 0, limit / 4, limit],
         format=lambda value, _: _write(value, "g"),
     )  # fmt: skip
     headline(figure, _describe(now[now["part"] == SUM], name, len(shown)))
@@ -141,63 +139,59 @@ def _make_scale(values: pd.Series) -> Normalize:
     return FuncNorm((root, lambda value: np.sign(value) * value**2), -limit, limit)
 
 
-def _per_line(shape: tuple[int, int] | None) -> int:
-    return 1 if shape is None else PER_LINE
-
-
-def _board_width(shape: tuple[int, int] | None) -> float:
-    """Inches."""
-    return (FULL / 2 - 0.3) / _per_line(shape) - ASIDE
-
-
-def _board_height(shape: tuple[int, int] | None) -> float:
-    """Of a board or strip, over its width."""
-    return 0.05 if shape is None else shape[0] / shape[1]
-
-
 def _draw_boards(
-    axes: Axes,
-    rows: pd.DataFrame,
-    shown: list[str],
-    shape: tuple[int, int] | None,
-    scale: Normalize,
+    axes: Axes, rows: pd.DataFrame, shown: list[str], scale: Normalize, shape: tuple[int, int]
 ) -> None:
     """A board of each component, and what it adds to a token on average."""
-    per_line, width, height = _per_line(shape), _board_width(shape), _board_height(shape)
-    across, down = 1 + ASIDE / width, height + BELOW / width
-    size = shape or (1, int(rows["token"].max()) + 1)
-    axes.set_facecolor("none")
+    height = shape[0] / shape[1]  # the width is 1
+    across, down = 1 + ASIDE / WIDTH, height + BELOW / WIDTH
     for place, name in enumerate(shown):
         own = rows[rows["component"] == name]
-        values = np.full(size, np.nan)
+        values = np.full(shape, np.nan)
         values.flat[own["token"].to_numpy(int)] = own["value"]
-        line, column = divmod(place, per_line)
+        line, column = divmod(place, PER_LINE)
         x, y = column * across, line * down
-        colours = ScalarMappable(scale, COLOURMAP).get_cmap().with_extremes(bad=NEVER)
-        axes.imshow(
-            np.ma.masked_invalid(values), cmap=colours, norm=scale, interpolation="nearest",
-            extent=(x, x + 1, y + height, y), aspect="equal",
-        )  # fmt: skip
-        axes.plot([x, x + 1, x + 1, x, x], [y, y, y + height, y + height, y],
-                  color=GREY, linewidth=0.4, clip_on=False)  # fmt: skip
+        _show(axes, values, scale, extent=(x, x + 1, y + height, y), aspect="equal")
+        axes.add_patch(Rectangle((x, y), 1, height, fill=False, edgecolor=GREY, linewidth=0.4))
         mean = np.average(own["value"], weights=own["count"])
-        text = f"{name}\n{_write(mean, '.1f')}" if shape else f"{name}: {_write(mean, '.1f')}"
-        axes.text(x, y - 0.02 / width, text, fontsize=6, va="bottom", linespacing=1.0)
-    lines = -(-len(shown) // per_line)
-    axes.set(xlim=(-0.01, per_line * across), ylim=((lines - 1) * down + height, -BELOW / width))
+        text = f"{name}\n{_write(mean, '.1f')}"
+        axes.text(x, y - 0.02 / WIDTH, text, fontsize=6, va="bottom", linespacing=1.0)
+    lines = -(-len(shown) // PER_LINE)
+    axes.set(xlim=(-0.01, PER_LINE * across), xticks=[], yticks=[])
+    axes.set(ylim=((lines - 1) * down + height + 0.01, -BELOW / WIDTH))
     axes.set_anchor("NW")
-    axes.set(xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
+
+
+def _draw_matrix(axes: Axes, rows: pd.DataFrame, shown: list[str], scale: Normalize) -> None:
+    """Components by tokens."""
+    matrix = rows.pivot(index="component", columns="token", values="value")
+    _show(axes, matrix.reindex(index=shown).to_numpy(float), scale, aspect="auto")
+    axes.set_yticks(range(len(shown)), shown)
+    axes.set_xticks(range(matrix.shape[1]), [str(int(token)) for token in matrix.columns])
+    axes.tick_params(length=0)
+    axes.set_xlabel("token")
+
+
+def _show(axes: Axes, values: np.ndarray, scale: Normalize, **options) -> None:
+    """Colours of values, NEVER where there are none."""
+    axes.grid(False)
+    colours = matplotlib.colormaps[COLOURMAP].with_extremes(bad=NEVER)
+    shown = np.ma.masked_invalid(values)
+    axes.imshow(shown, cmap=colours, norm=scale, interpolation="nearest", **options)
 
 
 def _draw_ablated(axes: Axes, rows: pd.DataFrame) -> None:
     """Change of the illegal mass when an output is replaced, with 95 % intervals."""
     names = _choose(rows)
-    marks = [(is_trained, way) for is_trained in SCOPES for way in WAYS]
+    seen = [scope for scope in SCOPES if (rows["is_trained"] == scope).any()]
+    marks = [*product(seen, WAYS)]
     for place, (is_trained, way) in enumerate(marks):
         own = rows[(rows["is_trained"] == is_trained) & (rows["replaced_by"] == way)]
         own = own.set_index("component").reindex(names).dropna(subset="value")
-        y = np.array([names.index(name) for name in own.index]) + 0.17 * (place - 1.5)
+        y = np.array([names.index(name) for name in own.index]) + 0.17 * (
+            place - (len(marks) - 1) / 2
+        )
         style: Style = {"color": SCOPES[is_trained][0], **WAYS[way]}
         axes.errorbar(own["value"], y, xerr=SIGMAS * own["error"], fmt="o", markersize=2.8,
                       linewidth=0.8, markeredgewidth=0.8, **style)  # fmt: skip
@@ -218,10 +212,7 @@ def _draw_paths(axes: Axes, rows: pd.DataFrame, scale: Normalize) -> None:
         receivers = [*(name for name in receivers if name != "logits"), "logits"]
     matrix = rows.pivot(index="component", columns="receiver", values="value")
     values = matrix.reindex(index=senders, columns=receivers).to_numpy(float)
-    colours = ScalarMappable(scale, COLOURMAP)
-    colours.set_cmap(colours.get_cmap().with_extremes(bad=NEVER))
-    masked = np.ma.masked_invalid(values)
-    axes.imshow(masked, cmap=colours.get_cmap(), norm=scale, aspect="auto", interpolation="nearest")
+    _show(axes, values, scale, aspect="auto")
     if len(receivers) <= MAX_NUMBERS:
         for (y, x), value in np.ndenumerate(values):
             if np.isfinite(value):
@@ -229,7 +220,6 @@ def _draw_paths(axes: Axes, rows: pd.DataFrame, scale: Normalize) -> None:
                 axes.text(
                     x, y, _write(value, ".1f"), size=6, color=colour, ha="center", va="center"
                 )
-    axes.grid(False)
     axes.set_xticks(range(len(receivers)), [name.replace(" ", "\n") for name in receivers])
     axes.set_yticks(range(len(senders)), senders)
     axes.tick_params(length=0)
@@ -251,7 +241,7 @@ def _describe(rows: pd.DataFrame, name: str, num_shown: int) -> str:
     if len(values) > len(largest):
         terms.append(f"others {_write(values.sum() - largest.sum(), '.1f')}")
     text = f"{readable(name)}: which components set legal tokens apart\n"
-    text += f"legal above illegal logits by {values.sum():.1f} nats: {', '.join(terms)}"
+    text += f"legal above illegal logits by {_write(values.sum(), '.1f')} nats: {', '.join(terms)}"
     if num_shown < len(values):
         text += f"; the {num_shown} largest of {len(values)} components are drawn"
     return text
@@ -267,6 +257,6 @@ def _explain(figure: Figure, ablated: pd.DataFrame) -> None:
         for is_trained, (colour, text) in SCOPES.items()
         if (ablated["is_trained"] == is_trained).any()
     ]
-    texts = {"resampled": "instead: that in another game", "mean": "instead: the mean over games"}
+    texts = {"resampled": "instead, the output in another game", "mean": "the mean over games"}
     handles += [key(label=texts[way], **dot, **style) for way, style in WAYS.items()]
     figure.legend(handles=handles, loc="outside lower left", ncols=4)
