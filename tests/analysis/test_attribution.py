@@ -6,7 +6,7 @@ from itertools import product
 import numpy as np
 import pytest
 from gpts import gpts, make_gpt, naive_attention, naive_mlp, normed
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 
 from gamecircuits.analysis.ablation import ablate, change_output, patch_paths
 from gamecircuits.analysis.attribution import attribute, attribute_model, weigh_displacement
@@ -48,8 +48,12 @@ def read_displacement(logits, prefixes):
     return values
 
 
+AFTER = make_gpt(np.random.default_rng(0), placement="after", norm="rms")
+
+
 @settings(max_examples=30, deadline=None)
 @given(model=gpts())
+@example(AFTER)
 def test_additions_sum_to_the_displacement(model):
     """Whatever the norms, their place, the positions and the biases."""
     game = make_game("set_complement", vocab_size=model.vocab_size)
@@ -62,6 +66,18 @@ def test_additions_sum_to_the_displacement(model):
     for (first, last), rows in added.groupby(["first_length", "last_length"]):
         total = np.nanmean(wanted[:, first - 1 : last])
         assert rows["displacement"].sum() == pytest.approx(total, abs=1e-10)
+
+
+@pytest.mark.parametrize("placement", ["before", "after"])
+def test_directions_are_pulled_back_as_additions_are_pushed(placement):
+    rng = np.random.default_rng(0)
+    model = make_gpt(rng, placement=placement)
+    chains = Chains(trace(model, rng.integers(0, 5, (3, 4))))
+    additions, directions = rng.normal(size=(2, 3, 4, 6))
+    for point in range(-1, 4):
+        pushed = np.einsum("nld,nld->nl", chains.push(additions, point), directions)
+        pulled = np.einsum("nld,nld->nl", additions, chains.pull(directions, point))
+        np.testing.assert_allclose(pushed, pulled, rtol=1e-10)
 
 
 def test_without_layers_only_tokens_lead_to_logits():

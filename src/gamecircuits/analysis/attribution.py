@@ -33,9 +33,10 @@ STATES = ("legal", "seen", "unseen")  # of a token: seen and unseen ones are ill
 class Attribution(NamedTuple):
     """Tables of one model on some games.
 
-    Their columns `component`, `sender` and `receiver` are names as in `Component`. Lengths are
-    first_length to last_length, of prefixes, tokens: each one by itself, all in training together,
-    and all beyond. Columns named error are standard errors over games.
+    Their columns `component`, `sender` and `receiver` are names as in `Component`. What a head adds
+    has its share of b_V. All other biases of sublayers, of norms and of the logits are in `biases`.
+    Lengths are first_length to last_length, of prefixes, tokens: each one by itself, all in
+    training together, and all beyond. Columns named error are standard errors over games.
 
     Attributes:
         attributed: component, layer and head (from 1, 0 for none), lengths, count, displacement

@@ -257,6 +257,6 @@ def _explain(figure: Figure, ablated: pd.DataFrame) -> None:
         for is_trained, (colour, text) in SCOPES.items()
         if (ablated["is_trained"] == is_trained).any()
     ]
-    texts = {"resampled": "instead, the output in another game", "mean": "the mean over games"}
+    texts = {"resampled": "replaced by that in another game", "mean": "by the mean over games"}
     handles += [key(label=texts[way], **dot, **style) for way, style in WAYS.items()]
     figure.legend(handles=handles, loc="outside lower left", ncols=4)
