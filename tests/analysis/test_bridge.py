@@ -1,0 +1,152 @@
+"""The first layer of models with a probe of what was played: what is known must be found."""
+
+import numpy as np
+import pytest
+from gpts import make_gpt
+from scipy.special import softmax
+
+from gamecircuits.analysis import bridge
+from gamecircuits.analysis.bridge import read_first_layer
+from gamecircuits.analysis.first_layer import Readout, Strengths
+from gamecircuits.errors import GamecircuitsError
+from gamecircuits.games.game import make_game
+from gamecircuits.games.splits import SplitGames
+from gamecircuits.theory.dispersion import mean_strengths
+from gamecircuits.transformer.circuits import ov_circuit
+from gamecircuits.transformer.constructions.balanced import Balanced
+from gamecircuits.transformer.gpt import GPT, Attention, Block, Design, GPTParameters
+
+V, TRAINED = 6, 4
+GAME = make_game("set_complement", vocab_size=V)
+PLAYED = GAME.play(900, np.random.default_rng(0))
+GAMES = SplitGames(PLAYED[:500], PLAYED[500:500], PLAYED[500:])
+
+
+def as_gpt(parameters):
+    block = Block(Attention(*parameters[1:5]))
+    return GPT(GPTParameters(parameters.W_E, (block,), parameters.W_U), Design())
+
+
+@pytest.fixture(scope="module")
+def balanced():
+    model = as_gpt(Balanced(V, max_illegal_rate=0.05).model().parameters)
+    rng = np.random.default_rng(0)
+    return model, read_first_layer(model, GAME, GAMES, trained_length=TRAINED, rng=rng)
+
+
+def test_balanced_is_read_as_what_it_is(balanced):
+    _, found = balanced
+    whole = found.heads.set_index("head").loc["all"]
+    assert whole["rank"] == V - 1
+    assert whole["misfit"] < 0.01
+    assert whole["cosine_change"] > 0.9 > 0.1 > whole["cosine_change_others"]
+    assert found.heads["self_score"][0] == pytest.approx(0, abs=1e-9)
+    lengths = found.lengths.set_index("length")
+    np.testing.assert_allclose(lengths["explained_by_tables"], 1, atol=1e-9)
+    np.testing.assert_allclose(lengths["by_law"], lengths["measured"], rtol=0.1)
+    assert lengths["is_trained"].tolist() == [True] * TRAINED + [False]
+    assert set(lengths.index) == set(range(1, V))
+    attention = found.layers[found.layers["sublayer"] == "attention"]
+    np.testing.assert_allclose(attention["share_of_uniform"].dropna(), 1)
+    assert (attention["accuracy"] == 1).all()
+    assert (found.layers["site"].unique() == ["blocks.0.resid_pre", "blocks.0.resid_post"]).all()
+
+
+def test_rescaling_is_exact_in_one_layer():
+    """Logits of played tokens come as near to the others as x times a factor says."""
+    parameters = Balanced(V, max_illegal_rate=0.05).model().parameters
+    model, readout = as_gpt(parameters), Readout(parameters.W_U, np.zeros(V))
+    x, _ = mean_strengths(ov_circuit(parameters), np.zeros((V, V)))
+    directions = np.linalg.pinv(readout.W)
+    strengths = Strengths(np.full((1, V), x), np.zeros(V), np.zeros(V))
+    changed = bridge.rescale(model, strengths, np.arange(V), directions, 0.25)
+    tokens = GAMES.test[:50]
+    played = (tokens[:, :, None, None] == np.arange(V)).any(axis=2)
+    played = np.logical_or.accumulate(played, axis=1)
+    before, after = model.logits(tokens), changed.logits(tokens)
+    lengths = np.arange(1, V + 1)[:, None]
+    wanted = before + np.where(played, 0.75 * x / lengths, 0)
+    difference = (after - wanted)[:, : V - 1]
+    np.testing.assert_allclose(np.ptp(difference, axis=2), 0, atol=1e-9)
+    legal = ~played[:, : V - 1]
+    p = softmax(bridge._shrink(*(a[:, : V - 1].reshape(-1, V) for a in (before, legal, ~legal)),
+                               np.full(50 * (V - 1), 0.25)), axis=1)  # fmt: skip
+    np.testing.assert_allclose(p, softmax(after[:, : V - 1], axis=2).reshape(-1, V), atol=1e-9)
+
+
+def test_the_control_changes_no_score(balanced):
+    _, found = balanced
+    rows = found.rescaled.set_index(["direction", "factor", "length"])
+    unchanged = rows.loc[("probe", 1.0)]
+    np.testing.assert_allclose(unchanged["predicted_mass"], unchanged["mass"], atol=1e-9)
+    for factor in bridge.FACTORS:
+        random = rows.loc[("random", factor)]
+        np.testing.assert_allclose(random["displacement"], unchanged["displacement"])
+    at_zero = rows.loc[("probe", 0.0)]
+    np.testing.assert_allclose(at_zero["displacement"], 0, atol=0.15 * unchanged["displacement"][1])
+    np.testing.assert_allclose(at_zero["predicted_mass"], at_zero["mass"], atol=0.15)
+
+
+def test_directions_raise_one_score_each_and_are_equally_large():
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(400, 8)) @ rng.normal(size=(8, 8))
+    readout = Readout(rng.normal(size=(8, 3)), np.zeros(3))
+    found = bridge.find_directions(rows, readout, rng)
+    np.testing.assert_allclose(found["probe"] @ readout.W, np.eye(3), atol=1e-9)
+    np.testing.assert_allclose(found["random"] @ readout.W, 0, atol=1e-9)
+    precision = np.linalg.inv(np.cov(rows, rowvar=False))
+    sizes = [np.einsum("nd,de,ne->n", d, precision, d) for d in found.values()]
+    np.testing.assert_allclose(*sizes)
+
+
+def test_othello_leaves_out_what_is_never_played():
+    game = make_game("othello", board_size=4)
+    tokens = game.play(300, np.random.default_rng(0))
+    model = make_gpt(np.random.default_rng(1), V=16, d=20, num_positions=tokens.shape[1])
+    games = SplitGames(tokens[:150], tokens[:0], tokens[150:])
+    heard = []
+    found = read_first_layer(
+        model, game, games, trained_length=4, rng=np.random.default_rng(0), say=heard.append
+    )
+    again = read_first_layer(model, game, games, trained_length=4, rng=np.random.default_rng(0))
+    assert all(a.equals(b) for a, b in zip(found, again, strict=True))
+    assert heard[-1] == "probing site 5 of 5"
+    assert set(found.heads["head"]) == {"1", "2", "all"}
+    assert not set(found.circuit["read"]) & {5, 6, 9, 10}  # the centre is full from the start
+    layers = found.layers[found.layers["length"] == 3]
+    assert layers["layer"].tolist() == [0, 1, 1, 2, 2]
+    num_goes_on = (game.get_valid_next_token_mask(games.test).any(axis=2)).sum(axis=0)
+    assert found.lengths["count"].max() <= num_goes_on.max()
+
+
+def test_a_prefix_with_an_unknown_token_does_not_count():
+    known = np.array([0, 1, 2, 3, 4])
+    tokens = np.array([[0, 1, 5, 2, 3, 4], [4, 3, 2, 1, 0, 5]])
+    found = bridge._Prefixes.of(GAME, tokens, known)
+    wanted = [[1, 1, 0, 0, 0, 0], [1, 1, 1, 1, 0, 0]]
+    np.testing.assert_array_equal(found.keep, np.array(wanted, dtype=bool))
+    assert found.last.tolist() == [0, 1, 4, 3, 2, 1]
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    [("connect_four", {}), ("dyck", {"num_brackets": 2, "max_depth": 2, "length": 6})],
+)
+def test_games_whose_tokens_fill_no_place_are_refused(kind, settings):
+    game = make_game(kind, **settings)
+    tokens = game.play(20, np.random.default_rng(0))
+    games = SplitGames(tokens, tokens, tokens)
+    model = make_gpt(np.random.default_rng(0), V=game.vocab_size, num_positions=tokens.shape[1])
+    with pytest.raises(GamecircuitsError, match="no places that one token each fills"):
+        read_first_layer(model, game, games, trained_length=None, rng=np.random.default_rng(0))
+
+
+def test_what_no_probe_can_be_fitted_to_is_refused():
+    rng = np.random.default_rng(0)
+    model = make_gpt(rng, V=V)
+    empty = SplitGames(PLAYED[:0], PLAYED, PLAYED)
+    with pytest.raises(GamecircuitsError, match="too few games"):
+        read_first_layer(model, GAME, empty, trained_length=3, rng=rng)
+    model.parameters.W_E[0, 0] = np.nan
+    with pytest.raises(GamecircuitsError, match="not finite"):
+        read_first_layer(model, GAME, GAMES, trained_length=3, rng=rng)
