@@ -22,7 +22,7 @@ def make_bridge(tokens, longest, trained, layers):
 
     attended, read = np.divmod(np.arange(tokens**2), tokens)
     circuit = {"head": ALL, "attended": attended, "read": read}
-    scores = {"measured": (1, 60), "by_form": (1, 60), "by_law": (1, 60)}
+    scores = {"measured": (1, 60), "by_form": (1, 60), "by_law": (1, 60), "level_spread": (1, 9)}
     masses = {"mass": (1e-6, 1), "predicted_mass": (1e-14, 1)}
     sites = [(0, "embedding")]
     sites += [(n + 1, name) for n in range(layers) for name in ("attention", "mlp")]

@@ -14,9 +14,10 @@ def test_what_is_drawn_is_in_the_tables():
     wanted = given.circuit["logit"].to_numpy().reshape(9, 9)
     np.testing.assert_allclose(circuit.images[0].get_array(), wanted)
     assert [label.get_text() for label in circuit.get_xticklabels()][:4] == ["a1", "b1", "c1", "a2"]
-    law, form, measured = displaced.lines
+    law, spread, form, measured = displaced.lines
     assert law.get_color() == GREY
     np.testing.assert_allclose(measured.get_ydata(), given.lengths["measured"])
+    np.testing.assert_allclose(spread.get_ydata(), given.lengths["level_spread"])
     np.testing.assert_allclose(form.get_ydata(), given.lengths["by_form"])
     assert len(layers.lines) == 5
     assert len(mass.lines) == 2 * 4 + 1

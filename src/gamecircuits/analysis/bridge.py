@@ -33,6 +33,7 @@ from gamecircuits.errors import GamecircuitsError
 from gamecircuits.games.game import PAD, Game
 from gamecircuits.games.splits import SplitGames
 from gamecircuits.theory.basics import centering
+from gamecircuits.theory.displacement import critical_length
 from gamecircuits.transformer.gpt import GPT, Array
 
 FITTED, MEASURED = 1 << 13, 1 << 14  # prefixes that probes are fitted to, and that are measured
@@ -73,16 +74,18 @@ def read_first_layer(
 
     Returns:
         heads: of each head (from 1) and all together, at trained_length: mean and standard
-            deviation of x; beta; misfit of the standard form; rank of the OV table; score of a
-            token with itself over those with others, and spreads of scores over tokens and over
-            places, nats; cosine of what the head says of a token, reversed, with the direction of
-            its probe, and with the smallest change that raises its score alone
-            (`find_directions`); of each also the mean over the directions of other tokens.
+            deviation of x; misfit of the standard form; rank of the OV table; cosine of what the
+            head says of a token, reversed, with the direction of its probe, and with the smallest
+            change that raises its score alone (`find_directions`); of each also the mean over the
+            directions of other tokens. Of heads: score of a token with itself over those with
+            others, and spreads of scores over tokens and over places, nats. Of all: mean beta, and
+            the critical length (tokens) under uniform attention.
         circuit: logits (nats) of a read token by the attended one, of each head and all; without
             what a row or a column has in common.
         lengths: displacement measured, by the tables, by x, β and attention, and by
             (mean x + β) / length; shares of the variance of scores within prefixes that the first
-            two explain; x and beta at this length.
+            two explain; x and beta at this length; standard deviation over tokens of the score that
+            they have while absent. Where it is near the displacement, positions drown the set.
         rescaled: by factor of x and direction (`probe`, `random`): displacement and probability of
             the played tokens, and of other illegal ones, after the change; predictions of the
             first two.
@@ -225,6 +228,7 @@ def _describe_lengths(
                 "explained_by_form": _explain(measured, by_form),
                 "x": form.x.sum(axis=0).mean(),
                 "beta": form.beta.mean(),
+                "level_spread": form.level.std(),
             }
         )
     return pd.DataFrame(rows)
@@ -255,8 +259,11 @@ def _describe_heads(
             }
         )
     ov, outputs = circuits.ov.sum(axis=0), circuits.outputs.sum(axis=0)
-    rows.append({"head": ALL} | _describe_table(ov, outputs, probe, changes))
-    return pd.DataFrame(rows).assign(beta=strengths.beta.mean())
+    together = _describe_table(ov, outputs, probe, changes)
+    beta = float(strengths.beta.mean())
+    lasts = critical_length(together["x"], -beta) if together["x"] > 0 > beta else np.inf
+    rows.append({"head": ALL} | together | {"beta": beta, "critical_length": lasts})
+    return pd.DataFrame(rows)
 
 
 def _describe_table(

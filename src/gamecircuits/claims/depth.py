@@ -79,8 +79,8 @@ class FirstLayerSeesSets:
 
     @staticmethod
     def check(case: SimpleNamespace) -> Outcome:
-        logits = [case.model.logits(tokens)[:, -1] for tokens in (case.tokens, case.shuffled)]
-        return compare(*logits, 1e-9, GAMES)
+        wanted, found = (case.model.logits(games)[:, -1] for games in (case.tokens, case.shuffled))
+        return compare(wanted, found, 1e-9, GAMES)
 
 
 @claim(
@@ -127,9 +127,10 @@ class BudgetOfPaths:
         blocks = tuple(
             Block(
                 Attention(
-                    *rng.standard_normal((2, d, HEADS * 4)),
-                    np.tile(identity, HEADS),
-                    np.concatenate([share * identity for share in of_heads]),
+                    W_Q=rng.standard_normal((d, HEADS * 4)),
+                    W_K=rng.standard_normal((d, HEADS * 4)),
+                    W_V=np.tile(identity, HEADS),
+                    W_O=np.concatenate([share * identity for share in of_heads]),
                 )
             )
             for of_heads in shares
@@ -183,13 +184,14 @@ class AttentionBound:
 
 
 def _score_ranges(model: GPT, block: Block) -> list[float]:
-    """R of every head of a layer."""
-    weights, norm = block.attn, block.ln1
-    d = len(norm.w)
-    b_Q = np.zeros(weights.W_Q.shape[1]) if weights.b_Q is None else weights.b_Q
-    b = np.zeros(d) if norm.b is None else norm.b
-    heads = (np.split(part, model.design.num_heads, -1) for part in (weights.W_Q, weights.W_K, b_Q))
-    return [score_range(*head, norm.w, b) for head in zip(*heads, strict=True)]
+    """R of every head of a layer that has a norm."""
+    (w, b), attn = block.ln1 or Norm(np.nan), block.attn
+    b = np.zeros_like(w) if b is None else b
+    b_Q = np.zeros(attn.W_Q.shape[1]) if attn.b_Q is None else attn.b_Q
+    W_Q, W_K, b_Q = (
+        np.split(part, model.design.num_heads, -1) for part in (attn.W_Q, attn.W_K, b_Q)
+    )
+    return [score_range(*head, w, b) for head in zip(W_Q, W_K, b_Q, strict=True)]
 
 
 def _self_attending(V: int, rng: np.random.Generator) -> GPT:

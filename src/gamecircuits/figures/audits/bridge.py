@@ -17,6 +17,7 @@ from gamecircuits.figures.style import (
     GREY,
     HOLLOW,
     TRAINED,
+    Style,
     colour_bar,
     headline,
     integer_ticks,
@@ -29,6 +30,7 @@ from gamecircuits.figures.style import (
 )
 
 DISPLACED, CIRCUIT, RESCALED, LAYERS = "lengths", "circuit", "rescaled", "layers"
+SPREAD: Style = {"color": COLOURS[3], "linestyle": DASHES[2]}
 LEAST = 1e-7  # probability at the lower edge
 MAX_NAMES = 16  # of tokens, on an axis
 SUBLAYERS = {"embedding": DASHES[2], "attention": "-", "mlp": DASHES[1]}
@@ -93,6 +95,7 @@ def _shade(axes: Axes, lengths: pd.DataFrame) -> None:
 
 def _draw_displacement(axes: Axes, rows: pd.DataFrame) -> None:
     axes.plot(rows["length"], rows["by_law"], color=GREY)
+    axes.plot(rows["length"], rows["level_spread"], **SPREAD)
     axes.plot(rows["length"], rows["by_form"], color=COLOURS[1], linestyle=DASHES[1])
     axes.plot(rows["length"], rows["measured"], "o", color=COLOURS[0])
     axes.set_ylabel(DISPLACEMENT[1])
@@ -152,15 +155,16 @@ def _draw_layers(axes: Axes, rows: pd.DataFrame, column: str) -> None:
         axes.set_ylim(0, 1.05)
 
 
-def _look_of(layer: int, sublayer: str) -> dict:
+def _look_of(layer: int, sublayer: str) -> Style:
     look = nth_look(layer + 2)
     return {"color": GREY if layer == 0 else look["color"], "linestyle": SUBLAYERS[sublayer]}
 
 
 def _explain(parts: dict[str, pd.DataFrame]) -> list:
-    handles = [
+    handles: list = [
         key(label="measured", marker="o", linestyle="none", color=COLOURS[0]),
         key(label="(mean x + mean β)/s", color=GREY),
+        key(label="spread of unplayed tokens", **SPREAD),
         key(label="x, β and the attention", color=COLOURS[1], linestyle=DASHES[1]),
     ]
     for factor, colour in FACTOR_COLOURS.items():
