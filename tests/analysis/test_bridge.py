@@ -39,10 +39,13 @@ def test_balanced_is_read_as_what_it_is(balanced):
     whole = found.heads.set_index("head").loc["all"]
     assert whole["rank"] == V - 1
     assert whole["misfit"] < 0.01
-    assert whole["cosine"] > 0.9 and whole["cosine_change"] > 0 > whole["cosine_change_others"], whole
+    assert whole["cosine"] > 0.9 and whole["cosine_change"] > 0 > whole["cosine_change_others"], (
+        whole
+    )
     assert found.heads["self_score"][0] == pytest.approx(0, abs=1e-9)
     lengths = found.lengths.set_index("length")
     np.testing.assert_allclose(lengths["explained_by_tables"], 1, atol=1e-9)
+    np.testing.assert_allclose(lengths["level_spread"], 0, atol=0.3)
     np.testing.assert_allclose(lengths["by_law"], lengths["measured"], rtol=0.1)
     assert lengths["is_trained"].tolist() == [True] * TRAINED + [False]
     assert set(lengths.index) == set(range(1, V))
@@ -150,3 +153,16 @@ def test_what_no_probe_can_be_fitted_to_is_refused():
     model.parameters.W_E[0, 0] = np.nan
     with pytest.raises(GamecircuitsError, match="not finite"):
         read_first_layer(model, GAME, GAMES, trained_length=3, rng=rng)
+
+
+@pytest.mark.parametrize("positions", ["none", "rotary"])
+def test_two_tokens_have_one_length(positions):
+    game = make_game("set_complement", vocab_size=2)
+    tokens = game.play(40, np.random.default_rng(0))
+    model = make_gpt(np.random.default_rng(1), V=2, positions=positions, placement="after")
+    games = SplitGames(tokens[:20], tokens[:0], tokens[20:])
+    found = read_first_layer(model, game, games, trained_length=None, rng=np.random.default_rng(0))
+    assert found.lengths["length"].tolist() == [1]
+    assert found.lengths["explained_by_tables"][0] == pytest.approx(1)
+    assert (found.layers["accuracy"] == 1).all()
+    assert np.isfinite(found.rescaled["mass"]).all()

@@ -30,7 +30,7 @@ from gamecircuits.figures.style import (
 )
 
 DISPLACED, CIRCUIT, RESCALED, LAYERS = "lengths", "circuit", "rescaled", "layers"
-SPREAD: Style = {"color": COLOURS[3], "linestyle": DASHES[2]}
+SPREAD: Style = {"color": "black", "linestyle": DASHES[2]}
 LEAST = 1e-7  # probability at the lower edge
 MAX_NAMES = 16  # of tokens, on an axis
 SUBLAYERS = {"embedding": DASHES[2], "attention": "-", "mlp": DASHES[1]}
