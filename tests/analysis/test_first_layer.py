@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from gpts import make_gpt
+from gpts import as_gpt, make_gpt
 from standard_models import BETA, DIRECT, EXACT, OV, SCORES, V, X, play
 
 from gamecircuits.analysis.first_layer import (
@@ -15,15 +15,8 @@ from gamecircuits.analysis.first_layer import (
     score_by_tables,
 )
 from gamecircuits.games.game import PAD
-from gamecircuits.transformer.gpt import GPT, Attention, Block, Design, GPTParameters
 
 TOKENS = np.arange(V)
-
-
-def as_gpt(one):
-    """A OneLayer as a GPT of one layer."""
-    p = one.parameters
-    return GPT(GPTParameters(p.W_E, (Block(Attention(*p[1:5])),), p.W_U), Design())
 
 
 def contexts(tokens, length):

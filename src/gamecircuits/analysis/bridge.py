@@ -29,12 +29,13 @@ from gamecircuits.analysis.first_layer import (
 from gamecircuits.analysis.inside import describe_attention, look_inside
 from gamecircuits.analysis.metrics import probabilities
 from gamecircuits.analysis.probes import fit_probe
+from gamecircuits.analysis.rescaling import find_directions, rescale, shrink
 from gamecircuits.errors import GamecircuitsError
 from gamecircuits.games.game import PAD, Game
 from gamecircuits.games.splits import SplitGames
 from gamecircuits.theory.basics import centering
 from gamecircuits.theory.displacement import critical_length
-from gamecircuits.transformer.gpt import GPT, Array
+from gamecircuits.transformer.gpt import GPT
 
 FITTED, MEASURED = 1 << 13, 1 << 14  # prefixes that probes are fitted to, and that are measured
 EMPTY = ("empty", "absent")  # what places are called that no token filled
@@ -83,7 +84,8 @@ def read_first_layer(
         circuit: logits (nats) of a read token by the attended one, of each head and all; without
             what a row or a column has in common.
         lengths: displacement measured, by the tables, by x, β and attention, and by
-            (mean x + β) / length; shares of the variance of scores within prefixes that the first
+            (mean x + β) / length; share of the tokens that the probe gets right, and that the
+            tables predict to be positive where they should; shares of the variance of scores within prefixes that the first
             two explain; x and beta at this length; standard deviation over tokens of the score that
             they have while absent. Where it is near the displacement, positions drown the set.
         rescaled: by factor of x and direction (`probe`, `random`): displacement and probability of
@@ -189,6 +191,11 @@ def displace(scores: np.ndarray, members: np.ndarray) -> np.ndarray:
     return (total - seen) / (members.shape[1] - num_seen) - seen / num_seen
 
 
+def is_right(scores: np.ndarray, members: np.ndarray) -> np.ndarray:
+    """Whether "empty" has positive log-odds just where it is true, bool (P, n)."""
+    return (scores > 0) == ~members
+
+
 def _mean_by(length: np.ndarray, **columns: np.ndarray) -> pd.DataFrame:
     """Means over prefixes of each length, with their count; one row a length."""
     count = np.bincount(length)
@@ -224,6 +231,8 @@ def _describe_lengths(
                 "by_tables": displace(by_tables, members).mean(),
                 "by_form": displace(by_form, members).mean(),
                 "by_law": budget / length,
+                "accuracy": is_right(measured, members).mean(),
+                "accuracy_by_tables": is_right(by_tables, members).mean(),
                 "explained_by_tables": _explain(measured, by_tables),
                 "explained_by_form": _explain(measured, by_form),
                 "x": form.x.sum(axis=0).mean(),
@@ -303,67 +312,6 @@ def _describe_circuit(circuits: TokenCircuits, known: np.ndarray) -> pd.DataFram
     return pd.concat(found, ignore_index=True)
 
 
-def find_directions(
-    rows: np.ndarray, readout: Readout, rng: np.random.Generator
-) -> dict[str, np.ndarray]:
-    """Changes of the residual stream, one for each token (n, d), equally large in standard
-    deviations of the activations (P, d).
-
-    Returns:
-        probe: the smallest change that raises the score of one token by 1, and no other score.
-        random: a random one that changes no score.
-    """
-    values, vectors = np.linalg.eigh(np.cov(rows.astype(np.float64), rowvar=False))
-    root = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
-    scores = root @ readout.W  # (d, n), of activations in standard deviations
-    smallest = np.linalg.pinv(scores)
-    drawn = rng.standard_normal(smallest.shape)
-    drawn -= drawn @ scores @ smallest
-    lengths = np.linalg.norm(smallest, axis=1) / np.linalg.norm(drawn, axis=1)
-    return {"probe": smallest @ root, "random": (drawn * lengths[:, None]) @ root}
-
-
-@dataclass(frozen=True, eq=False)
-class Rescaled(GPT):
-    """A GPT whose first layer adds something for every token that it attends to.
-
-    Attributes:
-        changes: what each head adds for a token, fully attended (H, V, d).
-    """
-
-    changes: np.ndarray
-
-    def logits(
-        self, tokens: np.ndarray, hook: Callable[[str, Array], Array] = lambda site, values: values
-    ) -> np.ndarray:
-        patterns: list[np.ndarray] = []
-        added = self.changes[:, np.maximum(tokens, 0)]  # (H, ..., L, d)
-
-        def edit(site: str, values: np.ndarray) -> np.ndarray:
-            if site == "blocks.0.attn.pattern":
-                patterns.append(np.moveaxis(values, -3, 0))
-            if site == "blocks.0.attn_out":
-                values = values + (patterns.pop() @ added).sum(axis=0).astype(values.dtype)
-            return hook(site, values)
-
-        return super().logits(tokens, edit)
-
-
-def rescale(
-    model: GPT, strengths: Strengths, known: np.ndarray, directions: np.ndarray, factor: float
-) -> GPT:
-    """The model with x times a factor: D + (1 − factor) diag(x) in place of every D.
-
-    Args:
-        known: tokens of the strengths (n,).
-        directions: what raises the score of each by 1 (n, d).
-    """
-    V, d = model.parameters.W_E.shape
-    changes = np.zeros((len(strengths.x), V, d))
-    changes[:, known] = (1 - factor) * strengths.x[..., None] * directions
-    return Rescaled(model.parameters, model.design, changes)
-
-
 def _rescale_all(
     model: GPT,
     game: Game,
@@ -389,7 +337,7 @@ def _rescale_all(
             p = probabilities(get_logits(changed, test.tokens)[test.keep])
             lost = (1 - factor) * x / test.length * (direction == "probe")
             left = 1 - lost / shown_by.loc[test.length].to_numpy()
-            p_law = probabilities(_shrink(before, mask, played, left))
+            p_law = probabilities(shrink(before, mask, played, left))
             means = _mean_by(
                 test.length,
                 predicted_displacement=shown - lost,
@@ -401,14 +349,6 @@ def _rescale_all(
             means.insert(1, "is_trained", means["length"] <= trained)
             found.append(means.assign(direction=direction, factor=factor))
     return pd.concat(found, ignore_index=True)
-
-
-def _shrink(
-    logits: np.ndarray, legal: np.ndarray, played: np.ndarray, left: np.ndarray
-) -> np.ndarray:
-    """Logits (P, V) with the share `left` (P,) of what played tokens lie below the legal mean."""
-    mean = (logits * legal).sum(axis=1, keepdims=True) / legal.sum(axis=1, keepdims=True)
-    return np.where(played, mean - left[:, None] * (mean - logits), logits)
 
 
 def _describe_layers(
@@ -425,7 +365,7 @@ def _describe_layers(
         means = _mean_by(
             test.length,
             displacement=displace(scores, test.members),
-            accuracy=((scores > 0) == ~test.members).mean(axis=1),
+            accuracy=is_right(scores, test.members).mean(axis=1),
         )
         means["base_rate"] = means["length"].map(base)
         layer, sublayer = _name_site(model, site)
