@@ -84,9 +84,9 @@ def read_first_layer(
         circuit: logits (nats) of a read token by the attended one, of each head and all; without
             what a row or a column has in common.
         lengths: displacement measured, by the tables, by x, β and attention, and by
-            (mean x + β) / length; share of the tokens that the probe gets right, and that the
-            tables predict to be positive where they should; shares of the variance of scores within prefixes that the first
-            two explain; x and beta at this length; standard deviation over tokens of the score that
+            (mean x + β) / length; share of the tokens for which the probe is right, and the score
+            by the tables; shares of the variance of scores within prefixes that the first two
+            explain; x and beta at this length; standard deviation over tokens of the score that
             they have while absent. Where it is near the displacement, positions drown the set.
         rescaled: by factor of x and direction (`probe`, `random`): displacement and probability of
             the played tokens, and of other illegal ones, after the change; predictions of the
