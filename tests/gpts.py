@@ -67,6 +67,12 @@ def make_gpt(
     return GPT(parameters, Design(num_heads, norm, placement, positions))
 
 
+def as_gpt(one):
+    """A OneLayer without norm and sink as a GPT of one layer."""
+    p = one.parameters
+    return GPT(GPTParameters(p.W_E, (Block(Attention(*p[1:5])),), p.W_U), Design())
+
+
 DESIGNS = {
     "norm": st.sampled_from(["layer", "rms"]),
     "placement": st.sampled_from(["before", "after"]),

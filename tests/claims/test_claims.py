@@ -11,8 +11,10 @@ import pytest
 
 from gamecircuits.claims import check as checks
 from gamecircuits.claims.claim import Outcome, load_claims
+from gamecircuits.claims.depth import resharpened
 from gamecircuits.theory.basics import centering
 from gamecircuits.transformer.constructions.construction import helmert
+from gamecircuits.transformer.gpt import Norm
 
 CLAIMS = load_claims()
 
@@ -153,6 +155,48 @@ def attend_sharply(case):
     case.scores = 2 * np.random.default_rng(0).standard_normal(case.scores.shape)
 
 
+def with_parameters(**parts):
+    """A GPT with other weights; each part is a function of its parameters."""
+
+    def spoil(case):
+        old = case.model.parameters
+        new = old._replace(**{name: part(old) for name, part in parts.items()})
+        case.model = dataclasses.replace(case.model, parameters=new)
+
+    return spoil
+
+
+def attend_by_token(parameters):
+    """Queries and keys of their own in every layer."""
+    rng = np.random.default_rng(0)
+    return tuple(
+        block._replace(
+            attn=block.attn._replace(
+                W_Q=10 * rng.standard_normal(block.attn.W_Q.shape),
+                W_K=10 * rng.standard_normal(block.attn.W_K.shape),
+            )
+        )
+        for block in parameters.blocks
+    )
+
+
+def attend_more_sharply(parameters):
+    return tuple(
+        block._replace(attn=block.attn._replace(W_Q=30 * block.attn.W_Q, W_K=30 * block.attn.W_K))
+        for block in parameters.blocks
+    )
+
+
+def attend_to_the_first(case):
+    case.patterns = np.zeros_like(case.patterns)
+    case.patterns[..., 0] = 1
+
+
+def sharper_than_the_norm_told(case):
+    case.model = resharpened(8, 5.0)
+    case.size = 0.5 * 5 * np.sqrt(14 * 7)  # half of √d ‖UP‖
+
+
 SPOILS = {
     "context_count": lose_a_context,
     "standard_form_suffices": nudge_ov,
@@ -217,6 +261,12 @@ SPOILS = {
     "curvature": attend_sharply,
     "gradient_noise": attend_sharply,
     "decay_plateau": scaled("decay", 1.1),
+    "first_layer_sees_sets": with_parameters(blocks=lambda old: 2 * old.blocks),
+    "second_layer_sees_order": with_parameters(blocks=attend_by_token),
+    "budget_of_paths": with_parameters(ln_final=lambda old: Norm(np.ones(len(old.W_U)))),
+    "attention_bound": with_parameters(blocks=attend_more_sharply),
+    "path_weights": attend_to_the_first,
+    "final_norm_floor": sharper_than_the_norm_told,
     "rounding_spread": lambda case: setattr(
         case, "embedding", case.embedding.astype(np.float16).astype(np.float32)
     ),

@@ -9,6 +9,7 @@ import pytest
 from gamecircuits.theory import (
     basics,
     certificate,
+    depth,
     dispersion,
     displacement,
     laws,
@@ -336,3 +337,34 @@ def test_rounding_needs_a_type_and_enough_digits():
 def test_outside_the_hypotheses(call):
     with pytest.raises(basics.TheoryError):
         call()
+
+
+def test_two_uniform_heads_in_a_row():
+    found = depth.largest_path_weights(0.0, 3, 2)
+    np.testing.assert_allclose(found[2] * 18, [11, 5, 2])
+    for n in (1, 2, 7):
+        once = depth.largest_path_weights(0.0, n, 1)
+        np.testing.assert_allclose((once @ once)[-1], depth.twice_averaged_weights(n))
+    harmonic = sum(1 / k for k in range(1, 51))
+    assert depth.largest_path_weights(0.0, 50, 3)[-1].max() <= harmonic**2 / 50
+
+
+def test_a_range_of_scores_is_that_of_all_vectors_behind_a_norm():
+    rng = np.random.default_rng(0)
+    W_Q, W_K = rng.normal(size=(2, 4, 2))
+    b_Q, norm_w, norm_b = rng.normal(size=2), rng.normal(size=4), rng.normal(size=4)
+    rows = rng.normal(size=(3000, 4))
+    rows *= 2 / np.linalg.norm(rows, axis=1, keepdims=True)
+    rows = rows * norm_w + norm_b
+    scores = (rows @ W_Q + b_Q) @ (rows @ W_K).T / 2**0.5
+    assert np.ptp(scores, axis=1).max() <= depth.score_range(W_Q, W_K, b_Q, norm_w, norm_b)
+    zero, one = np.zeros(4), np.ones(4)
+    exact = depth.score_range(W_Q, W_K, np.zeros(2), one, zero)
+    assert exact == pytest.approx(2 * 4 * np.linalg.svd(W_Q @ W_K.T)[1][0] / 2**0.5)
+    assert depth.largest_weight(np.log(3), 4) == pytest.approx(3 / 6)
+
+
+def test_the_best_gap_behind_a_norm_is_that_of_attention_norm():
+    V, gain, lengths = 7, 2.5, np.arange(1, 7)
+    found = depth.largest_mean_gap(V, lengths, gain * np.sqrt(V - 1))
+    np.testing.assert_allclose(found, gain * np.sqrt(V / (lengths * (V - lengths))))

@@ -209,7 +209,7 @@ def _attend(
 
     queries, keys = split(weights.W_Q, weights.b_Q), split(weights.W_K, weights.b_K)
     if design.positions == "rotary":
-        queries, keys = _rotate(xp, queries), _rotate(xp, keys)
+        queries, keys = rotate(xp, queries), rotate(xp, keys)
     scores = do.multiply(queries, xp.matrix_transpose(keys)) / max(queries.shape[-1], 1) ** 0.5
     place = xp.arange(L)
     is_past = place[None, :] <= place[:, None]  # query s sees keys 0..s
@@ -227,7 +227,7 @@ def _angles(xp, num_positions: int, width: int, dtype) -> Array:
     return xp.asarray(np.arange(num_positions)[:, None] * rates, dtype=dtype)
 
 
-def _rotate(xp, heads: Array) -> Array:
+def rotate(xp, heads: Array) -> Array:
     """Rotary positions (Su et al. 2021) on (..., L, d_head): entry j turns with j + d_head/2."""
     angles = _angles(xp, heads.shape[-2], heads.shape[-1], heads.dtype)
     half = heads.shape[-1] // 2

@@ -1,0 +1,54 @@
+"""The first layer through a probe: models of many layers, large boards, few tokens."""
+
+from functools import partial
+
+import numpy as np
+import pandas as pd
+from scenarios_plots import LONG
+
+from gamecircuits.analysis.bridge import ALL, FACTORS, Bridge
+from gamecircuits.figures.audits import bridge
+
+
+def make_bridge(tokens, longest, trained, layers):
+    """Random tables of the right columns."""
+    rng = np.random.default_rng(0)
+    lengths = pd.DataFrame({"length": np.arange(1, longest + 1)})
+    lengths["is_trained"] = lengths["length"] <= trained
+
+    def draw(**columns):
+        values = {name: rng.uniform(low, high, longest) for name, (low, high) in columns.items()}
+        return lengths.assign(**values)
+
+    attended, read = np.divmod(np.arange(tokens**2), tokens)
+    circuit = {"head": ALL, "attended": attended, "read": read}
+    scores = {"measured": (1, 60), "by_form": (1, 60), "by_law": (1, 60), "level_spread": (1, 9)}
+    masses = {"mass": (1e-6, 1), "predicted_mass": (1e-14, 1)}
+    sites = [(0, "embedding")]
+    sites += [(n + 1, name) for n in range(layers) for name in ("attention", "mlp")]
+    of_sites = {"displacement": (1, 60), "accuracy": (0.5, 1), "base_rate": (0.5, 0.9)}
+    return Bridge(
+        heads=pd.DataFrame(),
+        circuit=pd.DataFrame(circuit | {"logit": rng.normal(size=tokens**2)}),
+        lengths=draw(**scores),
+        rescaled=pd.concat(
+            draw(**masses).assign(direction=direction, factor=factor)
+            for direction in ("probe", "random")
+            for factor in FACTORS
+        ),
+        layers=pd.concat(
+            draw(**of_sites, share_of_uniform=(0.1, 1)).assign(layer=layer, sublayer=sublayer)
+            for layer, sublayer in sites
+        ),
+    )
+
+
+def draw(*sizes, shape=None):
+    return bridge.draw(bridge.make_table(make_bridge(*sizes)), LONG, shape)
+
+
+SCENARIOS = {
+    "the bridge of a small board": partial(draw, 16, 11, 6, 2, shape=(4, 4)),
+    "the bridge of a large board": partial(draw, 64, 60, 40, 8, shape=(8, 8)),
+    "the bridge of three tokens": partial(draw, 3, 2, 2, 1),
+}

@@ -1,0 +1,23 @@
+"""The figure of the bridge shows the table it is given."""
+
+import numpy as np
+from scenarios_bridge import make_bridge
+
+from gamecircuits.figures.audits import bridge
+from gamecircuits.figures.style import GREY
+
+
+def test_what_is_drawn_is_in_the_tables():
+    given = make_bridge(9, 8, 5, 2)
+    figure = bridge.draw(bridge.make_table(given), "m", (3, 3))
+    displaced, layers, circuit, *_, mass = figure.axes[:6]
+    wanted = given.circuit["logit"].to_numpy().reshape(9, 9)
+    np.testing.assert_allclose(circuit.images[0].get_array(), wanted)
+    assert [label.get_text() for label in circuit.get_xticklabels()][:4] == ["a1", "b1", "c1", "a2"]
+    law, spread, form, measured = displaced.lines
+    assert law.get_color() == GREY
+    np.testing.assert_allclose(measured.get_ydata(), given.lengths["measured"])
+    np.testing.assert_allclose(spread.get_ydata(), given.lengths["level_spread"])
+    np.testing.assert_allclose(form.get_ydata(), given.lengths["by_form"])
+    assert len(layers.lines) == 5
+    assert len(mass.lines) == 2 * 4 + 1
