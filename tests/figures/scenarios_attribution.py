@@ -36,8 +36,8 @@ def attribute(name: str) -> Attribution:
 
 def draw_case(name: str) -> Figure:
     settings, trained_length, _ = CASES[name]
-    shape = (4, 4) if settings is OTHELLO else None
-    return draw(make_table(attribute(name), trained_length), LONG, shape)
+    table = make_table(attribute(name)._asdict(), trained_length)
+    return draw(table, LONG, make_game(**settings), trained_length)
 
 
 SCENARIOS = {name: partial(draw_case, name) for name in CASES}

@@ -34,7 +34,8 @@ def make_edits(kind, trained_length=None, count=120):
         model, game, games, probes, rng=rng, random_probes=probes if trained_length else None,
         trained_length=trained_length, per_length=10, strengths=(1.0,),
     )  # fmt: skip
-    return game, make_table(summarise_edits(edits.cases), edits.example)
+    tables = {"effects": summarise_edits(edits.cases), "example": edits.example}
+    return game, make_table(tables, trained_length)
 
 
 def draw_edits(name, *arguments):

@@ -2,17 +2,18 @@
 
 import numpy as np
 import pytest
-from scenarios_attribution import CASES, attribute
+from scenarios_attribution import OTHELLO, attribute
 
 from gamecircuits.figures.audits.attribution import draw, make_table
+from gamecircuits.games.game import make_game
 
 
 @pytest.fixture(scope="module")
 def case():
     """What was found, its table, and the panels drawn."""
     found = attribute("a board")
-    table = make_table(found, 6)
-    return found, table, draw(table, "m", (4, 4))
+    table = make_table(found._asdict(), 6)
+    return found, table, draw(table, "m", make_game(**OTHELLO), 6)
 
 
 def test_the_table_has_lengths_in_training_and_beyond(case):
@@ -66,6 +67,6 @@ def test_paths_lead_forward_only(case):
 
 def test_few_of_many_components_are_drawn_and_it_says_so():
     found = attribute("many heads")
-    figure = draw(make_table(found, CASES["many heads"][1]), "m", (4, 4))
+    figure = draw(make_table(found._asdict(), 6), "m", make_game(**OTHELLO), 6)
     assert "the 15 largest of 23 components are drawn" in figure.get_suptitle()
     assert len(figure.axes[0].images) == 15

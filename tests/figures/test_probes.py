@@ -1,17 +1,18 @@
 """What the figure of probes shows of their tables."""
 
-from scenarios_audits import draw_probes, make_probed
+from scenarios_probes import draw_probes, make_probed
 
 from gamecircuits.figures.audits.probes import BASE, make_table
 
 
 def test_the_site_is_the_best_one_in_training():
-    overall, by_length, fits = make_probed(["owner"], 3, 5, 2, True)
+    tables = make_probed(["owner"], 3, 5, 2, True)
+    overall, by_length, fits = tables.values()
     plain = (fits["labels"] == "true") & (fits["weights"] == "trained")
     plain &= (fits["probe"] == "linear") & (fits["fitted_on"] == "trained lengths")
     fits.loc[plain & (fits["layer"] == 0.5), "loss"] = -2  # without an MLP probe
     fits.loc[plain & (fits["layer"] == 2), "loss"] = -1
-    table = make_table(overall, by_length, fits)
+    table = make_table(tables, 2)
     lengths = table[table["part"] == "by length"]
     assert set(lengths["layer"]) == {2}
     chosen = by_length[(by_length["layer"] == 2) & (by_length["probe"] == "mlp")]

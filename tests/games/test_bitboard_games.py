@@ -5,7 +5,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-
 from twins import legal_on
 
 from gamecircuits.errors import GameError

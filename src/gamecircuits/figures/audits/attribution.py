@@ -1,6 +1,6 @@
 """Figure: which heads and MLPs of a model set legal tokens apart, from the tokens to the logits."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from itertools import product
 
@@ -13,7 +13,7 @@ from matplotlib.colors import FuncNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from gamecircuits.analysis.attribution import Attribution
+from gamecircuits.figures.boards._squares import get_shape
 from gamecircuits.figures.style import (
     COLOURS,
     FULL,
@@ -26,6 +26,7 @@ from gamecircuits.figures.style import (
     panel,
     readable,
 )
+from gamecircuits.games.game import Game
 
 PER_LINE = 5  # boards in a line
 MAX_SHOWN = 15  # components that are drawn, those of the largest values
@@ -47,10 +48,11 @@ COLUMNS = [
 ]
 
 
-def make_table(found: Attribution, trained_length: int | None) -> pd.DataFrame:
+def make_table(tables: Mapping[str, pd.DataFrame], trained_length: int | None) -> pd.DataFrame:
     """What is drawn, over all lengths in training and all beyond.
 
     Args:
+        tables: of `analysis.attribution.Attribution`.
         trained_length: as for `attribute_model`.
 
     Returns:
@@ -59,32 +61,34 @@ def make_table(found: Attribution, trained_length: int | None) -> pd.DataFrame:
         by the way of replacing it. Part `paths`: change of the displacement, by receiver. In nats
         or as probability; error is a standard error.
     """
+    ablated = tables["ablated"]
     parts = {
-        SUM: found.attributed.rename(columns={"displacement": "value"}),
-        SQUARES: found.squares.rename(columns={"addition": "value"}),
-        ABLATED: found.ablated[found.ablated["metric"] == METRIC],
-        PATHS: found.paths.rename(columns={"sender": "component"}),
+        SUM: tables["attributed"].rename(columns={"displacement": "value"}),
+        SQUARES: tables["squares"].rename(columns={"addition": "value"}),
+        ABLATED: ablated[ablated["metric"] == METRIC],
+        PATHS: tables["paths"].rename(columns={"sender": "component"}),
     }
-    longest = found.attributed["last_length"].max()
+    longest = tables["attributed"]["last_length"].max()
     trained = longest if trained_length is None else min(trained_length, longest)
-    tables = []
+    drawn = []
     for part, rows in parts.items():
         first, last = rows["first_length"], rows["last_length"]
         is_trained = (first == 1) & (last == trained)
         is_beyond = (first == trained + 1) & (last >= longest)
         chosen = rows.rename(columns={"change": "value"}).assign(part=part, is_trained=is_trained)
-        tables.append(chosen[is_trained | is_beyond].reindex(columns=COLUMNS))
-    table = pd.concat([rows for rows in tables if len(rows)], ignore_index=True)
+        drawn.append(chosen[is_trained | is_beyond].reindex(columns=COLUMNS))
+    table = pd.concat([rows for rows in drawn if len(rows)], ignore_index=True)
     return table[(table["part"] != SQUARES) | table["state"].isin([*STATES])]
 
 
-def draw(table: pd.DataFrame, name: str, shape: tuple[int, int] | None) -> Figure:
+def draw(table: pd.DataFrame, name: str, game: Game, trained_length: int | None) -> Figure:
     """What components add to illegal tokens, the model without each, and without each path.
 
     Args:
         name: of the model.
-        shape: rows and columns of the board, if tokens are its squares.
+        game: that it is audited on; if tokens are squares of its board, they are drawn so.
     """
+    shape = get_shape(game)
     now = table[table["is_trained"]]
     squares, paths = (now[now["part"] == part] for part in (SQUARES, PATHS))
     ablated = table[table["part"] == ABLATED]

@@ -1,5 +1,7 @@
 """Figure: what edits of squares do to a model's next moves, beside controls, and one such edit."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -44,17 +46,17 @@ AROUND = 1.2  # inches: headline, colour bar and legend
 EFFECTS, BY_LENGTH, EXAMPLE = "effects", "by length", "example"  # parts of the table
 
 
-def make_table(effects: pd.DataFrame, example: pd.DataFrame) -> pd.DataFrame:
+def make_table(tables: Mapping[str, pd.DataFrame], trained_length: int | None) -> pd.DataFrame:
     """What is drawn, of cases whose legal moves change, and the example.
 
     Args:
-        effects: as of `summarise_edits`.
-        example: as of `Edits`.
+        tables: effects, as of `summarise_edits`, and example, as of `Edits`.
 
     Returns:
         part `effects`: at lengths in training and beyond; part `by length`: errors at each length;
         both with the columns of `effects`. Part `example`: `of` is tokens or squares.
     """
+    effects, example = tables["effects"], tables["example"]
     effects = effects[(effects["moves"] == CHANGE) & effects["measure"].isin(ERRORS + MASSES)]
     by_length = effects[(effects["by"] == "length") & effects["measure"].isin(ERRORS)]
     parts = {
@@ -66,9 +68,7 @@ def make_table(effects: pd.DataFrame, example: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True).drop(columns=["moves", "by"])
 
 
-def draw(
-    table: pd.DataFrame, name: str, game: BitboardGame, trained_length: int | None = None
-) -> Figure:
+def draw(table: pd.DataFrame, name: str, game: BitboardGame, trained_length: int | None) -> Figure:
     """A column for each sort of edit; below them one edit as two boards.
 
     Args:

@@ -1,5 +1,6 @@
 """Figure: what probes read from a model's residual stream, beside their controls."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +22,8 @@ from gamecircuits.figures.style import (
     panel,
     readable,
 )
+from gamecircuits.games._bitboard_game import BitboardGame
+from gamecircuits.games.game import Game
 
 LAYERS, LENGTHS = "by layer", "by length"  # parts of the table
 ALL, SHORT = "all lengths", "trained lengths"  # that a probe was fitted on
@@ -48,19 +51,20 @@ class Panel(NamedTuple):
     ylabel: str
 
 
-def make_table(overall: pd.DataFrame, by_length: pd.DataFrame, fits: pd.DataFrame) -> pd.DataFrame:
+def make_table(tables: Mapping[str, pd.DataFrame], trained_length: int | None) -> pd.DataFrame:
     """Shares that are read right, by layer over trained lengths, and by length at one site.
 
     The site of a feature is where the linear probe has the lowest loss on the training games, of
     those where there is an MLP probe too.
 
     Args:
-        overall, by_length, fits: of `analysis.probing.Probed`.
+        tables: overall, by_length and fits of `analysis.probing.Probed`.
 
     Returns:
         one row for each series (`LOOKS`, but for the base rate, which is in columns), feature,
         fitted_on, and layer (part `by layer`) or length (part `by length`; `layer` is the site's).
     """
+    overall, by_length, fits = (tables[name] for name in ("overall", "by_length", "fits"))
     wanted = "trained" if "trained" in set(overall["lengths"]) else "all"
     layers = overall[overall["lengths"] == wanted].assign(part=LAYERS)
     plain = fits[(fits["labels"] == "true") & (fits["weights"] == "trained")]
@@ -79,14 +83,15 @@ def make_table(overall: pd.DataFrame, by_length: pd.DataFrame, fits: pd.DataFram
     return table.reindex(columns=COLUMNS + MEASURES)
 
 
-def draw(table: pd.DataFrame, name: str, trained_length: int | None, places: str) -> Figure:
+def draw(table: pd.DataFrame, name: str, game: Game, trained_length: int | None) -> Figure:
     """For each feature: places by layer, whole positions by layer, and places by length.
 
     Args:
         name: of the model.
+        game: that it is audited on.
         trained_length: longest prefix in training (tokens); None: all count as such.
-        places: what the places are: "squares" or "places".
     """
+    places = "squares" if isinstance(game, BitboardGame) else "places"
     features = list(dict.fromkeys(table["feature"]))
     panels = [part for feature in features for part in _list_panels(table, feature, places)]
     per_line = max(len(_list_panels(table, feature, places)) for feature in features)

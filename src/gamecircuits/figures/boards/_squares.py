@@ -13,6 +13,7 @@ from matplotlib.patches import Annulus, Circle, Patch, Polygon, Rectangle
 from gamecircuits.figures.layout import FLOWING
 from gamecircuits.figures.style import COLOURS, FULL, new_figure
 from gamecircuits.games._bitboard_game import BitboardGame
+from gamecircuits.games.game import Game
 
 MAX_HEIGHT = 3.0  # inches, of a board
 PER_LINE = 5  # boards, if they are not wide
@@ -51,6 +52,12 @@ def get_look(game: BitboardGame) -> Look:
 
 def get_colour(player: str, game: BitboardGame) -> str:
     return PLAYERS.get(player, COLOURS[game.players.index(player)])
+
+
+def get_shape(game: Game) -> tuple[int, int] | None:
+    """Rows and columns of a game's board, if its tokens are the squares."""
+    has_squares = isinstance(game, BitboardGame) and game.num_squares == game.vocab_size
+    return game.shape if has_squares else None
 
 
 def new_boards(

@@ -3,8 +3,8 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
+from gamecircuits.figures.boards._squares import get_shape
 from gamecircuits.figures.models.attention import GAMES, draw, make_table
-from gamecircuits.games._bitboard_game import BitboardGame
 from gamecircuits.games.datasets import iter_games
 from gamecircuits.games.game import make_game
 from gamecircuits.pipeline.stages._write import write_figure
@@ -33,8 +33,4 @@ def plot_attention(
 
 def redraw(table: pd.DataFrame, *, name: str, game: dict, trained_length: int | None) -> Figure:
     """The figure of the table that is written beside it; boards if tokens are squares."""
-    rules = make_game(**game)
-    shape = None
-    if isinstance(rules, BitboardGame) and rules.vocab_size == rules.num_squares:
-        shape = rules.shape
-    return draw(table, name, shape, trained_length)
+    return draw(table, name, get_shape(make_game(**game)), trained_length)

@@ -5,7 +5,6 @@ import importlib
 import pandas as pd
 from matplotlib.figure import Figure
 
-from gamecircuits.games._bitboard_game import BitboardGame
 from gamecircuits.games.game import make_game
 from gamecircuits.pipeline.stages._audit import read_tables
 from gamecircuits.pipeline.stages._write import write_figure
@@ -30,9 +29,5 @@ def plot_audit(
 def redraw(
     table: pd.DataFrame, *, figure: str, name: str, game: dict, trained_length: int | None
 ) -> Figure:
-    """The figure of the table that is written beside it; boards if tokens are squares."""
-    rules = make_game(**game)
-    shape = None
-    if isinstance(rules, BitboardGame) and rules.vocab_size == rules.num_squares:
-        shape = rules.shape
-    return importlib.import_module(figure).draw(table, name, shape, trained_length)
+    """The figure of the table that is written beside it."""
+    return importlib.import_module(figure).draw(table, name, make_game(**game), trained_length)

@@ -1,5 +1,7 @@
 """Figure: the first layer as a model of set complement, and what the rest makes of it."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -8,8 +10,8 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from gamecircuits.analysis.bridge import ALL, Bridge
-from gamecircuits.figures.boards._squares import column_name
+from gamecircuits.analysis.bridge import ALL
+from gamecircuits.figures.boards._squares import column_name, get_shape
 from gamecircuits.figures.style import (
     COLOURS,
     DASHES,
@@ -28,6 +30,7 @@ from gamecircuits.figures.style import (
     plain_log_ticks,
     readable,
 )
+from gamecircuits.games.game import Game
 
 DISPLACED, CIRCUIT, RESCALED, LAYERS = "lengths", "circuit", "rescaled", "layers"
 SPREAD: Style = {"color": "black", "linestyle": DASHES[2]}
@@ -47,23 +50,22 @@ TITLES = (
 FACTOR_COLOURS = {0.0: COLOURS[0], 0.5: COLOURS[1], 1.0: GREY, 2.0: COLOURS[2]}
 
 
-def make_table(bridge: Bridge) -> pd.DataFrame:
-    """The tables of `gamecircuits.analysis.bridge`, one below the other; `part` says which."""
-    circuit = bridge.circuit[bridge.circuit["head"] == ALL]
-    parts = {DISPLACED: bridge.lengths, CIRCUIT: circuit} | {
-        RESCALED: bridge.rescaled,
-        LAYERS: bridge.layers,
-    }
+def make_table(tables: Mapping[str, pd.DataFrame], trained_length: int | None) -> pd.DataFrame:
+    """The tables of `analysis.bridge.Bridge`, one below the other; `part` says which."""
+    circuit = tables[CIRCUIT]
+    parts = {name: tables[name] for name in (DISPLACED, RESCALED, LAYERS)}
+    parts[CIRCUIT] = circuit[circuit["head"] == ALL]
     return pd.concat([part.assign(part=name) for name, part in parts.items()], ignore_index=True)
 
 
-def draw(table: pd.DataFrame, name: str, shape: tuple[int, int] | None = None) -> Figure:
+def draw(table: pd.DataFrame, name: str, game: Game, trained_length: int | None) -> Figure:
     """Six panels.
 
     Args:
         name: of the model.
-        shape: rows and columns of the board whose squares are the tokens, row by row.
+        game: that it is audited on; tokens are named as the squares of its board, if they are so.
     """
+    shape = get_shape(game)
     parts = {part: rows.dropna(axis=1, how="all") for part, rows in table.groupby("part")}
     figure, grid = new_panels(6, 3, FULL / 3, 1.9)
     panels = list(grid.flat)

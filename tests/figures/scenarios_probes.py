@@ -6,8 +6,13 @@ import numpy as np
 import pandas as pd
 
 from gamecircuits.figures.audits import probes
+from gamecircuits.games.game import make_game
 
 LONG = "a_name_of_sixty_characters_which_is_as_long_as_names_may_be0"
+GAMES = {
+    "squares": make_game("othello", board_size=4),
+    "places": make_game("dyck", num_brackets=2, max_depth=3, length=8),
+}
 KINDS = (  # probe, labels, weights
     ("linear", "true", "trained"),
     ("mlp", "true", "trained"),
@@ -17,7 +22,7 @@ KINDS = (  # probe, labels, weights
 
 
 def make_probed(features, num_layers: int, longest: int, trained: int | None, has_whole: bool):
-    """Tables as of `Probed`: overall, by_length, fits."""
+    """Tables as of `Probed`."""
     rng = np.random.default_rng(0)
     layers = np.arange(2 * num_layers + 1) / 2
     overall, by_length, fits = [], [], []
@@ -46,12 +51,13 @@ def make_probed(features, num_layers: int, longest: int, trained: int | None, ha
                     overall += [{**keys, "lengths": n, **measure()} for n in lengths]
                     by_length += [{**keys, "length": n, **measure()} for n in range(1, longest + 1)]
                     fits.append({**keys, "loss": rng.uniform()})
-    return tuple(map(pd.DataFrame, (overall, by_length, fits)))
+    found = {"overall": overall, "by_length": by_length, "fits": fits}
+    return {name: pd.DataFrame(rows) for name, rows in found.items()}
 
 
 def draw_probes(features, num_layers=2, longest=11, trained=6, places="squares"):
     tables = make_probed(features, num_layers, longest, trained, places == "squares")
-    return probes.draw(probes.make_table(*tables), LONG, trained, places)
+    return probes.draw(probes.make_table(tables, trained), LONG, GAMES[places], trained)
 
 
 SCENARIOS = {

@@ -1,15 +1,18 @@
 """The figure of the bridge shows the table it is given."""
 
 import numpy as np
-from scenarios_bridge import make_bridge
+from scenarios_first_layer import make_bridge
 
-from gamecircuits.figures.audits import bridge
+from gamecircuits.figures.audits import first_layer
 from gamecircuits.figures.style import GREY
+from gamecircuits.games.game import make_game
+
+GAME = make_game("mnk", rows=3, columns=3, in_a_row=3)
 
 
 def test_what_is_drawn_is_in_the_tables():
     given = make_bridge(9, 8, 5, 2)
-    figure = bridge.draw(bridge.make_table(given), "m", (3, 3))
+    figure = first_layer.draw(first_layer.make_table(given._asdict(), 5), "m", GAME, 5)
     displaced, layers, circuit, *_, mass = figure.axes[:6]
     wanted = given.circuit["logit"].to_numpy().reshape(9, 9)
     np.testing.assert_allclose(circuit.images[0].get_array(), wanted)

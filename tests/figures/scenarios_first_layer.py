@@ -7,7 +7,8 @@ import pandas as pd
 from scenarios_plots import LONG
 
 from gamecircuits.analysis.bridge import ALL, FACTORS, Bridge
-from gamecircuits.figures.audits import bridge
+from gamecircuits.figures.audits import first_layer
+from gamecircuits.games.game import make_game
 
 
 def make_bridge(tokens, longest, trained, layers):
@@ -43,12 +44,16 @@ def make_bridge(tokens, longest, trained, layers):
     )
 
 
-def draw(*sizes, shape=None):
-    return bridge.draw(bridge.make_table(make_bridge(*sizes)), LONG, shape)
+def draw(*sizes, board_size=None):
+    game = make_game("set_complement", vocab_size=sizes[0])
+    if board_size:
+        game = make_game("othello", board_size=board_size)
+    table = first_layer.make_table(make_bridge(*sizes)._asdict(), sizes[2])
+    return first_layer.draw(table, LONG, game, sizes[2])
 
 
 SCENARIOS = {
-    "the bridge of a small board": partial(draw, 16, 11, 6, 2, shape=(4, 4)),
-    "the bridge of a large board": partial(draw, 64, 60, 40, 8, shape=(8, 8)),
+    "the bridge of a small board": partial(draw, 16, 11, 6, 2, board_size=4),
+    "the bridge of a large board": partial(draw, 64, 60, 40, 8, board_size=8),
     "the bridge of three tokens": partial(draw, 3, 2, 2, 1),
 }
