@@ -134,7 +134,8 @@ def probe_model(
     if trained_length is not None and trained_length < 1:
         raise ParameterError("trained_length", trained_length, "1 or more tokens, or None")
     values = {f: game.get_features(games.train[:1])[f].values for f in chosen}
-    is_seen = np.isin(*(hash_prefixes(side, game.vocab_size) for side in (test, train)))
+    hashes, seen = (hash_prefixes(side, game.vocab_size) for side in (test, train))
+    is_seen = np.isin(hashes, seen)
     found = _Findings(train, test, is_seen, values, trained_length, of_probes)
     models = {"trained": model, "shuffled": shuffle_weights(model, of_weights)}
     number = 0

@@ -30,7 +30,8 @@ class SetComplement(Game):
     def get_features(self, tokens: np.ndarray) -> dict[str, Feature]:
         """`seen`: which tokens were played."""
         mask = self.get_valid_next_token_mask(tokens)
-        return {"seen": Feature(("absent", "seen"), label(~mask, mask.any(axis=2)))}
+        goes_on = np.asarray(mask.any(axis=2))
+        return {"seen": Feature(("absent", "seen"), label(~mask, goes_on))}
 
     def why_illegal(self, prefix: list[int], token: int) -> str:
         return f"it was played at position {prefix.index(token)}"

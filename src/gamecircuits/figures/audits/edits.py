@@ -59,13 +59,13 @@ def make_table(tables: Mapping[str, pd.DataFrame], trained_length: int | None) -
     effects, example = tables["effects"], tables["example"]
     effects = effects[(effects["moves"] == CHANGE) & effects["measure"].isin(ERRORS + MASSES)]
     by_length = effects[(effects["by"] == "length") & effects["measure"].isin(ERRORS)]
-    parts = {
+    parts: dict[str, pd.DataFrame] = {
         EFFECTS: effects[effects["by"] == "lengths"],
         BY_LENGTH: by_length.assign(length=by_length["group"].astype(int)),
         EXAMPLE: example.rename(columns={"part": "of"}),
     }
-    tables = [table.assign(part=part) for part, table in parts.items()]
-    return pd.concat(tables, ignore_index=True).drop(columns=["moves", "by"])
+    drawn = [table.assign(part=part) for part, table in parts.items()]
+    return pd.concat(drawn, ignore_index=True).drop(columns=["moves", "by"])
 
 
 def draw(table: pd.DataFrame, name: str, game: BitboardGame, trained_length: int | None) -> Figure:

@@ -56,8 +56,9 @@ def get_colour(player: str, game: BitboardGame) -> str:
 
 def get_shape(game: Game) -> tuple[int, int] | None:
     """Rows and columns of a game's board, if its tokens are the squares."""
-    has_squares = isinstance(game, BitboardGame) and game.num_squares == game.vocab_size
-    return game.shape if has_squares else None
+    if isinstance(game, BitboardGame) and game.num_squares == game.vocab_size:
+        return game.shape
+    return None
 
 
 def new_boards(
