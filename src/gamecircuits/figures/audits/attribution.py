@@ -37,6 +37,7 @@ COLOURMAP = "RdBu_r"  # blue: below 0
 WIDTH, ASIDE, BELOW = 0.44, 0.12, 0.3  # inches: of a board, beside it, and below it
 ROW, SPREAD = 0.19, 0.17  # inches of a row of components; share of it between points
 AROUND = 0.75  # inches of titles and ticks of a panel
+ONE_NAT = 1.0  # where all values are less, they are pale
 METRIC = "illegal_token_rate"
 SUM, SQUARES, ABLATED, PATHS = "sum", "squares", "ablated", "paths"  # parts of the table
 STATES = {"seen": "already played", "unseen": "not played"}  # illegal tokens
@@ -136,7 +137,7 @@ def _choose(rows: pd.DataFrame) -> list[str]:
 
 def _make_scale(values: pd.Series) -> Normalize:
     """Colours by the root of a value: heads of a tenth of a nat are seen beside those of ten."""
-    largest = max(float(values.abs().max()), 1e-9)
+    largest = max(float(values.abs().max()), ONE_NAT)
     power = 10.0 ** np.floor(np.log10(largest / 4))
     limit = next(4 * n * power for n in (1, 2, 2.5, 3, 5, 10) if 4 * n * power >= largest)
     root = lambda value: np.sign(value) * np.sqrt(np.abs(value))  # noqa: E731
