@@ -601,14 +601,16 @@ def _describe_audit(config: Config, audit: str, model: str) -> Work:
     """What all stages of an audit are given."""
     named = config.audits[audit]
     settings = {
-        "audit": audit,
-        "seed": config.seed,
-        "game": named.game.settings,
-        "splits": named.game.splits,
-        "fit_games": named.fit_games,
-        "test_games": named.test_games,
         "name": model,
         "trained_length": config.find_trained_length(config.models[model]),
+        "game": named.game.settings,
+        "audit": {
+            "name": audit,
+            "seed": config.seed,
+            "splits": named.game.splits,
+            "fit_games": named.fit_games,
+            "test_games": named.test_games,
+        },
     }
     return Work({"model": _model(config, model)}, settings, memory=1500, seconds=60)
 

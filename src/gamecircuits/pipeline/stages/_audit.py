@@ -25,18 +25,23 @@ class Audited(NamedTuple):
 
 def open_audit(
     model: str,
-    audit: str,
-    seed: int,
     game: dict,
+    name: str,
+    seed: int,
     splits: dict[str, float],
     fit_games: int,
     test_games: int,
 ) -> Audited:
-    """Read the model and play the games, the same for all models and stages of an audit."""
+    """Read the model and play the games, the same for all models and stages of an audit.
+
+    Args:
+        name: of the audit.
+        splits: share of each, by name.
+    """
     read = read_model(model)
     assert isinstance(read, GPT)  # the configuration was checked
     rules = make_game(**game)
-    rng = get_rng(seed, f"games of audit {audit}")
+    rng = get_rng(seed, f"games of audit {name}")
     counts = {"train": fit_games, "validation": test_games, "test": test_games}
     played = {
         split: next(iter_split(rules, split, count, splits, rng)) for split, count in counts.items()

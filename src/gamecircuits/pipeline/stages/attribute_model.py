@@ -13,17 +13,16 @@ def attribute_model(
     job: str,
     name: str,
     trained_length: int | None,
-    audit: str,
-    seed: int,
-    **about: object,
+    game: dict,
+    audit: dict,
 ) -> None:
     """Attribute the predictions of one model of an audit, on its test games.
 
     Args:
-        about: further arguments of `open_audit`.
+        audit: further arguments of `open_audit`.
     """
-    opened = open_audit(model, audit, seed, **about)  # type: ignore[arg-type]
-    rng = get_rng(seed, f"attribution of {name} in audit {audit}")
+    opened = open_audit(model, game, **audit)
+    rng = get_rng(audit["seed"], f"attribution of {name} in audit {audit['name']}")
     tokens = opened.games.test
     found = attribute(
         opened.model, opened.game, tokens, trained_length=trained_length, rng=rng, say=log

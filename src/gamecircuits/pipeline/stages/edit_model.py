@@ -19,16 +19,15 @@ def edit_model(
     job: str,
     name: str,
     trained_length: int | None,
-    audit: str,
-    seed: int,
-    **about: object,
+    game: dict,
+    audit: dict,
 ) -> None:
     """Edit one model of an audit.
 
     Args:
-        about: further arguments of `open_audit`.
+        audit: further arguments of `open_audit`.
     """
-    opened = open_audit(model, audit, seed, **about)  # type: ignore[arg-type]
+    opened = open_audit(model, game, **audit)
     fitted = read_probes(probes)
     of_labels = {
         labels: {
@@ -41,7 +40,7 @@ def edit_model(
         of_labels["true"],
         random_probes=of_labels["random"],
         trained_length=trained_length,
-        rng=get_rng(seed, f"edits of {name} in audit {audit}"),
+        rng=get_rng(audit["seed"], f"edits of {name} in audit {audit['name']}"),
         say=log,
     )
     effects = summarise_edits(found.cases)

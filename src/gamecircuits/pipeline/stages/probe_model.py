@@ -15,17 +15,16 @@ def probe_model(
     job: str,
     name: str,
     trained_length: int | None,
-    audit: str,
-    seed: int,
-    **about: object,
+    game: dict,
+    audit: dict,
 ) -> None:
     """Probe one model of an audit.
 
     Args:
-        about: further arguments of `open_audit`.
+        audit: further arguments of `open_audit`.
     """
-    opened = open_audit(model, audit, seed, **about)  # type: ignore[arg-type]
-    rng = get_rng(seed, f"probes of {name} in audit {audit}")
+    opened = open_audit(model, game, **audit)
+    rng = get_rng(audit["seed"], f"probes of {name} in audit {audit['name']}")
     found = probe(*opened, trained_length=trained_length, rng=rng, say=log)
     write_tables(found._asdict(), tables, job)
     write_probes(probes, found.probes, found.values, job)

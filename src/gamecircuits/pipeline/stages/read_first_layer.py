@@ -13,16 +13,15 @@ def read_first_layer(
     job: str,
     name: str,
     trained_length: int | None,
-    audit: str,
-    seed: int,
-    **about: object,
+    game: dict,
+    audit: dict,
 ) -> None:
     """Read the first layer of one model of an audit in the terms of the theory.
 
     Args:
-        about: further arguments of `open_audit`.
+        audit: further arguments of `open_audit`.
     """
-    opened = open_audit(model, audit, seed, **about)  # type: ignore[arg-type]
-    rng = get_rng(seed, f"first layer of {name} in audit {audit}")
+    opened = open_audit(model, game, **audit)
+    rng = get_rng(audit["seed"], f"first layer of {name} in audit {audit['name']}")
     found = read(*opened, trained_length=trained_length, rng=rng, say=log)
     write_tables(found._asdict(), tables, job)
