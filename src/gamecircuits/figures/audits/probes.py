@@ -62,7 +62,8 @@ def make_table(overall: pd.DataFrame, by_length: pd.DataFrame, fits: pd.DataFram
         fitted_on, and layer (part `by layer`) or length (part `by length`; `layer` is the site's).
     """
     wanted = "trained" if "trained" in set(overall["lengths"]) else "all"
-    layers = overall[overall["lengths"] == wanted].assign(part=LAYERS)
+    overall = overall[(overall["lengths"] == wanted) & (overall["prefixes"] == "all")]
+    layers = overall.assign(part=LAYERS)
     plain = fits[(fits["labels"] == "true") & (fits["weights"] == "trained")]
     shortest = SHORT if SHORT in set(plain["fitted_on"]) else ALL
     has_mlp = plain["layer"].isin(plain.loc[plain["probe"] == "mlp", "layer"])
