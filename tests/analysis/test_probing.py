@@ -82,11 +82,17 @@ def test_tables_are_those_of_plain_loops(case):
         found_here = row[["accuracy", "loss", "base_accuracy", "seen"]].to_numpy(float)
         np.testing.assert_allclose(found_here, wanted, rtol=1e-9)
         assert row["whole"] == row["accuracy"]  # of one place
-    overall = pick(found.overall, site=site, feature="top").set_index("lengths")
+    overall = pick(found.overall, site=site, feature="top", prefixes="all").set_index("lengths")
     beyond = [
         value[0] for (f, s), values in sums.items() for value in values if (f == "top") & (s > 4)
     ]
     assert overall.loc["beyond", "accuracy"] == pytest.approx(np.mean(beyond))
+    overall = pick(found.overall, site=site, feature="top", prefixes="unseen").set_index("lengths")
+    unseen = [
+        value[0] for (f, _), values in sums.items() for value in values if (f == "top") & ~value[3]
+    ]
+    assert overall.loc["all", "accuracy"] == pytest.approx(np.mean(unseen))
+    assert overall.loc["all", "count"] == len(unseen) > 0
 
 
 def test_every_probe_is_there_and_at_its_best(case):
@@ -126,9 +132,9 @@ def test_the_same_bits_whatever_is_read_at_once(case, monkeypatch):
 
 def test_random_labels_leave_base_rates(case):
     _, _, _, found = case
-    rows = pick(found.overall, labels="random").query("lengths == 'all'")
+    rows = pick(found.overall, labels="random", lengths="all", prefixes="all")
     assert (rows["accuracy"] < rows["base_accuracy"] + 3 * rows["accuracy_error"]).all()
-    true = pick(found.overall).query("lengths == 'all'")
+    true = pick(found.overall, lengths="all", prefixes="all")
     np.testing.assert_allclose(rows["base_accuracy"], true["base_accuracy"], rtol=1e-12)
 
 

@@ -48,7 +48,9 @@ def make_probed(features, num_layers: int, longest: int, trained: int | None, ha
                         }  # fmt: skip
 
                     lengths = ["all", *["trained", "beyond"] * (trained is not None)]
-                    overall += [{**keys, "lengths": n, **measure()} for n in lengths]
+                    overall += [
+                        {**keys, "lengths": n, "prefixes": "all", **measure()} for n in lengths
+                    ]
                     by_length += [{**keys, "length": n, **measure()} for n in range(1, longest + 1)]
                     fits.append({**keys, "loss": rng.uniform()})
     found = {"overall": overall, "by_length": by_length, "fits": fits}

@@ -13,7 +13,7 @@ are what the position is (`Game.get_features`). The controls:
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -51,7 +51,8 @@ class Probed(NamedTuple):
 
     Attributes:
         by_length: measures by length of the prefix (tokens); count of prefixes, games.
-        overall: the same by `lengths`: all, trained, beyond.
+        overall: the same by `lengths` (all, trained, beyond), of `prefixes` all or unseen: those
+            that no training game begins with.
         by_place: count, accuracy and base_accuracy by place (from 0), over all lengths.
         fits: positions, loss (nats per place), iterations; of linear probes gradient (nats per unit
             of a weight) and excess (nats per place), as of `Probe`.
@@ -134,8 +135,8 @@ def probe_model(
     if trained_length is not None and trained_length < 1:
         raise ParameterError("trained_length", trained_length, "1 or more tokens, or None")
     values = {f: game.get_features(games.train[:1])[f].values for f in chosen}
-    hashes, seen = (hash_prefixes(side, game.vocab_size) for side in (test, train))
-    is_seen = np.isin(hashes, seen)
+    hashes = [hash_prefixes(side, game.vocab_size) for side in (train, test)]
+    is_seen = np.isin(hashes[1], hashes[0])
     found = _Findings(train, test, is_seen, values, trained_length, of_probes)
     models = {"trained": model, "shuffled": shuffle_weights(model, of_weights)}
     number = 0
@@ -225,13 +226,23 @@ class _Findings:
         by_place |= {"accuracy": right.mean(axis=0), "base_accuracy": of_base.mean(axis=0)}
         tables = {
             "by_length": summarise(measured, game, length).rename(columns={"group": "length"}),
-            "overall": summarise_overall(measured, game, length, self.trained_length),
+            "overall": self.summarise_overall(measured, game, length),
             "by_place": pd.DataFrame(by_place),
         }
         if kind == Kind(kind.feature, fitted_on=kind.fitted_on):
             of_games = {name: measured[name] for name in COMPARED}
             tables["by_game"] = pd.DataFrame({"game": game, "length": length} | of_games)
         return tables
+
+    def summarise_overall(self, measured, game, length) -> pd.DataFrame:
+        """Of all prefixes, and of those apart that no training game begins with."""
+        tables = []
+        for prefixes, chosen in {"all": np.full(len(game), True), "unseen": ~self.is_seen}.items():
+            if chosen.any():
+                values = {name: of_all[chosen] for name, of_all in measured.items()}
+                table = summarise_overall(values, game[chosen], length[chosen], self.trained_length)
+                tables.append(table.assign(prefixes=prefixes))
+        return pd.concat(tables, ignore_index=True)
 
     def make_tables(self) -> dict[str, pd.DataFrame]:
         return {name: pd.concat(parts, ignore_index=True) for name, parts in self.parts.items()}
@@ -241,8 +252,8 @@ def check_features(game: Game, features: Sequence[str] | None = None) -> list[st
     """Names of a game's features, or those asked for; GamecircuitsError if it has them not."""
     known = list(game.get_features(np.zeros((0, game.max_length), dtype=np.int16)))
     if not known:
-        plain = Game.get_features
-        others = [kind for kind in GAMES.kinds() if GAMES.type(kind).get_features is not plain]  # type: ignore[attr-defined]
+        types: dict[str, Any] = {kind: GAMES.type(kind) for kind in GAMES.kinds()}
+        others = [kind for kind in types if types[kind].get_features is not Game.get_features]
         raise GamecircuitsError(
             f"a game of kind {type(game).__name__} has no features to probe; "
             f"these have: {', '.join(others)}"

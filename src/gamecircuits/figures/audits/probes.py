@@ -66,7 +66,8 @@ def make_table(tables: Mapping[str, pd.DataFrame], trained_length: int | None) -
     """
     overall, by_length, fits = (tables[name] for name in ("overall", "by_length", "fits"))
     wanted = "trained" if "trained" in set(overall["lengths"]) else "all"
-    layers = overall[overall["lengths"] == wanted].assign(part=LAYERS)
+    overall = overall[(overall["lengths"] == wanted) & (overall["prefixes"] == "all")]
+    layers = overall.assign(part=LAYERS)
     plain = fits[(fits["labels"] == "true") & (fits["weights"] == "trained")]
     shortest = SHORT if SHORT in set(plain["fitted_on"]) else ALL
     has_mlp = plain["layer"].isin(plain.loc[plain["probe"] == "mlp", "layer"])
