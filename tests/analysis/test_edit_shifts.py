@@ -2,13 +2,18 @@
 
 import numpy as np
 import pytest
-from edits_by_hand import GAME, SITES, V, make_board_gpt, make_board_probe
+from edits_by_hand import GAME, SITES, WIDTH, V, make_board_gpt, make_board_probe
 from gpts import make_gpt, naive_gpt_logits
 
+from gamecircuits.analysis.edit_cases import sample_cases
 from gamecircuits.analysis.edit_shifts import (
+    AFTER,
+    CONTROLS,
     FEWEST,
     find_shifts,
     find_values,
+    make_controls,
+    move,
     predict_edited,
     resize,
 )
@@ -74,6 +79,34 @@ def test_a_probe_gives_the_direction_and_the_means_the_distance(held):
 def test_resized_vectors_have_the_size():
     vectors = np.array([[3.0, 4.0], [0.0, 0.0]])
     np.testing.assert_allclose(resize(vectors, np.array([2.0, 2.0])), [[1.2, 1.6], [0, 0]])
+
+
+def test_controls_are_as_long_as_the_edit_and_elsewhere():
+    rng = np.random.default_rng(0)
+    tokens, known = GAME.play(50, rng), np.ones((V, 3), dtype=bool)
+    cases = sample_cases(GAME, tokens, known, 5, 4, rng)
+    sites = ["one", "two", "three"]
+    of_edit = {site: rng.normal(size=(V, 3, 3, WIDTH)) for site in sites}
+    labels = {site: rng.normal(size=(V, 3, 3, WIDTH)) for site in sites}
+    shifts = move(of_edit, sites[1:], 3.0, cases)
+    for n in range(len(cases.square)):
+        whole = of_edit["two"][cases.square[n], cases.before[n], cases.after[n]]
+        np.testing.assert_allclose(shifts["two"][n], 1.5 * whole)
+    without = make_controls(shifts, cases, of_edit, sites, {}, rng)
+    assert without.keys() == {*CONTROLS} - {AFTER, "random labels"}
+    controls = make_controls(shifts, cases, of_edit, sites, labels, rng)
+    assert controls.keys() == {*CONTROLS} - {AFTER}
+    for name, control in controls.items():
+        assert list(control) == sites[1:]
+        for site, added in control.items():
+            length = np.linalg.norm(shifts[site], axis=1)
+            np.testing.assert_allclose(np.linalg.norm(added, axis=1), length)
+            cosine = (added * shifts[site]).sum(axis=1) / length**2
+            assert np.abs(cosine).max() < 0.9, name
+    other = of_edit["two"][cases.other, cases.before, cases.after]
+    cosine = (controls["other square"]["two"] * other).sum(axis=1)
+    sizes = np.linalg.norm(other, axis=1) * np.linalg.norm(shifts["two"], axis=1)
+    np.testing.assert_allclose(cosine, sizes)
 
 
 def test_edited_predictions_are_those_of_plain_loops():
