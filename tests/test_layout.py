@@ -15,6 +15,7 @@ FLOORS = (
     ("theory",),
     ("transformer",),
     ("analysis",),
+    ("audits",),
     ("training",),
     ("claims", "experiments"),
     ("figures",),

@@ -7,7 +7,7 @@ from gpts import make_gpt
 from matplotlib.figure import Figure
 from scenarios_metrics import LONG
 
-from gamecircuits.analysis.attribution import Attribution, attribute_model
+from gamecircuits.audits.attribution import Attribution, attribute_model
 from gamecircuits.figures.audits.attribution import draw, make_table
 from gamecircuits.games.game import make_game
 

@@ -5,9 +5,9 @@ from functools import cache, partial
 import numpy as np
 from gpts import make_gpt
 
-from gamecircuits.analysis.edit_effects import summarise_edits
-from gamecircuits.analysis.edits import edit_model
-from gamecircuits.analysis.probes import Probe
+from gamecircuits.audits.edit_effects import summarise_edits
+from gamecircuits.audits.edits import edit_model
+from gamecircuits.audits.probes import Probe
 from gamecircuits.figures.audits.edits import draw, make_table
 from gamecircuits.games.game import make_game
 from gamecircuits.games.splits import split_games

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scenarios_plots import LONG
 
-from gamecircuits.analysis.bridge import ALL, FACTORS, Bridge
+from gamecircuits.audits.bridge import ALL, FACTORS, Bridge
 from gamecircuits.figures.audits import first_layer
 from gamecircuits.games.game import make_game
 

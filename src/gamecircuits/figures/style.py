@@ -13,6 +13,7 @@ files. The folder says what both are given and which wildcards the caption has:
     searches     make_table(tables, length)      draw(table, game, length)    search
     grids        make_table(..., searches)       draw(table)
     hypotheses   make_table(hypotheses)          draw(table)
+    audits       make_table(tables, length)      draw(table, name, game, length)    model, audit
     experiments  (the experiment's own table)    draw(table)                  experiment
 """
 

@@ -53,7 +53,7 @@ def make_table(tables: Mapping[str, pd.DataFrame], trained_length: int | None) -
     """What is drawn, over all lengths in training and all beyond.
 
     Args:
-        tables: of `analysis.attribution.Attribution`.
+        tables: of `audits.attribution.Attribution`.
         trained_length: as for `attribute_model`.
 
     Returns:

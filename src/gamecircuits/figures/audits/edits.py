@@ -9,9 +9,9 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
-from gamecircuits.analysis.edit_cases import CHANGE, EDITS
-from gamecircuits.analysis.edit_shifts import CONTROLS
-from gamecircuits.analysis.edits import EDIT, NO_EDIT
+from gamecircuits.audits.edit_cases import CHANGE, EDITS
+from gamecircuits.audits.edit_shifts import CONTROLS
+from gamecircuits.audits.edits import EDIT, NO_EDIT
 from gamecircuits.figures.boards._squares import Point, draw_on
 from gamecircuits.figures.layout import FIXED
 from gamecircuits.figures.models.board_predictions import LEGAL, draw_board, locate

@@ -10,7 +10,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from gamecircuits.analysis.bridge import ALL
+from gamecircuits.audits.bridge import ALL
 from gamecircuits.figures.boards._squares import column_name, get_shape
 from gamecircuits.figures.style import (
     COLOURS,
@@ -51,7 +51,7 @@ FACTOR_COLOURS = {0.0: COLOURS[0], 0.5: COLOURS[1], 1.0: GREY, 2.0: COLOURS[2]}
 
 
 def make_table(tables: Mapping[str, pd.DataFrame], trained_length: int | None) -> pd.DataFrame:
-    """The tables of `analysis.bridge.Bridge`, one below the other; `part` says which."""
+    """The tables of `audits.bridge.Bridge`, one below the other; `part` says which."""
     circuit = tables[CIRCUIT]
     parts = {name: tables[name] for name in (DISPLACED, RESCALED, LAYERS)}
     parts[CIRCUIT] = circuit[circuit["head"] == ALL]

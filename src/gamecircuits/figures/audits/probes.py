@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from gamecircuits.analysis.clusters import NORMAL
+from gamecircuits.audits.clusters import NORMAL
 from gamecircuits.figures.style import (
     FULL,
     GREY,
@@ -58,7 +58,7 @@ def make_table(tables: Mapping[str, pd.DataFrame], trained_length: int | None) -
     those where there is an MLP probe too.
 
     Args:
-        tables: overall, by_length and fits of `analysis.probing.Probed`.
+        tables: overall, by_length and fits of `audits.probing.Probed`.
 
     Returns:
         one row for each series (`LOOKS`, but for the base rate, which is in columns), feature,

@@ -1,6 +1,6 @@
 """Stage: which heads, MLPs and neurons of a model predict the legal tokens."""
 
-from gamecircuits.analysis.attribution import attribute_model as attribute
+from gamecircuits.audits.attribution import attribute_model as attribute
 from gamecircuits.pipeline.run.progress import log
 from gamecircuits.pipeline.stages._audit import open_audit, write_tables
 from gamecircuits.randomness import get_rng

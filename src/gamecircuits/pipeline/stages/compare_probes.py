@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from gamecircuits.analysis.probing import compare_probed
+from gamecircuits.audits.probing import compare_probed
 from gamecircuits.storage.tables import read_frame, write_frame
 
 

@@ -1,9 +1,9 @@
 """Stage: whether a model uses the board that probes read: edits of its residual stream."""
 
-from gamecircuits.analysis.activations import list_sites
-from gamecircuits.analysis.edit_effects import summarise_edits
-from gamecircuits.analysis.edits import edit_model as edit
-from gamecircuits.analysis.probes import name_probe, read_probes
+from gamecircuits.audits.activations import list_sites
+from gamecircuits.audits.edit_effects import summarise_edits
+from gamecircuits.audits.edits import edit_model as edit
+from gamecircuits.audits.probes import name_probe, read_probes
 from gamecircuits.pipeline.run.progress import log
 from gamecircuits.pipeline.stages._audit import open_audit, write_tables
 from gamecircuits.randomness import get_rng

@@ -1,7 +1,7 @@
 """Stage: what can be read of the game's positions in a model, by probes beside their controls."""
 
-from gamecircuits.analysis.probes import write_probes
-from gamecircuits.analysis.probing import probe_model as probe
+from gamecircuits.audits.probes import write_probes
+from gamecircuits.audits.probing import probe_model as probe
 from gamecircuits.pipeline.run.progress import log
 from gamecircuits.pipeline.stages._audit import open_audit, write_tables
 from gamecircuits.randomness import get_rng

@@ -1,6 +1,6 @@
 """Stage: the first layer of a model as a transformer that solves set complement."""
 
-from gamecircuits.analysis.bridge import read_first_layer as read
+from gamecircuits.audits.bridge import read_first_layer as read
 from gamecircuits.pipeline.run.progress import log
 from gamecircuits.pipeline.stages._audit import open_audit, write_tables
 from gamecircuits.randomness import get_rng

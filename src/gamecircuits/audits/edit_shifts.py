@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from gamecircuits.analysis.activations import POSITIONS, read_activations
-from gamecircuits.analysis.edit_cases import Cases
 from gamecircuits.analysis.metrics import probabilities
-from gamecircuits.analysis.probes import FLAT
+from gamecircuits.audits.activations import POSITIONS, read_activations
+from gamecircuits.audits.edit_cases import Cases
+from gamecircuits.audits.probes import FLAT
 from gamecircuits.errors import GamecircuitsError
 from gamecircuits.games._bitboard_game import BitboardGame
 from gamecircuits.games.game import PAD

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from gamecircuits.analysis.edit_cases import MEASURES
-from gamecircuits.analysis.edits import NO_EDIT
+from gamecircuits.audits.edit_cases import MEASURES
+from gamecircuits.audits.edits import NO_EDIT
 
 LEVEL = 0.95
 MARGINS = {"tokens": 0.1, "probability": 0.02}  # by unit: effects that count as none

@@ -8,7 +8,8 @@ output that never occurs; a resampled one does, though not beside these others.
 import numpy as np
 import pandas as pd
 
-from gamecircuits.analysis.components import (
+from gamecircuits.analysis.metrics import context_metrics
+from gamecircuits.audits.components import (
     TOKENS,
     Component,
     Say,
@@ -20,8 +21,7 @@ from gamecircuits.analysis.components import (
     run_rest,
     write,
 )
-from gamecircuits.analysis.metrics import context_metrics
-from gamecircuits.analysis.prefixes import Prefixes, average
+from gamecircuits.audits.prefixes import Prefixes, average
 
 METRICS = ("illegal_token_rate", "total_variation", "kl_divergence", "displacement")
 END = "logits"  # the receiver at the end

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gamecircuits.analysis.first_layer import Readout, Strengths
+from gamecircuits.audits.first_layer import Readout, Strengths
 from gamecircuits.transformer.gpt import GPT, Array
 
 

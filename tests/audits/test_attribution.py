@@ -8,16 +8,16 @@ import pytest
 from gpts import gpts, make_gpt, naive_attention, naive_mlp, normed
 from hypothesis import example, given, settings
 
-from gamecircuits.analysis.ablation import ablate, change_output, patch_paths
-from gamecircuits.analysis.attribution import attribute, attribute_model, weigh_displacement
-from gamecircuits.analysis.components import (
+from gamecircuits.analysis.metrics import context_metrics
+from gamecircuits.audits.ablation import ablate, change_output, patch_paths
+from gamecircuits.audits.attribution import attribute, attribute_model, weigh_displacement
+from gamecircuits.audits.components import (
     list_components,
     trace,
     write,
 )
-from gamecircuits.analysis.metrics import context_metrics
-from gamecircuits.analysis.prefixes import pool, prepare_prefixes
-from gamecircuits.analysis.scales import Chains
+from gamecircuits.audits.prefixes import pool, prepare_prefixes
+from gamecircuits.audits.scales import Chains
 from gamecircuits.errors import GamecircuitsError
 from gamecircuits.games.game import PAD, make_game
 from gamecircuits.transformer.circuits import from_circuits

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import scipy
 
-from gamecircuits.analysis import probes
-from gamecircuits.analysis.probes import (
+from gamecircuits.audits import probes
+from gamecircuits.audits.probes import (
     EXCESS,
     Probe,
     fit_probe,

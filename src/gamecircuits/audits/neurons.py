@@ -3,10 +3,10 @@
 import numpy as np
 import pandas as pd
 
-from gamecircuits.analysis.ablation import METRICS, average_games, change_output, measure
-from gamecircuits.analysis.components import Component, Say, Trace, list_components
-from gamecircuits.analysis.prefixes import Prefixes, pool
-from gamecircuits.analysis.scales import Chains
+from gamecircuits.audits.ablation import METRICS, average_games, change_output, measure
+from gamecircuits.audits.components import Component, Say, Trace, list_components
+from gamecircuits.audits.prefixes import Prefixes, pool
+from gamecircuits.audits.scales import Chains
 from gamecircuits.games.game import Feature, Game
 
 TOP = 20  # neurons that are described

@@ -4,8 +4,8 @@ import numpy as np
 from gpts import as_gpt
 from scipy.special import softmax
 
-from gamecircuits.analysis.first_layer import Readout, Strengths
-from gamecircuits.analysis.rescaling import find_directions, rescale, shrink
+from gamecircuits.audits.first_layer import Readout, Strengths
+from gamecircuits.audits.rescaling import find_directions, rescale, shrink
 from gamecircuits.games.game import make_game
 from gamecircuits.theory.dispersion import mean_strengths
 from gamecircuits.transformer.circuits import ov_circuit

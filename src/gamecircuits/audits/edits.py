@@ -17,8 +17,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from gamecircuits.analysis.activations import check_sites, list_sites
-from gamecircuits.analysis.edit_cases import (
+from gamecircuits.audits.activations import check_sites, list_sites
+from gamecircuits.audits.edit_cases import (
     CHANGE,
     EDITS,
     NONE_LEFT,
@@ -27,7 +27,7 @@ from gamecircuits.analysis.edit_cases import (
     sample_cases,
     tell_reachable,
 )
-from gamecircuits.analysis.edit_shifts import (
+from gamecircuits.audits.edit_shifts import (
     AFTER,
     MEANS,
     Shifts,
@@ -38,7 +38,7 @@ from gamecircuits.analysis.edit_shifts import (
     move,
     predict_edited,
 )
-from gamecircuits.analysis.probes import Probe
+from gamecircuits.audits.probes import Probe
 from gamecircuits.errors import GamecircuitsError
 from gamecircuits.games._bitboard_game import BitboardGame
 from gamecircuits.games.game import PAD, Game

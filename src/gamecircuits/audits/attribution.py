@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from gamecircuits.analysis.ablation import ablate, patch_paths
-from gamecircuits.analysis.components import (
+from gamecircuits.audits.ablation import ablate, patch_paths
+from gamecircuits.audits.components import (
     BIASES,
     POSITIONS,
     TOKENS,
@@ -21,9 +21,9 @@ from gamecircuits.analysis.components import (
     list_components,
     trace,
 )
-from gamecircuits.analysis.neurons import describe_neurons
-from gamecircuits.analysis.prefixes import Prefixes, average, prepare_prefixes
-from gamecircuits.analysis.scales import Chains
+from gamecircuits.audits.neurons import describe_neurons
+from gamecircuits.audits.prefixes import Prefixes, average, prepare_prefixes
+from gamecircuits.audits.scales import Chains
 from gamecircuits.games.game import Game
 from gamecircuits.transformer.gpt import GPT
 

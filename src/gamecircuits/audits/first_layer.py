@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import scipy
 
-from gamecircuits.analysis.activations import read_activations
+from gamecircuits.audits.activations import read_activations
 from gamecircuits.theory.basics import decompose_off_diagonal
 from gamecircuits.transformer.gpt import GPT, map_weights, normalize, rotate
 

@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from gamecircuits.analysis.edit_cases import MEASURES
-from gamecircuits.analysis.edit_effects import summarise_edits
-from gamecircuits.analysis.edits import EDIT, NO_EDIT
+from gamecircuits.audits.edit_cases import MEASURES
+from gamecircuits.audits.edit_effects import summarise_edits
+from gamecircuits.audits.edits import EDIT, NO_EDIT
 
 ODD = "random direction"
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from twins import legal_on, naive_states
 
-from gamecircuits.analysis import edit_cases
-from gamecircuits.analysis.edit_cases import (
+from gamecircuits.audits import edit_cases
+from gamecircuits.audits.edit_cases import (
     EDITS,
     EMPTY,
     enumerate_positions,

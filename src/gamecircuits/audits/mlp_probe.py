@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gamecircuits.analysis.probes import check_rows, find_whitening, take_gradient
+from gamecircuits.audits.probes import check_rows, find_whitening, take_gradient
 
 HIDDEN = 128  # units, which all places share
 BATCH, STEPS, RATE = 256, 1500, 3e-3  # of Adam; the rate falls to 0 in a straight line

@@ -5,7 +5,7 @@ import pytest
 from gpts import as_gpt, make_gpt
 from standard_models import BETA, DIRECT, EXACT, OV, SCORES, V, X, play
 
-from gamecircuits.analysis.first_layer import (
+from gamecircuits.audits.first_layer import (
     Readout,
     attend,
     fit_strengths,

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from gpts import as_gpt, make_gpt
 
-from gamecircuits.analysis import bridge
-from gamecircuits.analysis.bridge import read_first_layer
+from gamecircuits.audits import bridge
+from gamecircuits.audits.bridge import read_first_layer
 from gamecircuits.errors import GamecircuitsError
 from gamecircuits.games.game import make_game
 from gamecircuits.games.splits import SplitGames

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gamecircuits.analysis.components import Trace
+from gamecircuits.audits.components import Trace
 from gamecircuits.transformer.gpt import EPS, Norm
 
 

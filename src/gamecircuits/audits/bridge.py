@@ -1,7 +1,7 @@
 """The bridge from board games to the theory: what is played is known after the first attention.
 
 Whether a square is empty is set complement: the token that fills it was not played. The first layer
-of a GPT with a probe of that is a one-layer transformer (`gamecircuits.analysis.first_layer`), of
+of a GPT with a probe of that is a one-layer transformer (`gamecircuits.audits.first_layer`), of
 which the theory says how far the score of a played token lies below that of the others, at every
 length. Here this is measured, and what is done to it comes back in the model's predictions.
 """
@@ -13,9 +13,11 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from gamecircuits.analysis.activations import list_sites, read_activations
 from gamecircuits.analysis.evaluation import get_logits
-from gamecircuits.analysis.first_layer import (
+from gamecircuits.analysis.inside import describe_attention, look_inside
+from gamecircuits.analysis.metrics import probabilities
+from gamecircuits.audits.activations import list_sites, read_activations
+from gamecircuits.audits.first_layer import (
     Readout,
     Strengths,
     TokenCircuits,
@@ -26,10 +28,8 @@ from gamecircuits.analysis.first_layer import (
     score_by_form,
     score_by_tables,
 )
-from gamecircuits.analysis.inside import describe_attention, look_inside
-from gamecircuits.analysis.metrics import probabilities
-from gamecircuits.analysis.probes import fit_probe
-from gamecircuits.analysis.rescaling import find_directions, rescale, shrink
+from gamecircuits.audits.probes import fit_probe
+from gamecircuits.audits.rescaling import find_directions, rescale, shrink
 from gamecircuits.errors import GamecircuitsError
 from gamecircuits.games.game import PAD, Game
 from gamecircuits.games.splits import SplitGames

@@ -5,8 +5,8 @@ import pytest
 from edits_by_hand import GAME, SITES, WIDTH, V, make_board_gpt, make_board_probe
 from gpts import make_gpt, naive_gpt_logits
 
-from gamecircuits.analysis.edit_cases import sample_cases
-from gamecircuits.analysis.edit_shifts import (
+from gamecircuits.audits.edit_cases import sample_cases
+from gamecircuits.audits.edit_shifts import (
     AFTER,
     CONTROLS,
     FEWEST,

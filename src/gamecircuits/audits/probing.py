@@ -19,15 +19,15 @@ import numpy as np
 import pandas as pd
 import scipy
 
-from gamecircuits.analysis.activations import (
+from gamecircuits.audits.activations import (
     check_sites,
     list_sites,
     read_activations,
     shuffle_weights,
 )
-from gamecircuits.analysis.clusters import NORMAL, summarise, summarise_overall
-from gamecircuits.analysis.mlp_probe import STEPS, MLPProbe, fit_mlp_probe
-from gamecircuits.analysis.probes import Probe, fit_probe, name_probe
+from gamecircuits.audits.clusters import NORMAL, summarise, summarise_overall
+from gamecircuits.audits.mlp_probe import STEPS, MLPProbe, fit_mlp_probe
+from gamecircuits.audits.probes import Probe, fit_probe, name_probe
 from gamecircuits.errors import GamecircuitsError, ParameterError
 from gamecircuits.games.game import GAMES, PAD, Game
 from gamecircuits.games.splits import SplitGames, hash_games

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gamecircuits.analysis.clusters import summarise, summarise_overall
+from gamecircuits.audits.clusters import summarise, summarise_overall
 
 
 def test_games_of_one_prefix_have_the_usual_error():

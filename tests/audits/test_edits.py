@@ -6,10 +6,10 @@ import pytest
 from edits_by_hand import GAME, SITES, V, make_board_gpt, make_board_probe
 from gpts import make_gpt
 
-from gamecircuits.analysis.edit_cases import MEASURES, STAY, measure, sample_cases
-from gamecircuits.analysis.edit_shifts import AFTER, CONTROLS
-from gamecircuits.analysis.edits import EDIT, NO_EDIT, edit_model
-from gamecircuits.analysis.probes import Probe
+from gamecircuits.audits.edit_cases import MEASURES, STAY, measure, sample_cases
+from gamecircuits.audits.edit_shifts import AFTER, CONTROLS
+from gamecircuits.audits.edits import EDIT, NO_EDIT, edit_model
+from gamecircuits.audits.probes import Probe
 from gamecircuits.errors import GamecircuitsError
 from gamecircuits.games.game import make_game
 from gamecircuits.games.splits import split_games

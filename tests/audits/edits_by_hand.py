@@ -7,7 +7,7 @@ where a stone is; the first MLP makes it) and logits (the second MLP makes them 
 
 import numpy as np
 
-from gamecircuits.analysis.probes import Probe
+from gamecircuits.audits.probes import Probe
 from gamecircuits.games.game import make_game
 from gamecircuits.transformer.gpt import GPT, MLP, Attention, Block, Design, GPTParameters
 

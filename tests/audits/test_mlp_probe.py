@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from gamecircuits.analysis.mlp_probe import fill_gradient, fit_mlp_probe
-from gamecircuits.analysis.probes import fit_probe
+from gamecircuits.audits.mlp_probe import fill_gradient, fit_mlp_probe
+from gamecircuits.audits.probes import fit_probe
 
 
 def test_gradient_is_that_of_differences():
@@ -25,7 +25,7 @@ def test_gradient_is_that_of_differences():
 
 
 def test_parity_is_read_by_a_hidden_layer_only(monkeypatch):
-    monkeypatch.setattr("gamecircuits.analysis.mlp_probe.STEPS", 150)
+    monkeypatch.setattr("gamecircuits.audits.mlp_probe.STEPS", 150)
     rng = np.random.default_rng(0)
     signs = rng.choice([-1.0, 1], size=(400, 2))
     rows = signs + rng.normal(scale=0.1, size=(400, 2))

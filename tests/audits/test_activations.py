@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from gpts import make_gpt
 
-from gamecircuits.analysis import activations
-from gamecircuits.analysis.activations import (
+from gamecircuits.audits import activations
+from gamecircuits.audits.activations import (
     check_sites,
     list_sites,
     read_activations,

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 from gpts import make_gpt
 
-from gamecircuits.analysis import mlp_probe, probing
-from gamecircuits.analysis.activations import read_activations
-from gamecircuits.analysis.probes import EXCESS
-from gamecircuits.analysis.probing import (
+from gamecircuits.audits import mlp_probe, probing
+from gamecircuits.audits.activations import read_activations
+from gamecircuits.audits.probes import EXCESS
+from gamecircuits.audits.probing import (
     Prefixes,
     check_features,
     compare_probed,
