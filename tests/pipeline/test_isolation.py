@@ -31,12 +31,18 @@ CONFIG = {
         "own": {"kind": "file", "path": FOUR, "function": "get_parameters", "vocab_size": 5},
         "on_board": {"kind": "untrained", "vocab_size": 6},
         "deep": {"kind": "trained", "search": "deep"},
+        "averaged": {"kind": "trained", "search": "deep", "average": "ema", "figures": False},
     },
     "evaluations": {
         "whole": {"game": "sets", "models": ["constructed", "foreign"], "contexts": "all"},
         "own": {"game": "own", "models": ["own"]},
         "some": {"game": "sets", "models": ["constructed", "trained"]},
         "board": {"game": "board", "models": ["on_board"], "dtype": "float32"},
+    },
+    "audits": {
+        "inside": {
+            "game": "board", "models": ["deep", "averaged"], "fit_games": 40, "test_games": 20,
+        }
     },
     "claims": {"vocab_sizes": [4], "instances": 1},
     "experiments": {"e": {"kind": "parallel_resistors", "vocab_size": 4, "num_models": 1}},

@@ -340,6 +340,8 @@ def test_every_file_is_made_by_one_job(tmp_path):
     assert {job.stage.name for job in plan.jobs} >= set(STAGES) - {
         *("import_model", "measure_legality", "plot_board", "plot_attention"),
         *("check_hypotheses", "plot_hypotheses", "plot_grids"),
+        *("probe_model", "edit_model", "attribute_model", "read_first_layer"),
+        *("collect_audit", "compare_probes", "plot_audit"),
     }
     made: set[str] = set()
     for job in plan.jobs:

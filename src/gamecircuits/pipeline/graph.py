@@ -20,7 +20,7 @@ from gamecircuits.experiments.experiment import EXPERIMENTS
 from gamecircuits.explorer.page import digest_files, list_assets, read_theory
 from gamecircuits.figures.palette import colour_of, colours_of
 from gamecircuits.figures.searches._made_for import is_made_for
-from gamecircuits.games.game import GAMES, Game, token_dtype
+from gamecircuits.games.game import GAMES, token_dtype
 from gamecircuits.games.set_complement import SetComplement
 from gamecircuits.kinds import list_modules
 from gamecircuits.pipeline.captions import make_renderer
@@ -29,7 +29,7 @@ from gamecircuits.pipeline.config.limits import (
     list_needs_of_measuring,
     list_needs_of_training,
 )
-from gamecircuits.pipeline.config.named import Config, NamedGame, NamedModel
+from gamecircuits.pipeline.config.named import Config, NamedAudit, NamedGame, NamedModel
 from gamecircuits.pipeline.stage import STAGES, File, Names, Stage, Work, figure, file_of, stage
 from gamecircuits.storage.files import record_path
 from gamecircuits.training.trial import ARCHITECTURES
@@ -575,12 +575,13 @@ COLLECTED = {  # table of an audit: the figure and the table that it joins
 }
 
 
-def _has(game: Game, figure: str) -> bool:
-    """Whether an audit on this game has the figure."""
+def _has(audit: NamedAudit, figure: str, model: NamedModel | None = None) -> bool:
+    """Whether an audit has the figure, of this model or any."""
     from gamecircuits.games._bitboard_game import BitboardGame  # brings numba
 
-    if figure == "edits":
-        return isinstance(game, BitboardGame)
+    game, models = audit.game.game, [model] if model else audit.models
+    if figure == "edits":  # between sublayers
+        return isinstance(game, BitboardGame) and any(m.num_sublayers > 1 for m in models)
     if figure == "first_layer":  # where each token fills a place
         has_squares = isinstance(game, BitboardGame) and game.num_squares == game.vocab_size
         return has_squares or isinstance(game, SetComplement)
@@ -588,12 +589,12 @@ def _has(game: Game, figure: str) -> bool:
 
 
 def _audited(config: Config, figure: str) -> list[Names]:
-    """The models of all audits, on games that have the figure."""
+    """The models of all audits that have the figure."""
     return [
         {"audit": audit.name, "model": model.name}
         for audit in config.audits.values()
         for model in audit.models
-        if _has(audit.game.game, figure)
+        if _has(audit, figure, model)
     ]
 
 
@@ -680,13 +681,13 @@ def read_first_layer(config: Config, audit: str, model: str) -> Work:
         {"audit": audit.name, "table": table}
         for audit in config.audits.values()
         for table, (figure, _) in COLLECTED.items()
-        if _has(audit.game.game, figure)
+        if _has(audit, figure)
     ],
 )
 def collect_audit(config: Config, audit: str, table: str) -> Work:
     """A table of all models of an audit"""
-    names = [model.name for model in config.audits[audit].models]
-    figure, of_model = COLLECTED[table]
+    named, (figure, of_model) = config.audits[audit], COLLECTED[table]
+    names = [model.name for model in named.models if _has(named, figure, model)]
     reads: dict[str, File | list[File]] = {
         "of_models": [
             file

@@ -140,6 +140,11 @@ class Trial(ABC):
         """Whether the model takes no longer prefix than the context that it was made for."""
         return False
 
+    @property
+    def num_sublayers(self) -> int:
+        """Attentions and MLPs of the model."""
+        return 1
+
     def to_tensors(self, weights: Weights) -> Weights:
         """What is kept of an average on disk."""
         return weights

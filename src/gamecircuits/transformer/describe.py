@@ -25,6 +25,13 @@ def describe_design(model: GPT) -> dict[str, str | int]:
     }
 
 
+def count_sublayers(model: Model) -> int:
+    """Attentions and MLPs of a model."""
+    if not isinstance(model, GPT):
+        return 1
+    return sum(1 + (block.mlp is not None) for block in model.parameters.blocks)
+
+
 def get_context(model: Model) -> int | None:
     """The longest prefix that a model takes (tokens), None if any length will do."""
     table = model.parameters.W_pos if isinstance(model, GPT) else None

@@ -834,3 +834,26 @@ def test_command_line(load, capsys):
     Path("c.yaml").write_text("games: 3", encoding="utf-8")
     assert main(["c.yaml"]) == 1
     assert "c.yaml:1: games = 3: must be a mapping" in capsys.readouterr().err
+
+
+def test_audits_are_of_deep_models_on_games_with_positions(load, tmp_path):
+    write_model(tmp_path / "deep.safetensors", make_gpt(np.random.default_rng(0), V=8), "{}")
+    text = GOOD.replace("evaluations:", "  d: {kind: file, path: deep.safetensors}\nevaluations:")
+    audit = "audits: {x: {game: a, models: [d], fit_games: 20}}\n"
+    config = load(text + audit)
+    assert config.audits["x"].fit_games == 20
+    assert config.models["d"].figures
+    for old, new, problem in (
+        ("[d]", "[d, m]", "audits.x.models[1] = 'm': has one layer, which its diagnosis reads"),
+        ("[d]", "[d, d]", "audits.x.models[1] = 'd': is listed twice"),
+        ("game: a", "game: w", "audits.x.game = 'w': positions of windowed_complement consist of"),
+        ("fit_games: 20", "fit_games: 2", "audits.x.fit_games = 2: allowed: "),
+        ("fit_games", "fitgames", "audits.x.fitgames: unknown key; did you mean 'fit_games'?"),
+        ("[d]", "[e]", "audits.x.models[0] = 'e': no such entry of models"),
+    ):
+        with pytest.raises(ConfigError, match=re.escape(problem)):
+            load(text + audit.replace(old, new))
+    all_train = "vocab_size: 8\n    splits: {train: 1, validation: 0, test: 0}\n  w"
+    splits = text.replace("vocab_size: 8\n  w", all_train)
+    with pytest.raises(ConfigError, match=r"audits.x.game = 'a': needs games of all three splits"):
+        load(splits + audit)

@@ -62,7 +62,7 @@ from gamecircuits.training.trial import (
     has_range,
 )
 from gamecircuits.transformer.constructions.construction import CONSTRUCTIONS
-from gamecircuits.transformer.describe import get_context
+from gamecircuits.transformer.describe import count_sublayers, get_context
 from gamecircuits.transformer.one_layer import OneLayer
 
 OF_WEIGHTS = ("num_heads", "norm", "vocabulary", "transposed")  # keys of files, but not of code
@@ -385,6 +385,7 @@ class _Checker(Problems):
             entry.figures,
             game,
             is_one_layer=search.entry.architecture == "one_layer",
+            num_sublayers=trial.num_sublayers if trial else 1,
             context=game.game.max_length if trial and trial.is_bounded else None,
         )
 
@@ -433,6 +434,7 @@ class _Checker(Problems):
             "file",
             entry.figures,
             is_one_layer=isinstance(model, OneLayer),
+            num_sublayers=count_sublayers(model),
             context=get_context(model),
         )
 

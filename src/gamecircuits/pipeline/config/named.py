@@ -46,6 +46,7 @@ class NamedModel:
     figures: bool  # whether it is diagnosed and drawn
     game: NamedGame | None = None  # that it is made for, if that is known
     is_one_layer: bool = True  # of which the theory speaks, and all contexts can be evaluated
+    num_sublayers: int = 1  # attentions and MLPs
     context: int | None = None  # longest prefix that it takes (tokens); None is no limit
 
 

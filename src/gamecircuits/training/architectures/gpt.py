@@ -79,6 +79,10 @@ class GptTrial(Trial):
     def is_bounded(self) -> bool:
         return self.positions in WITH_TABLE
 
+    @property
+    def num_sublayers(self) -> int:
+        return self.num_layers * (1 + (self.d_mlp > 0))
+
     def count_kept(self, length: int) -> int:
         # From 1.0 to 1.2 times what XLA's programs took at seven sizes.
         of_layer = 12 * self.d_model + 6 * self.d_mlp + 3 * self.num_heads * length
