@@ -32,7 +32,9 @@ def write_gpt(name, **design):
 
 def test_the_configuration_makes_every_figure_of_the_model(run):
     write_gpt("my model.safetensors", V=12, num_positions=11)
-    code, [command] = run("my model.safetensors", "--fit-games", "50", "--seed", "3")
+    code, [command] = run(
+        "my model.safetensors", *"--fit-games 50 --seed 3 --trained-length 6".split()
+    )
     assert code == 0
     assert command[-4:] == ["--configfile", "audit_my_model.yaml", "--cores", "all"]
     config = load_config("audit_my_model.yaml")
@@ -40,6 +42,7 @@ def test_the_configuration_makes_every_figure_of_the_model(run):
     assert config.games["othello"].game == Othello(4)
     assert config.models["my_model"].settings["vocabulary"] == "playable"
     assert config.audits["audited"].fit_games == 50
+    assert config.find_trained_length(config.models["my_model"]) == 6
     figures = {file for file in Plan(config).files() if file.endswith(".png")}
     folder = "audit_my_model/figures/audits/audited/my_model"
     wanted = ("probes", "edits", "attribution", "first_layer")

@@ -411,8 +411,17 @@ class _Checker(Problems):
         except GamecircuitsError as error:
             self.report(path, str(error))
             return None
-        settings = entry.model_dump(exclude={"figures", "game", *OF_WEIGHTS}) | {"sha256": digest}
-        return NamedModel(name, entry.kind, settings, entry.vocab_size, "file", entry.figures)
+        of_model = {"figures", "game", "trained_length"}
+        settings = entry.model_dump(exclude={*of_model, *OF_WEIGHTS}) | {"sha256": digest}
+        return NamedModel(
+            name,
+            entry.kind,
+            settings,
+            entry.vocab_size,
+            "file",
+            entry.figures,
+            trained_length=entry.trained_length,
+        )
 
     def _open_file(self, name: str, entry: FileEntry, game: NamedGame | None) -> NamedModel | None:
         if {"function", "vocab_size", "arguments"} & entry.model_fields_set:
@@ -436,6 +445,7 @@ class _Checker(Problems):
             is_one_layer=isinstance(model, OneLayer),
             num_sublayers=count_sublayers(model),
             context=get_context(model),
+            trained_length=entry.trained_length,
         )
 
     def make_evaluation(self, name: str, value: Any) -> NamedEvaluation | None:

@@ -135,6 +135,9 @@ class FileEntry(ModelEntry):
     transposed: bool = Field(
         default=False, description="whether it numbers the game's squares column by column"
     )
+    trained_length: int | None = Field(
+        default=None, ge=1, description="longest prefix that it met in training, if that is known"
+    )
     function: str | None = Field(
         default=None, description="name of a function in a .py file: function(vocab_size)"
     )

@@ -48,6 +48,7 @@ class NamedModel:
     is_one_layer: bool = True  # of which the theory speaks, and all contexts can be evaluated
     num_sublayers: int = 1  # attentions and MLPs
     context: int | None = None  # longest prefix that it takes (tokens); None is no limit
+    trained_length: int | None = None  # longest prefix in training, of a file that says so
 
 
 @dataclass(frozen=True)
@@ -127,9 +128,10 @@ class Config:
     raw: dict  # as read, for the report
 
     def find_trained_length(self, model: NamedModel) -> int | None:
-        """Longest prefix that a trained model met in training (tokens); None for others."""
-        is_trained = model.origin == "trial"
-        return self.searches[model.settings["search"]].entry.length if is_trained else None
+        """Longest prefix that a model met in training (tokens); None if that is not known."""
+        if model.origin == "trial":
+            return self.searches[model.settings["search"]].entry.length
+        return model.trained_length
 
     def find_game(self, model: NamedModel) -> NamedGame | None:
         """The game that a model is diagnosed on; None is set complement.

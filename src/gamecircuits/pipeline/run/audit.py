@@ -58,7 +58,7 @@ def make_config(arguments: argparse.Namespace, game: Game, vocabulary: str) -> d
     """The configuration of a run that audits one file on one game."""
     kind, model = arguments.game, name_model(arguments.file)
     keys = {key: getattr(game, key) for key in get_parameters(type(game))}
-    given = {key: getattr(arguments, key) for key in ("num_heads", "norm")}
+    given = {key: getattr(arguments, key) for key in ("num_heads", "norm", "trained_length")}
     given |= {"vocabulary": vocabulary, "transposed": arguments.transposed or None}
     given = {key: value for key, value in given.items() if value is not None}
     return {
@@ -107,6 +107,9 @@ def make_parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         help="a key of the game, such as board_size=6; may be repeated",
+    )
+    parser.add_argument(
+        "--trained-length", type=int, help="longest prefix in its training, if games are longer"
     )
     parser.add_argument("--num-heads", type=int, help="where the weights do not tell")
     parser.add_argument(
