@@ -33,7 +33,7 @@ def write_gpt(name, **design):
 def test_the_configuration_makes_every_figure_of_the_model(run):
     write_gpt("my model.safetensors", V=12, num_positions=11)
     code, [command] = run(
-        "my model.safetensors", *"--fit-games 50 --seed 3 --trained-length 6".split()
+        "my model.safetensors", *["--fit-games", "50", "--seed", "3", "--trained-length", "6"]
     )
     assert code == 0
     assert command[-4:] == ["--configfile", "audit_my_model.yaml", "--cores", "all"]
