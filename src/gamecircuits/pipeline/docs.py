@@ -2,13 +2,13 @@
 
     python3 run.py docs                 run the pipeline, then copy figures and tables, render pages
     python3 run.py docs --only PART     one part alone: figures, tour, page, training, replication,
-                                        othello, othello_again or languages
+                                        othello, othello_again, languages or inside
     python3 run.py docs --check         say whether pages are what their tables give
     python3 run.py docs --redraw        draw figures anew from results that are there, of any code
 
 A run is resumed, and what is there is not made again. `training` takes half an hour on two cores,
 `replication` (the same with another seed) as long, `figures` ten minutes. `othello` takes an hour
-and a half, `othello_again` (with another seed) as long, `languages` half an hour.
+and a half, `othello_again` (with another seed) as long, `languages` and `inside` half an hour.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from pathlib import Path
 import pandas as pd
 
 from gamecircuits.explorer.page import make_copy
-from gamecircuits.pipeline import othello_page, othello_tables, training_page
+from gamecircuits.pipeline import inside_page, othello_page, othello_tables, training_page
 from gamecircuits.pipeline.config.load import load_config
 from gamecircuits.pipeline.config.named import Config
 from gamecircuits.pipeline.docs_images import is_current, make_image, redraw
@@ -94,12 +94,14 @@ RUNS = {
         "config/othello_gpt.yaml", {"seed": 1, "results": "results/othello_gpt_again"}
     ),
     "languages": Run("config/languages.yaml"),
+    "inside": Run("config/othello_audit.yaml"),
 }
 PAGES: dict[str, Callable[[Path], str]] = {  # in docs, with what renders them
     "training.md": training_page.render_page,
     "othello.md": othello_page.render_page,
+    "inside.md": inside_page.render_page,
 }
-OTHELLO = othello_page.FOLDER
+OTHELLO, INSIDE = othello_page.FOLDER, inside_page.FOLDER
 HYPOTHESES = "hypotheses"  # the table of this name
 START = "start"  # the folder of the first page's figures
 FIGURES = {  # file in docs: run, and file in its results; throughput.png is made by benchmarks/
@@ -124,10 +126,18 @@ FIGURES = {  # file in docs: run, and file in its results; throughput.png is mad
     f"{OTHELLO}/curves_large.png": ("othello", "figures/searches/large/curves.png"),
     f"{OTHELLO}/dispersion_large.png": ("othello", "figures/searches/large/dispersion.png"),
     f"{OTHELLO}/languages.png": ("languages", "figures/grids/extrapolation.png"),
+    f"{INSIDE}/probes_large.png": ("inside", "figures/audits/large/large/probes.png"),
+    f"{INSIDE}/edits_large.png": ("inside", "figures/audits/large/large/edits.png"),
+    f"{INSIDE}/attribution_small.png": ("inside", "figures/audits/small/small/attribution.png"),
+    f"{INSIDE}/first_layer_small_no_positions.png": (
+        "inside",
+        "figures/audits/small/small_no_positions/first_layer.png",
+    ),
 }
 MADE_LATER = {  # run: its table in docs; where that is not there, neither are its page and figures
     "othello": f"{OTHELLO}/factors.csv",
     "languages": f"{OTHELLO}/languages.csv",
+    "inside": f"{INSIDE}/probes.csv",
 }
 TABLES = ("effects", "mechanisms", "moderators")  # of every search
 PAGE = "index.html"  # in docs: the page of the default run
@@ -288,6 +298,17 @@ def update_languages(docs: Path) -> None:
     copy_figures("languages", docs)
 
 
+def update_inside(docs: Path) -> None:
+    """Tables and figures of what models know of the board."""
+    run = RUNS["inside"]
+    (docs / INSIDE).mkdir(exist_ok=True)
+    files = run.plan.files("audits")
+    results = run.make(file.removeprefix(f"{run.results}/") for file in files)
+    for name, table in inside_page.make_tables(run.load(), results).items():
+        write_table(table, docs / INSIDE / f"{name}.csv")
+    copy_figures("inside", docs)
+
+
 def update_page(docs: Path) -> None:
     """The page of the default run; the images are those beside it."""
     page = RUNS["default"].make(["index.html"]) / "index.html"
@@ -312,6 +333,7 @@ PARTS = {
     "othello": update_othello,
     "othello_again": update_othello_again,
     "languages": update_languages,
+    "inside": update_inside,
 }
 
 

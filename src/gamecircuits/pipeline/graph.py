@@ -572,6 +572,7 @@ COLLECTED = {  # table of an audit: the figure and the table that it joins
     "ablation": ("attribution", "ablated"),
     "heads": ("first_layer", "heads"),
     "first_layer": ("first_layer", "lengths"),
+    "rescaled": ("first_layer", "rescaled"),
 }
 
 
