@@ -61,6 +61,20 @@ def test_other_games_have_no_edits(run):
 
 
 @pytest.mark.parametrize(
+    ("design", "missing"),
+    [
+        ({"num_layers": 1, "d_mlp": None}, {"edit_model"}),
+        ({"num_layers": 0}, {"edit_model", "read_first_layer"}),
+    ],
+)
+def test_few_sublayers_leave_out_what_is_between_them(run, design, missing):
+    write_gpt("m.safetensors", V=16, num_positions=11, **design)
+    assert run("m.safetensors")[0] == 0
+    jobs = {job.stage.name for job in Plan(load_config("audit_m.yaml")).jobs}
+    assert {"probe_model", "edit_model", "attribute_model", "read_first_layer"} - jobs == missing
+
+
+@pytest.mark.parametrize(
     ("size", "arguments", "message"),
     [
         (17, ("--game", "othello"), "may be read in 2 ways"),
@@ -70,6 +84,7 @@ def test_other_games_have_no_edits(run):
         (16, ("--vocabulary", "pad_tokens"), "has 17 tokens"),
         (16, ("--game", "file"), "needs --set path=VALUE"),
         (16, ("--num-heads", "3"), "num_heads is 3"),
+        (16, ("--seed", "-1"), "seed = -1: allowed"),
     ],
 )
 def test_what_does_not_fit_is_said_before_anything_runs(run, capsys, size, arguments, message):

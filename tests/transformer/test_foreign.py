@@ -137,6 +137,7 @@ def test_what_cannot_be_a_model_is_named(tmp_path):
     for size in (0, 5, 300, len(content) - 1):
         (tmp_path / "cut").write_bytes(content[:size])
         refused("is cut off or damaged|is no safetensors file", tmp_path / "cut")
+    refused("is a folder", tmp_path)
     (tmp_path / "old").write_bytes(b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.more")
     refused("of a PyTorch before 1.6", tmp_path / "old")
 

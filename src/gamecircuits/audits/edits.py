@@ -112,7 +112,7 @@ def edit_model(
             a probe is of another width or board.
     """
     board_game = _check(model, game, [*probes.items(), *(random_probes or {}).items()])
-    _, *inner, final = list_sites(model)
+    inner, final = list_sites(model)[1:-1], list_sites(model)[-1]
     sites = [site for site in inner if site in probes]
     if not sites:
         raise GamecircuitsError(

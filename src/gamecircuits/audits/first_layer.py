@@ -3,9 +3,9 @@
 The residual stream after the first attention is linear in what the heads say. So embedding, heads
 and a linear probe in place of the unembedding are token tables, as in
 `gamecircuits.transformer.circuits`, one of each kind a head. They are exact without positions. With
-positions they hold at one length: the last token at its place, the others averaged over the places
-before it. A norm before the attention acts on single tokens and is part of the tables. Shapes: H
-heads, n tokens, d width of the residual stream.
+positions they hold at one length: the last token at its place, keys of the others averaged over the
+places before it, and values over all places. A norm before the attention acts on single tokens and
+is part of the tables. Shapes: H heads, n tokens, d width of the residual stream.
 """
 
 from dataclasses import replace

@@ -585,7 +585,8 @@ def _has(audit: NamedAudit, figure: str, model: NamedModel | None = None) -> boo
         return isinstance(game, BitboardGame) and any(m.num_sublayers > 1 for m in models)
     if figure == "first_layer":  # where each token fills a place
         has_squares = isinstance(game, BitboardGame) and game.num_squares == game.vocab_size
-        return has_squares or isinstance(game, SetComplement)
+        is_fit = has_squares or isinstance(game, SetComplement)
+        return is_fit and any(m.num_sublayers > 0 for m in models)
     return True
 
 

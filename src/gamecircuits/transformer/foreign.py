@@ -54,6 +54,8 @@ def read_any_model(
     """
     if not Path(path).exists():
         raise ArtefactError(f"{path} does not exist")
+    if Path(path).is_dir():
+        raise ArtefactError(f"{path} is a folder; allowed: a file of weights in it")
     try:
         model = _read(path, num_heads, norm)
         check_finite(model)

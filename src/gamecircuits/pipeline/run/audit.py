@@ -143,7 +143,7 @@ def main(argv: list[str] | None = None) -> int:
         game = choose_game(arguments.game, arguments.keys, model.vocab_size)
         vocabulary = arguments.vocabulary
         if vocabulary is None:
-            vocabulary = recognise_vocabulary(model, game, get_rng(arguments.seed, "vocabulary"))
+            vocabulary = recognise_vocabulary(model, game, get_rng(0, "vocabulary"))
             print(f"{model.vocab_size} tokens, read as vocabulary: {vocabulary}", file=sys.stderr)
         values = make_config(arguments, game, vocabulary)
         path = write_config(values)
