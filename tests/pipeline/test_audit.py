@@ -84,6 +84,7 @@ def test_few_sublayers_leave_out_what_is_between_them(run, design, missing):
         (16, ("--vocabulary", "pad_tokens"), "has 17 tokens"),
         (16, ("--game", "file"), "needs --set path=VALUE"),
         (16, ("--num-heads", "3"), "num_heads is 3"),
+        (16, ("--trained-length", "12"), "trained_length = 12: allowed: 1 to 11"),
         (16, ("--seed", "-1"), "seed = -1: allowed"),
     ],
 )

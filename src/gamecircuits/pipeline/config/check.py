@@ -342,6 +342,9 @@ class _Checker(Problems):
         self._check_pair(path, model, game, entry.game)
         if game.game.max_length < 2:
             self.report(path, "its games are too short to predict anything", game.name)
+        elif model.trained_length and model.trained_length >= game.game.max_length:
+            message = f"allowed: 1 to {game.game.max_length - 1}, the prefixes of {game.name}"
+            self.report(("models", name, "trained_length"), message, model.trained_length)
         return replace(model, game=game)
 
     def _check_pair(self, path: KeyPath, model: NamedModel, game: NamedGame, value: str) -> None:
