@@ -141,7 +141,9 @@ class Inside:
         found = self.tables["edits"]["intervention"].unique()
         return ["the edit", *(name for name in found if name not in ("the edit", "no edit"))]
 
-    def edit(self, model: str, edit: str, side: str, intervention: str, measure: str) -> pd.Series:
+    def edit(self, names: tuple[str, str, str, str], measure: str) -> pd.Series:
+        """A measure of an edit; names are model, edit, side and intervention."""
+        model, edit, side, intervention = names
         return _only(
             choose_rows(
                 self.tables["edits"], model=model, edit=edit, group=side,
@@ -149,14 +151,14 @@ class Inside:
             )
         )  # fmt: skip
 
-    def mean(self, *names: str) -> Estimate:
+    def mean(self, names: tuple[str, str, str, str], measure: str) -> Estimate:
         """Of a measure after an intervention; names as in `edit`."""
-        row = self.edit(*names)
+        row = self.edit(names, measure)
         return Estimate(row["mean"], row["low"], row["high"])
 
-    def effect(self, *names: str) -> Estimate:
+    def effect(self, names: tuple[str, str, str, str], measure: str) -> Estimate:
         """What an intervention changes; names as in `edit`."""
-        row = self.edit(*names)
+        row = self.edit(names, measure)
         return Estimate(row["effect"], row["effect_low"], row["effect_high"], is_difference=True)
 
     def components(self, model: str) -> list[str]:
