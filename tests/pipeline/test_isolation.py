@@ -23,13 +23,13 @@ CONFIG = {
             "kind": "file", "path": FOUR, "function": "get_valid_next_token_mask",
             "vocab_size": 5, "num_games": 20,
         },
-        "board": {"kind": "mnk", "rows": 2, "columns": 3, "in_a_row": 2, "num_games": 20},
+        "board": {"kind": "mnk", "rows": 3, "columns": 3, "in_a_row": 3, "num_games": 20},
     },
     "models": {
         "constructed": {"kind": "balanced", "vocab_size": 5},
         "trained": {"kind": "trained", "search": "s"},
         "own": {"kind": "file", "path": FOUR, "function": "get_parameters", "vocab_size": 5},
-        "on_board": {"kind": "untrained", "vocab_size": 6},
+        "on_board": {"kind": "untrained", "vocab_size": 9},
         "deep": {"kind": "trained", "search": "deep"},
         "averaged": {"kind": "trained", "search": "deep", "average": "ema", "figures": False},
     },
@@ -41,7 +41,7 @@ CONFIG = {
     },
     "audits": {
         "inside": {
-            "game": "board", "models": ["deep", "averaged"], "fit_games": 40, "test_games": 20,
+            "game": "board", "models": ["deep", "averaged"], "fit_games": 200, "test_games": 30,
         }
     },
     "claims": {"vocab_sizes": [4], "instances": 1},
@@ -55,7 +55,7 @@ CONFIG = {
             "averages": {"last": {"kind": "last"}, "ema": {"kind": "ema", "decay": 0.5}},
         },
         "deep": {
-            "game": "board", "architecture": "gpt", "length": 2, "steps": 4, "checkpoints": 2,
+            "game": "board", "architecture": "gpt", "length": 3, "steps": 4, "checkpoints": 2,
             "trials": 1, "test_games": 10,
             "space": {"batch_size": 4, "num_layers": 1, "num_heads": 1, "d_model": 4, "d_mlp": 4},
             "grid": {
