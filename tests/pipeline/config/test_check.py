@@ -490,7 +490,7 @@ def test_a_model_from_a_file(load, tmp_path):
         load(text.replace("'my model.safetensors'", "."))
     gpt = make_gpt(np.random.default_rng(0), V=8)
     write_model(path, gpt, "{}")
-    with pytest.raises(ConfigError, match=r"a figure needs a OneLayer .* figures: false"):
+    with pytest.raises(ConfigError, match=r"needs models of one layer, and f is another"):
         load(text)
     text = text.replace("contexts: all", "contexts: sampled")
     whole = text.replace("safetensors'}", "safetensors', num_heads: 2, figures: false}")
