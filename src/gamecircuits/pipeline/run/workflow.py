@@ -39,16 +39,10 @@ SHOWN = {
     "claims.html": "the theory, claim by claim",
     "figures/hypotheses/forest.png": "what was claimed before the run, and what was found",
 }
-COMMANDS = (
-    "report",
-    "figure",
-    "diagnose",
-    "audit",
-    "docs",
-    "course",
-    "test",
-    "python",
-)  # of run.py
+COMMANDS = (  # of run.py
+    *("report", "figure", "diagnose", "audit", "export"),
+    *("docs", "course", "test", "python"),
+)
 NAMED = 10  # stale results that are named one by one
 
 
