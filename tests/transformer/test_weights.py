@@ -202,7 +202,7 @@ def test_files_that_are_not_whole_are_named(tmp_path):
         path.write_bytes(content)
         with pytest.raises(ArtefactError, match=wanted):
             read_any_model(path)
-    with pytest.raises(ArtefactError, match="is no safetensors file"):
+    with pytest.raises(ArtefactError, match="is a folder; allowed: a file of weights"):
         read_any_model(tmp_path)
 
 
