@@ -68,11 +68,13 @@ def test_a_model_that_uses_its_board_follows_the_edit(by_hand):
 
 def test_what_is_chosen_has_fewest_errors(by_hand, random_case):
     for edits in (by_hand, random_case[2]):
-        for _, rows in edits.choices.groupby("edit"):
+        for (_, intervention), rows in edits.choices.groupby(["edit", "intervention"]):
             chosen = rows[rows["chosen"]]
             assert len(chosen) == 1
             assert chosen["errors"].item() == rows["errors"].min()
-            assert set(rows["direction"]) == {"probe", "class means", "regression"}
+            assert {"class means", "regression"} <= set(rows["direction"])
+            is_last = rows["first_site"] == "blocks.1.resid_post"
+            assert (is_last == (intervention == AFTER)).all()
 
 
 def test_the_same_generator_gives_the_same_tables(random_case):

@@ -51,15 +51,6 @@ def test_numbers_are_those_of_the_tables(small):
     assert small.effect(names, "errors").value == pytest.approx(gain, abs=1e-4)
 
 
-def test_parts_add_up(small):
-    """The displacement of the model is that of its components, as the metric has it."""
-    parts = small.tables["attribution"]
-    for (_, lengths), rows in parts.groupby(["model", "lengths"]):
-        total = rows["displacement"].sum()
-        assert total > 0, lengths
-        assert rows["count"].nunique() == 1
-
-
 def test_numbers_in_words():
     assert percent(Estimate(0.975, 0.973, 0.977)) == "97.5 ± 0.2"
     assert round_all([-1.256, float("nan")]) == ["−1.26", "–"]

@@ -108,7 +108,7 @@ def read_first_layer(
     lengths = _describe_lengths(model, readout, strengths, test, scores, trained)
     say("rescaling what the first layer says")
     directions = find_directions(rows, readout, rng)
-    rescaled = _rescale_all(model, game, readout, strengths, directions, test, trained)
+    rescaled = _rescale_all(model, game, readout, strengths, directions, test, scores, trained)
     return Bridge(
         heads=_describe_heads(circuits, strengths, readout.W.T, directions["probe"]),
         circuit=_describe_circuit(circuits, fitted.known),
@@ -319,6 +319,7 @@ def _rescale_all(
     strengths: Strengths,
     directions: dict[str, np.ndarray],
     test: _Prefixes,
+    scores: np.ndarray,
     trained: int,
 ) -> pd.DataFrame:
     mask = game.get_valid_next_token_mask(test.tokens)[test.keep]
@@ -326,14 +327,14 @@ def _rescale_all(
     played[:, test.known] = test.members
     played &= ~mask
     before = get_logits(model, test.tokens)[test.keep]
-    shown = displace(score(readout, read_residual(model, test.tokens, test.keep)), test.members)
+    shown = displace(scores, test.members)
     shown_by = _mean_by(test.length, shown=shown).set_index("length")["shown"]
     x = strengths.x.sum(axis=0).mean()
     found = []
     for direction, vectors in directions.items():
         for factor in FACTORS:
             changed = rescale(model, strengths, test.known, vectors, factor)
-            scores = score(readout, read_residual(changed, test.tokens, test.keep))
+            after = score(readout, read_residual(changed, test.tokens, test.keep))
             p = probabilities(get_logits(changed, test.tokens)[test.keep])
             lost = (1 - factor) * x / test.length * (direction == "probe")
             left = 1 - lost / shown_by.loc[test.length].to_numpy()
@@ -341,7 +342,7 @@ def _rescale_all(
             means = _mean_by(
                 test.length,
                 predicted_displacement=shown - lost,
-                displacement=displace(scores, test.members),
+                displacement=displace(after, test.members),
                 predicted_mass=(p_law * played).sum(axis=1),
                 mass=(p * played).sum(axis=1),
                 other_mass=(p * (~mask & ~played)).sum(axis=1),

@@ -6,27 +6,35 @@ import pandas as pd
 NORMAL = 1.96  # standard errors on either side: a 95 % interval
 
 
-def summarise(values: dict[str, np.ndarray], game: np.ndarray, group: np.ndarray) -> pd.DataFrame:
-    """Means of values (n,) by group (n,), with standard errors over games (n,) as NAME_error.
+def estimate_means(sums: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Means over prefixes and their standard errors over games, (...) each.
 
-    Values of one game are not independent, so games are what is sampled: with sums c and counts m
-    of each of G games, the mean is a = Σc / Σm and its error √(G / (G − 1) · Σ(c − a m)²) / Σm
-    (Cochran 1977, chapter 6.3, ratio estimates). It is NaN for one game.
+    Games are what is sampled. With sums c of values and counts m of prefixes of each of G games,
+    the mean is a = Σc / Σm, and its error √(G / (G − 1) · Σ(c − a m)²) / Σm (Cochran 1977, chapter
+    6.3, ratio estimates). It is NaN for one game, and both are for none.
+
+    Args:
+        sums: (..., games).
+        counts: (..., games), or (games,).
     """
+    num_games, total = (counts > 0).sum(axis=-1), counts.sum(axis=-1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean = sums.sum(axis=-1) / total
+        spread = ((sums - mean[..., None] * counts) ** 2).sum(axis=-1)
+        return mean, np.sqrt(spread * (num_games / (num_games - 1))) / total
+
+
+def summarise(values: dict[str, np.ndarray], game: np.ndarray, group: np.ndarray) -> pd.DataFrame:
+    """Means of values (n,) by group (n,), with standard errors over games (n,) as NAME_error."""
     groups, group = np.unique(group, return_inverse=True)
     size = (len(groups), int(game.max()) + 1)
     cell = group * size[1] + game
     count = np.bincount(cell, minlength=np.prod(size)).reshape(size)
-    num_games, total = (count > 0).sum(axis=1), count.sum(axis=1)
-    table = pd.DataFrame({"group": groups, "count": total, "games": num_games})
+    columns = {"group": groups, "count": count.sum(axis=1), "games": (count > 0).sum(axis=1)}
     for name, of_prefix in values.items():
         sums = np.bincount(cell, of_prefix, np.prod(size)).reshape(size)
-        mean = sums.sum(axis=1) / total
-        spread = ((sums - mean[:, None] * count) ** 2).sum(axis=1)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            table[name] = mean
-            table[f"{name}_error"] = np.sqrt(spread * num_games / (num_games - 1)) / total
-    return table
+        columns[name], columns[f"{name}_error"] = estimate_means(sums, count)
+    return pd.DataFrame(columns)
 
 
 def summarise_overall(

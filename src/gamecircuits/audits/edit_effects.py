@@ -1,7 +1,6 @@
 """Means of what edits did, with intervals, and whether controls do as little as they should.
 
-Cases of one game are not independent: intervals are of means over games, each weighted by its cases
-(the linearised variance of a ratio; Cochran 1977, chapter 6), Student's at 95 %. They hold the
+Cases of one game are not independent: intervals are over games, Student's at 95 %. They hold the
 choice of directions fixed, which other games made.
 """
 
@@ -9,6 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from gamecircuits.audits.clusters import estimate_means
 from gamecircuits.audits.edit_cases import MEASURES
 from gamecircuits.audits.edits import NO_EDIT
 
@@ -53,14 +53,11 @@ def summarise_edits(cases: pd.DataFrame) -> pd.DataFrame:
 
 def describe_by_game(rows: pd.DataFrame, value: str) -> pd.DataFrame:
     """Count, games, mean, low and high of a column by KEYS; no interval for a single game."""
-    games = rows.groupby([*KEYS, "game"])[value].agg(["sum", "count"])
-    found = games.groupby(KEYS).sum()
-    found["games"] = games.groupby(KEYS).size()
-    found["mean"] = found["sum"] / found["count"]
-    off = games["sum"] - games["count"] * found["mean"]
-    squares = (off**2).groupby(KEYS).sum()
-    degrees = (found["games"] - 1).where(found["games"] > 1)
-    error = np.sqrt(squares * found["games"] / degrees) / found["count"]
-    half = stats.t.ppf((1 + LEVEL) / 2, degrees) * error
-    found["low"], found["high"] = found["mean"] - half, found["mean"] + half
-    return found[["count", "games", "mean", "low", "high"]]
+    games = rows.groupby([*KEYS, "game"])[value].agg(["sum", "count"]).unstack("game", fill_value=0)
+    sums, counts = games["sum"].to_numpy(), games["count"].to_numpy()
+    num_games = (counts > 0).sum(axis=1)
+    mean, error = estimate_means(sums, counts)
+    half = stats.t.ppf((1 + LEVEL) / 2, np.where(num_games > 1, num_games - 1, np.nan)) * error
+    columns = {"count": counts.sum(axis=1), "games": num_games, "mean": mean}
+    columns |= {"low": mean - half, "high": mean + half}
+    return pd.DataFrame(columns, index=games.index)

@@ -7,7 +7,8 @@ the edited board (Li et al. 2023, arXiv 2210.13382; Nanda et al. 2023, arXiv 230
 A direction is the difference of two rows of a probe's weights, of the means of the activations of
 two values, or of their parts in a regression on the whole board. An edit of strength x adds x times
 the distance of the values along the direction, in equal parts at every site from a first one on.
-The last site is left out: no layer reads there, and an edit moves the predictions themselves.
+The last site is left out: no layer reads there, and an edit moves the predictions themselves. The
+best edit there is a control: what it does needs no layer that uses the board.
 """
 
 import itertools
@@ -64,9 +65,10 @@ class Edits(NamedTuple):
             against the N tokens that are legal on the edited board. Masses are of tokens that the
             edit makes legal, makes illegal, and does neither to, and of all that are illegal on the
             edited board; the total variation is from the uniform choice among those legal there.
-        choices: one row per edit, direction, first_site and strength: count of validation cases
-            of trained lengths whose legal moves change, their mean errors and total_variation,
-            and whether it is chosen: for the fewest errors, and of these the least total variation.
+        choices: one row per edit, intervention (the edit, or the control `AFTER`), direction,
+            first_site and strength: count of validation cases of trained lengths whose legal moves
+            change, their mean errors and total_variation, and whether it is chosen: for the fewest
+            errors, and of these the least total variation.
         counts: one row per edit, length and moves (also `none left`, which is not measured): count
             of test cases.
         example: one case before and after the edit: the flip at trained lengths whose newly legal
@@ -99,7 +101,7 @@ def edit_model(
     Args:
         games: means of activations are of the training games.
         probes: of the feature `owner`, by site. Edits are made at these but the first and last
-            site of a model; without a probe of the last one the control after it may be left out.
+            site of a model.
         random_probes: the same, fitted to random labels; without them that control is left out.
         trained_length: longest prefix in training (tokens); None: all count as such. Directions and
             choices see no longer ones.
@@ -126,23 +128,24 @@ def edit_model(
     labels = {site: differ(probe.W) for site, probe in (random_probes or {}).items()}
     choosing = sample_cases(board_game, games.validation, known, per_length, trained, rng)
     testing = sample_cases(board_game, games.test, known, per_length, longest, rng)
-    choices = _choose(model, choosing, directions, sites, strengths, say)
+    ways = _list_ways(directions, sites, final, strengths)
+    choices = _choose(model, choosing, directions, ways, say)
     reachable = tell_reachable(board_game, testing, rng)
     tables = []
     seen = {name: np.zeros(testing.legal_after.shape) for name in (NO_EDIT, EDIT)}
-    for chosen in choices[choices["chosen"]].itertuples():
-        is_measured = testing.moves != NONE_LEFT
-        rows = np.flatnonzero(is_measured & (testing.edit == EDITS.index(chosen.edit)))
-        part, of_edit = testing.select(rows), directions[chosen.direction]
-        edited = sites[sites.index(chosen.first_site) :]
-        shifts = move(of_edit, edited, chosen.strength, part)
+    is_measured = testing.moves != NONE_LEFT
+    for edit, chosen in choices[choices["chosen"]].groupby("edit", sort=False):
+        rows = np.flatnonzero(is_measured & (testing.edit == EDITS.index(edit)))
+        part = testing.select(rows)
+        best = {ways[n].intervention: ways[n] for n in chosen["way"]}
+        of_edit = directions[best[EDIT].direction]
+        shifts = best[EDIT].move(directions, part)
         interventions: dict[str, Shifts] = {NO_EDIT: {}, EDIT: shifts}
         interventions |= make_controls(shifts, part, of_edit, sites, labels, rng)
-        if final in of_edit:
-            interventions[AFTER] = move(of_edit, [final], chosen.strength, part)
+        interventions[AFTER] = best[AFTER].move(directions, part)
         about = _describe(part, trained).assign(case=rows, reachable=reachable[rows])
         for name, wanted in interventions.items():
-            say(f"{chosen.edit}: {name}")
+            say(f"{edit}: {name}")
             found = predict_edited(model, part.tokens, part.length, wanted)
             tables.append(about.assign(intervention=name, **measure(found, part)))
             if name in seen:
@@ -150,6 +153,7 @@ def edit_model(
     cases = pd.concat(tables, ignore_index=True)
     if cases.empty:
         raise GamecircuitsError("the test games have no position to edit; more games may have some")
+    choices = choices.drop(columns="way")
     return Edits(cases, choices, _count(testing), _show(board_game, cases, testing, seen))
 
 
@@ -192,34 +196,65 @@ def _find_directions(
     return directions, ~np.isnan(means[final][..., 0])
 
 
+class Way(NamedTuple):
+    """A way to edit: a kind of directions, the sites, and how far."""
+
+    intervention: str
+    direction: str
+    sites: list[str]
+    strength: float
+
+    def move(self, directions: Mapping[str, Mapping[str, np.ndarray]], cases: Cases) -> Shifts:
+        """What it adds at each of its sites."""
+        return move(directions[self.direction], self.sites, self.strength, cases)
+
+
+def _list_ways(
+    directions: Mapping[str, Mapping[str, np.ndarray]],
+    sites: list[str],
+    final: str,
+    strengths: tuple[float, ...],
+) -> list[Way]:
+    """All that are tried: from a first site on, and at the last site of the model alone."""
+    first_sites = range(0, len(sites), -(-len(sites) // MOST_FIRST_SITES))
+    return [
+        Way(intervention, direction, edited, strength)
+        for intervention, choices in {
+            EDIT: [sites[first:] for first in first_sites],
+            AFTER: [[final]],
+        }.items()
+        for direction, edited, strength in itertools.product(directions, choices, strengths)
+        if set(edited) <= directions[direction].keys()
+    ]
+
+
 def _choose(
     model: GPT,
     cases: Cases,
     directions: Mapping[str, Mapping[str, np.ndarray]],
-    sites: list[str],
-    strengths: tuple[float, ...],
+    ways: list[Way],
     say: Callable[[str], None],
 ) -> pd.DataFrame:
-    """The table `choices` of Edits."""
-    first_sites = sites[:: -(-len(sites) // MOST_FIRST_SITES)]
-    grid = list(itertools.product(directions, first_sites, strengths))
+    """The table `choices` of Edits, with the number of each way."""
     moves, tables = cases.moves, []
     for edit, name in enumerate(EDITS):
         part = cases.select((cases.edit == edit) & (moves == CHANGE))
         if not len(part.square):
             continue
-        say(f"{name}: choosing among {len(grid)} ways")
+        say(f"{name}: choosing among {len(ways)} ways")
         rows = []
-        for direction, first_site, strength in grid:
-            edited = sites[sites.index(first_site) :]
-            shifts = move(directions[direction], edited, strength, part)
+        for number, way in enumerate(ways):
+            shifts = way.move(directions, part)
             found = measure(predict_edited(model, part.tokens, part.length, shifts), part)
-            means = [found[of].mean() for of in JUDGES]
-            rows.append((name, direction, first_site, strength, len(part.square), *means))
-        columns = ["edit", "direction", "first_site", "strength", "count", *JUDGES]
-        table = pd.DataFrame(rows, columns=columns)
-        best = table.sort_values(list(JUDGES), kind="stable").index[0]
-        tables.append(table.assign(chosen=table.index == best))
+            about = way._replace(sites=way.sites[0])
+            rows.append(
+                (number, name, *about, len(part.square), *(found[j].mean() for j in JUDGES))
+            )
+        columns = ["way", "edit", "intervention", "direction", "first_site", "strength", "count"]
+        table = pd.DataFrame(rows, columns=[*columns, *JUDGES])
+        in_order = table.sort_values(list(JUDGES), kind="stable")
+        best = in_order.drop_duplicates("intervention").index
+        tables.append(table.assign(chosen=table.index.isin(best)))
     if not tables:
         raise GamecircuitsError(
             "no edit of a square changes the legal moves in the validation games; more games, "

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from gamecircuits.audits.clusters import estimate_means
 from gamecircuits.errors import GamecircuitsError
 from gamecircuits.games.game import PAD, Game
 from gamecircuits.transformer.gpt import GPT
@@ -62,18 +63,10 @@ def prepare_prefixes(
 
 
 def pool(values: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Means of values (K, N, L) over the prefixes that count, (N, L), and standard errors: (K,).
-
-    Games are drawn and not prefixes. So a mean is a ratio of sums over games, and its error that of
-    ratios (Cochran 1977, section 6.3); it is NaN for a single game.
-    """
-    prefixes = counts.sum(axis=1)  # of each game
-    games, total = np.count_nonzero(prefixes), prefixes.sum()
+    """Means of values (K, N, L) over the prefixes that count, (N, L), and standard errors over
+    games: (K,)."""
     sums = np.where(counts, values, 0).sum(axis=2, dtype=float)  # (K, N)
-    mean = sums.sum(axis=1) / total
-    spread = ((sums - mean[:, None] * prefixes) ** 2).sum(axis=1)
-    scale = games / (games - 1) if games > 1 else np.nan
-    return mean, np.sqrt(spread * scale) / total
+    return estimate_means(sums, counts.sum(axis=1))
 
 
 def average(

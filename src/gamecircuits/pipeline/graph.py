@@ -604,11 +604,11 @@ def _describe_audit(config: Config, audit: str, model: str) -> Work:
     """What all stages of an audit are given."""
     named = config.audits[audit]
     settings = {
-        "name": model,
         "trained_length": config.find_trained_length(config.models[model]),
         "game": named.game.settings,
         "audit": {
             "name": audit,
+            "model": model,
             "seed": config.seed,
             "splits": named.game.splits,
             "fit_games": named.fit_games,

@@ -12,8 +12,7 @@ import numpy as np
 import pandas as pd
 
 from gamecircuits.pipeline.config.named import Config
-from gamecircuits.pipeline.othello_page import NOTHING, show
-from gamecircuits.pipeline.page import Estimate, choose_rows, read_table, render
+from gamecircuits.pipeline.page import NOTHING, Estimate, choose_rows, read_table, render, show
 from gamecircuits.storage.tables import read_frame
 
 TEMPLATE = "inside.template.md"

@@ -27,13 +27,13 @@ from gamecircuits.pipeline.page import (
     make_hypotheses,
     read_table,
     render,
+    show,
 )
 from gamecircuits.training.grid import BETWEEN
 
 TEMPLATE = "othello.template.md"
 FOLDER = "othello"  # of the tables and figures, beside the template
 EFFECTS = ("helps", "harms", "equal", "undecided")
-NOTHING = "–"  # in place of a number that is not there
 
 
 @dataclass(frozen=True)
@@ -252,14 +252,6 @@ class Mechanisms:
     def _share(self, level: str, layer: int, length: int) -> Estimate:
         rows = self.rows[(self.rows["layer"] == layer) & (self.rows["length"] == length)]
         return find_estimate(rows, "mean", level=level, quantity=SHARE)
-
-
-def show(estimate: Estimate, decimals: int = 3) -> str:
-    """The value, with its interval where there is one; a dash if it is not there."""
-    if np.isnan(estimate.value):
-        return NOTHING
-    has_interval = np.isfinite(estimate.low) and np.isfinite(estimate.high)
-    return estimate.interval(decimals) if has_interval else estimate.to(decimals)
 
 
 def shown(estimates: Iterable[Estimate], decimals: int = 3) -> list[str]:

@@ -23,6 +23,7 @@ from gamecircuits.training.hypotheses import describe_interval
 MARGIN = 0.01  # of a difference in total variation: errors that are closer are called equal
 WIDTH = 100  # of the page's text
 _fill = partial(fill, width=WIDTH, break_long_words=False, break_on_hyphens=False)
+NOTHING = "–"  # in place of a number that is not there
 AGAIN = "_again"  # ends the columns of the second run
 REPLICATION = {  # quantity: meaning
     "agree": "differences of two runs that are as close as their intervals allow",
@@ -122,6 +123,14 @@ class Estimate:
             raise ValueError("this number is not in the tables")
         sign = "+" if self.is_difference and number > 0 else ""
         return f"{sign}{number:.{decimals}f}".replace("-", "−")
+
+
+def show(estimate: Estimate, decimals: int = 3) -> str:
+    """The value, with its interval where there is one; a dash if it is not there."""
+    if np.isnan(estimate.value):
+        return NOTHING
+    has_interval = np.isfinite(estimate.low) and np.isfinite(estimate.high)
+    return estimate.interval(decimals) if has_interval else estimate.to(decimals)
 
 
 def describe_effects(estimates: Iterable[Estimate], places: Iterable[object]) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from gamecircuits.games.game import Game, make_game
@@ -16,37 +17,37 @@ from gamecircuits.transformer.weights import read_model
 
 
 class Audited(NamedTuple):
-    """A model of several layers, its game, and random games of each side of the split."""
+    """A model of several layers, its game, random games of each side of the split; its rng."""
 
     model: GPT
     game: Game
     games: SplitGames
+    rng: np.random.Generator
 
 
-def open_audit(
-    model: str,
-    game: dict,
-    name: str,
-    seed: int,
-    splits: dict[str, float],
-    fit_games: int,
-    test_games: int,
-) -> Audited:
-    """Read the model and play the games, the same for all models and stages of an audit.
+def open_audit(model: str, game: dict, audit: dict, part: str) -> Audited:
+    """Read the model and play the games, the same for all models and parts of an audit.
 
     Args:
-        name: of the audit.
-        splits: share of each, by name.
+        audit: its name and seed; splits, the share of each; fit_games and test_games; the name of
+            the model.
+        part: of the audit, which has random numbers of its own.
     """
     read = read_model(model)
     assert isinstance(read, GPT)  # the configuration was checked
-    rules = make_game(**game)
-    rng = get_rng(seed, f"games of audit {name}")
-    counts = {"train": fit_games, "validation": test_games, "test": test_games}
-    played = {
-        split: next(iter_split(rules, split, count, splits, rng)) for split, count in counts.items()
+    rules, seed = make_game(**game), audit["seed"]
+    rng = get_rng(seed, f"games of audit {audit['name']}")
+    counts = {
+        "train": audit["fit_games"],
+        "validation": audit["test_games"],
+        "test": audit["test_games"],
     }
-    return Audited(read, rules, SplitGames(**played))
+    played = {
+        split: next(iter_split(rules, split, count, audit["splits"], rng))
+        for split, count in counts.items()
+    }
+    own = get_rng(seed, f"{part} of {audit['model']} in audit {audit['name']}")
+    return Audited(read, rules, SplitGames(**played), own)
 
 
 def write_tables(tables: Mapping[str, pd.DataFrame], paths: Iterable[str], job: str) -> None:

@@ -1,12 +1,11 @@
 """Stage: whether a model uses the board that probes read: edits of its residual stream."""
 
+from gamecircuits.audits import edits
 from gamecircuits.audits.activations import list_sites
 from gamecircuits.audits.edit_effects import summarise_edits
-from gamecircuits.audits.edits import edit_model as edit
 from gamecircuits.audits.probes import name_probe, read_probes
 from gamecircuits.pipeline.run.progress import log
 from gamecircuits.pipeline.stages._audit import open_audit, write_tables
-from gamecircuits.randomness import get_rng
 
 FEATURE = "owner"  # of squares, which edits change
 
@@ -17,30 +16,25 @@ def edit_model(
     tables: list[str],
     *,
     job: str,
-    name: str,
-    trained_length: int | None,
     game: dict,
     audit: dict,
+    trained_length: int | None,
 ) -> None:
-    """Edit one model of an audit.
-
-    Args:
-        audit: further arguments of `open_audit`.
-    """
-    opened = open_audit(model, game, **audit)
-    fitted = read_probes(probes)
-    of_labels = {
-        labels: {
-            site: fitted[name_probe(site, FEATURE, labels)] for site in list_sites(opened.model)
-        }
+    """Edit one model of an audit."""
+    read, rules, games, rng = open_audit(model, game, audit, "edits")
+    fitted, sites = read_probes(probes), list_sites(read)
+    true, random = (
+        {site: fitted[name_probe(site, FEATURE, labels)] for site in sites}
         for labels in ("true", "random")
-    }
-    found = edit(
-        *opened,
-        of_labels["true"],
-        random_probes=of_labels["random"],
+    )
+    found = edits.edit_model(
+        read,
+        rules,
+        games,
+        true,
+        random_probes=random,
         trained_length=trained_length,
-        rng=get_rng(audit["seed"], f"edits of {name} in audit {audit['name']}"),
+        rng=rng,
         say=log,
     )
     effects = summarise_edits(found.cases)
