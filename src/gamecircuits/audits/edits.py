@@ -246,10 +246,9 @@ def _choose(
         for number, way in enumerate(ways):
             shifts = way.move(directions, part)
             found = measure(predict_edited(model, part.tokens, part.length, shifts), part)
-            about = way._replace(sites=way.sites[0])
-            rows.append(
-                (number, name, *about, len(part.square), *(found[j].mean() for j in JUDGES))
-            )
+            about = (name, way.intervention, way.direction, way.sites[0], way.strength)
+            means = [found[of].mean() for of in JUDGES]
+            rows.append((number, *about, len(part.square), *means))
         columns = ["way", "edit", "intervention", "direction", "first_site", "strength", "count"]
         table = pd.DataFrame(rows, columns=[*columns, *JUDGES])
         in_order = table.sort_values(list(JUDGES), kind="stable")

@@ -14,7 +14,7 @@ from gamecircuits.audits.edit_shifts import CONTROLS
 from gamecircuits.audits.edits import EDIT, NO_EDIT
 from gamecircuits.figures.boards._squares import Point, draw_on
 from gamecircuits.figures.layout import FIXED
-from gamecircuits.figures.models.board_predictions import LEGAL, draw_board, locate
+from gamecircuits.figures.models.board_predictions import draw_board, list_keys, locate
 from gamecircuits.figures.models.predictions import PROBABILITY
 from gamecircuits.figures.style import (
     COLOURS,
@@ -184,6 +184,5 @@ def _make_keys(is_beyond: bool) -> list:
         key(marker=MARKERS["newly_illegal"], label="newly illegal tokens", **DOT),
         Patch(label="counts as no effect", **MARGIN),
         Patch(facecolor="none", edgecolor=EDITED, linewidth=1.6, label="edited square"),
-        key(marker="o", label="legal next", linestyle="none", markersize=3, markeredgewidth=0.6,
-            markerfacecolor=LEGAL["facecolor"], markeredgecolor=LEGAL["edgecolor"]),
-    ]  # fmt: skip
+        *list_keys(),
+    ]

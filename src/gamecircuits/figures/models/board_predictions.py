@@ -83,16 +83,21 @@ def draw(
     colour_bar(
         figure, ScalarMappable(PROBABILITY, "Blues"), list(grid.flat), "probability", **where
     )
-    handles: list = [
-        key(linestyle="none", marker="o", markersize=3, markerfacecolor="white",
-            markeredgecolor="black", markeredgewidth=0.6, label="legal next"),
-        Patch(label=f"illegal, probability from {MISTAKE:g}", **WRONG),
-    ]  # fmt: skip
+    handles = list_keys()
     if any(trained_lengths.get(names[0]) for names in models):
         handles.append(Patch(label="lengths in training", **TRAINED))
     figure.legend(handles=handles, loc="outside lower left", ncols=3)
     headline(figure, f"one game of {readable(name)}, and what models expect next")
     return figure
+
+
+def list_keys() -> list:
+    """Entries of the legend for what `draw_board` draws."""
+    return [
+        key(linestyle="none", marker="o", markersize=3, markerfacecolor=LEGAL["facecolor"],
+            markeredgecolor=LEGAL["edgecolor"], markeredgewidth=0.6, label="legal next"),
+        Patch(label=f"illegal, probability from {MISTAKE:g}", **WRONG),
+    ]  # fmt: skip
 
 
 def choose_lengths(last: int) -> np.ndarray:
