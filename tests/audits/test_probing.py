@@ -218,3 +218,23 @@ def test_bad_input_is_named(case):
 def test_layers_are_counted():
     sites = ["embed", "blocks.0.resid_pre", "blocks.0.resid_mid", "blocks.11.resid_post"]
     assert [count_layers(site) for site in sites] == [0, 0, 0.5, 12]
+
+
+def test_one_game_is_told_as_the_best_probe_reads_it(case):
+    game, games, model, found = case
+    beliefs, tokens = found.beliefs, games.test[:1]
+    for feature, of_game in game.get_features(tokens).items():
+        rows = beliefs[beliefs["feature"] == feature]
+        fits = pick(found.fits, feature=feature)
+        site = fits.loc[fits["loss"].idxmin(), "site"]
+        assert set(rows["site"]) == {site}
+        keep = (of_game.labels != PAD).all(axis=2)
+        scores = found.probes[f"{site}.{feature}"].score(
+            read_activations(model, tokens, keep, [site])[site]
+        )
+        p = np.exp(scores) / np.exp(scores).sum(axis=2, keepdims=True)
+        np.testing.assert_allclose(rows["probability"], p.max(axis=2).ravel(), rtol=1e-6)
+        values = np.array(of_game.values)
+        assert rows["read"].tolist() == values[scores.argmax(axis=2)].ravel().tolist()
+        assert rows["value"].tolist() == values[of_game.labels[keep]].ravel().tolist()
+        assert rows["token"].tolist() == tokens[keep].tolist()

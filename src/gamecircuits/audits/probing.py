@@ -58,6 +58,10 @@ class Probed(NamedTuple):
             of a weight) and excess (nats per place), as of `Probe`.
         by_game: accuracy and whole by test game (from 0) and length, of linear probes of true
             labels on trained weights: to compare models.
+        beliefs: of the first test game, by feature, length and place: token (the last one), value
+            (what the place holds), read (by a linear probe), and the probability that it gives to
+            that. The probe is fitted on all lengths, at the site where its loss in training is
+            least.
         probes: linear probes on trained weights, by `name_probe`.
         values: of each feature.
     """
@@ -67,6 +71,7 @@ class Probed(NamedTuple):
     by_place: pd.DataFrame
     fits: pd.DataFrame
     by_game: pd.DataFrame
+    beliefs: pd.DataFrame
     probes: dict[str, Probe]
     values: dict[str, tuple[str, ...]]
 
@@ -172,6 +177,7 @@ class _Findings:
         names = ("by_length", "overall", "by_place", "fits", "by_game")
         self.parts: dict[str, list[pd.DataFrame]] = {name: [] for name in names}
         self.probes: dict[str, Probe] = {}
+        self.beliefs: dict[str, tuple[float, pd.DataFrame]] = {}  # with the probe's loss
 
     def list_kinds(self, site: str, feature: str, weights: str) -> list[Kind]:
         """Probes that are fitted at a site."""
@@ -202,8 +208,11 @@ class _Findings:
             fitted |= {"gradient": probe.gradient, "excess": probe.excess}
             if kind.weights == "trained":
                 self.probes[name_probe(site, feature, kind.labels, kind.fitted_on)] = probe
-        tables = self.measure(probe.score(test_rows), kind) | {"fits": pd.DataFrame([fitted])}
+        scores = probe.score(test_rows)
+        tables = self.measure(scores, kind) | {"fits": pd.DataFrame([fitted])}
         keys = {"site": site, "layer": count_layers(site), **kind._asdict()}
+        if kind == Kind(feature) and probe.loss < self.beliefs.get(feature, (np.inf, None))[0]:
+            self.beliefs[feature] = probe.loss, self.describe_game(scores, kind).assign(**keys)
         for name, table in tables.items():
             self.parts[name].append(pd.DataFrame(keys, index=table.index).join(table))
 
@@ -234,6 +243,23 @@ class _Findings:
             tables["by_game"] = pd.DataFrame({"game": game, "length": length} | of_games)
         return tables
 
+    def describe_game(self, scores: np.ndarray, kind: Kind) -> pd.DataFrame:
+        """What is read of the first test game, from scores (n, places, values)."""
+        test, values = self.test[kind.labels], np.array(self.values[kind.feature])
+        first = test.game == test.game[0]
+        length, labels = test.length[first], test.labels[kind.feature][first]
+        p = scipy.special.softmax(scores[first], axis=2)
+        columns = {
+            "length": length[:, None],
+            "token": test.tokens[test.game[0], length - 1][:, None],
+            "place": np.arange(labels.shape[1]),
+            "value": values[labels],
+            "read": values[p.argmax(axis=2)],
+            "probability": p.max(axis=2),
+        }
+        flat = {name: np.broadcast_to(of_all, labels.shape) for name, of_all in columns.items()}
+        return pd.DataFrame({name: of_all.ravel() for name, of_all in flat.items()})
+
     def summarise_overall(self, measured, game, length) -> pd.DataFrame:
         """Of all prefixes, and of those apart that no training game begins with."""
         tables = []
@@ -245,7 +271,8 @@ class _Findings:
         return pd.concat(tables, ignore_index=True)
 
     def make_tables(self) -> dict[str, pd.DataFrame]:
-        return {name: pd.concat(parts, ignore_index=True) for name, parts in self.parts.items()}
+        parts = self.parts | {"beliefs": [table for _, table in self.beliefs.values()]}
+        return {name: pd.concat(tables, ignore_index=True) for name, tables in parts.items()}
 
 
 def check_features(game: Game, features: Sequence[str] | None = None) -> list[str]:

@@ -127,6 +127,7 @@ FIGURES = {  # file in docs: run, and file in its results; throughput.png is mad
     f"{OTHELLO}/dispersion_large.png": ("othello", "figures/searches/large/dispersion.png"),
     f"{OTHELLO}/languages.png": ("languages", "figures/grids/extrapolation.png"),
     f"{INSIDE}/probes_large.png": ("inside", "figures/audits/large/large/probes.png"),
+    f"{INSIDE}/beliefs_large.png": ("inside", "figures/audits/large/large/beliefs.png"),
     f"{INSIDE}/edits_large.png": ("inside", "figures/audits/large/large/edits.png"),
     f"{INSIDE}/attribution_small.png": ("inside", "figures/audits/small/small/attribution.png"),
     f"{INSIDE}/first_layer_small_no_positions.png": (

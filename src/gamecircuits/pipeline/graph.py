@@ -556,8 +556,8 @@ def plot_attention(config: Config, model: str) -> Work:
 
 # Audits: what models of several layers know of a game, whether they use it, which parts do it.
 
-AUDITED = {  # figure: the stage that it is drawn from, and that stage's tables
-    "probes": ("probe_model", ("by_length", "overall", "by_place", "fits", "by_game")),
+AUDITED = {  # part of an audit: the stage that finds it, and that stage's tables
+    "probes": ("probe_model", ("by_length", "overall", "by_place", "fits", "by_game", "beliefs")),
     "edits": ("edit_model", ("cases", "choices", "counts", "example", "effects")),
     "attribution": (
         "attribute_model",
@@ -565,7 +565,8 @@ AUDITED = {  # figure: the stage that it is drawn from, and that stage's tables
     ),
     "first_layer": ("read_first_layer", ("heads", "circuit", "lengths", "rescaled", "layers")),
 }
-COLLECTED = {  # table of an audit: the figure and the table that it joins
+DRAWN = {"beliefs": "probes"} | {part: part for part in AUDITED}  # figure: the part it is of
+COLLECTED = {  # table of an audit: the part and the table that it joins
     "probes": ("probes", "overall"),
     "edits": ("edits", "effects"),
     "attribution": ("attribution", "attributed"),
@@ -576,14 +577,16 @@ COLLECTED = {  # table of an audit: the figure and the table that it joins
 }
 
 
-def _has(audit: NamedAudit, figure: str, model: NamedModel | None = None) -> bool:
-    """Whether an audit has the figure, of this model or any."""
+def _has(audit: NamedAudit, what: str, model: NamedModel | None = None) -> bool:
+    """Whether an audit has the part or figure, of this model or any."""
     from gamecircuits.games._bitboard_game import BitboardGame  # brings numba
 
     game, models = audit.game.game, [model] if model else audit.models
-    if figure == "edits":  # between sublayers
+    if what == "edits":  # between sublayers
         return isinstance(game, BitboardGame) and any(m.num_sublayers > 1 for m in models)
-    if figure == "first_layer":  # where each token fills a place
+    if what == "beliefs":
+        return isinstance(game, BitboardGame)
+    if what == "first_layer":  # where each token fills a place
         has_squares = isinstance(game, BitboardGame) and game.num_squares == game.vocab_size
         is_fit = has_squares or isinstance(game, SetComplement)
         return is_fit and any(m.num_sublayers > 0 for m in models)
@@ -618,13 +621,13 @@ def _describe_audit(config: Config, audit: str, model: str) -> Work:
     return Work({"model": _model(config, model)}, settings, memory=1500, seconds=60)
 
 
-def _audit_tables(figure: str) -> list[str]:
-    return [f"audits/{{audit}}/{{model}}/{figure}/{name}.parquet" for name in AUDITED[figure][1]]
+def _audit_tables(part: str) -> list[str]:
+    return [f"audits/{{audit}}/{{model}}/{part}/{name}.parquet" for name in AUDITED[part][1]]
 
 
-def _audit_files(figure: str, table: str | None = None, **names: str) -> list[File]:
-    """Tables of one model: of these names, or all."""
-    known, tables = AUDITED[figure]
+def _audit_files(part: str, table: str | None = None, **names: str) -> list[File]:
+    """Tables of one model: of this name, or all."""
+    known, tables = AUDITED[part]
     wanted = [table] if table else tables
     return [file_of(known, "tables", f"/{name}.parquet", **names) for name in wanted]
 
@@ -730,14 +733,14 @@ def compare_probes(config: Config, audit: str) -> Work:
     writes=figure("figures/audits/{audit}/{model}/{figure}"),
     each=lambda config: [
         {**names, "figure": figure}
-        for figure in AUDITED
+        for figure in DRAWN
         for names in _audited(config, figure)
         if config.models[names["model"]].figures
     ],
     shown="Inside the models",
 )
 def plot_audit(config: Config, audit: str, model: str, figure: str) -> Work:
-    """What an audit found of a model: probes, edits, attribution, the first layer"""
+    """What an audit found of a model: probes, a game as they read it, edits, and so on"""
     game = config.audits[audit].game
     settings = {
         "figure": f"gamecircuits.figures.audits.{figure}",
@@ -745,7 +748,7 @@ def plot_audit(config: Config, audit: str, model: str, figure: str) -> Work:
         "game": game.settings,
         "trained_length": config.find_trained_length(config.models[model]),
     }
-    tables = _audit_files(figure, audit=audit, model=model)
+    tables = _audit_files(DRAWN[figure], audit=audit, model=model)
     return Work({"tables": tables}, settings, caption=f"audits/{figure}.rst")
 
 

@@ -7,12 +7,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch, Rectangle
+from matplotlib.patches import Patch
 
 from gamecircuits.audits.edit_cases import CHANGE, EDITS
 from gamecircuits.audits.edit_shifts import CONTROLS
 from gamecircuits.audits.edits import EDIT, NO_EDIT
-from gamecircuits.figures.boards._squares import Point, draw_on
+from gamecircuits.figures.boards._squares import draw_on, frame
 from gamecircuits.figures.layout import FIXED
 from gamecircuits.figures.models.board_predictions import draw_board, list_keys, locate
 from gamecircuits.figures.models.predictions import PROBABILITY
@@ -164,13 +164,8 @@ def _draw_example(pair: np.ndarray, rows: pd.DataFrame, game: BitboardGame, firs
         part = tokens.rename(columns={column: "probability", f"legal_{column}": "legal"})
         part = part.astype({"legal": bool, "token": int})
         draw_board(axes, part, squares[column].to_numpy(int), game)
-        draw_on(axes, edited, _frame, "none", edgecolor=EDITED, linewidth=1.6)
+        draw_on(axes, edited, frame(0.94), "none", edgecolor=EDITED, linewidth=1.6)
         panel(axes, first + number, titles[column])
-
-
-def _frame(centre: Point) -> Patch:
-    x, y = centre
-    return Rectangle((x - 0.47, y - 0.47), 0.94, 0.94)
 
 
 def _make_keys(is_beyond: bool) -> list:

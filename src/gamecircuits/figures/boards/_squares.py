@@ -132,6 +132,11 @@ def square(centre: Point) -> Patch:
     return Rectangle((x - 0.5, y - 0.5), 1, 1)
 
 
+def frame(size: float) -> Callable[[Point], Patch]:
+    """Edges of a part of a square, by the length of its sides."""
+    return lambda centre: Rectangle((centre[0] - size / 2, centre[1] - size / 2), size, size)
+
+
 def dot(centre: Point) -> Patch:
     return Circle(centre, 0.11)
 

@@ -7,13 +7,14 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
-from matplotlib.patches import Circle, Patch, Rectangle
+from matplotlib.patches import Circle, Patch
 
 from gamecircuits.figures.boards._squares import (
     Point,
     column_name,
     draw_on,
     draw_stones,
+    frame,
     show_board,
     square,
 )
@@ -139,7 +140,12 @@ def draw_board(axes: Axes, part: pd.DataFrame, owner: np.ndarray, game: Bitboard
     legal = part["legal"].to_numpy()
     is_wrong = ~legal & (part["probability"] >= MISTAKE).to_numpy()
     draw_on(axes, places[legal], _spot, LEGAL["facecolor"], **_edges(LEGAL))
-    draw_on(axes, places[is_wrong], _frame, WRONG["facecolor"], **_edges(WRONG))
+    draw_frames(axes, places[is_wrong])
+
+
+def draw_frames(axes: Axes, rows: pd.DataFrame, size: float = 0.82) -> None:
+    """Mark squares as mistakes; `rows` as in `draw_on`."""
+    draw_on(axes, rows, frame(size), WRONG["facecolor"], **_edges(WRONG))
 
 
 def _edges(style: Style) -> Style:
@@ -156,17 +162,17 @@ def _spot(centre: Point) -> Patch:
     return Circle(centre, 0.15)
 
 
-def _frame(centre: Point) -> Patch:
-    x, y = centre
-    return Rectangle((x - 0.41, y - 0.41), 0.82, 0.82)
-
-
 def _say_mass(axes: Axes, part: pd.DataFrame, is_trained: bool) -> None:
     """How much goes to illegal tokens, on grey at lengths in training."""
     mass = part.loc[~part["legal"], "probability"].sum()
+    say_below(axes, f"illegal {_round(mass)}", is_trained, is_bad=mass >= MISTAKE)
+
+
+def say_below(axes: Axes, text: str, is_trained: bool, *, is_bad: bool) -> None:
+    """Words below a board, on grey at lengths in training."""
     box: Style | None = {"facecolor": TRAINED["color"], "linewidth": 0, "pad": 1.5}
-    axes.set_xlabel(f"illegal {_round(mass)}", bbox=box if is_trained else None, labelpad=4)
-    axes.xaxis.label.set(fontsize=7, color="black" if mass >= MISTAKE else GREY)
+    axes.set_xlabel(text, bbox=box if is_trained else None, labelpad=4)
+    axes.xaxis.label.set(fontsize=7, color="black" if is_bad else GREY)
 
 
 def _round(mass: float) -> str:
