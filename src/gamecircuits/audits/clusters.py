@@ -9,9 +9,9 @@ NORMAL = 1.96  # standard errors on either side: a 95 % interval
 def estimate_means(sums: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Means over prefixes and their standard errors over games, (...) each.
 
-    Games are what is sampled. With sums c of values and counts m of prefixes of each of G games,
-    the mean is a = Σc / Σm, and its error √(G / (G − 1) · Σ(c − a m)²) / Σm (Cochran 1977, chapter
-    6.3, ratio estimates). It is NaN for one game, and both are for none.
+    Games are what is sampled. Let c be the sum of values and m the count of prefixes in each of G
+    games. The mean is a = Σc / Σm, its error √(G / (G − 1) · Σ(c − a m)²) / Σm (Cochran 1977,
+    chapter 6.3, ratio estimates). The error is NaN for one game, and both are for none.
 
     Args:
         sums: (..., games).
