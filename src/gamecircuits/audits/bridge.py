@@ -2,7 +2,8 @@
 
 Whether a square is empty is set complement: the token that fills it was not played. The first layer
 of a GPT with a probe of that is a one-layer transformer (`gamecircuits.audits.first_layer`). The
-theory says how far the score of a played token lies below that of the others, at every length. Here this is measured, and what is done to it comes back in the model's predictions.
+theory says how far the score of a played token lies below that of the others, at every length.
+Here this is measured, and what is done to it comes back in the model's predictions.
 """
 
 from collections.abc import Callable
