@@ -1,4 +1,4 @@
-"""Figures of a run as the page takes them: a dozen cards with pictures, the others as a list."""
+"""Figures of a run as the page takes them: some cards with pictures, the others as a list."""
 
 import hashlib
 import io
@@ -11,7 +11,7 @@ from PIL import Image
 from gamecircuits.explorer.text import split_caption
 from gamecircuits.figures.cards import choose_cards
 
-MAX_CARDS = 12
+MAX_CARDS = 16
 DRAWN = "figures/models/"  # what the page draws by itself
 SMALL, MAX_SMALL = 320, 60  # pixels across of pictures in the list, and how many have one
 

@@ -1,4 +1,4 @@
-// Figures of the run: a dozen on cards, all others in a list.
+// Figures of the run: some on cards, all others in a list.
 
 import { h } from "gamecircuits/dom";
 import { inline, prose } from "gamecircuits/prose";
