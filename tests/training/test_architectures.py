@@ -177,7 +177,7 @@ def test_a_gpt_drops_after_the_embedding_in_the_attention_and_before_it_adds():
     seen = []
 
     class Recorder:
-        def drop_at(self, place, site, values):
+        def drop(self, site, values, place):
             seen.append((place, site, values.shape))
             return values
 

@@ -46,7 +46,7 @@ def test_places_and_steps_drop_different_entries():
     rates = dict.fromkeys(SITES, 0.5)
     steps = [Noise(key, rates) for key in jax.random.split(jax.random.key(0), 2)]
     kept = [
-        np.asarray(noise.drop_at(place, site, jnp.ones(SIZE))) > 0
+        np.asarray(noise.drop(site, jnp.ones(SIZE), place)) > 0
         for noise in steps
         for place in range(3)
         for site in SITES
@@ -55,7 +55,7 @@ def test_places_and_steps_drop_different_entries():
     for n, one in enumerate(kept):
         assert all(is_apart(one, other) for other in kept[:n])
     again = Noise(jax.random.split(jax.random.key(0), 2)[1], rates)
-    np.testing.assert_array_equal(again.drop_at(2, SITES[2], jnp.ones(SIZE)) > 0, kept[17])
+    np.testing.assert_array_equal(again.drop(SITES[2], jnp.ones(SIZE), 2) > 0, kept[17])
 
 
 def test_what_is_kept_is_scaled_so_that_the_mean_stays():
@@ -82,13 +82,11 @@ def test_the_ends_of_the_rates(size):
 def test_no_rate_drops_nothing_and_gradients_pass_where_values_do():
     noise = Noise(jax.random.key(0), {**dict.fromkeys(SITES), "attention": 0.5})
     values = jnp.ones((3, 50))
-    assert noise.drop_at(0, "residual", values) is values
     assert noise.drop("residual", values) is values
     assert noise.is_dropping
     assert not Noise(jax.random.key(0), dict.fromkeys(SITES)).is_dropping
-    for drop in (noise.drop, lambda site, x: noise.drop_at(1, site, x)):
-        slope = jax.grad(lambda x, drop=drop: drop("attention", x).sum())(values)
-        np.testing.assert_array_equal(slope, drop("attention", values))
+    slope = jax.grad(lambda x: noise.drop("attention", x).sum())(values)
+    np.testing.assert_array_equal(slope, noise.drop("attention", values))
 
 
 def test_integers_are_uniform():

@@ -22,7 +22,7 @@ from gamecircuits.training.averaging import Bema, Earlier, Ema, Last, PowerEma
 from gamecircuits.training.checkpoint import Checkpoint
 from gamecircuits.training.streams import iter_dataset, iter_split
 from gamecircuits.transformer import gpt
-from gamecircuits.transformer.circuits import token_logits
+from gamecircuits.transformer.circuits import forward_by_products, token_logits
 from gamecircuits.transformer.gpt_weights import from_names
 from gamecircuits.transformer.model import Parameters, forward
 
@@ -429,12 +429,16 @@ def test_forward_drops_where_its_docstring_says():
     rng = np.random.default_rng(1)
     factors = {"embedding": rng.random((1, 3, 4)), "attention": rng.random((1, 3, 3)),
                "residual": rng.random((1, 3, 4))}  # fmt: skip
+    products = forward_by_products(
+        parameters, tokens, drop=lambda site, values: factors[site] * values
+    )
     found = forward(parameters, tokens, drop=lambda site, values: factors[site] * values)
     residual = W_E[tokens[0]] * factors["embedding"][0]
     scores = np.exp(residual @ W_Q @ (residual @ W_K).T / 3**0.5) * np.tri(3)
     pattern = scores / scores.sum(axis=1, keepdims=True) * factors["attention"][0]
     attended = pattern @ residual @ W_V @ W_O * factors["residual"][0]
     np.testing.assert_allclose(found[0], (residual + attended) @ W_U, rtol=1e-12)
+    np.testing.assert_allclose(products, found, rtol=1e-12)
 
 
 def test_dropping_all_attention_of_a_position_has_a_gradient():

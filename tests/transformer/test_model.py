@@ -7,6 +7,7 @@ from gamecircuits.analysis.metrics import attention_entropy
 from gamecircuits.transformer.circuits import (
     TokenTables,
     direct_path,
+    forward_by_products,
     forward_by_tokens,
     from_circuits,
     ov_circuit,
@@ -60,7 +61,7 @@ def test_forward_equals_a_loop_over_tokens(parameters, tokens, options):
 
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 def test_token_logits_equals_forward(parameters, tokens, options):
-    for function in (token_logits, forward_by_tokens):
+    for function in (token_logits, forward_by_tokens, forward_by_products):
         np.testing.assert_allclose(
             function(parameters, tokens, **options),
             forward(parameters, tokens, **options),
@@ -84,14 +85,16 @@ def test_token_logits_equals_forward(parameters, tokens, options):
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 def test_float32_stays_float32_and_close(parameters, tokens, options):
     single = Parameters(*(matrix.astype(np.float32) for matrix in parameters))
-    for function in (forward, token_logits, forward_by_tokens):
+    for function in (forward, token_logits, forward_by_tokens, forward_by_products):
         logits = function(single, tokens, **options)
         assert logits.dtype == np.float32
         wanted = function(parameters, tokens, **options)
         np.testing.assert_allclose(logits, wanted, rtol=1e-3, atol=1e-3)
 
 
-@pytest.mark.parametrize("function", [forward, token_logits, forward_by_tokens])
+@pytest.mark.parametrize(
+    "function", [forward, token_logits, forward_by_tokens, forward_by_products]
+)
 def test_causality(parameters, tokens, function):
     changed = tokens.copy()
     changed[:, 4:] = (changed[:, 4:] + 1) % V
@@ -100,7 +103,9 @@ def test_causality(parameters, tokens, function):
     assert not np.allclose(before[:, 4:], after[:, 4:])
 
 
-@pytest.mark.parametrize("function", [forward, token_logits, forward_by_tokens])
+@pytest.mark.parametrize(
+    "function", [forward, token_logits, forward_by_tokens, forward_by_products]
+)
 def test_padding_changes_nothing_before_it(parameters, tokens, function):
     padded = tokens.copy()
     padded[:, 5:] = -1
@@ -108,7 +113,9 @@ def test_padding_changes_nothing_before_it(parameters, tokens, function):
     np.testing.assert_allclose(before[:, :5], after[:, :5], rtol=1e-13, atol=1e-13)
 
 
-@pytest.mark.parametrize("function", [forward, token_logits, forward_by_tokens])
+@pytest.mark.parametrize(
+    "function", [forward, token_logits, forward_by_tokens, forward_by_products]
+)
 def test_order_before_the_last_token_does_not_matter(parameters, tokens, rng, function):
     shuffled = np.concatenate([rng.permuted(tokens[:, :-1], axis=1), tokens[:, -1:]], axis=1)
     np.testing.assert_allclose(
@@ -116,7 +123,7 @@ def test_order_before_the_last_token_does_not_matter(parameters, tokens, rng, fu
     )
 
 
-@pytest.mark.parametrize("function", [forward, forward_by_tokens])
+@pytest.mark.parametrize("function", [forward, forward_by_tokens, forward_by_products])
 def test_the_array_api_standard_alone_is_used(parameters, tokens, function):
     xp = array_api_strict
     strict = Parameters(*(xp.asarray(matrix) for matrix in parameters))
@@ -163,7 +170,9 @@ def test_a_huge_sink_takes_all_attention_without_overflow(parameters, tokens):
 
 
 @pytest.mark.parametrize("offset", [-1e4, 1e4])
-@pytest.mark.parametrize("function", [forward, token_logits, forward_by_tokens])
+@pytest.mark.parametrize(
+    "function", [forward, token_logits, forward_by_tokens, forward_by_products]
+)
 def test_what_all_scores_have_in_common_does_not_matter(rng, tokens, function, offset):
     """However far below 0: without a sink nothing is compared with 0."""
     scores, *circuits = rng.normal(size=(3, V, V))

@@ -48,16 +48,8 @@ class Noise:
     def is_dropping(self) -> bool:
         return any(rate is not None for rate in self.rates.values())
 
-    def drop(self, site: str, values: jax.Array) -> jax.Array:
-        """Dropout at a site that a model has once."""
-        rate = self.rates[site]
-        if rate is None:
-            return values
-        kept = jax.random.bernoulli(self._keys[site], 1 - rate, values.shape)
-        return jnp.where(kept, values / (1 - rate), 0.0)
-
-    def drop_at(self, place: int, site: str, values: jax.Array) -> jax.Array:
-        """Dropout at one of the places of a kind of site, by different random bits at each."""
+    def drop(self, site: str, values: jax.Array, place: int = 0) -> jax.Array:
+        """Dropout at a site; by different random bits at each of the places that a model has."""
         rate = self.rates[site]
         if rate is None:
             return values

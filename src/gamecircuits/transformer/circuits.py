@@ -6,12 +6,22 @@ its last token ℓ:  logits = direct[ℓ] + Σ_t a[ℓ, t] n_t OV[t] / Σ_t a[�
 So attention over L positions becomes one matrix product over the vocabulary.
 """
 
+from collections.abc import Callable
 from math import inf, log
 
 import numpy as np
 import scipy
 
-from gamecircuits.transformer.model import Array, Norm, Parameters, add_output, normalize
+from gamecircuits.transformer.model import (
+    Array,
+    Norm,
+    Parameters,
+    Site,
+    add_output,
+    attend,
+    embed,
+    normalize,
+)
 
 # Attention weights are exponentials of scores relative to the row's largest; a wider range of
 # scores would underflow in a context that lacks the largest.
@@ -189,3 +199,27 @@ def forward_by_tokens(
     attended = attention @ (parameters.W_E @ parameters.W_V @ parameters.W_O)
     residual = add_output(xp, is_token @ parameters.W_E, attended, norm, gain)
     return residual @ parameters.W_U
+
+
+def forward_by_products(
+    parameters: Parameters,
+    tokens: Array,
+    *,
+    norm: Norm = "none",
+    gain: float = 1.0,
+    sink: float = 0.0,
+    drop: Callable[[Site, Array], Array] = lambda site, values: values,
+) -> Array:
+    """`forward` with W_Q W_Kᵀ and W_V W_O multiplied first: one product of each position instead of
+    two, which is faster where d_k and d_v are more than d/2 and there are many positions.
+
+    Args and result as in `forward`: tokens (..., L) to logits (..., L, V), equal to rounding.
+    """
+    xp = parameters.W_E.__array_namespace__()
+    residual = drop("embedding", embed(xp, parameters.W_E, tokens))  # (..., L, d)
+    scale = max(parameters.W_Q.shape[1], 1) ** 0.5
+    queries = residual @ (parameters.W_Q @ xp.matrix_transpose(parameters.W_K) / scale)
+    pattern = attend(xp, queries @ xp.matrix_transpose(residual), sink)  # (..., L, L)
+    values = residual @ (parameters.W_V @ parameters.W_O)  # (..., L, d)
+    attended = drop("attention", pattern) @ values
+    return add_output(xp, residual, attended, norm, gain, drop) @ parameters.W_U

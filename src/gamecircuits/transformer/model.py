@@ -44,7 +44,8 @@ def check_parameters(parameters: Parameters) -> None:
             raise ValueError(f"{name} has shape {tuple(matrix.shape)}; expected {shape}")
 
 
-def _embed(xp, W_E: Array, tokens: Array) -> Array:
+def embed(xp, W_E: Array, tokens: Array) -> Array:
+    """Rows (..., d) of W_E (V, d) for tokens (...)."""
     rows = xp.take(W_E, xp.reshape(tokens, (-1,)), axis=0)  # take wants one dimension
     return xp.reshape(rows, (*tokens.shape, W_E.shape[1]))
 
@@ -76,8 +77,12 @@ def _attention_pattern(xp, parameters: Parameters, residual: Array, sink: float)
     queries = residual @ parameters.W_Q  # (..., L, d_k)
     keys = residual @ parameters.W_K  # (..., L, d_k)
     d_k = parameters.W_Q.shape[1]
-    scores = queries @ xp.matrix_transpose(keys) / max(d_k, 1) ** 0.5  # (..., L, L)
-    length = residual.shape[-2]
+    return attend(xp, queries @ xp.matrix_transpose(keys) / max(d_k, 1) ** 0.5, sink)
+
+
+def attend(xp, scores: Array, sink: float) -> Array:
+    """Attention (..., L, L) from scores (..., L, L): causal softmax; see `forward` for the sink."""
+    length = scores.shape[-1]
     position = xp.arange(length)
     is_past = position[None, :] <= position[:, None]  # query s sees keys 0..s
     scores = xp.where(is_past, scores, xp.asarray(-float("inf"), dtype=scores.dtype))
@@ -96,7 +101,7 @@ def attention_pattern(parameters: Parameters, tokens: Array, *, sink: float = 0.
     Rows sum to 1, and to less with a sink, which takes the rest.
     """
     xp = parameters.W_E.__array_namespace__()
-    return _attention_pattern(xp, parameters, _embed(xp, parameters.W_E, tokens), sink)
+    return _attention_pattern(xp, parameters, embed(xp, parameters.W_E, tokens), sink)
 
 
 def forward(
@@ -128,7 +133,7 @@ def forward(
         logits (..., L, V).
     """
     xp = parameters.W_E.__array_namespace__()
-    residual = drop("embedding", _embed(xp, parameters.W_E, tokens))  # (..., L, d)
+    residual = drop("embedding", embed(xp, parameters.W_E, tokens))  # (..., L, d)
     pattern = drop("attention", _attention_pattern(xp, parameters, residual, sink))  # (..., L, L)
     attended = pattern @ (residual @ parameters.W_V) @ parameters.W_O  # (..., L, d)
     residual = add_output(xp, residual, attended, norm, gain, drop)

@@ -153,7 +153,7 @@ class GptTrial(Trial):
 
         def drop(place: str, values: Any) -> Any:
             site = next((s for end, s in DROPPED.items() if place.endswith(end)), None)
-            return values if site is None else noise.drop_at(next(numbers), site, values)
+            return values if site is None else noise.drop(site, values, next(numbers))
 
         parameters, offset = from_names(weights), None
         if self.positions == "random_offset":

@@ -8,7 +8,7 @@ from annotated_types import Interval
 
 from gamecircuits.training.trial import STATIC, Positive, Trial, Width
 from gamecircuits.training.trial import Weights as ByName
-from gamecircuits.transformer.circuits import forward_by_tokens
+from gamecircuits.transformer.circuits import forward_by_products, forward_by_tokens
 from gamecircuits.transformer.model import Norm, Parameters, forward
 from gamecircuits.transformer.one_layer import OneLayer
 
@@ -75,14 +75,18 @@ class OneLayerTrial(Trial):
         return name != "gain"
 
     def logits(self, weights: ByName, tokens: Any, noise: Any) -> Any:
-        """By `forward` with dropout; without, by `forward_by_tokens`, which attends over the
-        vocabulary: equal to rounding, a fifth of the arithmetic, no small product for every game.
+        """By the function with the least arithmetic; they are equal to rounding.
+
+        Without dropout that is `forward_by_tokens`, which attends over the vocabulary: a fifth of
+        the arithmetic, and no small product for every game.
         """
         parts = Weights(**weights)
         how: dict[str, Any] = {"norm": self.norm, "gain": self.get_gain(parts)}
-        if noise.is_dropping:
-            return forward(to_parameters(parts), tokens, drop=noise.drop, **how)
-        return forward_by_tokens(to_parameters(parts), tokens, **how)
+        if not noise.is_dropping:
+            return forward_by_tokens(to_parameters(parts), tokens, **how)
+        is_wide = 2 * min(self.d_k, self.d_v) > self.d_model
+        run = forward_by_products if is_wide else forward
+        return run(to_parameters(parts), tokens, drop=noise.drop, **how)
 
     def get_gain(self, weights: Weights) -> Any:
         """The gain of an L2 norm that does what the trial's does: that of RMS is √d as large."""
