@@ -11,7 +11,7 @@ from gamecircuits.audits import mlp_probe, probing
 from gamecircuits.audits.activations import read_activations
 from gamecircuits.audits.probes import EXCESS
 from gamecircuits.audits.probing import (
-    Prefixes,
+    Labelled,
     check_features,
     compare_probed,
     count_layers,
@@ -141,7 +141,7 @@ def test_random_labels_leave_base_rates(case):
 def test_shuffled_labels_stay_at_their_length():
     length = np.array([1, 2, 1, 2, 2, 1])
     labels = np.column_stack([np.arange(6), 10 + np.arange(6)])
-    prefixes = Prefixes(np.zeros((0, 2)), np.zeros((0, 2)), np.arange(6), length, {"f": labels})
+    prefixes = Labelled(np.zeros((0, 2)), np.zeros((0, 2)), np.arange(6), length, {"f": labels})
     drawn = {
         tuple(shuffle_labels(prefixes, np.random.default_rng(n)).labels["f"][:, 0])
         for n in range(200)

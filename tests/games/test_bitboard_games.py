@@ -127,8 +127,7 @@ def test_games_side_by_side_are_as_alone(game, num_games):
         np.testing.assert_array_equal(game.get_side_to_move(alone)[0], side[n])
         legal = game.opening_mask
         for s in range(np.count_nonzero(tokens[n] != PAD)):
-            bound = np.uint64(legal.sum())
-            nth, state = map(np.uint64, _line_kernels._draw_below(bound, state))
+            [nth], [state] = draw([legal.sum()], [state])
             assert tokens[n, s] == np.flatnonzero(legal)[nth]
             legal = mask[n, s]
         assert not legal.any()
@@ -166,19 +165,51 @@ def test_illegal_tokens_have_no_mask_and_no_board(game, tokens):
             method(np.array([late]))
 
 
+def draw(bounds, states):
+    """`draw_below` as a function: what was drawn and the states after it, uint64 (n,)."""
+    bounds, states = np.array(bounds, np.uint64), np.array(states, np.uint64)
+    drawn = np.empty_like(bounds)
+    _line_kernels.draw_below(bounds, states, drawn)
+    return drawn, states
+
+
+def splitmix(state):
+    """The next state and word of SplitMix64, in Python's integers."""
+    state = (state + 0x9E3779B97F4A7C15) % 2**64
+    word = (state ^ state >> 30) * 0xBF58476D1CE4E5B9 % 2**64
+    word = (word ^ word >> 27) * 0x94D049BB133111EB % 2**64
+    return state, word ^ word >> 31
+
+
+def test_draws_are_those_of_the_published_methods():
+    state, words = 1234567, []
+    for _ in range(3):
+        state, word = splitmix(state)
+        words.append(word)
+    assert words == [6457827717110365317, 3203168211198807973, 9817491932198370423]  # published
+    bounds = [0, 1, 2, 3, 60, 3 << 30, 2**31 + 1, 2**32 - 1] * 40
+    states = np.random.default_rng(0).integers(1 << 64, size=len(bounds), dtype=np.uint64)
+    drawn, after = draw(bounds, states)
+    rejected = 0
+    for n, bound in enumerate(bounds):
+        state, word = splitmix(int(states[n]))
+        while bound and (word >> 32) * bound % 2**32 < 2**32 % bound:
+            state, word = splitmix(state)
+            rejected += 1
+        assert (drawn[n], after[n]) == ((word >> 32) * bound >> 32, state)
+    assert rejected > 10
+
+
 def test_draws_are_uniform_to_the_last_bit():
     """Without rejection, multiples of 3 would come up half the time for this bound."""
-    bound, state, values = np.uint64(3 << 30), np.uint64(1), []
-    for _ in range(30_000):
-        value, state = map(np.uint64, _line_kernels._draw_below(bound, state))
-        values.append(int(value))
-    for classes in (np.mod(values, 3), np.array(values) >> 30):
-        found = np.bincount(classes, minlength=3)
+    values, _ = draw([3 << 30] * 30_000, np.random.default_rng(1).integers(1 << 63, size=30_000))
+    for classes in (values % np.uint64(3), values >> np.uint64(30)):
+        found = np.bincount(classes.astype(int), minlength=3)
         assert found.shape == (3,)
         assert ((found - 10_000) ** 2 / 10_000).sum() < 20
 
 
-@pytest.mark.parametrize("name", ["count_bits", "_draw_below"])
+@pytest.mark.parametrize("name", ["count_bits", "_scale_word", "draw_below", "draw_tokens"])
 def test_copies_of_kernels_stay_the_same(name):
     """They are in two files because numba's cache does not see changes of callees in another."""
     one, other = getattr(_line_kernels, name), getattr(_othello_kernels, name)

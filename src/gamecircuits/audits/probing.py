@@ -76,7 +76,7 @@ class Probed(NamedTuple):
     values: dict[str, tuple[str, ...]]
 
 
-class Prefixes(NamedTuple):
+class Labelled(NamedTuple):
     """Prefixes of games, as probes are given them.
 
     tokens: (N, L); keep: bool (N, L), which prefixes these are; game, length: (n,), of each of
@@ -160,8 +160,8 @@ class _Findings:
 
     def __init__(
         self,
-        train: Prefixes,
-        test: Prefixes,
+        train: Labelled,
+        test: Labelled,
         is_seen: np.ndarray,
         values: dict[str, tuple[str, ...]],
         trained_length: int | None,
@@ -304,7 +304,7 @@ def count_layers(site: str) -> float:
 
 def take_prefixes(
     game: Game, tokens: np.ndarray, features: Sequence[str], positions: int, longest: int | None
-) -> Prefixes:
+) -> Labelled:
     """Prefixes of the first games (N, L) that go on, at most so many, of at most `longest` tokens.
 
     A game counts with all its prefixes or not at all; the first one always does.
@@ -320,16 +320,16 @@ def take_prefixes(
     keep = keep[:used, : np.flatnonzero(keep[:used].any(axis=0))[-1] + 1]
     where, place = np.nonzero(keep)
     labels = {f: found[f].labels[where, place] for f in features}
-    return Prefixes(tokens[:used, : keep.shape[1]], keep, where, place + 1, labels)
+    return Labelled(tokens[:used, : keep.shape[1]], keep, where, place + 1, labels)
 
 
-def hash_prefixes(prefixes: Prefixes, vocab_size: int) -> np.ndarray:
+def hash_prefixes(prefixes: Labelled, vocab_size: int) -> np.ndarray:
     """Hash of the tokens of each prefix, uint64 (n,)."""
     is_past = np.arange(prefixes.tokens.shape[1]) < prefixes.length[:, None]
     return hash_games(np.where(is_past, prefixes.tokens[prefixes.game], PAD), vocab_size)
 
 
-def shuffle_labels(prefixes: Prefixes, rng: np.random.Generator) -> Prefixes:
+def shuffle_labels(prefixes: Labelled, rng: np.random.Generator) -> Labelled:
     """Each prefix with the labels of another of its length: a random permutation at each length."""
     by_length = np.argsort(prefixes.length, kind="stable")
     drawn = np.lexsort((rng.random(len(by_length)), prefixes.length))
@@ -338,7 +338,7 @@ def shuffle_labels(prefixes: Prefixes, rng: np.random.Generator) -> Prefixes:
     return prefixes._replace(labels={f: n[source] for f, n in prefixes.labels.items()})
 
 
-def get_base(prefixes: Prefixes, feature: str, num_values: int, longest: int) -> np.ndarray:
+def get_base(prefixes: Labelled, feature: str, num_values: int, longest: int) -> np.ndarray:
     """What each place holds most often, by length (longest + 1, places); PAD without a prefix.
 
     Of values that are equally frequent it is the first one.
@@ -351,7 +351,7 @@ def get_base(prefixes: Prefixes, feature: str, num_values: int, longest: int) ->
 
 
 def _read_sites(
-    model: GPT, sites: Sequence[str], train: Prefixes, test: Prefixes
+    model: GPT, sites: Sequence[str], train: Labelled, test: Labelled
 ) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     """Each site with its activations of both sides, (n, d); of at most MAX_BYTES at once."""
     weights = model.parameters.W_E

@@ -19,6 +19,7 @@ from numba import njit
 PAD = np.int8(-1)
 ZERO, ONE, HALF_WORD = np.uint64(0), np.uint64(1), np.uint64(32)
 SIDE_BY_SIDE = 64  # games
+STEP, LOW_HALF = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xFFFFFFFF)
 
 # A loop that calls a kernel becomes vector instructions only if the kernel is inlined.
 inlined = njit(cache=True, nogil=True, forceinline=True)
@@ -28,13 +29,14 @@ class Board(NamedTuple):
     """A board's squares and lines, all np.uint64 (numba makes floats of mixed integers).
 
     squares: all of them; file: those of token 0; last_rank: how many come before the last squares
-    of all files; lines: for each of the four directions the shifts that find winning lines and the
-    squares at which one starts.
+    of all files; halves: widths that find a token among all by halving; lines: for each of the four
+    directions the shifts that find winning lines and the squares at which one starts.
     """
 
     squares: np.uint64
     file: np.uint64
     last_rank: np.uint64
+    halves: tuple[np.uint64, ...]
     lines: tuple[tuple[tuple[np.uint64, ...], np.uint64], ...]
 
 
@@ -60,11 +62,13 @@ def make_board(rows: int, columns: int, in_a_row: int, falls: bool) -> Board:
             shifts.append(more * (down * columns + right) if starts else 0)
             length += more
         lines.append((tuple(map(np.uint64, shifts)), np.uint64(starts)))
+    num_halves = (num_tokens - 1).bit_length()
     file = sum(1 << square for square in range(0, num_squares, num_tokens))
     return Board(
         squares=np.uint64((1 << num_squares) - 1),
         file=np.uint64(file),
         last_rank=np.uint64(num_squares - num_tokens),
+        halves=tuple(np.uint64(1 << n) for n in reversed(range(max(num_halves, 1)))),
         lines=tuple(lines),
     )
 
@@ -121,20 +125,52 @@ def advance(file, mine, theirs, board):
     return theirs, moved, legal
 
 
-@njit(cache=True, nogil=True)
-def _draw_below(bound, state):
-    """Exactly uniform integer below `bound` < 2³² and the next state of the generator.
+@inlined
+def _scale_word(state, bound):
+    """A random word of 32 bits, times `bound`; by SplitMix64 (Steele, Lea, Flood 2014)."""
+    word = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    word = (word ^ (word >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return ((word ^ (word >> np.uint64(31))) >> HALF_WORD) * bound
 
-    The generator is SplitMix64 (Steele, Lea, Flood 2014), the method Lemire's (2019).
+
+@inlined
+def draw_below(bounds, states, drawn):
+    """Fill `drawn` (n,) with exactly uniform integers below `bounds` < 2³² (n,); 0 below 0.
+
+    The method is Lemire's (2019). `states` (n,) of the generators move on. All arrays are uint64.
     """
-    while True:
-        state += np.uint64(0x9E3779B97F4A7C15)
-        word = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        word = (word ^ (word >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        scaled = ((word ^ (word >> np.uint64(31))) >> HALF_WORD) * bound
-        rest = scaled & np.uint64(0xFFFFFFFF)
-        if rest >= bound or rest >= np.uint64(1 << 32) % bound:  # the second is rarely computed
-            return scaled >> HALF_WORD, state
+    may_reject = False
+    for n in range(len(bounds)):
+        states[n] += STEP
+        scaled = _scale_word(states[n], bounds[n])
+        drawn[n] = scaled >> HALF_WORD
+        may_reject |= scaled & LOW_HALF < bounds[n]
+    if may_reject:  # once in millions of calls
+        for n in range(len(bounds)):
+            scaled = _scale_word(states[n], bounds[n])
+            while bounds[n] != ZERO and scaled & LOW_HALF < np.uint64(1 << 32) % bounds[n]:
+                states[n] += STEP
+                scaled = _scale_word(states[n], bounds[n])
+            drawn[n] = scaled >> HALF_WORD
+
+
+@inlined
+def draw_tokens(legal, halves, states, bounds, nth, tokens):
+    """Fill `tokens` (n,) with a random set bit of each word `legal`; where there is none, with any.
+
+    The nth bit is found by halving, by widths `halves`, so that no loop over words has a branch.
+    `states` are those of the generators; `bounds` and `nth` (n,) are space to work in.
+    """
+    for n in range(len(legal)):
+        bounds[n] = count_bits(legal[n])
+        tokens[n] = ZERO
+    draw_below(bounds, states, nth)
+    for half in halves:
+        for n in range(len(legal)):
+            below = np.uint64(count_bits((legal[n] >> tokens[n]) & ((ONE << half) - ONE)))
+            is_above = nth[n] >= below
+            nth[n] -= below if is_above else ZERO
+            tokens[n] += half if is_above else ZERO
 
 
 @njit(cache=True, nogil=True)
@@ -142,39 +178,37 @@ def play(seeds, max_length, board):
     """Tokens int8 (N, max_length) of random games, one for each of the uint64 `seeds` (N,).
 
     Games are played side by side, which LLVM makes vector instructions of; when one is over, the
-    next takes its place.
+    next takes its place. When none is left, its tokens go where nobody reads them.
     """
-    tokens = np.full(len(seeds) * max_length, PAD)
+    nowhere = len(seeds) * max_length
+    tokens = np.full(nowhere + 1, PAD)
     places = np.empty(SIDE_BY_SIDE, np.int64)  # of the games' next tokens
-    states, legal = np.empty(SIDE_BY_SIDE, np.uint64), np.zeros(SIDE_BY_SIDE, np.uint64)
-    mine, theirs = np.empty_like(legal), np.empty_like(legal)
-    nth, files = np.empty_like(legal), np.empty_like(legal)
-    num_started, is_playing = 0, True
-    while is_playing:
-        is_playing, highest = False, ZERO
+    states, legal = np.zeros(SIDE_BY_SIDE, np.uint64), np.zeros(SIDE_BY_SIDE, np.uint64)
+    mine, theirs = np.zeros_like(legal), np.zeros_like(legal)
+    drawn, bounds, nth = np.empty_like(legal), np.empty_like(legal), np.empty_like(legal)
+    num_started = 0
+    while True:
+        over = ZERO  # bit n: game n is
         for n in range(SIDE_BY_SIDE):
-            if legal[n] == ZERO and num_started < len(seeds):
-                states[n], places[n] = seeds[num_started], num_started * max_length
-                mine[n], theirs[n], legal[n] = ZERO, ZERO, get_legal(ZERO, ZERO, board)
-                num_started += 1
-            if legal[n] != ZERO:
-                nth[n], states[n] = _draw_below(np.uint64(count_bits(legal[n])), states[n])
-                is_playing, highest = True, max(highest, nth[n])
-        for i in range(highest):  # drop the lowest bit of those that are not yet at their nth
-            for n in range(SIDE_BY_SIDE):
-                rest = legal[n] & (legal[n] - ONE)
-                legal[n] = rest if i < nth[n] else legal[n]
+            over |= (ONE if legal[n] == ZERO else ZERO) << np.uint64(n)
+        while over != ZERO and num_started < len(seeds):
+            n = count_bits((over & (~over + ONE)) - ONE)  # the lowest
+            states[n], places[n] = seeds[num_started], num_started * max_length
+            mine[n], theirs[n], legal[n] = ZERO, ZERO, get_legal(ZERO, ZERO, board)
+            over &= over - ONE
+            num_started += 1
+        if ~over == ZERO:
+            return tokens[:nowhere].reshape(len(seeds), max_length)
+        draw_tokens(legal, board.halves, states, bounds, nth, drawn)
         for n in range(SIDE_BY_SIDE):
-            files[n] = ZERO
-            if legal[n] != ZERO:
-                token = count_bits((legal[n] & (~legal[n] + ONE)) - ONE)  # place of the lowest bit
-                files[n] = board.file << np.uint64(token)
-                tokens[places[n]] = token
-                places[n] += 1
+            is_over = legal[n] == ZERO
+            file = ZERO if is_over else board.file << drawn[n]
+            places[n] = nowhere if is_over else places[n]
+            mine[n], theirs[n], next_legal = advance(file, mine[n], theirs[n], board)
+            legal[n] = ZERO if is_over else next_legal
         for n in range(SIDE_BY_SIDE):
-            mine[n], theirs[n], next_legal = advance(files[n], mine[n], theirs[n], board)
-            legal[n] = next_legal if files[n] != ZERO else ZERO
-    return tokens.reshape(len(seeds), max_length)
+            tokens[places[n]] = drawn[n]
+            places[n] += 1
 
 
 @njit(cache=True, nogil=True)

@@ -19,6 +19,7 @@ PAD = np.int8(-1)
 ZERO, ONE, HALF_WORD = np.uint64(0), np.uint64(1), np.uint64(32)
 HALVES = tuple(np.uint64(1 << bits) for bits in (5, 4, 3, 2, 1, 0))
 SIDE_BY_SIDE = 64  # games
+STEP, LOW_HALF = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xFFFFFFFF)
 
 # A loop that calls a kernel becomes vector instructions only if the kernel is inlined.
 inlined = njit(cache=True, nogil=True, forceinline=True)
@@ -127,32 +128,52 @@ def move_discs(move, mine, theirs, board):
     return theirs ^ flips, mine | move | flips
 
 
-@njit(cache=True, nogil=True)
-def _draw_below(bound, state):
-    """Exactly uniform integer below `bound` < 2³² and the next state of the generator.
-
-    The generator is SplitMix64 (Steele, Lea, Flood 2014), the method Lemire's (2019).
-    """
-    while True:
-        state += np.uint64(0x9E3779B97F4A7C15)
-        word = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        word = (word ^ (word >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        scaled = ((word ^ (word >> np.uint64(31))) >> HALF_WORD) * bound
-        rest = scaled & np.uint64(0xFFFFFFFF)
-        if rest >= bound or rest >= np.uint64(1 << 32) % bound:  # the second is rarely computed
-            return scaled >> HALF_WORD, state
+@inlined
+def _scale_word(state, bound):
+    """A random word of 32 bits, times `bound`; by SplitMix64 (Steele, Lea, Flood 2014)."""
+    word = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    word = (word ^ (word >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return ((word ^ (word >> np.uint64(31))) >> HALF_WORD) * bound
 
 
 @inlined
-def _get_nth_bit(word, nth):
-    """The `nth` lowest set bit, found by halving: a loop over bits has no predictable end."""
-    place = ZERO
-    for half in HALVES:
-        below = np.uint64(count_bits((word >> place) & ((ONE << half) - ONE)))
-        if nth >= below:
-            nth -= below
-            place += half
-    return place
+def draw_below(bounds, states, drawn):
+    """Fill `drawn` (n,) with exactly uniform integers below `bounds` < 2³² (n,); 0 below 0.
+
+    The method is Lemire's (2019). `states` (n,) of the generators move on. All arrays are uint64.
+    """
+    may_reject = False
+    for n in range(len(bounds)):
+        states[n] += STEP
+        scaled = _scale_word(states[n], bounds[n])
+        drawn[n] = scaled >> HALF_WORD
+        may_reject |= scaled & LOW_HALF < bounds[n]
+    if may_reject:  # once in millions of calls
+        for n in range(len(bounds)):
+            scaled = _scale_word(states[n], bounds[n])
+            while bounds[n] != ZERO and scaled & LOW_HALF < np.uint64(1 << 32) % bounds[n]:
+                states[n] += STEP
+                scaled = _scale_word(states[n], bounds[n])
+            drawn[n] = scaled >> HALF_WORD
+
+
+@inlined
+def draw_tokens(legal, halves, states, bounds, nth, tokens):
+    """Fill `tokens` (n,) with a random set bit of each word `legal`; where there is none, with any.
+
+    The nth bit is found by halving, by widths `halves`, so that no loop over words has a branch.
+    `states` are those of the generators; `bounds` and `nth` (n,) are space to work in.
+    """
+    for n in range(len(legal)):
+        bounds[n] = count_bits(legal[n])
+        tokens[n] = ZERO
+    draw_below(bounds, states, nth)
+    for half in halves:
+        for n in range(len(legal)):
+            below = np.uint64(count_bits((legal[n] >> tokens[n]) & ((ONE << half) - ONE)))
+            is_above = nth[n] >= below
+            nth[n] -= below if is_above else ZERO
+            tokens[n] += half if is_above else ZERO
 
 
 @njit(cache=True, nogil=True)
@@ -163,25 +184,25 @@ def play(seeds, max_length, board):
     for the others with an empty move.
     """
     tokens = np.full((len(seeds), max_length), PAD)
-    mine = np.empty(SIDE_BY_SIDE, np.uint64)
-    theirs, legal, moves = np.empty_like(mine), np.empty_like(mine), np.empty_like(mine)
+    mine, states = np.empty(SIDE_BY_SIDE, np.uint64), np.zeros(SIDE_BY_SIDE, np.uint64)
+    theirs, legal, drawn = np.empty_like(mine), np.empty_like(mine), np.empty_like(mine)
+    bounds, nth = np.empty_like(mine), np.empty_like(mine)
     for first in range(0, len(seeds), SIDE_BY_SIDE):
-        states = seeds[first : first + SIDE_BY_SIDE].copy()
+        num_games = min(SIDE_BY_SIDE, len(seeds) - first)
+        states[:num_games] = seeds[first : first + num_games]
         mine[:], theirs[:] = board.black, board.white
         legal[:] = get_legal(board.black, board.white, board)
         for s in range(max_length):
-            for n in range(len(states)):
-                moves[n] = ZERO
+            for n in range(SIDE_BY_SIDE):
                 if legal[n] == ZERO:  # skipped, or the game is over
                     mine[n], theirs[n] = theirs[n], mine[n]
                     legal[n] = get_legal(mine[n], theirs[n], board)
-                if legal[n] != ZERO:
-                    nth, states[n] = _draw_below(np.uint64(count_bits(legal[n])), states[n])
-                    token = _get_nth_bit(legal[n], nth)
-                    moves[n] = ONE << token
-                    tokens[first + n, s] = token
+            draw_tokens(legal, HALVES, states, bounds, nth, drawn)
+            for n in range(num_games):
+                tokens[first + n, s] = np.int8(drawn[n]) if legal[n] != ZERO else PAD
             for n in range(SIDE_BY_SIDE):
-                mine[n], theirs[n] = move_discs(moves[n], mine[n], theirs[n], board)
+                move = ONE << drawn[n] if legal[n] != ZERO else ZERO
+                mine[n], theirs[n] = move_discs(move, mine[n], theirs[n], board)
                 legal[n] = get_legal(mine[n], theirs[n], board)
     return tokens
 
