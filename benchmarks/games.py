@@ -402,6 +402,11 @@ def measure_all():
     return rows
 
 
+def show_times(value):
+    """Three digits, and all before the point."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
 def show(rows):
     for task, unit in (("play", "games/s"), ("masks", "positions/s")):
         for game in GAMES:
@@ -413,7 +418,7 @@ def show(rows):
             )
             print("|---" * (1 + 2 * len(cores)) + "|")
             for how in dict.fromkeys(row[2] for row in chosen):
-                cells = [f"{r[4]:,.0f} | {r[5]:.3g}" for r in chosen if r[2] == how]
+                cells = [f"{r[4]:,.0f} | {show_times(r[5])}" for r in chosen if r[2] == how]
                 print(f"| {how} | " + " | ".join(cells).replace(",", " ") + " |")
 
 
@@ -425,7 +430,9 @@ def draw(rows):
         names, rates = [row[2] for row in chosen], [row[4] for row in chosen]
         colours = [COLOURS[0] if name == OURS else GREY for name in names]
         bars = panel.barh(names, rates, color=colours, height=0.62)
-        labels = [f"{r[4]:,.0f}" + (f"  (1/{r[5]:.3g})" if r[2] != OURS else "") for r in chosen]
+        labels = [
+            f"{r[4]:,.0f}" + (f"  (1/{show_times(r[5])})" if r[2] != OURS else "") for r in chosen
+        ]
         panel.bar_label(bars, labels, padding=3, fontsize=7.5)
         panel.set_xscale("log")
         panel.set_xlim(min(rates) / 3, max(rates) * 40)
