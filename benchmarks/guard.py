@@ -1,6 +1,6 @@
 """Has a hot path become slower? Ratios to primitive costs of the same run, and recorded ones.
 
-    python benchmarks/guard.py [PATH ...]      compare (half a minute to two)
+    python benchmarks/guard.py [PATH ...]      compare (half a minute)
     python benchmarks/guard.py --record        write guard.json anew
 
 A ratio is the time of one of our paths over that of a primitive operation: filling a buffer, a

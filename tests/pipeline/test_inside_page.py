@@ -51,6 +51,29 @@ def test_numbers_are_those_of_the_tables(small):
     assert small.effect(names, "errors").value == pytest.approx(gain, abs=1e-4)
 
 
+@pytest.mark.parametrize(("early", "late", "shown"), [
+    ((-0.6, -0.4), (-0.3, -0.1), True), ((-0.6, -0.3), (-0.3, -0.1), False),
+    ((-0.3, -0.1), (-0.6, -0.4), False), ((-0.6, -0.1), (-0.5, -0.2), False),
+])  # fmt: skip
+def test_use_is_shown_by_fewer_errors_than_after_the_last_layer(early, late, shown):
+    """At other lengths, and for other measures, it is the other way round."""
+    rows = []
+    for group, measure, is_this in [("trained", "errors", True), ("beyond", "errors", False),
+                                    ("trained", "newly_legal", False)]:  # fmt: skip
+        ends = {"the edit": early, "after the last layer": late}
+        if not is_this:
+            ends = {"the edit": (0, 1) if shown else (-9, -8), "after the last layer": (0, 1)}
+        rows += [
+            {"model": "a", "edit": "flip", "group": group, "intervention": name,
+             "measure": measure, "effect": sum(end) / 2, "effect_low": end[0],
+             "effect_high": end[1]}
+            for name, end in ends.items()
+        ]  # fmt: skip
+    inside = Inside({"edits": pd.DataFrame(rows)})
+    assert inside.shows_use("a", "flip", "trained") == shown
+    assert inside.shows_use("a", "flip", "beyond") != shown
+
+
 def test_numbers_in_words():
     assert percent(Estimate(0.975, 0.973, 0.977)) == "97.5 ± 0.2"
     assert round_all([-1.256, float("nan")]) == ["−1.26", "–"]

@@ -18,7 +18,7 @@ from numba import njit
 
 PAD = np.int8(-1)
 ZERO, ONE, HALF_WORD = np.uint64(0), np.uint64(1), np.uint64(32)
-SIDE_BY_SIDE = 64  # games
+SIDE_BY_SIDE = 64  # games; `play` has a bit of a word for each
 STEP, LOW_HALF = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xFFFFFFFF)
 
 # A loop that calls a kernel becomes vector instructions only if the kernel is inlined.

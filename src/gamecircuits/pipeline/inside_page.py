@@ -160,6 +160,12 @@ class Inside:
         row = self.edit(names, measure)
         return Estimate(row["effect"], row["effect_low"], row["effect_high"], is_difference=True)
 
+    def shows_use(self, model: str, edit: str, side: str) -> bool:
+        """Whether an edit leaves fewer errors than one after the last layer, intervals apart."""
+        names = ("the edit", "after the last layer")
+        early, late = (self.effect((model, edit, side, name), "errors") for name in names)
+        return early.high < late.low
+
     def components(self, model: str) -> list[str]:
         """By what they add to the displacement at trained lengths, the largest first."""
         rows = choose_rows(self.tables["attribution"], model=model, lengths="trained")

@@ -13,9 +13,10 @@ def drop_entries(values: jax.Array, rate: jax.Array, words: jax.Array) -> jax.Ar
     """Dropout: each entry is 0 with probability `rate`, and else divided by the probability that
     it is not; both are rounded to multiples of 2^−16.
 
-    The random bits are those of a counter, mixed with `words`, uint32 (2,), of which two calls must
-    have different ones. A word has bits for two entries. The mixer is Wellons's (2018, "lowbias32"
-    of hash-prospector), applied twice; jax.random's would take as long as all else in training.
+    The random bits are those of a counter, mixed with `words`, uint32 (2,), which must be random:
+    first ones that are close, with equal second ones, give shifts of the same bits. A word has bits
+    for two entries. The mixer is Wellons's (2018, "lowbias32" of hash-prospector), applied twice;
+    jax.random's would take as long as all else in training.
     """
     half = -(-values.size // 2)
     mixed = _mix(jnp.arange(half, dtype=jnp.uint32) + words[0])

@@ -211,7 +211,7 @@ def forward_by_products(
     drop: Callable[[Site, Array], Array] = lambda site, values: values,
 ) -> Array:
     """`forward` with W_Q W_Kᵀ and W_V W_O multiplied first: one product of each position instead of
-    two, which is faster where d_k and d_v are more than d/2 and there are many positions.
+    two, which is less work where d_k and d_v are well over d/2 and games are many, and short.
 
     Args and result as in `forward`: tokens (..., L) to logits (..., L, V), equal to rounding.
     """
